@@ -1,0 +1,3 @@
+//! The EmotionVisualizer service.
+
+fn main() {}

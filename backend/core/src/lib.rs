@@ -1,0 +1,1 @@
+//! What every feature needs: errors, the envelope, logs, passwords and tokens.

@@ -1,0 +1,1 @@
+//! The development environment as a library: engines, PostgreSQL, processes, logs; no terminal in it.

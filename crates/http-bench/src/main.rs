@@ -1,0 +1,3 @@
+//! An HTTP load generator and the bare server that it compares with.
+
+fn main() {}
