@@ -1,1 +1,21 @@
 //! Every setting of the service and of its environment, each declared once.
+//!
+//! [`declared`] holds the declarations, from which `.env.example`, `cargo dev config explain` and the checks of the
+//! Compose file follow. [`Values`] holds what was set and where. [`Service`] is the service's configuration in typed
+//! form. Nothing in here touches a file, the process environment or the network.
+
+mod database_url;
+pub mod declared;
+pub mod env_file;
+mod example;
+mod kinds;
+mod service;
+mod setting;
+mod values;
+
+pub use database_url::DatabaseUrl;
+pub use example::env_example;
+pub use kinds::{AppEnv, Engine, Kind, LogLevel, Origins, Proxies, Switch};
+pub use service::{Database, Http, Limits, Logging, Providers, Security, Service};
+pub use setting::{Group, Info, Setting, Use};
+pub use values::{Origin, Problem, Problems, Values};
