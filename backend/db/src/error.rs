@@ -1,0 +1,40 @@
+use emotionviz_core::ApiError;
+
+/// Why a query gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", cause(.0))]
+pub struct Error(#[from] sqlx::Error);
+
+/// What a query gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Whether the database is away, rather than the query wrong: it is worth asking again later.
+    pub fn is_away(&self) -> bool {
+        match &self.0 {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, refused logins, an unknown
+            // database, too many connections, a statement over its time, a shutdown, a crash, a start that is under way.
+            sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+                code.starts_with("08")
+                    || code.starts_with("28")
+                    || matches!(&*code, "3D000" | "53300" | "57014" | "57P01" | "57P02" | "57P03")
+            }),
+            _ => false,
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        if error.is_away() { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+/// The cause for the log. PostgreSQL repeats values in its messages on data (class 22) and constraints (class 23): these stay out.
+fn cause(error: &sqlx::Error) -> String {
+    let sqlx::Error::Database(e) = error else { return error.to_string() };
+    let code = e.code().unwrap_or_default();
+    let message = if code.starts_with("22") || code.starts_with("23") { "" } else { e.message() };
+    format!("SQLSTATE {code} {message} {} {}", e.table().unwrap_or_default(), e.constraint().unwrap_or_default()).trim_end().to_owned()
+}

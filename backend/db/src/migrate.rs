@@ -1,0 +1,265 @@
+//! The schema's migrations: reversible, embedded in the binary, applied one at a time under a lock.
+//!
+//! sqlx applies and records each one in a transaction. What is added here: waiters poll the lock instead of waiting in it,
+//! a failed migration outside a transaction leaves no invalid index behind, a newer schema is served unless it says that it
+//! breaks older binaries, `migrate down` pauses automatic migration, and the Python backend's databases are adopted.
+//!
+//! A migration whose file begins with `-- no-transaction` runs outside a transaction and holds one statement. One with a line
+//! `-- breaking` tells older binaries not to serve on it.
+
+mod adoption;
+mod error;
+mod lock;
+mod pause;
+mod status;
+
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+use sqlx::migrate::{Migrate, Migration, Migrator};
+
+pub use adoption::Adoption;
+pub use error::Error;
+pub use status::{Entry, State, Status, status};
+
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The table in which sqlx records what is applied.
+const APPLIED: &str = "_sqlx_migrations";
+
+/// Why `up` is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked for it: a pause ends.
+    Asked,
+    /// The environment does it by itself: a pause is kept.
+    Automatic,
+}
+
+/// A migration that ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its version, `YYYYMMDDHHMMSS`.
+    pub version: i64,
+    /// What it does.
+    pub description: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What `up` did.
+#[derive(Debug)]
+pub enum Up {
+    /// These were applied; none when the schema was up to date.
+    Applied {
+        /// The migrations, in order.
+        steps: Vec<Step>,
+        /// What was found in a database of the Python backend, when this was the first `up` on it.
+        adoption: Option<Adoption>,
+    },
+    /// Automatic migration is paused since the last `down` or `to`.
+    Paused,
+}
+
+/// Applies every pending migration.
+///
+/// # Errors
+/// Nothing of the migration that failed is applied; those before it are.
+pub async fn up(conn: &mut PgConnection, cause: Cause) -> Result<Up, Error> {
+    lock::acquire(conn).await?;
+    let done = up_locked(conn, cause, i64::MAX).await;
+    lock::release(conn).await;
+    done
+}
+
+async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result<Up, Error> {
+    let adoption = adoption::recognise(conn).await?;
+    prepare(conn).await?;
+    if cause == Cause::Automatic && pause::is_on(conn).await? {
+        return Ok(Up::Paused);
+    }
+    let now = status::status(conn).await?;
+    if let Some(edited) = now.entries.iter().find(|e| e.state == State::Edited) {
+        return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
+    }
+    let mut steps = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration() && m.version <= target) {
+        if now.is_pending(migration.version) {
+            let took = apply(conn, migration).await.map_err(|e| Error::failed(migration, e))?;
+            tracing::info!(version = migration.version, "migration applied");
+            steps.push(Step { version: migration.version, description: migration.description.to_string(), took });
+        }
+    }
+    grant(conn).await?;
+    pause::end(conn).await?;
+    let adoption = match adoption {
+        Some(found) => Some(found.report(conn).await?),
+        None => None,
+    };
+    Ok(Up::Applied { steps, adoption })
+}
+
+/// Reverts the newest `count` migrations, and pauses automatic migration.
+///
+/// # Errors
+/// Nothing of the migration that failed is reverted; those after it are. Nothing is reverted when this binary lacks one of them.
+pub async fn down(conn: &mut PgConnection, count: usize) -> Result<Vec<Step>, Error> {
+    lock::acquire(conn).await?;
+    let done = down_locked(conn, |applied| applied.len().saturating_sub(count)).await;
+    lock::release(conn).await;
+    done
+}
+
+async fn down_locked(conn: &mut PgConnection, keep: impl FnOnce(&[i64]) -> usize) -> Result<Vec<Step>, Error> {
+    prepare(conn).await?;
+    let applied: Vec<i64> = conn.list_applied_migrations(APPLIED).await?.iter().map(|m| m.version).collect();
+    let reverted = &applied[keep(&applied)..];
+    let find = |version: &i64| MIGRATIONS.iter().find(|m| m.version == *version && m.migration_type.is_down_migration());
+    if let Some(version) = reverted.iter().find(|v| find(v).is_none()) {
+        return Err(Error::Unknown(*version));
+    }
+    let mut steps = Vec::new();
+    for migration in reverted.iter().rev().filter_map(find) {
+        pause::begin(conn).await?;
+        let took = conn.revert(APPLIED, migration).await.map_err(|e| Error::failed(migration, e))?;
+        tracing::info!(version = migration.version, "migration reverted");
+        steps.push(Step { version: migration.version, description: migration.description.to_string(), took });
+    }
+    Ok(steps)
+}
+
+/// What `to` did.
+#[derive(Debug)]
+pub enum To {
+    /// It went up.
+    Up(Up),
+    /// It went down.
+    Down(Vec<Step>),
+}
+
+/// Applies or reverts migrations until `version` is the newest applied one; 0 reverts all of them. Where that is not the newest
+/// one there is, automatic migration pauses.
+///
+/// # Errors
+/// As [`up`] and [`down`], and when there is no such version.
+pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
+    if version != 0 && !MIGRATIONS.version_exists(version) {
+        return Err(Error::Unknown(version));
+    }
+    lock::acquire(conn).await?;
+    let done = to_locked(conn, version).await;
+    lock::release(conn).await;
+    done
+}
+
+async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
+    let newest = status::status(conn).await?.revision.unwrap_or(0);
+    if newest > version {
+        return down_locked(conn, |applied| applied.partition_point(|v| *v <= version)).await.map(To::Down);
+    }
+    let done = up_locked(conn, Cause::Asked, version).await?;
+    if MIGRATIONS.iter().any(|m| m.version > version) {
+        pause::begin(conn).await?;
+    }
+    Ok(To::Up(done))
+}
+
+/// The SQL of the migrations that `up` would apply, in order, with their versions and descriptions.
+///
+/// # Errors
+/// As [`status`].
+pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'static str)>, Error> {
+    let now = status::status(conn).await?;
+    Ok(MIGRATIONS
+        .iter()
+        .filter(|m| m.migration_type.is_up_migration() && now.is_pending(m.version))
+        .map(|m| (m.version, m.description.to_string(), m.sql.as_str()))
+        .collect())
+}
+
+async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {
+    let started = Instant::now();
+    if migration.sql.as_str().lines().any(|line| line.trim() == "-- breaking") {
+        // Before it, so that no crash can lose the mark; a mark without its migration means nothing.
+        sqlx::query("INSERT INTO _migrations_breaking VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(migration.version)
+            .execute(&mut *conn)
+            .await?;
+    }
+    if migration.no_tx {
+        lock::drop_invalid_indexes(conn, migration).await?;
+    }
+    let applied = conn.apply(APPLIED, migration).await;
+    if applied.is_err() && migration.no_tx {
+        lock::drop_invalid_indexes(conn, migration).await?;
+    }
+    match applied {
+        Ok(_) => Ok(started.elapsed()),
+        Err(sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _)) => Err(e),
+        Err(other) => Err(sqlx::Error::Migrate(Box::new(other))),
+    }
+}
+
+/// The tables of the migrations' own.
+async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
+    // A migration that waits for somebody's lock makes everybody wait behind it: better to fail, and say so.
+    sqlx::raw_sql(
+        "SET lock_timeout = '15s';
+         SET client_min_messages = warning;
+         CREATE TABLE IF NOT EXISTS _migrations_paused (code text NOT NULL);
+         CREATE TABLE IF NOT EXISTS _migrations_breaking (version bigint PRIMARY KEY);",
+    )
+    .execute(&mut *conn)
+    .await?;
+    conn.ensure_migrations_table(APPLIED).await?;
+    Ok(())
+}
+
+/// The service's role reads and writes rows, and changes nothing else. Where there is no such role, the owner serves.
+async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
+    sqlx::raw_sql(
+        "DO $$
+         BEGIN
+             IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'emotionviz_api') AND current_user <> 'emotionviz_api' THEN
+                 GRANT USAGE ON SCHEMA public TO emotionviz_api;
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO emotionviz_api;
+                 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO emotionviz_api;
+                 REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations, _migrations_paused, _migrations_breaking FROM emotionviz_api;
+             END IF;
+         END
+         $$",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn every_migration_can_be_reverted_and_has_a_moment() {
+        let of = |up: bool| -> Vec<i64> {
+            MIGRATIONS
+                .iter()
+                .filter(|m| m.migration_type.is_reversible() && m.migration_type.is_up_migration() == up)
+                .map(|m| m.version)
+                .collect()
+        };
+        assert_eq!(of(true), of(false));
+        assert_eq!(of(true).len() * 2, MIGRATIONS.iter().count(), "a migration is a pair of files: .up.sql and .down.sql");
+        for version in of(true) {
+            assert!(chrono::NaiveDateTime::parse_from_str(&version.to_string(), "%Y%m%d%H%M%S").is_ok(), "{version} is no YYYYMMDDHHMMSS");
+        }
+    }
+
+    #[test]
+    fn outside_a_transaction_there_is_one_statement() {
+        for migration in MIGRATIONS.iter().filter(|m| m.no_tx) {
+            let code: String = migration.sql.as_str().lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+            let statements = code.split(';').filter(|statement| !statement.trim().is_empty()).count();
+            assert!(statements <= 1, "{} holds {statements} statements", migration.version);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use sqlx::migrate::{MigrateError, Migration};
+
+/// Why a migration did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away, or refused something that is no migration's statement.
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration's statement failed.
+    #[error("migration {version} ({description}) failed, and nothing of it was applied: {cause}{place}")]
+    Failed {
+        /// The migration.
+        version: i64,
+        /// What it does.
+        description: String,
+        /// What PostgreSQL says.
+        cause: String,
+        /// ` (line N of its file)`, where PostgreSQL says so.
+        place: String,
+    },
+    /// An applied migration's file is not what it was.
+    #[error(
+        "migration {version} ({description}) was edited after it was applied. Put the file back as it was and write a new migration, \
+         or revert it (migrate down) and apply it again"
+    )]
+    Edited {
+        /// The migration.
+        version: i64,
+        /// What it does.
+        description: String,
+    },
+    /// This binary has no such migration.
+    #[error("this version of the code has no migration {0}; `migrate status` lists those that it has")]
+    Unknown(i64),
+    /// The database is the Python backend's at another revision.
+    #[error(
+        "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted: run `alembic upgrade head` with that \
+         backend first. Nothing was changed"
+    )]
+    OtherRevision(String),
+    /// The database holds somebody else's tables.
+    #[error(
+        "the database has a table \"{0}\" that neither this backend nor the Python one made: use an empty database. Nothing was changed"
+    )]
+    Foreign(String),
+    /// Another process migrates for too long.
+    #[error("another process has been migrating this database for {0} s; its role and pid are in pg_stat_activity. Nothing was changed")]
+    Locked(u64),
+}
+
+impl From<MigrateError> for Error {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(e) => Self::Database(e),
+            other => Self::Database(sqlx::Error::Migrate(Box::new(other))),
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn failed(migration: &Migration, error: impl Into<Cause>) -> Self {
+        let Cause(error) = error.into();
+        let (cause, place) = match error.as_database_error().and_then(|e| e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()) {
+            Some(e) => {
+                let detail = e.detail().map(|d| format!(" ({d})")).unwrap_or_default();
+                (format!("{}{detail}", e.message()), place(migration.sql.as_str(), e.position()))
+            }
+            None => (error.to_string(), String::new()),
+        };
+        Self::Failed { version: migration.version, description: migration.description.to_string(), cause, place }
+    }
+}
+
+fn place(sql: &str, position: Option<sqlx::postgres::PgErrorPosition<'_>>) -> String {
+    match position {
+        Some(sqlx::postgres::PgErrorPosition::Original(character)) => {
+            let line = 1 + sql.chars().take(character.saturating_sub(1)).filter(|c| *c == '\n').count();
+            format!(" (line {line} of its file)")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What sqlx says, with or without its wrapping.
+pub(super) struct Cause(sqlx::Error);
+
+impl From<sqlx::Error> for Cause {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<MigrateError> for Cause {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => Self(e),
+            other => Self(sqlx::Error::Migrate(Box::new(other))),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+use sqlx::migrate::Migration;
+
+use super::Error;
+
+/// "emotion" in ASCII: the advisory lock of this schema's migrations, per database.
+const KEY: i64 = 0x65_6d6f_7469_6f6e;
+const POLL: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Takes the lock of the session. It is polled: a waiting `pg_advisory_lock` holds a snapshot, for which a
+/// CREATE INDEX CONCURRENTLY under the lock would wait in turn.
+pub(super) async fn acquire(conn: &mut PgConnection) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut said = false;
+    while !sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut *conn).await? {
+        if started.elapsed() > PATIENCE {
+            return Err(Error::Locked(PATIENCE.as_secs()));
+        }
+        if !said && started.elapsed() > Duration::from_secs(1) {
+            tracing::info!("another process is migrating this database; waiting for it");
+            said = true;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Gives the lock back; when that fails the connection is broken, and its end gives it back.
+pub(super) async fn release(conn: &mut PgConnection) {
+    if let Err(error) = sqlx::query("SELECT pg_advisory_unlock($1)").bind(KEY).execute(conn).await {
+        tracing::warn!(%error, "the migration lock could not be given back");
+    }
+}
+
+/// Removes the invalid indexes that a failed CREATE INDEX CONCURRENTLY of this migration left.
+pub(super) async fn drop_invalid_indexes(conn: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
+    let invalid: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', n.nspname, c.relname)
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE NOT i.indisvalid AND position(c.relname IN $1) > 0",
+    )
+    .bind(migration.sql.as_str())
+    .fetch_all(&mut *conn)
+    .await?;
+    for index in invalid {
+        // The name is the catalogue's own, quoted by format('%I').
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))).execute(&mut *conn).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{Error, MIGRATIONS, pause};
+
+/// How a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Applied, and the file is what it was.
+    Applied,
+    /// Not applied.
+    Pending,
+    /// Applied, and the file was edited since.
+    Edited,
+    /// Applied, and this code has no such file.
+    Missing,
+}
+
+/// A migration.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Entry {
+    /// Its version, `YYYYMMDDHHMMSS`.
+    pub version: i64,
+    /// What it does.
+    pub description: String,
+    /// How it stands.
+    pub state: State,
+    /// When it was applied.
+    pub applied_at: Option<DateTime<Utc>>,
+}
+
+/// The schema against the code.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Status {
+    /// The newest applied migration.
+    pub revision: Option<i64>,
+    /// The newest one of this code.
+    pub latest: Option<i64>,
+    /// Whether automatic migration is paused since a `down`.
+    pub paused: bool,
+    /// Every migration, in order.
+    #[serde(rename = "migrations")]
+    pub entries: Vec<Entry>,
+}
+
+impl Status {
+    pub(super) fn is_pending(&self, version: i64) -> bool {
+        self.entries.iter().any(|e| e.version == version && e.state == State::Pending)
+    }
+
+    /// Those that are applied and not what this code has.
+    pub fn damaged(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| matches!(e.state, State::Edited | State::Missing))
+    }
+}
+
+/// How every migration stands. Changes nothing in the database.
+///
+/// # Errors
+/// The database is away.
+pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
+    let (recorded, pausable): (bool, bool) =
+        sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL, to_regclass('_migrations_paused') IS NOT NULL")
+            .fetch_one(&mut *conn)
+            .await?;
+    let mut applied: BTreeMap<i64, (String, Vec<u8>, DateTime<Utc>)> = BTreeMap::new();
+    if recorded {
+        let rows: Vec<(i64, String, Vec<u8>, DateTime<Utc>)> =
+            sqlx::query_as("SELECT version, description, checksum, installed_on FROM _sqlx_migrations").fetch_all(&mut *conn).await?;
+        applied.extend(rows.into_iter().map(|(version, description, checksum, at)| (version, (description, checksum, at))));
+    }
+    let revision = applied.keys().next_back().copied();
+    let mut entries = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()) {
+        let row = applied.remove(&migration.version);
+        let state = match &row {
+            None => State::Pending,
+            Some((_, checksum, _)) if checksum[..] == migration.checksum[..] => State::Applied,
+            Some(_) => State::Edited,
+        };
+        let description = migration.description.to_string();
+        entries.push(Entry { version: migration.version, description, state, applied_at: row.map(|(_, _, at)| at) });
+    }
+    entries.extend(applied.into_iter().map(|(version, (description, _, at))| Entry {
+        version,
+        description,
+        state: State::Missing,
+        applied_at: Some(at),
+    }));
+    entries.sort_by_key(|e| e.version);
+    let latest = MIGRATIONS.iter().map(|m| m.version).max();
+    let paused = pausable && pause::is_on(conn).await?;
+    Ok(Status { revision, latest, paused, entries })
+}
