@@ -236,7 +236,44 @@ async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::migrate::{Migration, MigrationType};
+    use sqlx::{ConnectOptions, Connection, PgConnection, SqlSafeStr};
+
     use super::MIGRATIONS;
+
+    /// A database of the test's own, on the server of `TEST_DATABASE_URL`.
+    async fn database(name: &str) -> (PgConnection, PgConnection) {
+        let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
+        let options = crate::pool::connect_options(&url.parse().unwrap());
+        let mut admin = options.connect().await.unwrap();
+        for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        }
+        (options.database(name).connect().await.unwrap(), admin)
+    }
+
+    #[tokio::test]
+    async fn a_failed_concurrent_index_leaves_nothing_and_can_be_tried_again() {
+        let (mut conn, mut admin) = database("test_failed_concurrent_index").await;
+        super::prepare(&mut conn).await.unwrap();
+        let run = async |conn: &mut PgConnection, sql: &'static str| sqlx::raw_sql(sql).execute(conn).await.unwrap();
+        run(&mut conn, "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (1)").await;
+        let sql = "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x);".into_sql_str();
+        let migration = Migration::new(1, "unique".into(), MigrationType::ReversibleUp, sql, true);
+        let indexes = "SELECT count(*) FROM pg_class WHERE relname = 't_x'";
+
+        assert!(super::apply(&mut conn, &migration).await.is_err());
+        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 0, "an invalid index was left");
+        // As after a kill in the middle of it.
+        sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)").execute(&mut conn).await.unwrap_err();
+        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 1);
+        run(&mut conn, "DELETE FROM t").await;
+        super::apply(&mut conn, &migration).await.unwrap();
+        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 1);
+
+        conn.close().await.unwrap();
+        run(&mut admin, "DROP DATABASE test_failed_concurrent_index").await;
+    }
 
     #[test]
     fn every_migration_can_be_reverted_and_has_a_moment() {
