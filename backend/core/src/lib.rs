@@ -1,1 +1,18 @@
 //! What every feature needs: errors, the envelope, logs, passwords and tokens.
+
+mod envelope;
+mod error;
+mod extract;
+mod hmac_sha256;
+mod log_file;
+mod log_format;
+pub mod openapi;
+pub mod request;
+pub mod rules;
+pub mod security;
+pub mod telemetry;
+pub mod token;
+
+pub use envelope::{Data, Meta, Plain, now};
+pub use error::{ApiError, ErrorCode};
+pub use extract::{Id, Json, Query};

@@ -13,6 +13,8 @@ impl Error {
     pub fn is_away(&self) -> bool {
         match &self.0 {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            // What sqlx makes of a connection that is closed before its first byte, as proxies without a database behind them do.
+            sqlx::Error::Protocol(message) => message.starts_with("unexpected response from SSLRequest"),
             // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, refused logins, an unknown
             // database, too many connections, a statement over its time, a shutdown, a crash, a start that is under way.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {

@@ -1,1 +1,9 @@
 //! Journal entries and their emotions.
+
+mod api;
+mod emotions;
+mod models;
+mod schemas;
+mod services;
+
+pub use api::{State, router};

@@ -1,0 +1,220 @@
+//! Everything that is stored about a user, as one JSON document that is never whole in memory.
+//!
+//! The rows come in pages, each a query of its own: a client that reads slowly holds no connection and no snapshot meanwhile.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+use emotionviz_core::Meta;
+use emotionviz_db as db;
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgPool};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// How many rows are in memory at once; an entry has 60 kB at most.
+const PAGE: i64 = 100;
+
+/// The document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "stands in the OpenAPI document for what is written piece by piece")]
+pub(crate) struct Export {
+    user: Option<UserRow>,
+    entries: Vec<EntryRow>,
+    visualizations: Vec<VisualizationRow>,
+    intake_sessions: Vec<IntakeSessionRow>,
+}
+
+/// The account; everything but the hash of the password.
+#[derive(FromRow, Serialize, ToSchema)]
+#[schema(as = ExportedUser)]
+pub(crate) struct UserRow {
+    id: Uuid,
+    email: String,
+    name: Option<String>,
+    is_active: Option<bool>,
+    is_verified: Option<bool>,
+    created_at: DateTime<Utc>,
+    updated_at: Option<DateTime<Utc>>,
+    last_login_at: Option<DateTime<Utc>>,
+}
+
+/// A journal entry.
+#[derive(FromRow, Serialize, ToSchema)]
+#[schema(as = ExportedEntry)]
+pub(crate) struct EntryRow {
+    id: Uuid,
+    situation: String,
+    emotions: Vec<Option<String>>,
+    intensity: f64,
+    notes: Option<String>,
+    source: Option<String>,
+    intake_session_id: Option<Uuid>,
+    created_at: DateTime<Utc>,
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// JSON that is passed on as it is stored.
+type Stored = Option<Json<Box<RawValue>>>;
+
+/// The picture of an entry.
+#[derive(FromRow, Serialize, ToSchema)]
+#[schema(as = ExportedVisualization)]
+pub(crate) struct VisualizationRow {
+    id: Uuid,
+    entry_id: Uuid,
+    status: String,
+    style: String,
+    image_url: Option<String>,
+    thumbnail_url: Option<String>,
+    summary: Option<String>,
+    insights: Option<Vec<Option<String>>>,
+    #[schema(value_type = Option<Object>)]
+    visual_elements: Stored,
+    error_message: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    gemini_analysis: Stored,
+    #[schema(value_type = Option<Object>)]
+    nanobanana_response: Stored,
+    processing_started_at: Option<DateTime<Utc>>,
+    processing_completed_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// A guided conversation.
+#[derive(FromRow, Serialize, ToSchema)]
+#[schema(as = ExportedIntakeSession)]
+pub(crate) struct IntakeSessionRow {
+    id: Uuid,
+    initial_situation: String,
+    #[schema(value_type = Option<Object>)]
+    conversation_history: Stored,
+    current_step: Option<i32>,
+    is_complete: Option<bool>,
+    #[schema(value_type = Option<Object>)]
+    ai_context: Stored,
+    final_summary: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+/// A row of a list: lists go on after the id of the last one.
+trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
+    /// `$1` is the user, `$2` the id to go on after, `$3` the number of rows.
+    const SELECT: &'static str;
+
+    fn id(&self) -> Uuid;
+}
+
+impl Listed for EntryRow {
+    const SELECT: &'static str = "SELECT id, situation, emotions, intensity::float8 AS intensity, notes, source, intake_session_id, created_at, updated_at
+         FROM emotion_entries WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Listed for VisualizationRow {
+    const SELECT: &'static str = "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary, insights, visual_elements, error_message,
+         gemini_analysis, nanobanana_response, processing_started_at, processing_completed_at, created_at, updated_at
+         FROM visualizations WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Listed for IntakeSessionRow {
+    const SELECT: &'static str = "SELECT id, initial_situation, conversation_history, current_step, is_complete, ai_context, final_summary,
+         created_at, updated_at, completed_at
+         FROM intake_sessions WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// What comes next.
+enum Part {
+    User,
+    Entries(Option<Uuid>),
+    Visualizations(Option<Uuid>),
+    IntakeSessions(Option<Uuid>),
+    End,
+}
+
+/// The document in the envelope, piece by piece. `meta` is that of the request.
+pub(crate) fn document(pool: PgPool, user: Uuid, meta: Meta) -> impl Stream<Item = db::Result<Bytes>> + Send {
+    let mut end = BytesMut::from(&b"]},\"meta\":"[..]);
+    write(&mut end, &meta);
+    end.put_u8(b'}');
+    let end = end.freeze();
+    stream::try_unfold(Some(Part::User), move |part| {
+        let (pool, end) = (pool.clone(), end.clone());
+        async move {
+            let Some(part) = part else { return Ok(None) };
+            let mut out = BytesMut::new();
+            let next = match part {
+                Part::User => {
+                    out.put_slice(b"{\"success\":true,\"data\":{\"user\":");
+                    write(&mut out, &user_row(&pool, user).await?);
+                    out.put_slice(b",\"entries\":[");
+                    Some(Part::Entries(None))
+                }
+                Part::Entries(after) => Some(match rows::<EntryRow>(&pool, user, after, &mut out).await? {
+                    Some(last) => Part::Entries(Some(last)),
+                    None => {
+                        out.put_slice(b"],\"visualizations\":[");
+                        Part::Visualizations(None)
+                    }
+                }),
+                Part::Visualizations(after) => Some(match rows::<VisualizationRow>(&pool, user, after, &mut out).await? {
+                    Some(last) => Part::Visualizations(Some(last)),
+                    None => {
+                        out.put_slice(b"],\"intake_sessions\":[");
+                        Part::IntakeSessions(None)
+                    }
+                }),
+                Part::IntakeSessions(after) => Some(match rows::<IntakeSessionRow>(&pool, user, after, &mut out).await? {
+                    Some(last) => Part::IntakeSessions(Some(last)),
+                    None => Part::End,
+                }),
+                Part::End => {
+                    out.put_slice(&end);
+                    None
+                }
+            };
+            Ok(Some((out.freeze(), next)))
+        }
+    })
+}
+
+async fn user_row(pool: &PgPool, user: Uuid) -> db::Result<Option<UserRow>> {
+    let row = sqlx::query_as("SELECT id, email, name, is_active, is_verified, created_at, updated_at, last_login_at FROM users WHERE id = $1")
+        .bind(user)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row)
+}
+
+/// Writes a page of rows. The id of its last row, when there may be more.
+async fn rows<T: Listed>(pool: &PgPool, user: Uuid, after: Option<Uuid>, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
+    let rows: Vec<T> = sqlx::query_as(T::SELECT).bind(user).bind(after.unwrap_or_default()).bind(PAGE).fetch_all(pool).await?;
+    for (i, row) in rows.iter().enumerate() {
+        if after.is_some() || i > 0 {
+            out.put_u8(b',');
+        }
+        write(out, row);
+    }
+    Ok(rows.last().map(Listed::id))
+}
+
+fn write(out: &mut BytesMut, value: &impl Serialize) {
+    serde_json::to_writer(out.writer(), value).expect("plain rows are always JSON, and memory takes all bytes");
+}

@@ -1,0 +1,132 @@
+//! The queries of accounts.
+
+use chrono::{DateTime, Utc};
+use emotionviz_db as db;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+/// An account.
+#[derive(FromRow)]
+pub(crate) struct Account {
+    pub(crate) id: Uuid,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) token_generation: i32,
+}
+
+/// What a login is checked against.
+#[derive(FromRow)]
+pub(crate) struct Credentials {
+    #[sqlx(flatten)]
+    pub(crate) account: Account,
+    pub(crate) hashed_password: String,
+    pub(crate) is_active: bool,
+}
+
+/// An account and how much it holds.
+#[derive(FromRow)]
+pub(crate) struct Profile {
+    #[sqlx(flatten)]
+    pub(crate) account: Account,
+    pub(crate) entry_count: i64,
+    pub(crate) visualization_count: i64,
+}
+
+/// Those of an [`Account`]. Accounts of an older backend may have no name.
+macro_rules! columns {
+    () => {
+        "id, email, coalesce(name, '') AS name, created_at, token_generation"
+    };
+}
+
+/// An address without regard to case. Only ASCII letters have one: what others do depends on the language.
+fn key(email: &str) -> String {
+    email.to_ascii_lowercase()
+}
+
+/// Stores a new account. `None` when the address has one.
+pub(crate) async fn insert(pool: &PgPool, email: &str, hashed_password: &str, name: &str) -> db::Result<Option<Account>> {
+    let account = sqlx::query_as(concat!(
+        "INSERT INTO users (email, email_key, hashed_password, name, last_login_at) VALUES ($1, $2, $3, $4, now())
+         ON CONFLICT DO NOTHING RETURNING ",
+        columns!()
+    ))
+    .bind(email)
+    .bind(key(email))
+    .bind(hashed_password)
+    .bind(name)
+    .fetch_optional(pool)
+    .await?;
+    Ok(account)
+}
+
+/// The credentials of an address: of the account that is spelled so, else of the one that is without regard to case.
+pub(crate) async fn credentials_of(pool: &PgPool, email: &str) -> db::Result<Option<Credentials>> {
+    let credentials = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        ", hashed_password, coalesce(is_active, false) AS is_active
+         FROM users WHERE email = $1 OR email_key = $2 ORDER BY email = $1 DESC LIMIT 1"
+    ))
+    .bind(email)
+    .bind(key(email))
+    .fetch_optional(pool)
+    .await?;
+    Ok(credentials)
+}
+
+/// The stored hash of a user's password.
+pub(crate) async fn hash_of(pool: &PgPool, user: Uuid) -> db::Result<Option<String>> {
+    Ok(sqlx::query_scalar("SELECT hashed_password FROM users WHERE id = $1").bind(user).fetch_optional(pool).await?)
+}
+
+/// Notes a login and, when there is one, replaces the old hash by a newer one of the same password.
+pub(crate) async fn note_login(pool: &PgPool, user: Uuid, old: &str, new: Option<String>) -> db::Result<()> {
+    // A password that was changed meanwhile stays changed.
+    sqlx::query(
+        "UPDATE users SET last_login_at = now(), hashed_password = CASE WHEN hashed_password = $2 THEN coalesce($3, $2) ELSE hashed_password END
+         WHERE id = $1",
+    )
+    .bind(user)
+    .bind(old)
+    .bind(new)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Stores a new password, which ends every token. False when a token of this generation counts no longer.
+pub(crate) async fn change_password(pool: &PgPool, user: Uuid, generation: i32, hashed_password: &str) -> db::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE users SET hashed_password = $3, token_generation = token_generation + 1, updated_at = now()
+         WHERE id = $1 AND token_generation = $2",
+    )
+    .bind(user)
+    .bind(generation)
+    .bind(hashed_password)
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// A user's account, and the number of its entries and visualizations.
+pub(crate) async fn profile(pool: &PgPool, user: Uuid) -> db::Result<Option<Profile>> {
+    let profile = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        ", (SELECT count(*) FROM emotion_entries WHERE user_id = $1) AS entry_count,
+         (SELECT count(*) FROM visualizations WHERE user_id = $1) AS visualization_count
+         FROM users WHERE id = $1"
+    ))
+    .bind(user)
+    .fetch_optional(pool)
+    .await?;
+    Ok(profile)
+}
+
+/// Deletes an account with everything that belongs to it.
+pub(crate) async fn delete(pool: &PgPool, user: Uuid) -> db::Result<()> {
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(pool).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Request and response bodies.
+
+use chrono::{DateTime, Utc};
+use emotionviz_core::rules;
+use garde::Validate;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A new account.
+#[derive(Deserialize, ToSchema, Validate)]
+pub(crate) struct Registration {
+    /// Compared without regard to case.
+    #[garde(custom(rules::email))]
+    #[schema(format = Email, max_length = 254, example = "ann@example.com")]
+    pub(crate) email: String,
+    /// 8 to 128 characters, at least one letter and one character that is not a letter.
+    #[garde(custom(is_new_password))]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "correct horse 1")]
+    pub(crate) password: SecretString,
+    #[garde(custom(rules::text(1, 255)))]
+    #[schema(min_length = 1, max_length = 255, example = "Ann")]
+    pub(crate) name: String,
+}
+
+/// Credentials.
+#[derive(Deserialize, ToSchema, Validate)]
+pub(crate) struct Login {
+    /// As it was registered, else without regard to case.
+    #[garde(custom(rules::text(1, 255)))]
+    #[schema(max_length = 255, example = "ann@example.com")]
+    pub(crate) email: String,
+    #[garde(skip)]
+    #[schema(value_type = String, format = Password, example = "correct horse 1")]
+    pub(crate) password: SecretString,
+}
+
+/// A password and the one that is to replace it.
+#[derive(Deserialize, ToSchema, Validate)]
+pub(crate) struct PasswordChange {
+    #[garde(skip)]
+    #[schema(value_type = String, format = Password)]
+    pub(crate) current_password: SecretString,
+    /// 8 to 128 characters, at least one letter and one character that is not a letter.
+    #[garde(custom(is_new_password))]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    pub(crate) new_password: SecretString,
+}
+
+/// The password, once more, for what cannot be undone.
+#[derive(Deserialize, ToSchema, Validate)]
+pub(crate) struct Confirmation {
+    #[garde(skip)]
+    #[schema(value_type = String, format = Password)]
+    pub(crate) password: SecretString,
+}
+
+fn is_new_password(password: &SecretString, _: &()) -> garde::Result {
+    let password = password.expose_secret();
+    if !(8..=128).contains(&password.chars().count()) {
+        return Err(garde::Error::new("must have 8 to 128 characters"));
+    }
+    if !password.contains(char::is_alphabetic) || password.chars().all(char::is_alphabetic) {
+        return Err(garde::Error::new("must have at least one letter and one character that is not a letter"));
+    }
+    Ok(())
+}
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct User {
+    pub(crate) id: Uuid,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// An account, and a token for it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Session {
+    pub(crate) user: User,
+    #[serde(flatten)]
+    pub(crate) token: Token,
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Token {
+    pub(crate) access_token: String,
+    #[schema(example = "bearer")]
+    pub(crate) token_type: &'static str,
+    /// How long it is valid, in seconds.
+    #[schema(example = 3600)]
+    pub(crate) expires_in: i64,
+}
+
+/// An account and how much it holds.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Profile {
+    #[serde(flatten)]
+    pub(crate) user: User,
+    pub(crate) entry_count: i64,
+    pub(crate) visualization_count: i64,
+}

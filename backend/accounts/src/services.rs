@@ -1,0 +1,84 @@
+//! What can be done with accounts.
+
+use emotionviz_core::security::{PasswordError, Passwords, Verdict};
+use emotionviz_db as db;
+use secrecy::SecretString;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::models::{self, Account, Profile};
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The address has an account.
+    #[error("the address has an account")]
+    EmailTaken,
+    /// Unknown address or wrong password: one answer for both.
+    #[error("wrong credentials")]
+    WrongCredentials,
+    /// The account is inactive.
+    #[error("the account is inactive")]
+    Inactive,
+    /// The token that asks counts no longer.
+    #[error("the token counts no longer")]
+    StaleToken,
+    /// Hashing.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+pub(crate) async fn register(pool: &PgPool, passwords: &Passwords, email: &str, password: SecretString, name: &str) -> Result<Account, Error> {
+    let hash = passwords.hash(password).await?;
+    models::insert(pool, email, &hash, name).await?.ok_or(Error::EmailTaken)
+}
+
+pub(crate) async fn log_in(pool: &PgPool, passwords: &Passwords, email: &str, password: SecretString) -> Result<Account, Error> {
+    let credentials = models::credentials_of(pool, email).await?;
+    let stored = credentials.as_ref().map(|c| c.hashed_password.clone());
+    let newer = match passwords.verify(password, stored).await? {
+        Verdict::Right => None,
+        Verdict::RightButOld(newer) => Some(newer),
+        Verdict::Wrong => return Err(Error::WrongCredentials),
+    };
+    let credentials = credentials.ok_or(Error::WrongCredentials)?;
+    if !credentials.is_active {
+        return Err(Error::Inactive);
+    }
+    models::note_login(pool, credentials.account.id, &credentials.hashed_password, newer).await?;
+    Ok(credentials.account)
+}
+
+pub(crate) async fn profile(pool: &PgPool, user: Uuid) -> Result<Profile, Error> {
+    // Deleted between the check of the token and now.
+    models::profile(pool, user).await?.ok_or(Error::StaleToken)
+}
+
+pub(crate) async fn change_password(
+    pool: &PgPool,
+    passwords: &Passwords,
+    user: Uuid,
+    generation: i32,
+    current: SecretString,
+    new: SecretString,
+) -> Result<(), Error> {
+    check_password(pool, passwords, user, current).await?;
+    let hash = passwords.hash(new).await?;
+    if models::change_password(pool, user, generation, &hash).await? { Ok(()) } else { Err(Error::StaleToken) }
+}
+
+pub(crate) async fn delete(pool: &PgPool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+    check_password(pool, passwords, user, password).await?;
+    Ok(models::delete(pool, user).await?)
+}
+
+async fn check_password(pool: &PgPool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+    let stored = models::hash_of(pool, user).await?;
+    match passwords.verify(password, stored).await? {
+        Verdict::Right | Verdict::RightButOld(_) => Ok(()),
+        Verdict::Wrong => Err(Error::WrongCredentials),
+    }
+}

@@ -1,0 +1,105 @@
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use chrono::{SecondsFormat, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{ApiError, ErrorCode, request};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What every answer says of itself.
+#[derive(Serialize, ToSchema)]
+pub struct Meta {
+    /// When it was made.
+    #[schema(value_type = chrono::DateTime<Utc>)]
+    timestamp: String,
+    /// The request's id, also in the header `x-request-id`.
+    request_id: String,
+    /// The version of the HTTP contract.
+    #[schema(example = "v1")]
+    api_version: &'static str,
+}
+
+impl Meta {
+    /// That of an answer which is made now, to the request that this task serves.
+    pub fn now() -> Self {
+        let request_id = request::id().and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default();
+        Self { timestamp: now(), request_id, api_version: "v1" }
+    }
+}
+
+/// The time, as RFC 3339 in UTC with milliseconds.
+pub fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A successful answer: `{"success": true, "data": …, "meta": …}`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Success)]
+pub struct Data<T> {
+    #[schema(example = true)]
+    success: bool,
+    data: T,
+    meta: Meta,
+}
+
+impl<T> Data<T> {
+    /// An answer to the request that this task serves.
+    pub fn new(data: T) -> Self {
+        Self { success: true, data, meta: Meta::now() }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Data<T> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, &self)
+    }
+}
+
+/// An answer without the envelope, whatever its status: health and the like.
+pub struct Plain<T>(pub StatusCode, pub T);
+
+impl<T: Serialize> IntoResponse for Plain<T> {
+    fn into_response(self) -> Response {
+        json(self.0, &self.1)
+    }
+}
+
+/// Marks a response that has its shape already.
+#[derive(Clone, Copy)]
+struct Shaped;
+
+/// A response with a JSON body that is serialised once, here.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut bytes = BytesMut::with_capacity(1024).writer();
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => with_bytes(status, bytes.into_inner().freeze()),
+        Err(cause) => ApiError::internal(cause).into_response(),
+    }
+}
+
+fn with_bytes(status: StatusCode, bytes: Bytes) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.extensions_mut().insert(Shaped);
+    response
+}
+
+/// Gives a failure that something else than our own code made (the router, a library) the shape of all failures.
+pub(crate) fn shaped(response: Response) -> Response {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || response.extensions().get::<Shaped>().is_some() {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_TYPE);
+    parts.headers.remove(CONTENT_LENGTH);
+    let mut failure = ApiError::from(ErrorCode::of(status)).into_response();
+    failure.headers_mut().extend(parts.headers);
+    failure
+}

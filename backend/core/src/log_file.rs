@@ -1,0 +1,92 @@
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use file_rotate::compression::Compression;
+use file_rotate::suffix::AppendCount;
+use file_rotate::{ContentLimit, FileRotate};
+
+/// When `app.log` makes room for a new one, in bytes.
+const MOST_BYTES: usize = 10_000_000;
+/// How many older ones stay beside it: `app.log.1` and `app.log.2`.
+const OLDER_FILES: usize = 2;
+/// How much is gathered before it is written, in bytes: whole lines, in one write for each destination.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// Where the log goes: standard output and perhaps a file. The thread that writes it flushes when no more lines wait.
+pub(crate) struct Sink {
+    batch: Vec<u8>,
+    file: Option<FileRotate<AppendCount>>,
+}
+
+impl Sink {
+    /// Opens `app.log` in a folder that is made when it is not there.
+    pub(crate) fn open(dir: Option<&Path>) -> io::Result<Self> {
+        let open = |dir: &Path| {
+            let path = dir.join("app.log");
+            let told = |e: io::Error| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()));
+            std::fs::create_dir_all(dir).map_err(told)?;
+            // FileRotate would pass over a file that it cannot open.
+            OpenOptions::new().create(true).append(true).open(&path).map_err(told)?;
+            Ok::<_, io::Error>(FileRotate::new(
+                path,
+                AppendCount::new(OLDER_FILES),
+                ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES),
+                Compression::None,
+                None,
+            ))
+        };
+        Ok(Self { batch: Vec::new(), file: dir.map(open).transpose()? })
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.batch.len() + line.len() > BATCH_BYTES {
+            self.flush()?;
+        }
+        self.batch.extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // A full disk must not silence standard output, nor a closed terminal the file.
+        if let Some(file) = &mut self.file {
+            file.write_all(&self.batch).and_then(|()| file.flush()).ok();
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&self.batch).and_then(|()| out.flush()).ok();
+        self.batch.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_files_of_ten_megabytes_and_whole_lines() {
+        let dir = std::env::temp_dir().join(format!("app-log-{}", uuid::Uuid::new_v4()));
+        let mut sink = Sink { batch: Vec::new(), file: Sink::open(Some(&dir)).unwrap().file };
+        let line = [&[b'x'; 9_999][..], b"\n"].concat();
+        for _ in 0..4_000 {
+            // Past flush(), which would print them.
+            sink.file.as_mut().unwrap().write_all(&line).unwrap();
+        }
+        let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap()).collect();
+        names.sort_by_key(|e| e.file_name());
+        assert_eq!(names.iter().map(|e| e.file_name().into_string().unwrap()).collect::<Vec<_>>(), ["app.log", "app.log.1", "app.log.2"]);
+        for file in names {
+            let text = std::fs::read(file.path()).unwrap();
+            assert!(text.len() <= MOST_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0);
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_said() {
+        let error = Sink::open(Some(Path::new("/dev/null/logs"))).err().unwrap().to_string();
+        assert!(error.contains("/dev/null/logs/app.log"), "{error}");
+    }
+}

@@ -1,0 +1,148 @@
+use std::fmt::{self, Write as _};
+
+use chrono::{SecondsFormat, Utc};
+use serde::ser::{SerializeMap, Serializer as _};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::request;
+
+/// One event, one line: a JSON object, or for people's eyes. Every line of a request has its id.
+pub(crate) struct Format {
+    pub(crate) json: bool,
+    /// Whether the place in the source is said.
+    pub(crate) places: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Format
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let id = request::id();
+        let line = Line {
+            timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            request_id: id.as_ref().and_then(|id| id.to_str().ok()),
+            places: self.places,
+            event,
+        };
+        if self.json { line.as_json(&mut writer) } else { line.as_text(&mut writer) }
+    }
+}
+
+struct Line<'a> {
+    timestamp: String,
+    request_id: Option<&'a str>,
+    places: bool,
+    event: &'a Event<'a>,
+}
+
+impl Line<'_> {
+    fn as_json(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let mut bytes = Vec::with_capacity(384);
+        let mut json = serde_json::Serializer::new(&mut bytes);
+        let meta = self.event.metadata();
+        let mut write = || {
+            let mut map = json.serialize_map(None)?;
+            map.serialize_entry("timestamp", &self.timestamp)?;
+            map.serialize_entry("level", meta.level().as_str())?;
+            map.serialize_entry("target", meta.target())?;
+            let mut visitor = JsonVisitor { map, failed: None };
+            self.event.record(&mut visitor);
+            let JsonVisitor { mut map, failed } = visitor;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if let Some(id) = self.request_id {
+                map.serialize_entry("request_id", id)?;
+            }
+            if self.places {
+                map.serialize_entry("file", &meta.file())?;
+                map.serialize_entry("line", &meta.line())?;
+            }
+            map.end()
+        };
+        write().map_err(|_: serde_json::Error| fmt::Error)?;
+        writer.write_str(std::str::from_utf8(&bytes).map_err(|_| fmt::Error)?)?;
+        writer.write_char('\n')
+    }
+
+    fn as_text(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let meta = self.event.metadata();
+        write!(writer, "{} {:>5} ", self.timestamp, meta.level().as_str())?;
+        let mut text = TextVisitor::default();
+        self.event.record(&mut text);
+        write!(writer, "{}{}", text.message, text.fields)?;
+        if let Some(id) = self.request_id {
+            write!(writer, " request_id={id}")?;
+        }
+        if let (true, Some(file), Some(line)) = (self.places, meta.file(), meta.line()) {
+            write!(writer, " at {file}:{line}")?;
+        }
+        writer.write_char('\n')
+    }
+}
+
+
+struct JsonVisitor<M: SerializeMap> {
+    map: M,
+    failed: Option<M::Error>,
+}
+
+impl<M: SerializeMap> JsonVisitor<M> {
+    fn put(&mut self, field: &Field, value: &(impl serde::Serialize + ?Sized)) {
+        if self.failed.is_none() {
+            self.failed = self.map.serialize_entry(field.name(), value).err();
+        }
+    }
+}
+
+impl<M: SerializeMap> Visit for JsonVisitor<M> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, &value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, &format!("{value:?}"));
+    }
+}
+
+#[derive(Default)]
+struct TextVisitor {
+    message: String,
+    fields: String,
+}
+
+impl Visit for TextVisitor {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
+}

@@ -1,0 +1,84 @@
+//! What the OpenAPI documents of all features share.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::{ErrorCode, Meta};
+
+/// A failed answer.
+#[derive(Serialize, ToSchema)]
+pub struct Failure {
+    /// Always false.
+    #[schema(example = false)]
+    success: bool,
+    error: FailureError,
+    meta: Meta,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+pub struct FailureError {
+    code: ErrorCode,
+    /// A sentence for a person.
+    message: String,
+    /// More, by code: `fields` with a rule for each wrong field, `retry_after_seconds`, `invalid_values`.
+    #[schema(value_type = Object)]
+    details: serde_json::Value,
+}
+
+/// The failures that any call may end in.
+pub struct Always;
+
+/// Those of a call that takes a body.
+pub struct WithBody;
+
+/// Those of a call that takes a token, or other credentials, and is limited.
+pub struct WithToken;
+
+/// Those of a call on one resource of an owner.
+pub struct WithOwner;
+
+impl IntoResponses for Always {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures(&[("500", "A fault of the service"), ("503", "The database is away, or the time was up")])
+    }
+}
+
+impl IntoResponses for WithBody {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures(&[("400", "A field is missing or breaks a rule"), ("413", "The body is over the limit"), ("415", "The body is not JSON")])
+    }
+}
+
+impl IntoResponses for WithToken {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures(&[
+            ("401", "No token, one that does not count, or wrong credentials"),
+            ("403", "The account is inactive"),
+            ("429", "Too many requests"),
+        ])
+    }
+}
+
+impl IntoResponses for WithOwner {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures(&[
+            ("400", "The id is no UUID, or a field breaks a rule"),
+            ("403", "It belongs to another user, or the account is inactive"),
+            ("404", "There is no such resource"),
+        ])
+    }
+}
+
+fn failures(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let schema = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Failure"))).build();
+    list.iter()
+        .map(|(status, text)| {
+            let response = ResponseBuilder::new().description(*text).content("application/json", schema()).build();
+            ((*status).to_owned(), response.into())
+        })
+        .collect()
+}

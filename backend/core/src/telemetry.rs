@@ -1,0 +1,54 @@
+//! Logs: to standard output and, when the settings name a folder, to `app.log` in it.
+
+use std::io;
+use std::panic::PanicHookInfo;
+
+use emotionviz_settings::{AppEnv, LogLevel, Logging};
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::log_file::Sink;
+use crate::log_format::Format;
+
+/// The most lines that wait for a slow disk or terminal; what comes beyond them is lost, and no request waits.
+const WAITING_LINES: usize = 16_384;
+
+/// Keeps the log running; dropped, it writes what still waits.
+#[must_use]
+pub struct Log(#[expect(dead_code, reason = "held for its Drop")] WorkerGuard);
+
+/// Begins to log, and has panics logged by their place alone: their text may hold what a user wrote.
+///
+/// # Errors
+/// When the folder of the settings, or `app.log` in it, cannot be written.
+pub fn init(settings: &Logging) -> io::Result<Log> {
+    let sink = Sink::open(settings.dir.as_deref())?;
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).thread_name("log").finish(sink);
+    let level = match settings.level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
+    };
+    // Where the service listens, and that it stops, is said at every level.
+    let mut filter = Targets::new().with_default(level).with_target("emotionviz::serve", LevelFilter::INFO.max(level));
+    if settings.debug {
+        filter = filter.with_target("emotionviz", LevelFilter::DEBUG);
+    }
+    let format = Format { json: settings.environment == AppEnv::Production, places: settings.debug };
+    let layer = tracing_subscriber::fmt::layer().event_format(format).with_ansi(false).with_writer(writer).with_filter(filter);
+    tracing_subscriber::registry().with(layer).init();
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(Log(guard))
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    // A literal was written by us; anything else was put together from who knows what.
+    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(text withheld)");
+    tracing::error!(place, text, "panic");
+}

@@ -1,0 +1,219 @@
+//! The queries of journal entries.
+
+use chrono::{DateTime, Utc};
+use emotionviz_db as db;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, Row};
+use uuid::Uuid;
+
+/// A journal entry.
+pub(crate) struct Entry {
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) situation: String,
+    pub(crate) emotions: Vec<String>,
+    /// From 0 to 1.
+    pub(crate) intensity: f64,
+    pub(crate) notes: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+    pub(crate) visualization_id: Option<Uuid>,
+}
+
+/// What an entry is made of, or changed in: what is `None` stays.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) situation: Option<String>,
+    pub(crate) emotions: Option<Vec<&'static str>>,
+    pub(crate) intensity: Option<f64>,
+    pub(crate) notes: Option<String>,
+}
+
+impl Draft {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.situation.is_none() && self.emotions.is_none() && self.intensity.is_none() && self.notes.is_none()
+    }
+}
+
+/// The order of a list. Entries that are equal in it are in the order of their ids, so that pages do not overlap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    Created,
+    CreatedDesc,
+    Intensity,
+    IntensityDesc,
+    Updated,
+    UpdatedDesc,
+}
+
+/// Which of a user's entries.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Filter {
+    pub(crate) emotion: Option<&'static str>,
+    /// Created then or later.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Created before.
+    pub(crate) to: Option<DateTime<Utc>>,
+}
+
+/// Which of them are on the page.
+#[derive(Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) order: Order,
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
+}
+
+/// The columns of an [`Entry`], in the order in which it reads them. Rows of an older backend have NULLs that ours never writes.
+macro_rules! columns {
+    ($visualization:literal) => {
+        concat!(
+            "e.id, e.user_id, e.situation, array_remove(e.emotions, NULL), e.intensity::float8, coalesce(e.notes, ''), \
+             e.created_at, coalesce(e.updated_at, e.created_at), ",
+            $visualization
+        )
+    };
+}
+const JOINED: &str = columns!("v.id");
+macro_rules! subquery {
+    () => {
+        columns!("(SELECT v.id FROM visualizations v WHERE v.entry_id = e.id)")
+    };
+}
+
+impl FromRow<'_, PgRow> for Entry {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            user_id: row.try_get(1)?,
+            situation: row.try_get(2)?,
+            emotions: row.try_get(3)?,
+            intensity: row.try_get(4)?,
+            notes: row.try_get(5)?,
+            created_at: row.try_get(6)?,
+            updated_at: row.try_get(7)?,
+            visualization_id: row.try_get(8)?,
+        })
+    }
+}
+
+/// A page of a user's entries, and how many there are on all pages.
+pub(crate) async fn list(pool: &PgPool, user: Uuid, filter: Filter, page: Page) -> db::Result<(Vec<Entry>, i64)> {
+    let (key, direction) = match page.order {
+        Order::Created => ("e.created_at", ""),
+        Order::CreatedDesc => ("e.created_at", " DESC"),
+        Order::Intensity => ("e.intensity", ""),
+        Order::IntensityDesc => ("e.intensity", " DESC"),
+        Order::Updated => ("coalesce(e.updated_at, e.created_at)", ""),
+        Order::UpdatedDesc => ("coalesce(e.updated_at, e.created_at)", " DESC"),
+    };
+    let (conditions, used) = conditions(filter);
+    let (limit, offset) = (used + 1, used + 2);
+    // The count comes with each row: one round trip.
+    let sql = format!(
+        "SELECT {JOINED}, (SELECT count(*) FROM emotion_entries e WHERE {conditions})
+         FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id
+         WHERE {conditions} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
+    );
+    let query = bind(sqlx::query(AssertSqlSafe(sql)), user, filter).bind(page.limit).bind(page.offset);
+    let rows = query.fetch_all(pool).await?;
+    let total = match rows.first() {
+        Some(row) => row.try_get(9)?,
+        None if page.offset == 0 => 0,
+        None => count(pool, user, filter).await?,
+    };
+    let entries = rows.iter().map(Entry::from_row).collect::<sqlx::Result<_>>()?;
+    Ok((entries, total))
+}
+
+/// How many there are, for a page that is beyond the last one.
+async fn count(pool: &PgPool, user: Uuid, filter: Filter) -> db::Result<i64> {
+    let sql = format!("SELECT count(*) FROM emotion_entries e WHERE {}", conditions(filter).0);
+    Ok(bind(sqlx::query(AssertSqlSafe(sql)), user, filter).fetch_one(pool).await?.try_get(0)?)
+}
+
+/// The conditions of a user and a filter, and how many parameters they use, numbered as [`bind`] binds them. Each set of filters
+/// has a statement of its own, so that each is planned for what it asks.
+fn conditions(filter: Filter) -> (String, usize) {
+    let mut sql = "e.user_id = $1".to_owned();
+    let mut used = 1;
+    let filters = [
+        (filter.emotion.is_some(), "e.emotions @>"),
+        (filter.from.is_some(), "e.created_at >="),
+        (filter.to.is_some(), "e.created_at <"),
+    ];
+    for (_, condition) in filters.iter().filter(|(given, _)| *given) {
+        used += 1;
+        sql.push_str(&format!(" AND {condition} ${used}"));
+    }
+    (sql, used)
+}
+
+type Query<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
+
+fn bind(query: Query<'_>, user: Uuid, filter: Filter) -> Query<'_> {
+    let mut query = query.bind(user);
+    if let Some(emotion) = filter.emotion {
+        query = query.bind([emotion]);
+    }
+    if let Some(from) = filter.from {
+        query = query.bind(from);
+    }
+    if let Some(to) = filter.to {
+        query = query.bind(to);
+    }
+    query
+}
+
+/// Stores a new entry.
+pub(crate) async fn insert(pool: &PgPool, user: Uuid, draft: Draft) -> db::Result<Entry> {
+    let entry = sqlx::query_as(concat!(
+        "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
+         VALUES ($1, $2, $3, $4::float8, coalesce($5, '')) RETURNING ",
+        columns!("NULL::uuid")
+    ))
+    .bind(user)
+    .bind(draft.situation)
+    .bind(draft.emotions)
+    .bind(draft.intensity)
+    .bind(draft.notes)
+    .fetch_one(pool)
+    .await?;
+    Ok(entry)
+}
+
+/// The entry of an id, whoever's it is.
+pub(crate) async fn find(pool: &PgPool, id: Uuid) -> db::Result<Option<Entry>> {
+    let sql = concat!("SELECT ", subquery!(), " FROM emotion_entries e WHERE e.id = $1");
+    Ok(sqlx::query_as(sql).bind(id).fetch_optional(pool).await?)
+}
+
+/// Whose an entry is.
+pub(crate) async fn owner(pool: &PgPool, id: Uuid) -> db::Result<Option<Uuid>> {
+    Ok(sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1").bind(id).fetch_optional(pool).await?)
+}
+
+/// Changes a user's entry. `None` when the user has no such entry.
+pub(crate) async fn update(pool: &PgPool, user: Uuid, id: Uuid, draft: Draft) -> db::Result<Option<Entry>> {
+    let entry = sqlx::query_as(concat!(
+        "UPDATE emotion_entries e SET situation = coalesce($3, situation), emotions = coalesce($4, emotions),
+         intensity = coalesce($5::float8::numeric, intensity), notes = coalesce($6, notes), updated_at = now()
+         WHERE id = $1 AND user_id = $2 RETURNING ",
+        subquery!()
+    ))
+    .bind(id)
+    .bind(user)
+    .bind(draft.situation)
+    .bind(draft.emotions)
+    .bind(draft.intensity)
+    .bind(draft.notes)
+    .fetch_optional(pool)
+    .await?;
+    Ok(entry)
+}
+
+/// Deletes a user's entry, and says whether there was one.
+pub(crate) async fn delete(pool: &PgPool, user: Uuid, id: Uuid) -> db::Result<bool> {
+    let done = sqlx::query("DELETE FROM emotion_entries WHERE id = $1 AND user_id = $2").bind(id).bind(user).execute(pool).await?;
+    Ok(done.rows_affected() > 0)
+}

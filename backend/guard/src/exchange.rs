@@ -1,0 +1,123 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use emotionviz_db as db;
+use sqlx::PgPool;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::Guard;
+use crate::limiter::Share;
+
+/// How often replicas tell each other what they admitted.
+const EVERY: Duration = Duration::from_secs(1);
+/// After how many exchanges the tables are swept.
+const SWEEP_EVERY: u32 = 60;
+
+/// The background task through which replicas share their counts, in the table `rate_limits`: one statement a second for all that
+/// were touched, and none when nobody came. It also deletes ended windows and revoked tokens that have expired.
+pub struct Exchange {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Exchange {
+    /// Starts it.
+    pub fn start(guard: Arc<Guard>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(run(guard, stopped)) }
+    }
+
+    /// Ends it after a last exchange.
+    pub async fn stop(self) {
+        // The task ends early only by a panic, which is logged.
+        self.stop.send(()).ok();
+        self.task.await.ok();
+    }
+}
+
+async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut connected = true;
+    for tick in 0_u32.. {
+        let last = tokio::select! {
+            _ = ticks.tick() => false,
+            _ = &mut stopped => true,
+        };
+        let mut outcome = exchange(&guard).await;
+        if outcome.is_ok() && tick % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            outcome = sweep(&guard.pool).await;
+        }
+        // Said when it changes: requests without a database have lines of their own.
+        let was_connected = std::mem::replace(&mut connected, outcome.is_ok());
+        match (outcome, was_connected) {
+            (Err(cause), true) => tracing::warn!(%cause, "rate limits are counted by this replica alone"),
+            (Ok(()), false) => tracing::info!("rate limits are shared again"),
+            (Err(_), false) | (Ok(()), true) => {}
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+async fn exchange(guard: &Guard) -> db::Result<()> {
+    if !guard.limiter.is_on() {
+        return Ok(());
+    }
+    let mut shares: Vec<(String, Share)> =
+        guard.limiter.unsent(Utc::now().timestamp()).into_iter().map(|share| (share.subject.to_string(), share)).collect();
+    if shares.is_empty() {
+        return Ok(());
+    }
+    // Every replica takes the rows' locks in the same order.
+    shares.sort_unstable_by(|(a, x), (b, y)| (a, x.rule).cmp(&(b, y.rule)));
+    let told = tell(&guard.pool, &shares).await;
+    match &told {
+        Ok(known) => {
+            for (subject, period, count) in known {
+                let found = shares.iter().skip(shares.partition_point(|(s, _)| s < subject)).take_while(|(s, _)| s == subject);
+                for (_, share) in found.filter(|(_, share)| period_of(share) == *period) {
+                    guard.limiter.settle(*share, u32::try_from(*count).unwrap_or(u32::MAX));
+                }
+            }
+        }
+        Err(_) => shares.iter().for_each(|(_, share)| guard.limiter.take_back(*share)),
+    }
+    told.map(drop)
+}
+
+fn period_of(share: &Share) -> i32 {
+    i32::try_from(share.subject.rules()[share.rule].period).unwrap_or(i32::MAX)
+}
+
+/// Adds the shares to the table, and gives the sum of all replicas for each.
+async fn tell(pool: &PgPool, shares: &[(String, Share)]) -> db::Result<Vec<(String, i32, i32)>> {
+    let subjects: Vec<&str> = shares.iter().map(|(subject, _)| subject.as_str()).collect();
+    let periods: Vec<i32> = shares.iter().map(|(_, share)| period_of(share)).collect();
+    let starts: Vec<DateTime<Utc>> =
+        shares.iter().map(|(_, share)| DateTime::from_timestamp(share.start, 0).unwrap_or_default()).collect();
+    let counts: Vec<i32> = shares.iter().map(|(_, share)| i32::try_from(share.count).unwrap_or(i32::MAX)).collect();
+    let known = sqlx::query_as(
+        "INSERT INTO rate_limits AS r (subject, period, window_start, count)
+         SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::int[])
+         ON CONFLICT (subject, period, window_start) DO UPDATE SET count = r.count + excluded.count
+         RETURNING subject, period, count",
+    )
+    .bind(subjects)
+    .bind(periods)
+    .bind(starts)
+    .bind(counts)
+    .fetch_all(pool)
+    .await?;
+    Ok(known)
+}
+
+async fn sweep(pool: &PgPool) -> db::Result<()> {
+    sqlx::query("DELETE FROM rate_limits WHERE window_start < now() - interval '1 hour'").execute(pool).await?;
+    sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < now()").execute(pool).await?;
+    Ok(())
+}

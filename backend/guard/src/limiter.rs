@@ -1,0 +1,266 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use emotionviz_core::request::RateLimit;
+use uuid::Uuid;
+
+/// The most subjects that are counted at once, a bound on memory (about 100 bytes each).
+const MOST_SUBJECTS: usize = 50_000;
+
+/// How many requests a window of some length admits.
+pub(crate) struct Rule {
+    /// The window's length in seconds. Windows begin at its multiples since 1970, on every replica alike.
+    pub(crate) period: u32,
+    pub(crate) limit: u32,
+}
+
+const USER: &[Rule] = &[Rule { period: 60, limit: 100 }, Rule { period: 3600, limit: 1000 }];
+const LOGIN: &[Rule] = &[Rule { period: 60, limit: 10 }];
+/// The length of the longest list above.
+const MOST_RULES: usize = 2;
+
+/// Whose requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    User(Uuid),
+    /// Attempts to log in or register from an address.
+    Login(IpAddr),
+}
+
+impl Subject {
+    /// Of an IPv6 address the network counts: a single client has all of it.
+    pub(crate) fn login(address: IpAddr) -> Self {
+        Self::Login(match address {
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+            v4 => v4,
+        })
+    }
+
+    pub(crate) fn rules(self) -> &'static [Rule] {
+        match self {
+            Self::User(_) => USER,
+            Self::Login(_) => LOGIN,
+        }
+    }
+}
+
+/// As the table has it.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Login(address) => write!(f, "login:{address}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Window {
+    start: i64,
+    /// What all replicas admitted, as of the last exchange.
+    known: u32,
+    /// What this one admitted and is telling the table now.
+    sending: u32,
+    /// What this one admitted since.
+    unsent: u32,
+}
+
+impl Window {
+    fn count(self) -> u32 {
+        self.known.saturating_add(self.sending).saturating_add(self.unsent)
+    }
+}
+
+/// What one window of one subject has to tell the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) subject: Subject,
+    /// The place of its rule among the subject's.
+    pub(crate) rule: usize,
+    pub(crate) start: i64,
+    pub(crate) count: u32,
+}
+
+/// Counts requests in fixed windows, in memory; what other replicas count comes by the [exchange](crate::Exchange).
+pub(crate) struct Limiter {
+    on: bool,
+    windows: Mutex<HashMap<Subject, [Window; MOST_RULES]>>,
+}
+
+impl Limiter {
+    pub(crate) fn new(on: bool) -> Self {
+        Self { on, windows: Mutex::default() }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Takes one request out of each of the subject's windows, or of none when one is used up. `Ok` and `Err` say what the tighter
+    /// window leaves; `None` when nothing is limited.
+    pub(crate) fn take(&self, subject: Subject, now: i64) -> Option<Result<RateLimit, RateLimit>> {
+        if !self.on {
+            return None;
+        }
+        let mut all = self.lock();
+        if all.len() >= MOST_SUBJECTS && !all.contains_key(&subject) {
+            make_room(&mut all, now);
+            if all.len() >= MOST_SUBJECTS {
+                return None;
+            }
+        }
+        let windows = all.entry(subject).or_default();
+        let rules = subject.rules();
+        for (window, rule) in windows.iter_mut().zip(rules) {
+            let start = start(now, rule.period);
+            if window.start != start {
+                *window = Window { start, ..Window::default() };
+            }
+        }
+        let admitted = windows.iter().zip(rules).all(|(window, rule)| window.count() < rule.limit);
+        if admitted {
+            windows.iter_mut().zip(rules).for_each(|(window, _)| window.unsent += 1);
+        }
+        let tighter = windows
+            .iter()
+            .zip(rules)
+            .map(|(window, rule)| RateLimit {
+                limit: rule.limit,
+                remaining: rule.limit.saturating_sub(window.count()),
+                reset: window.start + i64::from(rule.period),
+            })
+            .min_by_key(|left| (left.remaining, -left.reset))?;
+        Some(if admitted { Ok(tighter) } else { Err(tighter) })
+    }
+
+    /// What was admitted since the last exchange. Ended windows are forgotten.
+    pub(crate) fn unsent(&self, now: i64) -> Vec<Share> {
+        let mut all = self.lock();
+        all.retain(|subject, windows| {
+            windows.iter().zip(subject.rules()).any(|(window, rule)| window.start + i64::from(rule.period) > now)
+        });
+        let mut shares = Vec::new();
+        for (subject, windows) in all.iter_mut() {
+            for (rule, window) in windows.iter_mut().enumerate().filter(|(_, w)| w.unsent > 0) {
+                window.sending = std::mem::take(&mut window.unsent);
+                shares.push(Share { subject: *subject, rule, start: window.start, count: window.sending });
+            }
+        }
+        shares
+    }
+
+    /// The table has the share, and counts `known` for all replicas.
+    pub(crate) fn settle(&self, share: Share, known: u32) {
+        self.change(share, |window| (window.known, window.sending) = (known, 0));
+    }
+
+    /// The table did not get the share: it stays to be sent.
+    pub(crate) fn take_back(&self, share: Share) {
+        self.change(share, |window| window.unsent += std::mem::take(&mut window.sending));
+    }
+
+    fn change(&self, share: Share, change: impl FnOnce(&mut Window)) {
+        let mut all = self.lock();
+        let window = all.get_mut(&share.subject).map(|windows| &mut windows[share.rule]);
+        if let Some(window) = window.filter(|w| w.start == share.start) {
+            change(window);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, [Window; MOST_RULES]>> {
+        // Counts are whole after every step: a panic elsewhere spoils nothing.
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets what has ended and what the table knows as well: who comes again is read from it by the next exchange.
+fn make_room(all: &mut HashMap<Subject, [Window; MOST_RULES]>, now: i64) {
+    all.retain(|subject, windows| {
+        windows
+            .iter()
+            .zip(subject.rules())
+            .any(|(window, rule)| window.start + i64::from(rule.period) > now && window.sending + window.unsent > 0)
+    });
+}
+
+fn start(now: i64, period: u32) -> i64 {
+    now - now.rem_euclid(i64::from(period))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000_800;
+
+    fn user() -> Subject {
+        Subject::User(Uuid::from_u128(1))
+    }
+
+    #[test]
+    fn a_minute_admits_a_hundred_and_an_hour_a_thousand() {
+        let limiter = Limiter::new(true);
+        let mut admitted = 0;
+        for minute in 0..20 {
+            for _ in 0..120 {
+                admitted += u32::from(limiter.take(user(), NOW + minute * 60).unwrap().is_ok());
+            }
+            assert_eq!(admitted, (u32::try_from(minute + 1).unwrap() * 100).min(1000));
+        }
+    }
+
+    #[test]
+    fn the_tighter_window_is_told() {
+        let limiter = Limiter::new(true);
+        let minute = start(NOW, 60) + 60;
+        assert_eq!(limiter.take(user(), NOW), Some(Ok(RateLimit { limit: 100, remaining: 99, reset: minute })));
+        for m in 0..9 {
+            for _ in 0..100 {
+                limiter.take(user(), NOW + 60 + m * 60);
+            }
+        }
+        let left = limiter.take(user(), NOW + 600).unwrap().unwrap();
+        assert_eq!((left.limit, left.remaining), (1000, 98));
+    }
+
+    #[test]
+    fn replicas_learn_of_each_other() {
+        let limiter = Limiter::new(true);
+        limiter.take(user(), NOW);
+        let shares = limiter.unsent(NOW);
+        assert_eq!(shares.iter().map(|s| s.count).collect::<Vec<_>>(), [1, 1]);
+        limiter.take(user(), NOW);
+        limiter.settle(shares[0], 100);
+        limiter.take_back(shares[1]);
+        assert!(limiter.take(user(), NOW).unwrap().is_err());
+        assert_eq!(limiter.unsent(NOW).iter().map(|s| s.count).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let limiter = Limiter::new(true);
+        for i in 0..60_000_u32 {
+            limiter.take(Subject::login(IpAddr::from(i.to_be_bytes())), NOW);
+            if i == 40_000 {
+                limiter.unsent(NOW).into_iter().for_each(|share| limiter.settle(share, 1));
+            }
+        }
+        assert!(limiter.lock().len() <= MOST_SUBJECTS);
+        limiter.unsent(NOW + 60);
+        assert_eq!(limiter.lock().len(), 0);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let subject = |text: &str| Subject::login(text.parse().unwrap());
+        assert_eq!(subject("2001:db8::1"), subject("2001:db8::ffff"));
+        assert_ne!(subject("2001:db8::1"), subject("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn off_is_off() {
+        assert_eq!(Limiter::new(false).take(user(), NOW), None);
+    }
+}

@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use emotionviz_core::ApiError;
+
+use crate::limiter::Subject;
+use crate::{Guard, client};
+
+/// An attempt to log in or register, of which an address has ten a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginAttempt;
+
+impl<S> FromRequestParts<S> for LoginAttempt
+where
+    S: Send + Sync,
+    Arc<Guard>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let guard = Arc::<Guard>::from_ref(state);
+        guard.admit(Subject::login(client::address(parts, &guard.proxies)))?;
+        Ok(Self)
+    }
+}

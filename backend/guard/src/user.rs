@@ -1,0 +1,95 @@
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use emotionviz_core::token::Claims;
+use emotionviz_core::{ApiError, ErrorCode, request};
+use emotionviz_db as db;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::Guard;
+use crate::limiter::Subject;
+
+/// The user who makes the request: has a token that we issued and nobody revoked, an active account, and requests left.
+#[derive(Clone, Copy, Debug)]
+pub struct CurrentUser {
+    /// The user's id.
+    pub id: Uuid,
+    claims: Claims,
+}
+
+impl CurrentUser {
+    /// The generation of the token; an update that depends on it fails when the password changed meanwhile.
+    pub fn generation(&self) -> i32 {
+        self.claims.generation
+    }
+
+    /// Makes all replicas refuse the token of this request.
+    ///
+    /// # Errors
+    /// The database gave no answer.
+    pub async fn revoke_token(&self, pool: &PgPool) -> db::Result<()> {
+        let expires_at = DateTime::<Utc>::from_timestamp(self.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        sqlx::query("INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(self.claims.jti)
+            .bind(expires_at)
+            .execute(pool)
+            .await?;
+        Ok(())
+    }
+}
+
+impl<S> FromRequestParts<S> for CurrentUser
+where
+    S: Send + Sync,
+    Arc<Guard>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let guard = Arc::<Guard>::from_ref(state);
+        let claims = bearer(parts).and_then(|token| guard.tokens.read(token)).ok_or(ErrorCode::Unauthorized)?;
+        request::set_user(claims.sub);
+        guard.admit(Subject::User(claims.sub))?;
+        match standing(&guard.pool, &claims).await? {
+            Some((true, false)) => Ok(Self { id: claims.sub, claims }),
+            Some((false, false)) => Err(ApiError::new(ErrorCode::Forbidden, "This account is inactive.")),
+            Some((_, true)) | None => Err(ErrorCode::Unauthorized.into()),
+        }
+    }
+}
+
+impl Guard {
+    /// Counts a request, and refuses it when the subject has none left.
+    pub(crate) fn admit(&self, subject: Subject) -> Result<(), ApiError> {
+        let now = Utc::now().timestamp();
+        let Some(outcome) = self.limiter.take(subject, now) else { return Ok(()) };
+        let (Ok(left) | Err(left)) = outcome;
+        request::set_rate_limit(left);
+        outcome.map(drop).map_err(|left| ApiError::rate_limited(u64::try_from(left.reset - now).unwrap_or(0).max(1)))
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, 2.1).
+fn bearer(parts: &Parts) -> Option<&str> {
+    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether the account is active, and whether the token was revoked. `None`: there is no such account, or its password changed
+/// after the token was issued.
+async fn standing(pool: &PgPool, claims: &Claims) -> db::Result<Option<(bool, bool)>> {
+    let found = sqlx::query_as(
+        "SELECT coalesce(is_active, false), EXISTS (SELECT FROM revoked_tokens WHERE jti = $3)
+         FROM users WHERE id = $1 AND token_generation = $2",
+    )
+    .bind(claims.sub)
+    .bind(claims.generation)
+    .bind(claims.jti)
+    .fetch_optional(pool)
+    .await?;
+    Ok(found)
+}

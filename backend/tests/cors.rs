@@ -1,0 +1,52 @@
+use crate::support::{Reply, Service};
+
+const HEADERS: [&str; 5] = ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
+
+async fn preflight(s: &Service, origin: &str, path: &str) -> Reply {
+    let request = s.server.request("OPTIONS", path).header("origin", origin);
+    let request = request.header("access-control-request-method", "PUT").header("access-control-request-headers", "authorization, content-type, x-request-id");
+    Reply::of(request).await
+}
+
+#[tokio::test]
+async fn preflight_with_credentials() {
+    let s = Service::start().await;
+    for origin in ["http://localhost:8100", "http://localhost", "capacitor://localhost", "ionic://localhost"] {
+        let reply = preflight(&s, origin, "/api/v1/entries/7").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.header("access-control-allow-origin"), origin);
+        assert_eq!(reply.header("access-control-allow-credentials"), "true");
+        for method in ["GET", "POST", "PUT", "DELETE"] {
+            assert!(reply.header("access-control-allow-methods").contains(method), "{reply:?}");
+        }
+        for header in ["authorization", "content-type", "x-request-id"] {
+            assert!(reply.header("access-control-allow-headers").contains(header), "{reply:?}");
+        }
+    }
+    for origin in ["https://localhost:8100", "http://localhost.evil.example", "https://evil.example", "null"] {
+        let reply = preflight(&s, origin, "/api/v1/entries").await;
+        assert_eq!(reply.header("access-control-allow-origin"), "", "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_and_failures_can_be_read() {
+    let s = Service::start().await;
+    for path in ["/health", "/api/v1/emotions", "/api/v1/auth/me", "/nope"] {
+        let reply = Reply::of(s.server.request("GET", path).header("origin", "capacitor://localhost")).await;
+        assert_eq!(reply.header("access-control-allow-origin"), "capacitor://localhost", "{reply:?}");
+        assert_eq!(reply.header("access-control-allow-credentials"), "true");
+        assert!(reply.headers.get_all("vary").iter().any(|v| v.to_str().unwrap().contains("origin")), "{reply:?}");
+        let exposed = reply.header("access-control-expose-headers");
+        assert!(HEADERS.iter().all(|header| exposed.contains(header)), "{exposed}");
+        let stranger = Reply::of(s.server.request("GET", path).header("origin", "https://evil.example")).await;
+        assert_eq!(stranger.header("access-control-allow-origin"), "");
+    }
+}
+
+#[tokio::test]
+async fn origins_of_the_settings() {
+    let s = Service::with(&[("ALLOWED_ORIGINS", "https://app.example")]).await;
+    assert_eq!(preflight(&s, "https://app.example", "/api/v1/entries").await.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(preflight(&s, "http://localhost:8100", "/api/v1/entries").await.header("access-control-allow-origin"), "");
+}

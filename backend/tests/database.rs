@@ -1,0 +1,54 @@
+use serde_json::json;
+
+use crate::support::{Proxy, Server, Service, TestDatabase, entry, until};
+
+#[tokio::test]
+async fn a_lost_database_is_503_and_recovers_by_itself() {
+    let database = TestDatabase::create().await;
+    let proxy = Proxy::start(&database.url).await;
+    let server = Server::start(&proxy.url, &[]);
+    let ann = server.user().await;
+    ann.entry(&entry()).await;
+    proxy.take_away();
+    ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+    ann.post("/entries", &entry()).await.error(503, "SERVICE_UNAVAILABLE");
+    server.post("/api/v1/auth/login", &json!({"email": ann.email, "password": "x"})).await.error(503, "SERVICE_UNAVAILABLE");
+    server.get("/api/v1/emotions").await.data(200);
+    proxy.give_back();
+    until("it has its database again", async || ann.get("/entries").await.status == 200).await;
+    assert_eq!(ann.get("/entries").await.data(200)["total"], 1, "nothing was half done");
+}
+
+#[tokio::test]
+async fn connections_that_died_while_idle_fail_no_request() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    ann.get("/entries").await.data(200);
+    s.database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'emotionviz' AND datname = current_database()").await;
+    // Idle for as long as a restart of PostgreSQL takes at least: connections that were in use a moment ago are trusted.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    for _ in 0..20 {
+        ann.get("/entries").await.data(200);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_is_503() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    let missing = Server::start(&s.database.url.replace("/test_", "/no_such_"), &[]);
+    ann.on(&missing).get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn a_fault_in_the_database_is_500_and_told_to_the_log_alone() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    s.database.execute("ALTER TABLE emotion_entries RENAME COLUMN notes TO remarks").await;
+    let reply = ann.get("/entries").await;
+    let error = reply.error(500, "INTERNAL_ERROR");
+    assert!(!reply.text.contains("notes") && !reply.text.contains("42703"), "{error}");
+    let lines = s.server.lines_of(reply.header("x-request-id"), 2).await;
+    assert!(lines.iter().any(|line| line["cause"].as_str().is_some_and(|cause| cause.contains("42703"))), "{lines:?}");
+    assert!(lines.iter().any(|line| line["message"] == "request" && line["level"] == "ERROR" && line["status"] == 500), "{lines:?}");
+}

@@ -1,0 +1,115 @@
+use std::io::{Read, Write};
+
+use serde_json::json;
+
+use crate::support::{Reply, Service, entry};
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not() {
+    let s = Service::start().await;
+    for path in ["/nope", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/entries/", "/docs/nope.js", "/%FF", "/api/v2/entries", "//"] {
+        s.server.get(path).await.error(404, "NOT_FOUND");
+    }
+    for (method, path, allow) in [
+        ("DELETE", "/api/v1/entries", "GET,HEAD,POST"),
+        ("PATCH", "/api/v1/entries/7", "GET,HEAD,PUT,DELETE"),
+        ("GET", "/api/v1/auth/login", "POST"),
+        ("POST", "/health", "GET,HEAD"),
+        ("POST", "/openapi.json", "GET,HEAD"),
+    ] {
+        let reply = Reply::of(s.server.request(method, path)).await;
+        reply.error(405, "METHOD_NOT_ALLOWED");
+        let mut allowed: Vec<_> = reply.header("allow").split(',').map(str::trim).collect();
+        let mut expected: Vec<_> = allow.split(',').collect();
+        (allowed.sort_unstable(), expected.sort_unstable());
+        assert_eq!(allowed, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_not() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    let send = async |kind: Option<&str>, body: Vec<u8>| {
+        let request = ann.request("POST", "/entries").body(body);
+        Reply::of(if let Some(kind) = kind { request.header("content-type", kind) } else { request }).await
+    };
+    let good = serde_json::to_vec(&entry()).unwrap();
+    send(Some("application/json"), good.clone()).await.data(201);
+    send(Some("Application/JSON; charset=UTF-8"), good.clone()).await.data(201);
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data; boundary=x"), Some("json"), Some("")] {
+        send(kind, good.clone()).await.error(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    for body in ["", "{", "{\"situation\": \"x\"", "nonsense", "{'situation': 'x'}", "[1,]", "\"\\ud800\"", "{\"intensity\": 1e999}", "{} {}"] {
+        send(Some("application/json"), body.into()).await.error(400, "VALIDATION_ERROR");
+    }
+    send(Some("application/json"), b"{\"situation\": \"\xff\xfe\"}".to_vec()).await.error(400, "VALIDATION_ERROR");
+    send(Some("application/json"), [&good[..], b" x"].concat()).await.error(400, "VALIDATION_ERROR");
+    send(Some("application/json"), "[".repeat(100_000).into()).await.error(400, "VALIDATION_ERROR");
+    assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries").await, 2);
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    let mut body = entry();
+    body["filler"] = json!("x".repeat(256 * 1024));
+    ann.post("/entries", &body).await.error(413, "PAYLOAD_TOO_LARGE");
+    // In chunks, without a length, which ends only when the limit is reached.
+    let mut connection = std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).unwrap();
+    write!(connection, "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n").unwrap();
+    for _ in 0..17 {
+        write!(connection, "4000\r\n{}\r\n", "x".repeat(0x4000)).unwrap();
+    }
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).ok();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+    ann.get("/entries").await.data(200);
+}
+
+#[tokio::test]
+async fn request_ids() {
+    let s = Service::start().await;
+    let with = async |id: &str| Reply::of(s.server.request("GET", "/api/v1/emotions").header("x-request-id", id)).await;
+    for id in ["abc_DEF-123", "5da4fb3c-7b21-4e5d-922d-92a894b3b178", "x"] {
+        let reply = with(id).await;
+        assert_eq!(reply.header("x-request-id"), id);
+        reply.data(200);
+    }
+    let long = "x".repeat(65);
+    for id in ["", "a b", "<script>", "a;b", long.as_str(), "ä"] {
+        let reply = with(id).await;
+        assert!(uuid::Uuid::parse_str(reply.header("x-request-id")).is_ok(), "{id}: {reply:?}");
+        reply.data(200);
+    }
+    for path in ["/health", "/", "/nope", "/openapi.json"] {
+        assert!(!s.server.get(path).await.header("x-request-id").is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn failures_do_not_repeat_what_was_sent() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    for body in [json!({"situation": {"planted": 1}}), json!({"situation": "x", "emotions": ["joy"], "intensity": "planted, expected planted"}), json!("planted")] {
+        let reply = ann.post("/entries", &body).await;
+        reply.error(400, "VALIDATION_ERROR");
+        assert!(!reply.text.contains("planted"), "{reply:?}");
+    }
+    for query in ["limit=planted", "sort=planted", "from=planted", "sort=x,+expected+planted"] {
+        let reply = ann.get(&format!("/entries?{query}")).await;
+        reply.error(400, "VALIDATION_ERROR");
+        assert!(!reply.text.contains("planted"), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let s = Service::start().await;
+    let reply = Reply::of(s.server.request("HEAD", "/health")).await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, ""));
+    let nowhere = Reply::of(s.server.request("HEAD", "/nope")).await;
+    assert_eq!((nowhere.status, nowhere.text.as_str()), (404, ""));
+}

@@ -1,0 +1,59 @@
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::support::{Service, entry, until};
+
+#[tokio::test]
+async fn a_request_that_is_under_way_is_finished() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut s = Service::start().await;
+        let ann = s.server.user().await;
+        let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
+
+        let mut lock = s.database.pool.begin().await.unwrap();
+        sqlx::query("SELECT FROM emotion_entries FOR UPDATE").execute(&mut *lock).await.unwrap();
+        let slow = ann.request("PUT", &format!("/entries/{id}")).json(&json!({"notes": "late"}));
+        let slow = tokio::spawn(async move { slow.send().await.unwrap() });
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the request waits for the row", async || s.database.count(waiting).await == 1).await;
+
+        s.server.signal(signal);
+        until("it takes no more connections", async || reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}/health", s.server.address)).send().await.is_err()).await;
+        assert!(!slow.is_finished());
+        lock.commit().await.unwrap();
+        assert_eq!(slow.await.unwrap().status(), 200);
+        assert_eq!(s.server.ended().await.code(), Some(0), "{signal}");
+        assert!(s.server.log().iter().any(|line| line.contains("stopped")), "the last lines are written");
+        assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries WHERE notes = 'late'").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_hold_it_up_for_ever() {
+    let mut s = Service::start().await;
+    let ann = s.server.user().await;
+    let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
+    let mut lock = s.database.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM emotion_entries FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let slow = ann.request("DELETE", &format!("/entries/{id}"));
+    let slow = tokio::spawn(slow.send());
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("the request waits for the row", async || s.database.count(waiting).await == 1).await;
+    s.server.signal(Signal::SIGTERM);
+    let started = std::time::Instant::now();
+    assert_eq!(s.server.ended().await.code(), Some(0));
+    assert!((9.0..14.0).contains(&started.elapsed().as_secs_f32()), "{:?}", started.elapsed());
+    slow.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn an_idle_service_stops_at_once() {
+    let mut s = Service::with(&[("RATE_LIMITS", "on")]).await;
+    // A connection that is kept alive, and counts that are not told yet.
+    s.server.user().await.get("/entries").await.data(200);
+    let started = std::time::Instant::now();
+    s.server.signal(Signal::SIGTERM);
+    assert_eq!(s.server.ended().await.code(), Some(0));
+    assert!(started.elapsed().as_secs_f32() < 2.0, "{:?}", started.elapsed());
+    assert_eq!(s.database.count("SELECT count(*) FROM rate_limits").await, 3, "they are told at the end");
+}

@@ -1,0 +1,128 @@
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{PATIENCE, Reply, User, until};
+
+/// The real binary, killed with this value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+    log: Arc<Mutex<Vec<String>>>,
+    pub(crate) client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it says which.
+    pub(crate) fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut child = command(database_url, settings).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = collect(child.stdout.take().unwrap(), &log);
+        collect(child.stderr.take().unwrap(), &log);
+        let deadline = Instant::now() + PATIENCE;
+        let address = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).unwrap_or_else(|_| panic!("it does not listen: {:#?}", log.lock().unwrap()));
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                break rest.split(['"', ' ']).next().unwrap().to_owned();
+            }
+        };
+        Self { child, address, log, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// What it said so far, on standard output and standard error.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The lines of the log that have a request's id, once there are so many.
+    pub(crate) async fn lines_of(&self, request_id: &str, count: usize) -> Vec<Value> {
+        let find = || -> Vec<Value> {
+            self.log().iter().filter(|line| line.contains(request_id)).map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        until("the request is in the log", async || find().len() >= count).await;
+        find()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "it does not end: {:#?}", self.log());
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("{}{path}", self.address))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request("POST", path).json(body)).await
+    }
+
+    /// A new user of this server, with a made-up address.
+    pub(crate) async fn user(&self) -> User<'_> {
+        User::register(self, &format!("{}@example.com", Uuid::new_v4().simple())).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("the server said: {:#?}", self.log());
+        }
+    }
+}
+
+/// The binary with the least that it needs, JSON logs, no limits, and what a test sets.
+pub(crate) fn command(database_url: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emotionviz"));
+    command
+        .env_clear()
+        .env("DATABASE_URL", database_url)
+        .env("JWT_SECRET_KEY", "a key that is only for tests, 32+ bytes")
+        .env("API_PORT", "0")
+        .env("RATE_LIMITS", "off")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let log = log.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line.clone());
+            sender.send(line).ok();
+        }
+    });
+    lines
+}
