@@ -1,0 +1,177 @@
+//! Which ports the environment listens on, and who has a port that is taken.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use listeners::SocketState;
+use rand::RngExt;
+
+/// The process that listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its pid.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// A port for a service of this checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The port.
+    pub port: u16,
+    /// The default that was taken, and by whom where that is known: to be said plainly, and the choice kept.
+    pub instead_of: Option<(u16, Option<Holder>)>,
+}
+
+/// Why there is no port.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Somebody asked for this port, and it is taken.
+    #[error(
+        "port {port} ({setting}) is taken by {}. Stop that process, or choose another port: {setting}=<port> in .env, or no {setting} at all for a free one",
+        name_holder(holder.as_ref())
+    )]
+    Taken {
+        /// The setting that names the port.
+        setting: String,
+        /// The port.
+        port: u16,
+        /// Who has it, where this user may see that.
+        holder: Option<Holder>,
+    },
+    /// Ports below 1024 belong to root on most systems.
+    #[error("port {port} ({setting}) may not be used by this user; choose one from 1024 up: {setting}=<port> in .env")]
+    NotPermitted {
+        /// The setting that names the port.
+        setting: String,
+        /// The port.
+        port: u16,
+    },
+    /// The system has no port to give.
+    #[error("no free port: {0}")]
+    NoneFree(#[source] std::io::Error),
+}
+
+/// A holder in words, for a sentence such as "port 8000 is taken by …".
+pub fn name_holder(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(Holder { pid, name }) => format!("{name} (pid {pid})"),
+        None => "a process that this user may not see (another user's, or a container's)".to_owned(),
+    }
+}
+
+/// Who listens on `port`, where this user may see that. Reads every process's files: for messages, not for waiting.
+pub fn holder(port: u16) -> Option<Holder> {
+    let listeners = listeners::get_all().ok()?;
+    let mut found: Vec<_> = listeners
+        .into_iter()
+        .filter(|listener| listener.socket.port() == port && listener.state == SocketState::Listen)
+        // The one that stands in the way of 127.0.0.1, before those of other addresses.
+        .map(|listener| {
+            let in_the_way = listener.socket.ip().is_loopback() || listener.socket.ip().is_unspecified();
+            (!in_the_way, listener.process.pid, listener.process.name)
+        })
+        .collect();
+    found.sort();
+    found.into_iter().next().map(|(_, pid, name)| Holder { pid, name })
+}
+
+/// Whether a service of ours could listen on `port` of 127.0.0.1 now.
+pub fn is_free(port: u16) -> bool {
+    port != 0 && bind(port).is_ok()
+}
+
+/// A port of 127.0.0.1 that nobody listens on. Nothing reserves it: use it soon.
+pub fn free_port() -> Result<u16, PortError> {
+    // Below the ports that systems give to outgoing connections, which would take a kept one away now and then.
+    let mut random = rand::rng();
+    let quiet = (0..100).map(|_| random.random_range(20_000..32_000)).find(|port| is_free(*port));
+    match quiet {
+        Some(port) => Ok(port),
+        None => bind(0).and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(PortError::NoneFree),
+    }
+}
+
+/// The port for a service: the one that somebody set (`explicitly_set`), or an error that says who has it; else the one
+/// `kept` for this checkout; else the default, `wanted`; else a free one.
+pub fn choose(setting: &str, wanted: u16, explicitly_set: bool, kept: Option<u16>) -> Result<Choice, PortError> {
+    let plain = |port| Choice { port, instead_of: None };
+    if explicitly_set {
+        return match bind(wanted) {
+            Ok(_) => Ok(plain(wanted)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(PortError::NotPermitted { setting: setting.to_owned(), port: wanted })
+            }
+            Err(_) => Err(PortError::Taken { setting: setting.to_owned(), port: wanted, holder: holder(wanted) }),
+        };
+    }
+    if let Some(kept) = kept.filter(|port| is_free(*port)) {
+        return Ok(plain(kept));
+    }
+    if is_free(wanted) {
+        return Ok(plain(wanted));
+    }
+    Ok(Choice { port: free_port()?, instead_of: Some((wanted, holder(wanted))) })
+}
+
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    // Where several listeners may share a port (macOS, one of them on all addresses), binding alone proves nothing.
+    if cfg!(target_os = "macos")
+        && port != 0
+        && std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200)).is_ok()
+    {
+        return Err(std::io::ErrorKind::AddrInUse.into());
+    }
+    TcpListener::bind(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken() -> (TcpListener, u16) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    #[test]
+    fn a_port_somebody_set_is_used_or_its_holder_named() {
+        let (_listener, port) = taken();
+        let error = choose("API_PORT", port, true, None).unwrap_err();
+        let PortError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
+        assert_eq!(holder.pid, std::process::id());
+        let message = error.to_string();
+        assert!(message.contains("API_PORT") && message.contains(&format!("pid {}", holder.pid)), "{message}");
+
+        let free = free_port().unwrap();
+        assert_eq!(choose("API_PORT", free, true, Some(port)).unwrap(), Choice { port: free, instead_of: None });
+    }
+
+    #[test]
+    fn a_default_that_is_taken_gives_way_to_a_free_one() {
+        let (_listener, port) = taken();
+        let choice = choose("API_PORT", port, false, None).unwrap();
+        assert_ne!(choice.port, port);
+        assert!(is_free(choice.port));
+        assert_eq!(choice.instead_of.unwrap().0, port);
+    }
+
+    #[test]
+    fn the_port_kept_for_this_checkout_stays() {
+        let (kept, wanted) = (free_port().unwrap(), free_port().unwrap());
+        assert_eq!(choose("API_PORT", wanted, false, Some(kept)).unwrap().port, kept);
+        let (_listener, port) = taken();
+        assert_eq!(choose("API_PORT", wanted, false, Some(port)).unwrap(), Choice { port: wanted, instead_of: None });
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_stands_in_the_way() {
+        let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_free(port));
+        assert_eq!(holder(port).unwrap().pid, std::process::id());
+        assert_eq!(holder(free_port().unwrap()), None);
+    }
+}
