@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand};
 use emotionviz_settings::Values;
 
 /// glibc's allocator keeps what a burst of requests used; this one gives it back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+//#[global_allocator]
+//static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The EmotionVisualizer service. Its settings come from the environment; `backend/.env.example` lists them.
 #[derive(Parser)]

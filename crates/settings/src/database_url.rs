@@ -54,9 +54,7 @@ impl FromStr for DatabaseUrl {
             None => (who, None),
         };
         let (place, query) = place.split_once('?').unwrap_or((place, ""));
-        let option = |name: &str| {
-            query.split('&').filter_map(|o| o.split_once('=')).find(|(k, _)| *k == name).map(|(_, v)| decode(v))
-        };
+        let option = |name: &str| query.split('&').filter_map(|o| o.split_once('=')).find(|(k, _)| *k == name).map(|(_, v)| decode(v));
         let (address, database) = place.split_once('/').ok_or(BadUrl::Database)?;
         let (host, port) = match address.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|p| *p > 0).ok_or(BadUrl::Port)?),

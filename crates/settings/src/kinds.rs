@@ -173,9 +173,9 @@ impl Origins {
     /// Whether a request's `Origin` header names one of them.
     pub fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| match allowed.strip_suffix(":*") {
-            Some(any_port) => origin.strip_prefix(any_port).is_some_and(|rest| {
-                rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
-            }),
+            Some(any_port) => origin
+                .strip_prefix(any_port)
+                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())),
             None => allowed == origin,
         })
     }
@@ -233,7 +233,15 @@ mod tests {
         for yes in ["http://localhost:3000", "http://localhost", "capacitor://localhost", "ionic://localhost", "https://app.example"] {
             assert!(o.allow(yes), "{yes}");
         }
-        for no in ["http://localhost:3000.evil.example", "http://localhost.evil.example", "http://localhost:", "https://localhost:3000", "capacitor://localhost:1", "null", ""] {
+        for no in [
+            "http://localhost:3000.evil.example",
+            "http://localhost.evil.example",
+            "http://localhost:",
+            "https://localhost:3000",
+            "capacitor://localhost:1",
+            "null",
+            "",
+        ] {
             assert!(!o.allow(no), "{no}");
         }
         assert!(Origins::read("*").is_err());

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::declared::{
-    ACCESS_TOKEN_EXPIRE_MINUTES, ALLOWED_ORIGINS, API_HOST, API_PORT, APP_ENV, DATABASE_CONNECTIONS, DATABASE_URL, DEBUG,
-    GEMINI_API_KEY, JWT_ALGORITHM, JWT_SECRET_KEY, LOG_DIR, LOG_LEVEL, MIGRATION_DATABASE_URL, NANOBANANA_API_KEY, PLACEHOLDER_KEYS,
-    PUBLIC_SECRETS, RATE_LIMITS, TRUSTED_PROXIES,
+    ACCESS_TOKEN_EXPIRE_MINUTES, ALLOWED_ORIGINS, API_HOST, API_PORT, APP_ENV, DATABASE_CONNECTIONS, DATABASE_URL, DEBUG, GEMINI_API_KEY,
+    JWT_ALGORITHM, JWT_SECRET_KEY, LOG_DIR, LOG_LEVEL, MIGRATION_DATABASE_URL, NANOBANANA_API_KEY, PLACEHOLDER_KEYS, PUBLIC_SECRETS,
+    RATE_LIMITS, TRUSTED_PROXIES,
 };
 use crate::{AppEnv, DatabaseUrl, Kind, LogLevel, Origins, Problem, Problems, Proxies, Setting, Values};
 
@@ -221,7 +221,10 @@ impl Security {
         let jwt_secret = r.require(&JWT_SECRET_KEY);
         if let (true, Some(secret)) = (production, &jwt_secret) {
             if PUBLIC_SECRETS.contains(&secret.expose_secret()) {
-                r.refuse(&JWT_SECRET_KEY, "is the example key, which everybody knows: set another one in production (openssl rand -hex 32)");
+                r.refuse(
+                    &JWT_SECRET_KEY,
+                    "is the example key, which everybody knows: set another one in production (openssl rand -hex 32)",
+                );
             } else if secret.expose_secret().len() < LEAST_BYTES {
                 r.refuse(&JWT_SECRET_KEY, "is shorter than 32 bytes: set a longer one in production (openssl rand -hex 32)");
             }
@@ -306,8 +309,12 @@ mod tests {
 
     #[test]
     fn every_problem_at_once() {
-        let error = Service::from_values(&values(&[("API_PORT", "eighty"), ("LOG_LEVEL", "loud"), ("JWT_ALGORITHM", "none")])).unwrap_err().to_string();
-        for part in ["API_PORT must be", "LOG_LEVEL must be", "JWT_ALGORITHM must be HS256", "DATABASE_URL is not set", "JWT_SECRET_KEY is not set"] {
+        let error = Service::from_values(&values(&[("API_PORT", "eighty"), ("LOG_LEVEL", "loud"), ("JWT_ALGORITHM", "none")]))
+            .unwrap_err()
+            .to_string();
+        for part in
+            ["API_PORT must be", "LOG_LEVEL must be", "JWT_ALGORITHM must be HS256", "DATABASE_URL is not set", "JWT_SECRET_KEY is not set"]
+        {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
@@ -320,7 +327,13 @@ mod tests {
         assert!(with(&[("JWT_SECRET_KEY", "short")]).unwrap_err().contains("shorter than 32 bytes"));
         assert!(with(&[("DATABASE_URL", "postgres://a:devpassword@h/d")]).unwrap_err().contains("everybody knows"));
         assert!(with(&[("DEBUG", "true")]).unwrap_err().contains("off in production"));
-        with(&[("APP_ENV", "development"), ("JWT_SECRET_KEY", "short"), ("DEBUG", "true"), ("DATABASE_URL", "postgres://a:devpassword@h/d")]).unwrap();
+        with(&[
+            ("APP_ENV", "development"),
+            ("JWT_SECRET_KEY", "short"),
+            ("DEBUG", "true"),
+            ("DATABASE_URL", "postgres://a:devpassword@h/d"),
+        ])
+        .unwrap();
     }
 
     #[test]

@@ -19,8 +19,7 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Database, Self::Api, Self::ExternalServices, Self::Security, Self::Cors, Self::Tools];
+    pub const ALL: [Self; 6] = [Self::Database, Self::Api, Self::ExternalServices, Self::Security, Self::Cors, Self::Tools];
 
     /// The heading.
     pub fn title(self) -> &'static str {

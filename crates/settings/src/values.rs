@@ -87,9 +87,8 @@ impl Values {
 
     /// The process environment as the top layer. Names or values that are no UTF-8 are passed over.
     pub fn from_environment(vars: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Self {
-        Self::default().or(vars.into_iter().filter_map(|(name, text)| {
-            Some((name.into_string().ok()?, text.into_string().ok()?, Origin::Environment))
-        }))
+        Self::default()
+            .or(vars.into_iter().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?, Origin::Environment))))
     }
 
     /// The text of a setting and where it comes from; the default when nobody set it.

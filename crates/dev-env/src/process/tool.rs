@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,7 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     prepare_child(&mut command, Signal::SIGKILL, None);
     let mut child =
         command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
+    let mut group = Group(child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw));
     let mut stdin = child.stdin.take();
     let feed = async {
         if let Some(mut stdin) = stdin.take() {
@@ -60,10 +61,24 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     match tokio::time::timeout(bound, finished).await {
         Ok(output) => {
             let output = output.map_err(wait_error)?;
+            // It has ended by itself, and its number may be somebody else's from now on.
+            group.0 = None;
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             Ok(Output { status: output.status, stdout: output.stdout, stderr })
         }
         Err(_) => Err(ProcessError::NotReady { name, waited: bound, last: "it had not finished".to_owned(), tail: Vec::new() }),
+    }
+}
+
+/// A tool's process group, ended with this: a tool that is dropped may have started others.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already, which is what is wanted.
+            let _gone = killpg(group, Signal::SIGKILL);
+        }
     }
 }
 

@@ -1,0 +1,43 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use dev_env::checks::{self, Outcome};
+
+use crate::context::{Context, Interrupted};
+use crate::printer::Lines;
+
+/// Format, lints, and the licences, sources and known weaknesses of what we build on: what CI checks beside the tests.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo dev check
+  cargo fmt --all && cargo dev check")]
+pub(crate) struct Check {}
+
+impl Check {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let checkout = context.checkout()?;
+        let events = context.printer.events(Lines::Build);
+        let mut outcomes = Vec::new();
+        for check in checks::ALL {
+            outcomes.push((check.name, check.run(&checkout, &events).await?));
+            if context.stop.is_asked() {
+                return Err(Interrupted.into());
+            }
+        }
+        let mut code = ExitCode::SUCCESS;
+        for (name, outcome) in outcomes {
+            let words = match outcome {
+                Outcome::Passed => "passed".to_owned(),
+                Outcome::Unreachable => "not checked: their database cannot be reached".to_owned(),
+                Outcome::Failed => "FAILED".to_owned(),
+                Outcome::Missing { install } => format!("not checked: the tool is missing; install it: {install}"),
+            };
+            if outcome == Outcome::Failed {
+                code = ExitCode::FAILURE;
+            }
+            context.printer.data(&format!("{name:24} {words}"))?;
+        }
+        Ok(code)
+    }
+}

@@ -1,0 +1,82 @@
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use dev_env::config_report::{self, Shown};
+
+use crate::context::Context;
+
+/// The settings: the environment, then .env, then backend/.env, then the defaults.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  cargo dev config show
+  cargo dev config explain API_PORT
+  cargo dev config check")]
+pub(crate) enum Config {
+    /// Every setting, its value (secrets masked), and where it comes from
+    #[command(after_help = "Examples:\n  cargo dev config show --json")]
+    Show {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a setting does, what it takes, and what it is now
+    #[command(after_help = "Examples:\n  cargo dev config explain API_PORT")]
+    Explain {
+        /// Its name
+        name: String,
+    },
+    /// Everything that is wrong with the settings, at once
+    #[command(after_help = "Examples:\n  cargo dev config check")]
+    Check,
+}
+
+impl Config {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Show { json } => show(context, json),
+            Self::Explain { name } => explain(context, &name),
+            Self::Check => check(context),
+        }
+    }
+}
+
+fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
+    let settings = config_report::all(&context.environment()?.configuration);
+    if json {
+        context.printer.json(&settings)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for setting in settings {
+        let value = setting.value.as_deref().unwrap_or("-");
+        context.printer.data(&format!("{:28} {value:36} {}", setting.name, origin(&setting)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
+    let setting = config_report::explain(&context.environment()?.configuration, name)?;
+    let value = setting.shown.value.as_deref().unwrap_or("not set");
+    context.printer.data(&format!("{}\n  {}", setting.shown.name, setting.meaning))?;
+    context.printer.data(&format!("  takes    {}", setting.takes))?;
+    context.printer.data(&format!("  default  {}", setting.default.unwrap_or("none")))?;
+    context.printer.data(&format!("  now      {value} (from {})", origin(&setting.shown)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(context: &Context) -> anyhow::Result<ExitCode> {
+    let configuration = context.environment()?.configuration;
+    for (name, origin) in configuration.undeclared() {
+        context.printer.note(&format!("{name} ({origin}) is no setting of this project"));
+    }
+    let problems = configuration.problems();
+    if problems.0.is_empty() {
+        context.printer.data("the settings fit")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(dev_env::Error::from(problems).into())
+}
+
+fn origin(setting: &Shown) -> String {
+    setting.place.clone().unwrap_or_else(|| setting.origin.to_owned())
+}

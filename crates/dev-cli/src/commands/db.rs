@@ -1,0 +1,92 @@
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use dev_env::engine::Engine;
+use dev_env::process::on_terminal;
+use dev_env::seed;
+use secrecy::ExposeSecret;
+
+use crate::context::Context;
+use crate::printer::Lines;
+
+/// The development database.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  cargo dev db shell
+  cargo dev db shell -c 'SELECT count(*) FROM users'
+  cargo dev db seed")]
+pub(crate) enum Db {
+    /// psql, as the database's owner
+    #[command(after_help = "Examples:\n  cargo dev db shell\n  cargo dev db shell -c '\\dt'\n  cargo dev db shell < some.sql")]
+    Shell {
+        /// Run this, print the result, end
+        #[arg(long, short, value_name = "SQL")]
+        command: Option<String>,
+    },
+    /// The owner's URL, password included
+    #[command(after_help = "Examples:\n  pg_dump \"$(cargo dev db url)\"")]
+    Url,
+    /// Demonstration data: an account with thirty entries; again does no harm
+    #[command(after_help = "Examples:\n  cargo dev db seed")]
+    Seed,
+    /// Give the database another password, and .env; works without the old one
+    #[command(after_help = "Examples:\n  cargo dev db password\n  cargo dev db password 'something else'")]
+    Password {
+        /// The new one [default: one that is made up]
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        new: Option<String>,
+    },
+}
+
+impl Db {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Shell { command } => shell(context, command).await,
+            Self::Url => url(context).await,
+            Self::Seed => seed(context).await,
+            Self::Password { new } => password(context, new).await,
+        }
+    }
+}
+
+async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<ExitCode> {
+    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+    let session = context.or_stop(engine.session("cargo dev db shell", &events)).await?;
+    context.printer.finish();
+    let outcome = match context.or_stop(session.psql()).await {
+        Ok(psql) => {
+            let psql = command.iter().fold(psql, |psql, sql| psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", sql]));
+            on_terminal(psql).await.map_err(anyhow::Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    session.end().await?;
+    Ok(if outcome?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn url(context: &Context) -> anyhow::Result<ExitCode> {
+    let (url, runs) = context.or_stop(context.engine()?.url()).await?;
+    context.printer.data(url.to_secret().expose_secret())?;
+    if !runs {
+        context.printer.note("nothing answers there now: cargo dev up");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn seed(context: &Context) -> anyhow::Result<ExitCode> {
+    let environment = context.environment()?;
+    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+    let entries = context.or_stop(seed::seed(&environment, &engine, &events)).await?;
+    context.printer.finish();
+    context.printer.data(&format!("{} with the password {} has {entries} entries", seed::EMAIL, seed::PASSWORD))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn password(context: &Context, new: Option<String>) -> anyhow::Result<ExitCode> {
+    let events = context.printer.events(Lines::Build);
+    let file = context.or_stop(context.engine()?.change_password(new, &events)).await?;
+    context.printer.finish();
+    context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,28 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use dev_env::engine::Engine;
+
+use crate::context::Context;
+use crate::printer::Lines;
+
+/// Stops everything that runs for this checkout, wherever it was started. Data stays, always.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo dev down")]
+pub(crate) struct Down {}
+
+impl Down {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        stop_all(context).await
+    }
+}
+
+/// Without containers there is nothing to remove that `stop` leaves: both verbs do the same.
+pub(super) async fn stop_all(context: &Context) -> anyhow::Result<ExitCode> {
+    let ran = context.or_stop(context.engine()?.stop(&context.printer.events(Lines::Build))).await?;
+    context.printer.finish();
+    context.printer.note(if ran { "everything is stopped" } else { "nothing was running" });
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,80 @@
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use dev_env::events::Source;
+use dev_env::logs::{self, Entry, Follower, Query};
+
+use crate::context::Context;
+use crate::printer::prefixed;
+
+/// How much is printed when nothing narrows it down.
+const NEWEST: usize = 200;
+
+/// The logs of all services, merged by time; the last run's too.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo dev logs                  the newest of each service
+  cargo dev logs api -f           the API's as they come
+  cargo dev logs --since 10m
+  cargo dev logs --request 0194f0a2-7e1c-7d4e-9f5b-0c2d4a6e8f10")]
+pub(crate) struct Logs {
+    /// Whose: api, db, dev (the environment itself); all of them when none is named
+    services: Vec<Name>,
+    /// Go on as more is written, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// At most the newest N messages [default: 200, all with --since or --request]
+    #[arg(long, short = 'n', value_name = "N")]
+    lines: Option<usize>,
+    /// Not what is older: 10m, 2h, 3d, or 2026-11-24T09:30:00Z
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    /// Only what has this request id
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    Api,
+    Db,
+    Dev,
+}
+
+impl Logs {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let environment = context.environment()?;
+        let since = self.since.as_deref().map(|text| logs::since(text, SystemTime::now())).transpose()?;
+        let narrowed = since.is_some() || self.request.is_some();
+        let source = |name: &Name| match name {
+            Name::Api => Source::Api,
+            Name::Db => Source::Db,
+            Name::Dev => Source::Dev,
+        };
+        let query = Query {
+            sources: self.services.iter().map(source).collect(),
+            since,
+            request: self.request,
+            last: self.lines.or((!narrowed).then_some(NEWEST)),
+        };
+        // Before what is there is read: a line that is written meanwhile is printed twice rather than not at all.
+        let follower = self.follow.then(|| Follower::new(&environment, query.clone()));
+        print(context, &logs::read(&environment, &query)?)?;
+        if let Some(mut follower) = follower {
+            loop {
+                let entries = context.or_stop(async { Ok(follower.next().await) }).await?;
+                print(context, &entries)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(context: &Context, entries: &[Entry]) -> anyhow::Result<()> {
+    for entry in entries {
+        context.printer.data(&prefixed(entry.from, &entry.text))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use dev_env::migrations;
+use dev_env::schema::{self, Change};
+
+use crate::context::Context;
+use crate::printer::Lines;
+
+/// The database's schema: reversible migrations, as the code has them.
+///
+/// Where the database does not run it is started for the moment. Before anything goes back, a copy of the database is kept
+/// in data/backups.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  cargo dev migrate status
+  cargo dev migrate up --dry-run
+  cargo dev migrate new \"add a mood to entries\"
+  cargo dev migrate down")]
+pub(crate) enum Migrate {
+    /// Apply every pending migration
+    #[command(after_help = "Examples:\n  cargo dev migrate up\n  cargo dev migrate up --dry-run")]
+    Up {
+        /// Print the SQL that would run, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Revert the newest migrations; automatic migration pauses until a file changes or `migrate up` is typed
+    #[command(after_help = "Examples:\n  cargo dev migrate down\n  cargo dev migrate down 2")]
+    Down {
+        /// How many
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        count: u32,
+    },
+    /// Go to a version, forth or back; 0 is before all of them
+    #[command(after_help = "Examples:\n  cargo dev migrate to 20251124000000")]
+    To {
+        /// The version that is the newest one afterwards
+        #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+        version: i64,
+    },
+    /// How each migration stands
+    #[command(after_help = "Examples:\n  cargo dev migrate status --json")]
+    Status {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the two files of a migration
+    #[command(after_help = "Examples:\n  cargo dev migrate new \"add a mood to entries\"")]
+    New {
+        /// What it does, in a sentence
+        #[arg(required = true)]
+        description: Vec<String>,
+    },
+    /// Fail when an applied migration was edited, or is missing from the code
+    #[command(after_help = "Examples:\n  cargo dev migrate verify")]
+    Verify,
+}
+
+impl Migrate {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let change = match self {
+            Self::Up { dry_run } => Change::Up { dry_run },
+            Self::Down { count } => Change::Down { count },
+            Self::To { version } => Change::To { version },
+            Self::Status { json } => Change::Status { json },
+            Self::Verify => Change::Verify,
+            Self::New { description } => return new(context, &description.join(" ")),
+        };
+        let printer = &context.printer;
+        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
+        let printed = context.or_stop(schema::change(&engine, change, printer.has_colour(), &events)).await?;
+        printer.finish();
+        for line in printed.stdout.lines() {
+            printer.data(line)?;
+        }
+        if printed.succeeded {
+            printed.stderr.lines().for_each(|line| printer.note(line));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let said = printed.stderr.trim();
+        printer.error(said.strip_prefix("error: ").or_else(|| said.strip_prefix("Error: ")).unwrap_or(said));
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn new(context: &Context, description: &str) -> anyhow::Result<ExitCode> {
+    for path in migrations::create(&context.checkout()?, description)? {
+        context.printer.data(&path.display().to_string())?;
+    }
+    context
+        .printer
+        .note("both files are empty: write the change into the first, and what undoes it into the second, then: cargo dev migrate up");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,32 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use dev_env::engine::Engine;
+
+use crate::context::Context;
+use crate::printer::Lines;
+
+/// Reads .env and backend/.env again, builds, and starts the services anew.
+///
+/// What runs goes on until the new settings and the new program are known to be good. Variables of the shell that typed
+/// `cargo dev up` stay as they were.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo dev restart       everything
+  cargo dev restart api   the API alone")]
+pub(crate) struct Restart {
+    /// The service
+    #[arg(value_parser = PossibleValuesParser::new(["api", "db"]))]
+    service: Option<String>,
+}
+
+impl Restart {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let service = self.service.map(|name| name.parse()).transpose()?;
+        context.or_stop(context.engine()?.restart(service, &context.printer.events(Lines::Build))).await?;
+        context.printer.finish();
+        Ok(ExitCode::SUCCESS)
+    }
+}

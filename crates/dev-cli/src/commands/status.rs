@@ -1,0 +1,81 @@
+use std::process::ExitCode;
+
+use clap::Args;
+use dev_env::engine::Engine;
+use dev_env::status::{SchemaState, ServiceStatus};
+
+use crate::context::Context;
+
+/// What runs for this checkout: state, health, pid, port, URL, uptime and version of each service, and the schema.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo dev status
+  cargo dev status --json | jq -r '.services[] | select(.name == \"api\").url'")]
+pub(crate) struct Status {
+    /// One JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let status = context.or_stop(context.engine()?.status()).await?;
+        let printer = &context.printer;
+        if self.json {
+            printer.json(&status)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        printer.data(&format!(
+            "{:8} {:9} {:10} {:>8} {:>6} {:>8}  {:9} URL",
+            "SERVICE", "STATE", "HEALTH", "PID", "PORT", "UPTIME", "VERSION"
+        ))?;
+        for service in &status.services {
+            printer.data(row(service).trim_end())?;
+            if let Some(reason) = &service.reason {
+                printer.data(&format!("{:8} {reason}", ""))?;
+            }
+        }
+        let schema = &status.schema;
+        let number = |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());
+        printer.data(&match schema.state {
+            SchemaState::Unknown => format!("schema   unknown (the code's is {})", number(schema.code)),
+            state => format!("schema   {}: {} (the code's is {})", state.as_str(), number(schema.revision), number(schema.code)),
+        })?;
+        if let (SchemaState::Behind, Some(pending)) = (schema.state, schema.pending) {
+            let paused = if schema.paused == Some(true) { ", and automatic migration is paused since `migrate down`" } else { "" };
+            printer.note(&format!("{pending} pending{paused}: cargo dev migrate up"));
+        }
+        match (&status.doing, status.pid) {
+            (Some(doing), Some(pid)) => printer.note(&format!("the environment (pid {pid}) is {doing}")),
+            (None, None) => printer.note("nothing runs: cargo dev up"),
+            _ => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(service: &ServiceStatus) -> String {
+    let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let restarts = if service.restarts > 0 { format!("  (restarted {} times)", service.restarts) } else { String::new() };
+    format!(
+        "{:8} {:9} {:10} {:>8} {:>6} {:>8}  {:9} {}{restarts}",
+        service.name,
+        service.state.as_str(),
+        service.health.map_or("-", |health| health.as_str()),
+        text(service.pid.map(|pid| pid.to_string())),
+        text(service.port.map(|port| port.to_string())),
+        text(service.uptime_seconds.map(uptime)),
+        text(service.version.clone()),
+        text(service.url.clone()),
+    )
+}
+
+fn uptime(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}

@@ -1,0 +1,54 @@
+//! What every verb has at hand.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+
+use dev_env::native::Native;
+use dev_env::stop::Stop;
+use dev_env::{Checkout, Environment, Error};
+
+use crate::printer::Printer;
+
+pub(crate) struct Context {
+    pub(crate) printer: Printer,
+    /// Asked by Ctrl-C and the like.
+    pub(crate) stop: Stop,
+}
+
+impl Context {
+    /// The checkout that this was typed in.
+    pub(crate) fn checkout(&self) -> Result<Checkout, Error> {
+        Checkout::find(Path::new("."))
+    }
+
+    /// The checkout with its settings.
+    pub(crate) fn environment(&self) -> Result<Environment, Error> {
+        Environment::find(Path::new("."), std::env::vars_os())
+    }
+
+    /// The engine of the checkout.
+    pub(crate) fn engine(&self) -> Result<Native, Error> {
+        Ok(Native::new(self.environment()?))
+    }
+
+    /// Does `work` until Ctrl-C. What is interrupted is dropped, and ends what it started.
+    pub(crate) async fn or_stop<T>(&self, work: impl Future<Output = Result<T, Error>>) -> anyhow::Result<T> {
+        tokio::select! {
+            done = work => Ok(done?),
+            () = self.stop.asked() => Err(Interrupted.into()),
+        }
+    }
+}
+
+/// Ctrl-C: nothing more is to be said.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}

@@ -1,0 +1,100 @@
+use crate::support::processes::{expect_none, is_alive};
+use crate::support::{Running, Scratch};
+
+#[test]
+fn the_shell_needs_no_password_on_its_command_line() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let shell = scratch.ok(&["db", "shell", "-c", "SELECT current_user, current_database(), pg_backend_pid()"]);
+    shell.prints("emotionviz");
+    scratch.dev(&["db", "shell", "-c", "SELECT nonsense"]).expect_code(1).says("nonsense");
+
+    // What is piped into it runs.
+    let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
+    let psql = std::process::Command::new("psql").args([&url, "-Atc", "SELECT 6 * 7"]).output();
+    if let Ok(psql) = psql {
+        assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "42");
+    }
+    let password = scratch.read(".env").lines().find_map(|l| l.strip_prefix("POSTGRES_PASSWORD=")).unwrap().to_owned();
+    let slow = scratch.start(&["db", "shell", "-c", "SELECT 'started', pg_sleep(30)"]);
+    let arguments = crate::support::eventually("psql", || {
+        let mine =
+            crate::support::processes::all().into_iter().find(|(_, command)| command.contains("pg_sleep(30)") && command.contains("psql"));
+        mine.map(|(_, command)| command)
+    });
+    assert!(!arguments.contains(&password));
+    slow.signal(nix::sys::signal::Signal::SIGTERM);
+
+    assert_ne!(slow.finish().code, 0);
+}
+
+#[test]
+fn verbs_start_the_database_for_the_moment() {
+    let scratch = Scratch::new();
+    scratch.dev(&["db", "shell", "-c", "SELECT 1"]).expect_code(1).says("cargo dev up");
+    scratch.up();
+    scratch.ok(&["down"]);
+    let shell = scratch.ok(&["db", "shell", "-c", "SELECT 40 + 2"]);
+    shell.says("started for the moment");
+    shell.prints("42");
+    expect_none(scratch.root());
+    scratch.ok(&["db", "url"]).says("cargo dev up");
+}
+
+#[test]
+fn demonstration_data_once() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    for _ in 0..2 {
+        scratch.ok(&["db", "seed"]).prints("demo@example.com with the password demo-password-1 has 30 entries");
+    }
+    assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "30");
+    let login = login(&scratch, "demo@example.com", "demo-password-1");
+    assert!(login.contains("access_token"), "{login}");
+    scratch.ok(&["down"]);
+    scratch.set("APP_ENV", "production");
+    scratch.set("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    scratch.dev(&["db", "seed"]).expect_code(1).says("production");
+}
+
+#[test]
+fn a_new_password_everywhere_at_once() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let api = scratch.pid("api");
+    let old = scratch.ok(&["db", "url"]).stdout;
+    scratch.ok(&["db", "password"]).says(".env");
+    assert!(!is_alive(api));
+    assert_ne!(scratch.ok(&["db", "url"]).stdout, old);
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+    assert_eq!(scratch.sql("SELECT 1"), "1");
+    scratch.ok(&["db", "password", "it's $new \"here\""]);
+    assert_eq!(scratch.sql("SELECT 1"), "1");
+    scratch.ok(&["restart"]);
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn a_lost_password_is_explained_and_replaced() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["down"]);
+    let kept = scratch.read(".env");
+    scratch.write(".env", "");
+    scratch.dev(&["up", "--detach"]).expect_code(1).says("cargo dev db password");
+    assert!(!scratch.read(".env").contains("POSTGRES_PASSWORD="), "a database that exists gets no new password");
+
+    scratch.write(".env", &kept.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x"));
+    scratch.dev(&["up", "--detach"]).expect_code(1).says("cargo dev db password");
+    expect_none(scratch.root());
+    scratch.ok(&["db", "password"]);
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+fn login(scratch: &Scratch, email: &str, password: &str) -> String {
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["-sS", "-H", "content-type: application/json", "-d", &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}")]);
+    curl.arg(format!("http://127.0.0.1:{}/api/v1/auth/login", scratch.port("api")));
+    Running::start(curl).finish().stdout
+}

@@ -1,0 +1,84 @@
+//! Ctrl-C, whatever goes on: it ends, and nothing is left.
+
+use nix::sys::signal::Signal;
+
+use crate::support::processes::expect_none;
+use crate::support::{Scratch, service_binary};
+
+/// Ctrl-C as soon as `phase` is said, in the foreground and in the background.
+fn interrupt(scratch: &Scratch, phase: &str) {
+    for args in [&["up", "--verbose"][..], &["up", "--verbose", "--detach"]] {
+        let mut up = scratch.start(args);
+        up.printed(phase);
+        up.signal(Signal::SIGINT);
+        let ended = up.finish();
+        assert!([0, 130].contains(&ended.code), "{ended}");
+        assert!(!ended.stderr.contains("error:"), "{ended}");
+        expect_none(scratch.root());
+    }
+}
+
+#[test]
+fn while_the_database_is_made() {
+    let scratch = Scratch::new();
+    interrupt(&scratch, "making a database");
+    scratch.up();
+}
+
+#[test]
+fn while_the_database_starts() {
+    let scratch = Scratch::new();
+    interrupt(&scratch, "starting PostgreSQL");
+    scratch.up();
+}
+
+#[test]
+fn while_the_service_is_built() {
+    let mut scratch = Scratch::new();
+    scratch.set("SERVICE_BINARY", "");
+    scratch.set("CARGO", scratch.script("cargo", "echo '   Compiling for ever' >&2\nsleep 1000 &\nwait"));
+    interrupt(&scratch, "Compiling for ever");
+}
+
+#[test]
+fn while_migrations_run() {
+    let mut scratch = Scratch::new();
+    scratch.set("SERVICE_BINARY", scratch.script("service", "sleep 1000"));
+    interrupt(&scratch, "applying migrations");
+    scratch.set("SERVICE_BINARY", service_binary());
+    scratch.up();
+}
+
+#[test]
+fn while_the_api_is_waited_for() {
+    let mut scratch = Scratch::new();
+    let migrated =
+        "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) sleep 1000;; esac";
+    scratch.set("SERVICE_BINARY", scratch.script("service", migrated));
+    // After a second it says what it waits for.
+    interrupt(&scratch, "waiting for the API");
+}
+
+#[test]
+fn twice_is_at_once() {
+    let mut scratch = Scratch::new();
+    let stubborn = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) trap '' TERM; while true; do sleep 1; done;; esac";
+    scratch.set("SERVICE_BINARY", scratch.script("service", stubborn));
+    let mut up = scratch.start(&["up", "--verbose"]);
+    up.printed("waiting for the API");
+    up.signal(Signal::SIGINT);
+    up.printed("stopping");
+    up.signal(Signal::SIGINT);
+    up.finish().says("ending everything at once");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn while_a_test_database_is_made() {
+    let scratch = Scratch::new();
+    let mut test = scratch.start(&["test", "--verbose"]);
+    test.printed("making a throw-away database");
+    test.signal(Signal::SIGINT);
+    test.finish().expect_code(130);
+    expect_none(scratch.root());
+}

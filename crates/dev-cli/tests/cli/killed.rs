@@ -1,0 +1,90 @@
+//! kill -9, whoever it hits: the environment recovers, by itself or at the next `up`.
+
+use nix::sys::signal::Signal;
+
+use crate::support::processes::{expect_end, expect_none, is_alive, kill};
+use crate::support::{Scratch, eventually};
+
+fn supervisor(scratch: &Scratch) -> i32 {
+    i32::try_from(scratch.status()["pid"].as_i64().unwrap()).unwrap()
+}
+
+#[test]
+fn the_tool() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let (api, db) = (scratch.pid("api"), scratch.pid("db"));
+    kill(supervisor(&scratch), Signal::SIGKILL);
+    scratch.up();
+    assert!(!is_alive(api) && !is_alive(db));
+    assert!(scratch.get("/health/ready").contains("ready"));
+    scratch.ok(&["down"]);
+    expect_none(scratch.root());
+}
+
+#[test]
+fn the_tool_and_then_down() {
+    let scratch = Scratch::new();
+    scratch.up();
+    kill(supervisor(&scratch), Signal::SIGKILL);
+    scratch.ok(&["down"]);
+    expect_none(scratch.root());
+    scratch.up();
+}
+
+#[test]
+fn the_tool_while_it_makes_the_database() {
+    let scratch = Scratch::new();
+    for phase in ["making a database", "starting PostgreSQL", "applying migrations"] {
+        let mut up = scratch.start(&["up", "--verbose"]);
+        up.printed(phase);
+        up.signal(Signal::SIGKILL);
+        up.finish();
+    }
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("ready"));
+}
+
+#[test]
+fn the_api() {
+    let scratch = Scratch::new();
+    let mut up = scratch.start(&["up"]);
+    up.printed("documentation ");
+    let api = scratch.pid("api");
+    kill(api, Signal::SIGKILL);
+    expect_end(api);
+    up.printed("the API ended (signal 9)");
+    up.printed("the API is ready again");
+    assert!(scratch.get("/health/ready").contains("ready"));
+    let service = scratch.service("api");
+    assert_eq!((service["state"].as_str(), service["restarts"].as_u64()), (Some("running"), Some(1)));
+    up.signal(Signal::SIGINT);
+    up.finish().expect_code(0);
+}
+
+#[test]
+fn postgresql() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);
+    let db = scratch.pid("db");
+    kill(db, Signal::SIGKILL);
+    eventually("a new PostgreSQL", || {
+        let service = scratch.service("db");
+        (service["state"] == "running" && service["pid"].as_i64() != Some(db.into())).then_some(())
+    });
+    assert_eq!(scratch.sql("SELECT n FROM kept"), "42");
+    eventually("readiness", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+    scratch.ok(&["logs", "dev"]).prints("PostgreSQL runs again");
+}
+
+#[test]
+fn everything() {
+    let scratch = Scratch::new();
+    scratch.up();
+    for pid in [supervisor(&scratch), scratch.pid("api"), scratch.pid("db")] {
+        kill(pid, Signal::SIGKILL);
+    }
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("ready"));
+}

@@ -1,0 +1,17 @@
+//! `cargo dev` as somebody types it: the real binary, real processes, a real PostgreSQL, in scratch checkouts that are gone afterwards.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
+mod data_directory;
+mod database;
+mod help;
+mod interrupted;
+mod killed;
+mod lifecycle;
+mod migrations;
+mod places;
+mod ports;
+mod settings;
+mod support;
+mod tidy;
+mod tools;

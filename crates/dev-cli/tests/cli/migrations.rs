@@ -1,0 +1,79 @@
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::Scratch;
+use crate::support::processes::expect_none;
+
+#[test]
+fn a_new_one_has_two_empty_files() {
+    let scratch = Scratch::new();
+    let made = scratch.ok(&["migrate", "new", "Add a", "mood: to entries!"]);
+    made.says("empty");
+    let files: Vec<&str> = made.stdout.lines().collect();
+    assert!(files[0].ends_with("_add_a_mood_to_entries.up.sql") && files[1].ends_with("_add_a_mood_to_entries.down.sql"), "{files:?}");
+    assert!(files.iter().all(|file| fs::read_to_string(file).unwrap().contains("Add a mood: to entries!")));
+    scratch.dev(&["migrate", "new", "?!"]).expect_code(1).says("no letter or digit");
+}
+
+#[test]
+fn forth_and_back_with_a_copy_before() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let status: Value = serde_json::from_str(&scratch.ok(&["migrate", "status", "--json"]).stdout).unwrap();
+    let versions: Vec<i64> = status["migrations"].as_array().unwrap().iter().map(|m| m["version"].as_i64().unwrap()).collect();
+    scratch.ok(&["migrate", "up"]).prints("up to date");
+    scratch.ok(&["migrate", "verify"]);
+    scratch.ok(&["db", "seed"]);
+    assert!(!scratch.path("data/backups").exists());
+
+    let down = scratch.ok(&["migrate", "down"]);
+    down.prints("reverted");
+    down.says("data/backups/");
+    assert_eq!(scratch.status()["schema"]["state"], "behind");
+    assert_eq!(scratch.status()["schema"]["paused"], true);
+    scratch.ok(&["status"]).says("cargo dev migrate up");
+    let dry = scratch.ok(&["migrate", "up", "--dry-run"]);
+    dry.prints("CREATE");
+    assert_eq!(scratch.status()["schema"]["state"], "behind");
+
+    // Paused: the next `up` says so and is live.
+    scratch.ok(&["down"]);
+    scratch.up().says("paused");
+    scratch.ok(&["migrate", "to", &versions.last().unwrap().to_string()]).prints("applied");
+    assert_eq!(copies(&scratch), 1, "nothing went back");
+    scratch.ok(&["migrate", "to", &versions[0].to_string()]);
+    assert_eq!(copies(&scratch), 2);
+    scratch.dev(&["migrate", "to", "12345"]).expect_code(1).says("no migration file begins with 12345");
+    scratch.ok(&["migrate", "up"]);
+    assert_eq!(scratch.status()["schema"]["state"], "current");
+}
+
+#[test]
+fn without_the_environment() {
+    let scratch = Scratch::new();
+    scratch.dev(&["migrate", "status"]).expect_code(1).says("cargo dev up");
+    scratch.up();
+    scratch.ok(&["down"]);
+    scratch.ok(&["migrate", "status"]).prints("applied");
+    scratch.ok(&["migrate", "down"]).prints("reverted");
+    expect_none(scratch.root());
+    scratch.ok(&["migrate", "up"]).prints("applied");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn a_newer_file_is_behind_until_the_code_is_built() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["migrate", "new", "later"]);
+    let status = scratch.status();
+    assert_eq!((status["schema"]["state"].as_str(), status["schema"]["pending"].as_u64()), (Some("behind"), Some(1)));
+}
+
+fn copies(scratch: &Scratch) -> usize {
+    let names: Vec<String> =
+        fs::read_dir(scratch.path("data/backups")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| name.ends_with(".dump")), "{names:?}");
+    names.len()
+}

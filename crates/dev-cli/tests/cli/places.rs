@@ -1,0 +1,118 @@
+//! Odd paths, odd shells.
+
+use std::process::Command;
+
+use crate::support::processes::expect_none;
+use crate::support::{Running, Scratch};
+
+#[test]
+fn a_path_with_spaces_commas_and_letters_that_are_not_ascii() {
+    let scratch = Scratch::named("ein Ordner, mit 'ä' und 日本");
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+    assert_eq!(scratch.sql("SELECT 1"), "1");
+    scratch.ok(&["migrate", "down"]).says("data/backups/");
+    scratch.ok(&["logs"]).prints("listening on");
+}
+
+#[test]
+fn a_path_longer_than_a_socket_may_have() {
+    let scratch = Scratch::named(&"very-long-".repeat(20));
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn from_any_folder_of_the_checkout_and_from_no_other() {
+    let scratch = Scratch::new();
+    let typed_in = |folder: &std::path::Path| {
+        let mut command = scratch.command(&["status", "--json"]);
+        command.current_dir(folder);
+        Running::start(command).finish()
+    };
+    typed_in(&scratch.path("backend/db/migrations")).expect_code(0).prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
+    let outside = typed_in(scratch.beside()).expect_code(1);
+    outside.says("is in no checkout of the project");
+
+    // Through a link it is the same checkout.
+    let link = scratch.beside().join("link");
+    std::os::unix::fs::symlink(scratch.root(), &link).unwrap();
+    typed_in(&link).expect_code(0).prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
+}
+
+#[test]
+fn the_shells_time_zone_locale_and_postgresql_variables_change_nothing() {
+    let mut scratch = Scratch::new();
+    let odd = [
+        ("TZ", "Asia/Kolkata"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("LANG", "de_DE.UTF-8"),
+        ("PGHOST", "nowhere.invalid"),
+        ("PGPORT", "1"),
+        ("PGUSER", "nobody"),
+        ("PGDATABASE", "nothing"),
+        ("PGPASSWORD", "wrong"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGOPTIONS", "-c datestyle=German"),
+        ("PGDATA", "/nowhere"),
+        ("HTTP_PROXY", "http://nowhere.invalid:1"),
+    ];
+    for (name, value) in odd {
+        scratch.set(name, value);
+    }
+    scratch.up();
+    assert_eq!(scratch.service("api")["health"], "healthy");
+    assert_eq!(scratch.sql("SELECT current_setting('timezone')"), "UTC");
+    assert_eq!(scratch.sql("SELECT datcollate FROM pg_database WHERE datname = current_database()"), "C");
+    assert_eq!(scratch.sql("SELECT current_setting('server_encoding')"), "UTF8");
+    let since = scratch.ok(&["logs", "--since", "5m"]);
+    since.prints("listening on");
+    since.prints("database system is ready");
+    scratch.ok(&["migrate", "status"]).prints("applied");
+    for name in ["TZ", "LC_ALL", "PGHOST"] {
+        scratch.set(name, "");
+    }
+}
+
+#[test]
+fn git_sees_nothing_of_it() {
+    let scratch = Scratch::new();
+    let git = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]).args(args);
+        Running::start({
+            command.current_dir(scratch.root());
+            command
+        })
+        .finish()
+        .expect_code(0)
+        .stdout
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "all"]);
+    scratch.up();
+    scratch.ok(&["db", "seed"]);
+    scratch.ok(&["migrate", "down"]);
+    assert_eq!(git(&["status", "--porcelain"]), "");
+    scratch.ok(&["down"]);
+    assert_eq!(git(&["status", "--porcelain"]), "");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn what_root_makes_is_the_users() {
+    use std::os::unix::fs::MetadataExt;
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let user = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    for path in ["", "backend"] {
+        nix::unistd::chown(&scratch.path(path), Some(user.uid), Some(user.gid)).unwrap();
+    }
+    scratch.up();
+    for path in ["data", "data/logs", "data/run", "data/postgres", ".env"] {
+        assert_eq!(std::fs::metadata(scratch.path(path)).unwrap().uid(), user.uid.as_raw(), "{path}");
+    }
+}

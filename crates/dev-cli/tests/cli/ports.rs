@@ -1,0 +1,50 @@
+use crate::support::processes::expect_none;
+use crate::support::{Scratch, taken_port};
+
+#[test]
+fn one_that_somebody_set_is_used_or_its_holder_named() {
+    let mut scratch = Scratch::new();
+    for setting in ["API_PORT", "POSTGRES_PORT"] {
+        let (listener, port) = taken_port();
+        scratch.set(setting, port.to_string());
+        let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+        refused.says(&format!("port {port} ({setting}) is taken by"));
+        refused.says(&format!("(pid {})", std::process::id()));
+        expect_none(scratch.root());
+        drop(listener);
+        scratch.up();
+        assert_eq!(scratch.port(if setting == "API_PORT" { "api" } else { "db" }), port);
+        scratch.ok(&["down"]);
+        scratch.set(setting, "0");
+    }
+}
+
+#[test]
+fn a_default_that_is_taken_gives_way_and_the_choice_is_kept() {
+    let mut scratch = Scratch::new();
+    scratch.set("API_PORT", "");
+    // Whoever has the default: this test, or somebody else on this machine.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 8000));
+    let up = scratch.up();
+    up.says("port 8000 (API_PORT) is taken by");
+    up.says("kept for this checkout");
+    let port = scratch.port("api");
+    assert_ne!(port, 8000);
+    scratch.ok(&["down"]);
+    drop(listener);
+    let again = scratch.up();
+    assert_eq!(scratch.port("api"), port, "{again}");
+}
+
+#[test]
+fn two_checkouts_at_once() {
+    let (one, two) = (Scratch::named("same name"), Scratch::named("same name"));
+    let (first, second) = (one.start(&["up", "--detach"]), two.start(&["up", "--detach"]));
+    first.finish().expect_code(0);
+    second.finish().expect_code(0);
+    assert!(one.port("api") != two.port("api") && one.port("db") != two.port("db"));
+    one.ok(&["db", "shell", "-c", "CREATE TABLE of_one (n int)"]);
+    two.dev(&["db", "shell", "-c", "SELECT n FROM of_one"]).expect_code(1).says("does not exist");
+    one.ok(&["down"]);
+    assert!(two.get("/health/ready").contains("\"ready\""));
+}

@@ -1,0 +1,173 @@
+use serde_json::Value;
+
+use crate::support::Scratch;
+use crate::support::processes::expect_none;
+
+/// The example file of the infrastructure's specification, byte for byte.
+const SPECIFIED: &str = "\
+# .env.example - Copy to .env and customize
+
+#######################################################
+# Database Configuration
+#######################################################
+POSTGRES_USER=emotionviz
+POSTGRES_PASSWORD=devpassword
+POSTGRES_DB=emotionviz_db
+POSTGRES_PORT=5432
+
+#######################################################
+# API Configuration
+#######################################################
+API_PORT=8000
+LOG_LEVEL=info
+
+#######################################################
+# External Services
+#######################################################
+GEMINI_API_KEY=your-gemini-api-key-here
+NANOBANANA_API_KEY=your-nanobanana-api-key-here
+
+#######################################################
+# Security (Change in production!)
+#######################################################
+JWT_SECRET_KEY=dev-secret-key-please-change-this-in-production
+JWT_ALGORITHM=HS256
+ACCESS_TOKEN_EXPIRE_MINUTES=60
+
+#######################################################
+# CORS Configuration
+#######################################################
+ALLOWED_ORIGINS=http://localhost:*,capacitor://localhost,ionic://localhost
+
+#######################################################
+# Adminer (Optional)
+#######################################################
+ADMINER_PORT=8080
+";
+
+#[test]
+fn the_specified_example_works_byte_for_byte() {
+    // The ports of the scratch checkout's shell come before those of the file: others may have these.
+    let scratch = Scratch::new();
+    scratch.write("backend/.env", SPECIFIED);
+    scratch.up().says("POSTGRES_API_PASSWORD");
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+    scratch.ok(&["db", "url"]).prints("postgres://emotionviz:devpassword@127.0.0.1:");
+    assert_eq!(scratch.read("backend/.env"), SPECIFIED);
+    assert!(!scratch.read(".env").contains("POSTGRES_PASSWORD=") && !scratch.read(".env").contains("JWT_SECRET_KEY"));
+    scratch.ok(&["config", "check"]);
+}
+
+#[test]
+fn our_own_example_works_too() {
+    let scratch = Scratch::new();
+    scratch.write(".env", &scratch.read("backend/.env.example"));
+    scratch.up();
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+    assert!(scratch.read(".env").starts_with(&scratch.read("backend/.env.example")), "existing lines are kept");
+}
+
+#[test]
+fn a_bad_line_is_named() {
+    let scratch = Scratch::new();
+    scratch.write(".env", "LOG_LEVEL=info\n\nthis is no setting\n");
+    for verb in [&["up"][..], &["up", "--detach"], &["status"], &["config", "check"]] {
+        let refused = scratch.dev(verb).expect_code(1);
+        refused.says(&format!("{}:3 cannot be read", scratch.path(".env").display()));
+        refused.says("NAME=value");
+    }
+    assert_eq!(scratch.read(".env"), "LOG_LEVEL=info\n\nthis is no setting\n");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn values_that_do_not_fit_are_said_together() {
+    let scratch = Scratch::new();
+    scratch.write(".env", "LOG_LEVEL=loud\nJWT_ALGORITHM=none\nMINE=1\n");
+    for verb in [&["up", "--detach"][..], &["config", "check"]] {
+        let refused = scratch.dev(verb).expect_code(1);
+        refused.says("LOG_LEVEL must be debug, info, warning, error or critical");
+        refused.says("JWT_ALGORITHM must be HS256");
+        refused.says(".env:2");
+    }
+    scratch.dev(&["config", "check"]).says("MINE");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn a_wrong_database_url_is_refused_and_nothing_is_started() {
+    let mut scratch = Scratch::new();
+    scratch.set("DATABASE_URL", "mysql://a:secret@b/c");
+    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+    refused.says("DATABASE_URL must begin with postgres://");
+    assert!(!refused.stderr.contains("secret"));
+
+    // One where nobody listens.
+    let (listener, port) = crate::support::taken_port();
+    drop(listener);
+    scratch.set("DATABASE_URL", format!("postgresql+asyncpg://ann:planted@127.0.0.1:{port}/journal"));
+    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+    refused.says("none is started here");
+    refused.says(&format!("postgres://ann:***@127.0.0.1:{port}/journal"));
+    assert!(!refused.stderr.contains("planted"), "{refused}");
+    assert!(!scratch.path("data/postgres").exists());
+    scratch.dev(&["db", "password"]).expect_code(1).says("DATABASE_URL");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn somebody_elses_database_is_used_and_left_alone() {
+    let (theirs, mut ours) = (Scratch::new(), Scratch::new());
+    theirs.up();
+    let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
+    ours.write(".env", &format!("DATABASE_URL={url}\n"));
+    ours.up().says("none is started here");
+    assert_eq!(ours.service("db")["state"], "external");
+    assert_eq!(ours.status()["schema"]["state"], "current");
+    assert!(ours.get("/health/ready").contains("\"ready\""));
+    assert!(!ours.path("data/postgres").exists() && !ours.read(".env").contains("POSTGRES_"));
+    assert_eq!(ours.sql("SELECT current_user"), "emotionviz");
+    ours.ok(&["down"]);
+    assert!(theirs.get("/health/ready").contains("\"ready\""));
+    ours.set("DATABASE_URL", "");
+}
+
+#[test]
+fn what_is_set_where() {
+    let mut scratch = Scratch::new();
+    scratch.write(".env", "POSTGRES_PASSWORD=planted\nLOG_LEVEL=\n");
+    scratch.write("backend/.env", "LOG_LEVEL=debug\nPOSTGRES_PASSWORD=hidden\n");
+    scratch.set("ADMINER_PORT", "8181");
+    let shown = scratch.ok(&["config", "show", "--json"]);
+    assert!(!shown.stdout.contains("planted") && !shown.stdout.contains("hidden"));
+    let settings: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let one = |name: &str| settings.as_array().unwrap().iter().find(|setting| setting["name"] == name).unwrap();
+    assert_eq!((one("POSTGRES_PASSWORD")["value"].as_str(), one("POSTGRES_PASSWORD")["origin"].as_str()), (Some("***"), Some("file")));
+    assert!(one("POSTGRES_PASSWORD")["place"].as_str().unwrap().ends_with("/.env:1"));
+    assert!(one("LOG_LEVEL")["place"].as_str().unwrap().ends_with("backend/.env:1"), "an empty value counts as not set");
+    assert_eq!((one("ADMINER_PORT")["origin"].as_str(), one("POSTGRES_DB")["origin"].as_str()), (Some("environment"), Some("default")));
+    assert_eq!(one("APP_ENV")["value"], "development");
+    scratch.ok(&["config", "show"]).prints("LOG_LEVEL");
+
+    let explained = scratch.ok(&["config", "explain", "log_level"]);
+    explained.prints("takes    debug, info, warning, error or critical");
+    explained.prints("now      debug (from ");
+    scratch.dev(&["config", "explain", "POSTGRES_PASSWROD"]).expect_code(1).says("did you mean POSTGRES_");
+}
+
+#[test]
+fn secrets_are_made_once_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    scratch.write(".env", "# mine\nLOG_LEVEL=debug");
+    scratch.up().says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY");
+    let text = scratch.read(".env");
+    assert!(text.starts_with("# mine\nLOG_LEVEL=debug\n"), "{text}");
+    for name in ["POSTGRES_PASSWORD=", "POSTGRES_API_PASSWORD=", "JWT_SECRET_KEY="] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert!(value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric()), "{name}");
+    }
+    assert_eq!(std::fs::metadata(scratch.path(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+    scratch.ok(&["restart"]);
+    assert_eq!(scratch.read(".env"), text);
+}

@@ -1,0 +1,72 @@
+//! The verbs that run cargo, with a cargo that says what it was asked.
+
+use crate::support::Scratch;
+use crate::support::processes::expect_none;
+
+#[test]
+fn tests_run_on_a_throw_away_database() {
+    let mut scratch = Scratch::new();
+    let cargo = "test \"$2\" = --version && exit 1
+echo \"asked: $*\"
+echo \"url: $TEST_DATABASE_URL\"
+echo \"settings: $API_PORT $POSTGRES_PORT $SERVICE_BINARY\"
+psql -X -At \"$TEST_DATABASE_URL\" -c 'CREATE DATABASE one_of_a_test' -c 'SHOW fsync' -c \"SELECT rolsuper FROM pg_roles WHERE rolname = current_user\"
+echo done";
+    scratch.set("CARGO", scratch.script("cargo", cargo));
+    let test = scratch.ok(&["test", "login", "--", "--nocapture"]);
+    test.prints("asked: test --workspace -- login --nocapture");
+    test.prints("off\nt\ndone");
+    let settings = test.stdout.lines().find_map(|line| line.strip_prefix("settings:")).unwrap();
+    assert_eq!(settings.trim(), "", "the settings of whoever types are not the tests'");
+    assert!(!scratch.path("data/postgres").exists());
+
+    let nextest = "test \"$2\" = --version && exit 0\necho \"asked: $*\"\nexit 3";
+    scratch.set("CARGO", scratch.script("cargo", nextest));
+    scratch.dev(&["test", "one", "two"]).expect_code(1).prints("asked: nextest run --workspace one two");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn tests_run_beside_the_environment() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    let (api, db) = (scratch.pid("api"), scratch.pid("db"));
+    scratch.set("CARGO", scratch.script("cargo", "test \"$2\" = --version || psql -X -At \"$TEST_DATABASE_URL\" -c 'SELECT 40 + 2'"));
+    scratch.ok(&["test"]).prints("42");
+    assert_eq!((scratch.pid("api"), scratch.pid("db")), (api, db));
+}
+
+#[test]
+fn checks_say_what_failed_and_what_is_missing() {
+    let mut scratch = Scratch::new();
+    let cargo = "case \"$*\" in
+  'deny --version') exit 101;;
+  *--version) exit 0;;
+  clippy*) echo 'warning: a lint' >&2; exit 101;;
+esac";
+    scratch.set("CARGO", scratch.script("cargo", cargo));
+    let check = scratch.dev(&["check"]).expect_code(1);
+    check.says("warning: a lint");
+    check.prints("format                   passed");
+    check.prints("lints                    FAILED");
+    check.prints("cargo install --locked cargo-deny");
+
+    scratch.set("CARGO", scratch.script("cargo", "case \"$*\" in 'deny fetch db') exit 1;; *advisories*) exit 9;; esac"));
+    scratch.ok(&["check"]).prints("cannot be reached");
+}
+
+#[test]
+fn a_service_that_does_not_compile() {
+    let mut scratch = Scratch::new();
+    scratch.set("SERVICE_BINARY", "");
+    scratch.set("CARGO", scratch.script("cargo", "sleep 1\necho 'error[E0308]: mismatched types' >&2\nexit 101"));
+    for args in [&["up"][..], &["up", "--detach"]] {
+        let refused = scratch.dev(args).expect_code(1);
+        refused.says("error[E0308]: mismatched types");
+        refused.says("does not compile");
+        expect_none(scratch.root());
+    }
+    scratch.set("CARGO", "");
+    scratch.set("SERVICE_BINARY", "no/such/file");
+    scratch.dev(&["up", "--detach"]).expect_code(1).says("SERVICE_BINARY");
+}

@@ -1,0 +1,100 @@
+//! What the supervisor says of itself: kept up to date by it, read by whoever asks over the control socket.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::control::Answer;
+use crate::events::{Address, Event, Events};
+use crate::status::State;
+
+/// The supervisor's state at a moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    /// What it does, unless everything runs.
+    pub doing: Option<String>,
+    /// The HTTP service.
+    pub api: Running,
+    /// The database.
+    pub db: Running,
+    /// The service's program, once it is known.
+    pub program: Option<PathBuf>,
+    /// PostgreSQL's programs, once they are known.
+    pub bin_dir: Option<PathBuf>,
+    /// Where everything answers, once it does.
+    pub addresses: Vec<Address>,
+}
+
+/// A service at a moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub state: State,
+    pub pid: Option<u32>,
+    pub port: Option<u16>,
+    pub url: Option<String>,
+    pub since: Option<SystemTime>,
+    pub version: Option<String>,
+    pub restarts: u32,
+}
+
+impl Running {
+    /// It was started.
+    pub(crate) fn started(&mut self, pid: Option<u32>) {
+        (self.state, self.pid, self.since) = (State::Starting, pid, Some(SystemTime::now()));
+    }
+
+    /// It ended.
+    pub(crate) fn ended(&mut self, state: State) {
+        (self.state, self.pid, self.since) = (state, None, None);
+    }
+}
+
+/// The snapshot and those who listen.
+#[derive(Clone, Default)]
+pub(crate) struct Board(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    snapshot: Snapshot,
+    listeners: Vec<mpsc::UnboundedSender<Answer>>,
+}
+
+impl Board {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.lock().snapshot.clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.lock().snapshot);
+    }
+
+    /// Also tells `listener` whatever happens, until it hangs up.
+    pub(crate) fn listen(&self, listener: mpsc::UnboundedSender<Answer>) {
+        self.lock().listeners.push(listener);
+    }
+
+    /// Events that go to `events`, and to those who listen here.
+    pub(crate) fn relay(&self, events: Events) -> Events {
+        let board = self.clone();
+        Events::new(move |event| {
+            if let Event::Phase(what) = &event {
+                board.update(|snapshot| snapshot.doing = Some(what.clone()));
+            }
+            if let Event::Ready(addresses) = &event {
+                board.update(|snapshot| {
+                    snapshot.doing = None;
+                    snapshot.addresses.clone_from(addresses);
+                });
+            }
+            board.lock().listeners.retain(|listener| listener.send(Answer::Event(event.clone())).is_ok());
+            events.tell(event);
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

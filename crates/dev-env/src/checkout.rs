@@ -1,0 +1,102 @@
+//! The checkout that a command acts on, and where its files are.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, owner};
+
+/// A checkout of the project.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    root: PathBuf,
+    hash: String,
+}
+
+impl Checkout {
+    /// The checkout that `folder` is in.
+    ///
+    /// # Errors
+    /// When it is in none.
+    pub fn find(folder: &Path) -> Result<Self, Error> {
+        // The canonical path: a symlinked checkout is the same one.
+        let from = folder.canonicalize().map_err(|source| Error::io("read", folder, source))?;
+        let is_root = |folder: &&Path| folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file();
+        match from.ancestors().find(is_root) {
+            Some(root) => Ok(Self { root: root.to_owned(), hash: owner::checkout_hash(root) }),
+            None => Err(Error::NoCheckout { from }),
+        }
+    }
+
+    /// Its top folder, an absolute path without symbolic links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Twelve letters and digits that stand for its path: other checkouts have others.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The first settings file.
+    pub fn env_file(&self) -> PathBuf {
+        self.root.join(".env")
+    }
+
+    /// The second one, where the specification has it.
+    pub fn backend_env_file(&self) -> PathBuf {
+        self.root.join("backend/.env")
+    }
+
+    /// The migrations' files.
+    pub fn migrations(&self) -> PathBuf {
+        self.root.join("backend/db/migrations")
+    }
+
+    /// Scripts that run once, when a database is made.
+    pub fn init_scripts(&self) -> PathBuf {
+        self.root.join("backend/init-scripts")
+    }
+
+    /// Logs of all services.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("data/logs")
+    }
+
+    /// Copies of the database.
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("data/backups")
+    }
+
+    /// Pids, locks, the ports that were chosen: safe to delete when nothing runs.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("data/run")
+    }
+
+    /// Makes the folders under `data/` that everybody needs.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn make_folders(&self) -> Result<(), Error> {
+        owner::make_parents(&self.logs().join("file"))?;
+        owner::make_parents(&self.run().join("file"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn found_from_any_folder_inside() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("ein Ordner mit ä");
+        std::fs::create_dir_all(root.join("backend/db/migrations")).unwrap();
+        assert!(matches!(Checkout::find(&root), Err(Error::NoCheckout { .. })));
+        std::fs::write(root.join("Cargo.toml"), "").unwrap();
+        std::fs::write(root.join("backend/.env.example"), "").unwrap();
+        let top = Checkout::find(&root).unwrap();
+        let inside = Checkout::find(&root.join("backend/db/migrations")).unwrap();
+        assert_eq!((top.root(), top.hash()), (inside.root(), inside.hash()));
+        assert_eq!(top.hash().len(), 12);
+    }
+}

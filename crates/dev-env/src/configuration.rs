@@ -1,0 +1,367 @@
+//! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use emotionviz_settings::declared::{self, APP_ENV, DATABASE_URL, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
+use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
+use emotionviz_settings::{AppEnv, DatabaseUrl, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{Checkout, Error, env_files};
+
+/// Letters and digits of a generated secret: 238 bits.
+const SECRET_LENGTH: usize = 40;
+
+/// A process environment: names and values.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// What was set, and where.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    values: Values,
+    undeclared: Vec<(String, Origin)>,
+}
+
+/// What `cargo dev` itself reads.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// `POSTGRES_USER`.
+    pub user: String,
+    /// `POSTGRES_PASSWORD`.
+    pub password: Option<SecretString>,
+    /// `POSTGRES_API_PASSWORD`.
+    pub api_password: Option<SecretString>,
+    /// `POSTGRES_DB`.
+    pub database: String,
+    /// `POSTGRES_PORT`.
+    pub postgres_port: Port,
+    /// `API_HOST`.
+    pub api_host: IpAddr,
+    /// `API_PORT`.
+    pub api_port: Port,
+    /// The database that somebody else runs, when the settings name one.
+    pub external: Option<External>,
+    /// `POSTGRES_BIN_DIR`.
+    pub bin_dir: Option<PathBuf>,
+    /// `SERVICE_BINARY`, and where it was set.
+    pub service_binary: Option<(PathBuf, Origin)>,
+}
+
+/// A port that somebody set, or a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The port.
+    pub port: u16,
+    /// Whether somebody set it.
+    pub set: bool,
+}
+
+/// A database that somebody else runs.
+#[derive(Clone, Debug)]
+pub struct External {
+    /// As the service connects.
+    pub url: DatabaseUrl,
+    /// As migrations connect.
+    pub migration_url: DatabaseUrl,
+    /// Who named it.
+    pub origin: Origin,
+}
+
+/// The addresses that an API process is given.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where it listens.
+    pub host: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// Its database.
+    pub database: DatabaseUrl,
+}
+
+impl Configuration {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a line in it.
+    pub fn read(checkout: &Checkout, environment: &Variables) -> Result<Self, Error> {
+        let mut values = Values::from_environment(environment.iter().cloned());
+        let mut undeclared = Vec::new();
+        for path in [checkout.env_file(), checkout.backend_env_file()] {
+            let layer = env_files::layer(&path)?;
+            let unknown = layer.iter().filter(|(name, ..)| declared::find(name).is_none());
+            undeclared.extend(unknown.map(|(name, _, origin)| (name.clone(), origin.clone())));
+            values = values.or(layer);
+        }
+        if !values.is_set(&APP_ENV.info) {
+            values.set(APP_ENV.info.name, AppEnv::Development.to_string(), Origin::Default);
+        }
+        Ok(Self { values, undeclared })
+    }
+
+    /// The values.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Names in the files that are no setting's.
+    pub fn undeclared(&self) -> &[(String, Origin)] {
+        &self.undeclared
+    }
+
+    /// Everything that is wrong with any setting, the service's rules included.
+    pub fn problems(&self) -> Problems {
+        let bad = declared::ALL.iter().filter_map(|info| {
+            let (text, _) = self.values.text(info)?;
+            (info.check)(text).err().map(|what| self.values.problem(info, what))
+        });
+        let mut problems: Vec<Problem> = bad.collect();
+        // What `up` would make up is no problem while it is missing.
+        let mut made = self.values.clone();
+        let stand_ins = [(&JWT_SECRET_KEY.info, "a stand-in that is thirty-two bytes long"), (&DATABASE_URL.info, "postgres://a@b/c")];
+        for (info, stand_in) in stand_ins {
+            if !made.is_set(info) {
+                made.set(info.name, stand_in.to_owned(), Origin::Default);
+            }
+        }
+        for problem in Service::from_values(&made).err().unwrap_or_default().0 {
+            if !problems.iter().any(|known| known.name == problem.name) {
+                problems.push(problem);
+            }
+        }
+        Problems(problems)
+    }
+
+    /// What `cargo dev` itself reads.
+    ///
+    /// # Errors
+    /// Every problem of every setting, the service's own included: nothing is started on settings that do not fit.
+    pub fn tool(&self, checkout: &Checkout) -> Result<Tool, Error> {
+        let problems = self.problems();
+        if !problems.0.is_empty() {
+            return Err(problems.into());
+        }
+        let values = &self.values;
+        let one = |problem: Problem| Problems(vec![problem]);
+        let file = |setting: &Setting<String>| Ok::<_, Problems>(values.read(setting).map_err(one)?.map(|text| checkout.root().join(text)));
+        let service_binary = file(&SERVICE_BINARY)?.map(|path| (path, self.origin(&SERVICE_BINARY.info)));
+        Ok(Tool {
+            user: self.get(&POSTGRES_USER)?,
+            password: values.read(&POSTGRES_PASSWORD).map_err(one)?,
+            api_password: values.read(&POSTGRES_API_PASSWORD).map_err(one)?,
+            database: self.get(&POSTGRES_DB)?,
+            postgres_port: self.port(&POSTGRES_PORT)?,
+            api_host: self.get(&API_HOST)?,
+            api_port: self.port(&API_PORT)?,
+            external: self.external()?,
+            bin_dir: file(&POSTGRES_BIN_DIR)?,
+            service_binary,
+        })
+    }
+
+    /// Where a setting's value comes from.
+    pub fn origin(&self, info: &Info) -> Origin {
+        self.values.text(info).map_or(Origin::Default, |(_, origin)| origin)
+    }
+
+    /// The folder of app.log.
+    pub fn log_dir(&self, checkout: &Checkout) -> PathBuf {
+        match self.values.text(&LOG_DIR.info) {
+            Some((folder, _)) => checkout.root().join(folder),
+            None => checkout.logs(),
+        }
+    }
+
+    /// Whether the settings say that this is a developer's machine.
+    ///
+    /// # Errors
+    /// When `APP_ENV` has no such value.
+    pub fn in_development(&self) -> Result<bool, Error> {
+        Ok(self.get(&APP_ENV)? == AppEnv::Development)
+    }
+
+    /// Writes to `.env` the secrets that nobody sets, and returns their names.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn make_secrets(&mut self, checkout: &Checkout, database_exists: bool) -> Result<Vec<&'static str>, Error> {
+        let external = self.external()?.is_some();
+        let wanted = [
+            // A database that exists has a password: a new one would not be it.
+            (&POSTGRES_PASSWORD.info, !external && !database_exists),
+            (&POSTGRES_API_PASSWORD.info, !external),
+            (&JWT_SECRET_KEY.info, true),
+        ];
+        let missing = wanted.into_iter().filter(|(info, wanted)| *wanted && !self.values.is_set(info)).map(|(info, _)| info.name);
+        let made: Vec<(&str, String)> = missing.map(|name| (name, generate())).collect();
+        if made.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = checkout.env_file();
+        let lines: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        env_files::append(&path, "Made by cargo dev up, for this checkout alone.", &lines)?;
+        self.values = std::mem::take(&mut self.values).or(env_files::layer(&path)?);
+        Ok(made.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Writes passwords to the file that sets each one, or to `.env`.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the shell's environment sets one: that would hide what was written.
+    pub fn write_passwords(&self, checkout: &Checkout, password: &SecretString, api_password: &SecretString) -> Result<PathBuf, Error> {
+        let mut last = checkout.env_file();
+        for (info, value) in [(&POSTGRES_API_PASSWORD.info, api_password), (&POSTGRES_PASSWORD.info, password)] {
+            let path = match self.origin(info) {
+                Origin::Environment => return Err(Error::PasswordInEnvironment),
+                Origin::File(path, _) => path,
+                Origin::Default => checkout.env_file(),
+            };
+            if !env_files::change(&path, info.name, value.expose_secret())? {
+                env_files::append(&path, "Set by cargo dev db password.", &[(info.name, value.expose_secret())])?;
+            }
+            last = path;
+        }
+        Ok(last)
+    }
+
+    /// The settings that an API process gets: those that somebody set, its place, and nothing of the owner's.
+    pub fn for_service(&self, place: &Place, log_dir: &Path) -> BTreeMap<&'static str, SecretString> {
+        let set = declared::ALL.iter().filter(|info| info.used_by != Use::Tool && self.values.is_set(info));
+        let mut settings: BTreeMap<&str, SecretString> =
+            set.filter_map(|info| Some((info.name, self.values.text(info)?.0.into()))).collect();
+        settings.remove(MIGRATION_DATABASE_URL.info.name);
+        settings.insert(API_HOST.info.name, place.host.to_string().into());
+        settings.insert(API_PORT.info.name, place.port.to_string().into());
+        settings.insert(DATABASE_URL.info.name, place.database.to_secret());
+        settings.insert(LOG_DIR.info.name, log_dir.to_string_lossy().into_owned().into());
+        settings
+    }
+
+    fn external(&self) -> Result<Option<External>, Error> {
+        let one = |problem: Problem| Problems(vec![problem]);
+        let url = self.values.read(&DATABASE_URL).map_err(one)?;
+        let migration_url = self.values.read(&MIGRATION_DATABASE_URL).map_err(one)?;
+        let info = if url.is_some() { &DATABASE_URL.info } else { &MIGRATION_DATABASE_URL.info };
+        // Given one of the two, it serves for both, as in the service.
+        Ok(url.clone().or_else(|| migration_url.clone()).map(|either| External {
+            migration_url: migration_url.unwrap_or_else(|| either.clone()),
+            url: either,
+            origin: self.origin(info),
+        }))
+    }
+
+    fn port(&self, setting: &Setting<u16>) -> Result<Port, Error> {
+        Ok(Port { port: self.get(setting)?, set: self.values.is_set(&setting.info) })
+    }
+
+    fn get<T: Kind>(&self, setting: &Setting<T>) -> Result<T, Error> {
+        self.values.get(setting).map_err(|problem| Problems(vec![problem]).into())
+    }
+}
+
+/// A new secret.
+pub fn generate() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkout(env: &str, backend_env: &str) -> (tempfile::TempDir, Checkout) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("backend")).unwrap();
+        for (path, text) in [("Cargo.toml", ""), ("backend/.env.example", ""), (".env", env), ("backend/.env", backend_env)] {
+            std::fs::write(folder.path().join(path), text).unwrap();
+        }
+        let checkout = Checkout::find(folder.path()).unwrap();
+        (folder, checkout)
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn layers() {
+        let (_folder, checkout) =
+            checkout("API_PORT=1\nPOSTGRES_PORT=2\nLOG_LEVEL=\n", "API_PORT=3\nPOSTGRES_DB=x\nLOG_LEVEL=debug\nMINE=1\n");
+        let configuration = Configuration::read(&checkout, &variables(&[("POSTGRES_PORT", "4"), ("POSTGRES_USER", "")])).unwrap();
+        let tool = configuration.tool(&checkout).unwrap();
+        assert_eq!((tool.api_port, tool.postgres_port), (Port { port: 1, set: true }, Port { port: 4, set: true }));
+        assert_eq!((tool.database.as_str(), tool.user.as_str()), ("x", "emotionviz"));
+        assert!(configuration.in_development().unwrap());
+        assert_eq!(configuration.undeclared()[0].0, "MINE");
+        assert_eq!(configuration.values().text(&declared::LOG_LEVEL.info).unwrap().0, "debug");
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_kept() {
+        let (_folder, checkout) = checkout("JWT_SECRET_KEY=mine\n", "");
+        let mut first = Configuration::read(&checkout, &Vec::new()).unwrap();
+        assert_eq!(first.make_secrets(&checkout, false).unwrap(), ["POSTGRES_PASSWORD", "POSTGRES_API_PASSWORD"]);
+        let made = first.tool(&checkout).unwrap().password.unwrap();
+        assert_eq!(made.expose_secret().len(), SECRET_LENGTH);
+        let mut second = Configuration::read(&checkout, &Vec::new()).unwrap();
+        assert!(second.make_secrets(&checkout, true).unwrap().is_empty());
+        assert_eq!(second.tool(&checkout).unwrap().password.unwrap().expose_secret(), made.expose_secret());
+    }
+
+    #[test]
+    fn a_database_that_exists_gets_no_new_password() {
+        let (_folder, checkout) = checkout("", "");
+        let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
+        assert_eq!(configuration.make_secrets(&checkout, true).unwrap(), ["POSTGRES_API_PASSWORD", "JWT_SECRET_KEY"]);
+    }
+
+    #[test]
+    fn somebody_elses_database_needs_no_passwords() {
+        let (_folder, checkout) = checkout("", "DATABASE_URL=postgresql+asyncpg://a:b@h/d\n");
+        let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
+        assert_eq!(configuration.make_secrets(&checkout, false).unwrap(), ["JWT_SECRET_KEY"]);
+        let external = configuration.tool(&checkout).unwrap().external.unwrap();
+        assert_eq!((external.migration_url.host.as_str(), external.origin), ("h", Origin::File(checkout.backend_env_file(), 1)));
+    }
+
+    #[test]
+    fn the_service_never_sees_the_owners_url() {
+        let (_folder, checkout) = checkout("POSTGRES_PASSWORD=owner\nDEBUG=on\n", "MIGRATION_DATABASE_URL=postgres://owner:x@h/d\n");
+        let configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
+        let place = Place { host: "127.0.0.1".parse().unwrap(), port: 9, database: "postgres://api:y@h/d".parse().unwrap() };
+        let settings = configuration.for_service(&place, Path::new("/logs"));
+        let shown: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={}", value.expose_secret())).collect();
+        assert_eq!(
+            shown,
+            [
+                "API_HOST=127.0.0.1",
+                "API_PORT=9",
+                "APP_ENV=development",
+                "DATABASE_URL=postgres://api:y@h:5432/d",
+                "DEBUG=on",
+                "LOG_DIR=/logs"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_problem_at_once() {
+        let (_folder, checkout) = checkout("API_PORT=eighty\nJWT_ALGORITHM=none\nADMINER_PORT=x\n", "");
+        let message = Configuration::read(&checkout, &Vec::new()).unwrap().tool(&checkout).unwrap_err().to_string();
+        for part in ["API_PORT", "JWT_ALGORITHM", "ADMINER_PORT", ".env:3"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_written_where_they_are_set() {
+        let (_folder, checkout) = checkout("", "POSTGRES_PASSWORD=old\n");
+        let configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
+        configuration.write_passwords(&checkout, &"new".into(), &"api".into()).unwrap();
+        assert_eq!(std::fs::read_to_string(checkout.backend_env_file()).unwrap(), "POSTGRES_PASSWORD=new\n");
+        assert!(std::fs::read_to_string(checkout.env_file()).unwrap().contains("POSTGRES_API_PASSWORD=api"));
+    }
+}

@@ -1,0 +1,199 @@
+//! The supervisor's socket: a line of JSON asks, lines of JSON answer.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::board::{Board, Snapshot};
+use crate::engine::Service;
+use crate::events::{Event, Events};
+use crate::lock::Holder;
+use crate::owner::Owner;
+use crate::postgres::socket_dir;
+use crate::stop::Stop;
+use crate::{Checkout, Error};
+
+/// A supervisor that lives answers from memory.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Building is part of a restart.
+const RESTART_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// How everything is.
+    Status,
+    /// To end. Answered at once: the lock says when it has ended.
+    Stop,
+    /// To read the settings again and start one service, or all, anew.
+    Restart(Option<Service>),
+}
+
+/// What is answered; a restart is answered with events first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Event(Event),
+    Status(Box<Snapshot>),
+    Done,
+    Failed(String),
+}
+
+/// A restart that somebody waits for.
+pub(crate) struct Restart {
+    pub service: Option<Service>,
+    pub answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// The listening socket, gone when this is dropped.
+pub(crate) struct Control {
+    task: JoinHandle<()>,
+    folder: PathBuf,
+}
+
+/// Where the socket of a checkout is.
+///
+/// # Errors
+/// This process's user has no name.
+pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> Result<PathBuf, Error> {
+    let id = format!("{}-control", checkout.hash());
+    Ok(socket_dir::choose(&id, runtime_dir, &Owner::current()?).join("socket"))
+}
+
+impl Control {
+    /// Listens. Whoever holds the lock may take the place of a socket that was left behind.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(crate) fn listen(socket: &Path, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) -> Result<Self, Error> {
+        let folder = socket.parent().expect("the socket lies in a folder of its own").to_owned();
+        socket_dir::prepare(&folder, &Owner::current()?)?;
+        let io = |source| Error::io("listen on", socket, source);
+        match std::fs::remove_file(socket) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(socket).map_err(io)?;
+        std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(io)?;
+        Ok(Self { task: tokio::spawn(accept(listener, board, stop, restarts)), folder })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _gone = std::fs::remove_file(self.folder.join("socket"));
+        let _gone = std::fs::remove_dir(&self.folder);
+    }
+}
+
+async fn accept(listener: UnixListener, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) {
+    // Aborted with this task, and so with the supervisor.
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => { sessions.spawn(serve(stream, board.clone(), stop.clone(), restarts.clone())); }
+                // Out of file descriptors: the sessions that run will give some back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            },
+            Some(_) = sessions.join_next() => {}
+        }
+    }
+}
+
+async fn serve(mut stream: UnixStream, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) {
+    let (reader, mut writer) = stream.split();
+    let mut line = String::new();
+    let read = tokio::time::timeout(PATIENCE, BufReader::new(reader).read_line(&mut line)).await;
+    let Ok(request) = serde_json::from_str(&line) else { return };
+    if !matches!(read, Ok(Ok(_))) {
+        return;
+    }
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    match request {
+        Request::Status => drop(sender.send(Answer::Status(Box::new(board.snapshot())))),
+        Request::Stop => {
+            stop.ask();
+            drop(sender.send(Answer::Done));
+        }
+        Request::Restart(service) => {
+            board.listen(sender.clone());
+            drop(restarts.send(Restart { service, answers: sender.clone() }).await);
+        }
+    }
+    drop(sender);
+    while let Some(answer) = answers.recv().await {
+        let text = serde_json::to_string(&answer).expect("an answer is JSON");
+        let last = !matches!(answer, Answer::Event(_));
+        if writer.write_all(format!("{text}\n").as_bytes()).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// Asks for a snapshot.
+///
+/// # Errors
+/// The supervisor does not answer.
+pub(crate) async fn status(holder: &Holder) -> Result<Snapshot, Error> {
+    match ask(holder, Request::Status, None, PATIENCE).await? {
+        Answer::Status(snapshot) => Ok(*snapshot),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+/// Asks it to end; returns when it has heard that.
+///
+/// # Errors
+/// The supervisor does not answer.
+pub(crate) async fn stop(holder: &Holder) -> Result<(), Error> {
+    ask(holder, Request::Stop, None, PATIENCE).await.map(drop)
+}
+
+/// Asks for a restart, and returns when it is done.
+///
+/// # Errors
+/// What the supervisor says, or that it says nothing.
+pub(crate) async fn restart(holder: &Holder, service: Option<Service>, events: &Events) -> Result<(), Error> {
+    match ask(holder, Request::Restart(service), Some(events), RESTART_PATIENCE).await? {
+        Answer::Done => Ok(()),
+        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+async fn ask(holder: &Holder, request: Request, events: Option<&Events>, patience: Duration) -> Result<Answer, Error> {
+    let silent = |reason: String| Error::Silent { pid: holder.pid, reason };
+    let socket = holder.socket.as_deref().ok_or_else(|| silent("it has no socket".to_owned()))?;
+    let talk = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        let text = serde_json::to_string(&request).expect("a request is JSON");
+        stream.write_all(format!("{text}\n").as_bytes()).await?;
+        let mut lines = BufReader::new(stream).lines();
+        while let Some(line) = lines.next_line().await? {
+            match (serde_json::from_str(&line)?, events) {
+                (Answer::Event(event), Some(events)) => events.tell(event),
+                (Answer::Event(_), None) => {}
+                (answer, _) => return Ok(answer),
+            }
+        }
+        Err(std::io::Error::other("it ended"))
+    };
+    match tokio::time::timeout(patience, talk).await {
+        Ok(answer) => answer.map_err(|error: std::io::Error| silent(format!("{}: {error}", socket.display()))),
+        Err(_) => Err(silent(format!("nothing within {} s", patience.as_secs()))),
+    }
+}
+
+fn odd(holder: &Holder, answer: &Answer) -> Error {
+    Error::Silent { pid: holder.pid, reason: format!("an answer that does not fit: {answer:?}") }
+}

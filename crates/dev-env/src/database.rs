@@ -1,0 +1,153 @@
+//! The development database of the native engine: its place, its programs, starting it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::configuration::Tool;
+use crate::events::{Event, Events, Source};
+use crate::log_file::LogFile;
+use crate::owner::{Owner, data_home};
+use crate::postgres::cluster::{self, DataDir};
+use crate::postgres::find::{self, Search};
+use crate::postgres::server::Server;
+use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, roles, socket_dir};
+use crate::process::LineSink;
+use crate::{Checkout, Environment, Error};
+
+/// Where the database is, and whether there is one.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub owner: Owner,
+    pub data_dir: PathBuf,
+    pub exists: bool,
+}
+
+/// Finds the place; says so when it is not in the checkout.
+///
+/// # Errors
+/// The folder cannot be used, or holds something else.
+pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
+    let owner = Owner::of_checkout(checkout.root())?;
+    let home = data_home(checkout.root(), &owner)?;
+    if let Some(blocked_by) = home.elsewhere.as_ref().and_then(|elsewhere| elsewhere.blocked_by.as_ref()) {
+        events.note(format!(
+            "the database lives in {}, to which data/postgres leads: it runs as {}, who may not enter {}",
+            home.data_dir.display(),
+            owner.name,
+            blocked_by.display()
+        ));
+    }
+    let exists = match cluster::state(&home.data_dir, &owner)? {
+        DataDir::Absent => false,
+        DataDir::HalfInitialised { .. } => {
+            events.note("an earlier start was interrupted while it made the database: it is made anew");
+            false
+        }
+        DataDir::Ready { .. } => true,
+        DataDir::ForeignOwner { uid } => return Err(Error::ForeignOwner { path: home.data_dir, uid, runs_as: owner.name }),
+        DataDir::Foreign { reason } => return Err(Error::ForeignData { path: home.data_dir, reason }),
+    };
+    Ok(Place { owner, data_dir: home.data_dir, exists })
+}
+
+/// PostgreSQL's programs, for a database that exists or a new one.
+///
+/// # Errors
+/// There are none, or only those of another major.
+pub(crate) async fn binaries(tool: &Tool, place: Option<&Place>, events: &Events) -> Result<Binaries, Error> {
+    let owner = match place {
+        Some(place) => place.owner.clone(),
+        None => Owner::current()?,
+    };
+    let needed_major = place.filter(|place| place.exists).and_then(|place| cluster::major_of(&place.data_dir));
+    let search = Search::new(tool.bin_dir.clone(), needed_major, owner);
+    Ok(find::find(&search, Arc::new(Download { events: events.clone() })).await?)
+}
+
+/// The whole description of the server.
+///
+/// # Errors
+/// The database has a password that nobody knows.
+pub(crate) fn describe(
+    environment: &Environment,
+    tool: &Tool,
+    place: Place,
+    binaries: Binaries,
+    port: u16,
+    events: &Events,
+) -> Result<ClusterConfig, Error> {
+    let checkout = &environment.checkout;
+    let Some(password) = tool.password.clone() else {
+        return Err(Error::PasswordLost { data_dir: place.data_dir });
+    };
+    // The API's role belongs to the tool: without a password of its own nobody connects as it.
+    let api_password = tool.api_password.clone().unwrap_or_else(|| SecretString::from(crate::configuration::generate()));
+    let scripts = checkout.init_scripts();
+    Ok(ClusterConfig {
+        socket_dir: socket_dir::choose(checkout.hash(), std::env::var_os("XDG_RUNTIME_DIR").as_deref(), &place.owner),
+        pid_file: pid_file(checkout),
+        binaries,
+        data_dir: place.data_dir,
+        port,
+        superuser: tool.user.clone(),
+        password,
+        api_password,
+        database: tool.database.clone(),
+        init_scripts: scripts.is_dir().then_some(scripts),
+        owner: place.owner,
+        durability: Durability::Development,
+        sink: Some(sink(checkout, events)),
+    })
+}
+
+/// The file that the server holds locked.
+pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
+    checkout.run().join("postgres.pid")
+}
+
+/// Starts the server, after making the database where there is none, and sees to it that the settings fit it.
+///
+/// # Errors
+/// It does not start, or the settings do not fit.
+pub(crate) async fn start(cluster: &ClusterConfig, exists: bool, events: &Events) -> Result<Server, Error> {
+    if !exists {
+        events.phase(format!("making a database with PostgreSQL {}", cluster.binaries.version));
+        cluster::initialise(cluster).await?;
+    }
+    events.phase(format!("starting PostgreSQL {}", cluster.binaries.version));
+    let server = Server::start(cluster).await?;
+    roles::verify(cluster).await?;
+    Ok(server)
+}
+
+/// The server's log goes to its file, and to whoever looks on.
+fn sink(checkout: &Checkout, events: &Events) -> LineSink {
+    let file = LogFile::open(&checkout.logs().join("postgres.log"));
+    let events = events.clone();
+    Arc::new(move |_, line| {
+        file.line(line);
+        events.tell(Event::Output { from: Source::Db, line: line.to_owned() });
+    })
+}
+
+/// Tells how a download goes.
+struct Download {
+    events: Events,
+}
+
+impl fetch::Progress for Download {
+    fn source(&self, name: &str) {
+        self.events.phase(format!("downloading PostgreSQL {} from {name}", fetch::VERSION));
+    }
+
+    fn bytes(&self, done: u64, total: u64) {
+        let what = format!("PostgreSQL {}", fetch::VERSION);
+        self.events.tell(Event::Progress { what, done, total: Some(total).filter(|total| *total > 0) });
+    }
+
+    fn failed(&self, name: &str, reason: &str) {
+        self.events.note(format!("{name}: {reason}"));
+    }
+}

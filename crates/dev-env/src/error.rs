@@ -1,0 +1,275 @@
+//! What can go wrong, each with what happened, why, and the command that mends it.
+
+use std::path::{Path, PathBuf};
+
+use emotionviz_settings::{Problems, env_file};
+
+use crate::owner::OwnerError;
+use crate::ports::PortError;
+use crate::postgres::cluster::ClusterError;
+use crate::postgres::find::FindError;
+use crate::postgres::psql::PsqlError;
+use crate::postgres::roles::RolesError;
+use crate::postgres::server::ServerError;
+use crate::postgres::socket_dir::SocketDirError;
+use crate::process::{PidFileError, ProcessError};
+
+/// Why a piece of work on the environment failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder is in no checkout.
+    #[error(
+        "{} is in no checkout of the project: neither it nor a folder above it has backend/.env.example and Cargo.toml\n\
+         change to the checkout first: cd <the folder that holds README.md and backend/>", from.display()
+    )]
+    NoCheckout {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// A line of a settings file cannot be read.
+    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line)]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        bad: env_file::BadLine,
+    },
+    /// A settings file is no text.
+    #[error("{} is no UTF-8 text\nsave it as UTF-8, then look: cargo dev config check", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Settings have values that do not fit.
+    #[error("{0}\nwhat each one takes: cargo dev config explain <NAME>")]
+    Settings(#[from] Problems),
+    /// No setting has this name.
+    #[error("there is no setting {name}{}\nall of them: cargo dev config show", suggestion(nearest.as_deref()))]
+    NoSetting {
+        /// The name.
+        name: String,
+        /// One that looks like it.
+        nearest: Option<String>,
+    },
+    /// A file or folder could not be used.
+    #[error("could not {doing} {}: {source}{}", path.display(), full_disk(source))]
+    Io {
+        /// What was to be done with it.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database has a password, and nobody knows it.
+    #[error(
+        "POSTGRES_PASSWORD is set nowhere, and the database in {} has one already\n\
+         put it back into .env, or give the database a new one: cargo dev db password", data_dir.display()
+    )]
+    PasswordLost {
+        /// The database's folder.
+        data_dir: PathBuf,
+    },
+    /// The data directory is another user's.
+    #[error(
+        "{} belongs to another user (uid {uid}), and the database would run as {runs_as}\n\
+         give it to that user: sudo chown -R {runs_as} '{0}'", path.display()
+    )]
+    ForeignOwner {
+        /// The data directory.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+        /// Who would need it.
+        runs_as: String,
+    },
+    /// The data directory is none.
+    #[error("{} is no database directory, and is left alone: {reason}\nmove it away, and start: mv '{0}' '{0}.old' && cargo dev up", path.display())]
+    ForeignData {
+        /// The folder.
+        path: PathBuf,
+        /// What is odd about it.
+        reason: String,
+    },
+    /// There is no database yet.
+    #[error("there is no database in {} yet\nmake one: cargo dev up", path.display())]
+    NoDatabase {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The verb changes the tool's own database, and the settings name another one.
+    #[error(
+        "{what} is only for the database that cargo dev runs itself, and DATABASE_URL (from {origin}) names another one\nwithout that setting: env -u DATABASE_URL cargo dev …, or remove it from the file"
+    )]
+    NotOurDatabase {
+        /// What was asked for.
+        what: &'static str,
+        /// Who set it.
+        origin: String,
+    },
+    /// Another command holds the checkout.
+    #[error("{what} (pid {pid}) is at work on this checkout, and did not finish in {} s\nwait for it, or end it: kill {pid}", waited.as_secs())]
+    Busy {
+        /// Its name.
+        what: String,
+        /// Its pid.
+        pid: u32,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
+    /// A service cannot be restarted where none runs.
+    #[error("nothing runs here\nstart it: cargo dev up")]
+    NotRunning,
+    /// No service has this name.
+    #[error("there is no service {name}: the services are api and db")]
+    NoService {
+        /// The name.
+        name: String,
+    },
+    /// The supervisor does not answer.
+    #[error("the environment (pid {pid}) does not answer: {reason}\nend it: cargo dev down")]
+    Silent {
+        /// The supervisor.
+        pid: u32,
+        /// What its socket says.
+        reason: String,
+    },
+    /// The supervisor did not do what was asked of it; the text is complete.
+    #[error("{0}")]
+    Supervisor(String),
+    /// The service could not be built.
+    #[error("the service does not compile; the compiler's messages are above\nmend them, then: cargo dev up")]
+    Build,
+    /// cargo built something else.
+    #[error("cargo built no program `emotionviz`\nlook: cargo build --package emotionviz --bin emotionviz")]
+    NoProgram,
+    /// `SERVICE_BINARY` names no program.
+    #[error("SERVICE_BINARY (from {origin}) is {}, which is no file\nset it to a built emotionviz, or to nothing to build one", path.display())]
+    NoServiceBinary {
+        /// What it names.
+        path: PathBuf,
+        /// Who set it.
+        origin: String,
+    },
+    /// The service's `migrate` failed.
+    #[error("the migration failed ({status}):\n{}\nthe schema as it is now: cargo dev migrate status", indented(output))]
+    Migrate {
+        /// How it ended.
+        status: String,
+        /// What it said.
+        output: String,
+    },
+    /// The API did not become ready.
+    #[error("{source}\nall of its log: cargo dev logs api")]
+    Api {
+        /// How it failed.
+        source: ProcessError,
+    },
+    /// A version is no migration's.
+    #[error("no migration file begins with {version}\nall of them: cargo dev migrate status")]
+    NoMigration {
+        /// The version.
+        version: String,
+    },
+    /// A description makes no name.
+    #[error(
+        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+    )]
+    NoSlug {
+        /// The description.
+        description: String,
+    },
+    /// Demonstration data is for development.
+    #[error("demonstration data is for development, and APP_ENV is production (from {origin})\nset APP_ENV=development, or leave it out")]
+    SeedInProduction {
+        /// Who set it.
+        origin: String,
+    },
+    /// The tables are not there.
+    #[error("the database has not the present schema: {reason}\nbring it up to date: cargo dev migrate up")]
+    SchemaBehind {
+        /// What is missing.
+        reason: String,
+    },
+    /// A setting that only the environment can change.
+    #[error(
+        "POSTGRES_PASSWORD is set in the environment of this shell, which would hide the one in .env\ntry again without it: env -u POSTGRES_PASSWORD cargo dev db password"
+    )]
+    PasswordInEnvironment,
+    /// A point in time cannot be read.
+    #[error("\"{text}\" is no time: write 30s, 10m, 2h, 3d, or a time such as 2026-11-24T09:30:00Z")]
+    BadTime {
+        /// The text.
+        text: String,
+    },
+    /// A dump was not written.
+    #[error("the copy of the database before the change failed, and nothing was changed: {reason}")]
+    Copy {
+        /// What `pg_dump` said.
+        reason: String,
+    },
+    /// A task of the tool itself failed.
+    #[error("a task of the tool failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+    /// See there.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// See there.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// See there.
+    #[error(transparent)]
+    Find(Box<FindError>),
+    /// See there.
+    #[error(transparent)]
+    Cluster(Box<ClusterError>),
+    /// See there.
+    #[error(transparent)]
+    SocketDir(#[from] SocketDirError),
+    /// See there.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+    /// See there.
+    #[error(transparent)]
+    Roles(Box<RolesError>),
+    /// See there.
+    #[error(transparent)]
+    Psql(#[from] PsqlError),
+    /// See there.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// See there.
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+}
+
+/// Boxed: a result must not carry the largest of them through every call.
+macro_rules! boxed {
+    ($($variant:ident($source:ty)),+) => {
+        $(impl From<$source> for Error {
+            fn from(source: $source) -> Self {
+                Self::$variant(Box::new(source))
+            }
+        })+
+    };
+}
+
+boxed!(Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
+
+impl Error {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { doing, path: path.to_owned(), source }
+    }
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+fn full_disk(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::StorageFull { "\nmake room on that disk, then try again" } else { "" }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

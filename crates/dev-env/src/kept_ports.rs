@@ -1,0 +1,75 @@
+//! The ports that were chosen for a checkout because the defaults were taken, kept so that they stay.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::Port;
+use crate::events::Events;
+use crate::{Checkout, Error, ports};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    api: Option<u16>,
+    postgres: Option<u16>,
+}
+
+/// A port for the API.
+///
+/// # Errors
+/// Somebody set it, and it is taken.
+pub(crate) fn api(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
+    choose(checkout, "API_PORT", wanted, |kept| &mut kept.api, events)
+}
+
+/// A port for the database.
+///
+/// # Errors
+/// Somebody set it, and it is taken.
+pub(crate) fn postgres(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
+    choose(checkout, "POSTGRES_PORT", wanted, |kept| &mut kept.postgres, events)
+}
+
+/// The database's port at its next start, if that one is free then.
+pub(crate) fn last_postgres(checkout: &Checkout, wanted: Port) -> u16 {
+    read(checkout).postgres.filter(|_| !wanted.set).unwrap_or(wanted.port)
+}
+
+fn choose(
+    checkout: &Checkout,
+    setting: &'static str,
+    wanted: Port,
+    of: fn(&mut Kept) -> &mut Option<u16>,
+    events: &Events,
+) -> Result<u16, Error> {
+    if wanted.port == 0 {
+        return Ok(ports::free_port()?);
+    }
+    let mut kept = read(checkout);
+    let choice = ports::choose(setting, wanted.port, wanted.set, *of(&mut kept))?;
+    if let Some((default, holder)) = choice.instead_of {
+        events.note(format!(
+            "port {default} ({setting}) is taken by {}: {} is used instead, and kept for this checkout",
+            ports::name_holder(holder.as_ref()),
+            choice.port
+        ));
+        *of(&mut kept) = Some(choice.port);
+        write(checkout, kept)?;
+    }
+    Ok(choice.port)
+}
+
+fn path(checkout: &Checkout) -> PathBuf {
+    checkout.run().join("ports.json")
+}
+
+/// Nothing, when the file is not there or damaged: the folder is safe to delete.
+fn read(checkout: &Checkout) -> Kept {
+    std::fs::read(path(checkout)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn write(checkout: &Checkout, kept: Kept) -> Result<(), Error> {
+    let path = path(checkout);
+    let text = serde_json::to_vec(&kept).expect("numbers are JSON");
+    std::fs::write(&path, text).map_err(|source| Error::io("write", &path, source))
+}

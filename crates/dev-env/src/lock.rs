@@ -1,0 +1,125 @@
+//! One command at a time starts and stops the services of a checkout: whoever holds `data/run/supervisor.lock`.
+//!
+//! The lock is the system's and ends with its holder, however that ends. The file says who it is.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Seek, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Checkout, Error};
+
+/// Asking who holds the lock takes it for an instant: longer than any number of those.
+const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Who holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    /// Its pid.
+    pub pid: u32,
+    /// The command: `cargo dev up`.
+    pub what: String,
+    /// Where it answers, when it is a supervisor.
+    pub socket: Option<PathBuf>,
+}
+
+/// The lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    // Closing the file gives the lock back.
+    _file: File,
+}
+
+fn path(checkout: &Checkout) -> PathBuf {
+    checkout.run().join("supervisor.lock")
+}
+
+impl Lock {
+    /// Takes the lock in the name of `what`, or says who holds it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) async fn take(checkout: &Checkout, what: &str, socket: Option<PathBuf>) -> Result<Result<Self, Holder>, Error> {
+        checkout.make_folders()?;
+        let path = path(checkout);
+        let io = |source| Error::io("write", &path, source);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+                Err(TryLockError::WouldBlock) => match holder(checkout) {
+                    Some(holder) => return Ok(Err(holder)),
+                    None if tokio::time::Instant::now() >= deadline => {
+                        return Err(Error::Busy { what: "a command without a name".to_owned(), pid: 0, waited: PROBE_PATIENCE });
+                    }
+                    // Somebody asks who holds it, or its holder has not written its name yet.
+                    None => tokio::time::sleep(POLL).await,
+                },
+            }
+        }
+        let holder = Holder { pid: std::process::id(), what: what.to_owned(), socket };
+        let text = serde_json::to_string(&holder).expect("names and numbers are JSON");
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(io)?;
+        Ok(Ok(Self { _file: file }))
+    }
+
+    /// Takes the lock for a short piece of work, waiting for somebody else's.
+    ///
+    /// # Errors
+    /// The other one does not finish within `patience`.
+    pub(crate) async fn wait(checkout: &Checkout, what: &str, patience: Duration) -> Result<Self, Error> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            match Self::take(checkout, what, None).await? {
+                Ok(lock) => return Ok(lock),
+                Err(holder) if tokio::time::Instant::now() >= deadline => {
+                    return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: patience });
+                }
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+}
+
+/// Who holds the lock of a checkout; `None` when nobody does.
+pub(crate) fn holder(checkout: &Checkout) -> Option<Holder> {
+    let path = path(checkout);
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {}
+        Ok(()) | Err(TryLockError::Error(_)) => return None,
+    }
+    let holder: Holder = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
+    // Between taking the lock and writing its name a holder shows the name of the last one.
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.pid).ok()?);
+    (nix::sys::signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH)).then_some(holder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_holder_at_a_time_who_has_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("backend")).unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
+        let checkout = Checkout::find(folder.path()).unwrap();
+        assert_eq!(holder(&checkout), None);
+        let lock = Lock::take(&checkout, "cargo dev up", None).await.unwrap().unwrap();
+        let expected = Holder { pid: std::process::id(), what: "cargo dev up".to_owned(), socket: None };
+        assert_eq!(holder(&checkout).as_ref(), Some(&expected));
+        assert_eq!(Lock::take(&checkout, "cargo dev migrate", None).await.unwrap().unwrap_err(), expected);
+        let busy = Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO).await.unwrap_err().to_string();
+        assert!(busy.contains("cargo dev up"), "{busy}");
+        drop(lock);
+        assert_eq!(holder(&checkout), None);
+        Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO).await.unwrap();
+    }
+}

@@ -1,0 +1,287 @@
+//! The native engine: PostgreSQL and the API as processes of this machine, watched by `cargo dev up` itself.
+
+use std::time::{Duration, SystemTime};
+
+use emotionviz_settings::DatabaseUrl;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::board::{Running, Snapshot};
+use crate::configuration::Tool;
+use crate::engine::{Engine, Service, Up, UpOptions};
+use crate::events::Events;
+use crate::lock::{self, Holder, Lock};
+use crate::migrations::{self, Applied};
+use crate::process::{PidFile, StopSignal};
+use crate::service::Probe;
+use crate::session::{Session, Where};
+use crate::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
+use crate::stop::Stop;
+use crate::{Environment, Error, control, database, kept_ports, service, supervisor};
+
+/// The API's bound, PostgreSQL's, and some more.
+const STOP_BOUND: Duration = Duration::from_secs(60);
+/// A supervisor that was sent SIGTERM and does not end by then is killed.
+const TERMINATE_BOUND: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+/// `status` is to answer at once, whatever hangs.
+const SCHEMA_BOUND: Duration = Duration::from_secs(2);
+/// A short command of another shell.
+const SHORT_WORK: Duration = Duration::from_secs(60);
+
+/// The native engine of a checkout.
+#[derive(Clone, Debug)]
+pub struct Native {
+    environment: Environment,
+}
+
+impl Native {
+    /// The engine of `environment`.
+    pub fn new(environment: Environment) -> Self {
+        Self { environment }
+    }
+
+    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
+    /// old ones: through the server's socket, as its files' owner. Returns the file that was changed.
+    ///
+    /// # Errors
+    /// There is no database here, or it does not start.
+    pub async fn change_password(&self, password: Option<String>, events: &Events) -> Result<std::path::PathBuf, Error> {
+        let checkout = &self.environment.checkout;
+        let mut tool = self.tool()?;
+        refuse_external(&tool, "changing the password")?;
+        let holder = lock::holder(checkout).filter(|holder| holder.socket.is_some());
+        let password = password.unwrap_or_else(crate::configuration::generate).into();
+        let api_password = crate::configuration::generate().into();
+        // Written first: a file that cannot be written leaves the database as it was.
+        let place = self.existing(events)?;
+        let binaries = database::binaries(&tool, Some(&place), events).await?;
+        tool.password = Some(password);
+        tool.api_password = Some(api_password);
+        let (password, api_password) = (tool.password.clone().unwrap_or_default(), tool.api_password.clone().unwrap_or_default());
+        let file = self.environment.configuration.write_passwords(checkout, &password, &api_password)?;
+        match &holder {
+            Some(holder) => {
+                let snapshot = control::status(holder).await?;
+                let port = snapshot.db.port.ok_or(Error::NotRunning)?;
+                let cluster = database::describe(&self.environment, &tool, place, binaries, port, events)?;
+                crate::postgres::roles::set_passwords(&cluster, &password, &api_password).await?;
+                control::restart(holder, Some(Service::Api), events).await?;
+            }
+            None => {
+                let lock = Lock::wait(checkout, "cargo dev db password", SHORT_WORK).await?;
+                let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+                let server = crate::postgres::server::Server::start(&cluster).await?;
+                let changed = crate::postgres::roles::set_passwords(&cluster, &password, &api_password).await;
+                server.stop().await?;
+                drop(lock);
+                changed?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// The owner's URL of the database, and whether it runs now.
+    ///
+    /// # Errors
+    /// The password is set nowhere.
+    pub async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+        let tool = self.tool()?;
+        if let Some(external) = tool.external {
+            return Ok((external.migration_url, true));
+        }
+        let checkout = &self.environment.checkout;
+        let running = match lock::holder(checkout).filter(|holder| holder.socket.is_some()) {
+            Some(holder) => control::status(&holder).await?.db.port,
+            None => None,
+        };
+        let port = running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
+        let password = tool.password.ok_or_else(|| Error::PasswordLost { data_dir: checkout.root().join("data/postgres") })?;
+        Ok((crate::session::local_url(port, &tool.user, password, &tool.database), running.is_some()))
+    }
+
+    fn tool(&self) -> Result<Tool, Error> {
+        self.environment.configuration.tool(&self.environment.checkout)
+    }
+
+    fn existing(&self, events: &Events) -> Result<database::Place, Error> {
+        let place = database::place(&self.environment.checkout, events)?;
+        if place.exists { Ok(place) } else { Err(Error::NoDatabase { path: place.data_dir }) }
+    }
+
+    async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
+        let checkout = &self.environment.checkout;
+        let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
+        if control::stop(holder).await.is_ok() && within(STOP_BOUND, gone(holder.pid)).await {
+            return Ok(());
+        }
+        let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
+        events.warn(format!("the environment (pid {}) does not answer: it is ended by a signal", holder.pid));
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            // Gone meanwhile, which is what is wanted.
+            let _gone = kill(pid, signal);
+            if within(TERMINATE_BOUND, gone(holder.pid)).await {
+                return Ok(());
+            }
+        }
+        Err(Error::Silent { pid: holder.pid, reason: "it does not end, SIGKILL included".to_owned() })
+    }
+
+    async fn end_leftovers(&self) -> Result<bool, Error> {
+        let api = PidFile::end_leftover(&service::pid_file(&self.environment), StopSignal::Terminate, TERMINATE_BOUND).await?;
+        let files = database::pid_file(&self.environment.checkout);
+        Ok(PidFile::end_leftover(&files, StopSignal::Interrupt, TERMINATE_BOUND).await? || api)
+    }
+
+    async fn schema(&self, snapshot: &Snapshot) -> Schema {
+        let code = migrations::versions(&self.environment.checkout).unwrap_or_default();
+        let applied = async {
+            let (program, tool) = (snapshot.program.as_ref()?, self.tool().ok()?);
+            let url = match tool.external {
+                Some(external) => external.migration_url,
+                None => crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database),
+            };
+            migrations::applied(program, &url).await.ok()
+        };
+        let applied = tokio::time::timeout(SCHEMA_BOUND, applied).await.ok().flatten();
+        compare(&code, applied.as_ref())
+    }
+}
+
+impl Engine for Native {
+    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+        supervisor::run(&self.environment, options, events, stop).await
+    }
+
+    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+        match lock::holder(&self.environment.checkout) {
+            Some(holder) if holder.socket.is_some() => {
+                events.phase("stopping");
+                self.end_supervisor(&holder, events).await?;
+                self.end_leftovers().await?;
+                Ok(true)
+            }
+            Some(_) => {
+                drop(Lock::wait(&self.environment.checkout, "cargo dev down", SHORT_WORK).await?);
+                Ok(false)
+            }
+            None => self.end_leftovers().await,
+        }
+    }
+
+    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+        let holder = lock::holder(&self.environment.checkout).filter(|holder| holder.socket.is_some());
+        control::restart(&holder.ok_or(Error::NotRunning)?, service, events).await
+    }
+
+    async fn status(&self) -> Result<Status, Error> {
+        let checkout = &self.environment.checkout;
+        let holder = lock::holder(checkout).filter(|holder| holder.socket.is_some());
+        let snapshot = match &holder {
+            Some(holder) => control::status(holder).await?,
+            None => Snapshot::default(),
+        };
+        let ((health, reason), schema) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
+        let mut api = describe("api", &snapshot.api);
+        (api.health, api.reason) = (health, reason);
+        let mut db = describe("db", &snapshot.db);
+        db.health = match snapshot.db.state {
+            State::Stopped => None,
+            // The schema was read from it just now.
+            _ if schema.state != SchemaState::Unknown => Some(Health::Healthy),
+            State::Running | State::External if snapshot.program.is_none() => None,
+            _ => Some(Health::Unhealthy),
+        };
+        Ok(Status {
+            engine: "native",
+            checkout: checkout.root().display().to_string(),
+            pid: holder.map(|holder| holder.pid),
+            doing: snapshot.doing,
+            services: vec![api, db],
+            schema,
+        })
+    }
+
+    async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
+        let checkout = &self.environment.checkout;
+        let tool = self.tool()?;
+        if let Some(external) = tool.external.clone() {
+            return Session::new(self.environment.clone(), tool, Where::External(Box::new(external)), events.clone());
+        }
+        let place = self.existing(events)?;
+        if let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some())
+            && let Some(port) = control::status(&holder).await?.db.port
+        {
+            return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
+        }
+        let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        let binaries = database::binaries(&tool, Some(&place), events).await?;
+        // Nobody else is to find it: any port.
+        let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+        events.note("the environment does not run: the database is started for the moment");
+        let server = database::start(&cluster, true, events).await?;
+        let at = Where::Moment { cluster: Box::new(cluster), server, lock };
+        Session::new(self.environment.clone(), tool, at, events.clone())
+    }
+}
+
+/// Refuses what only a database of the tool's own can have done to it.
+pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Error> {
+    match &tool.external {
+        Some(external) => Err(Error::NotOurDatabase { what, origin: external.origin.to_string() }),
+        None => Ok(()),
+    }
+}
+
+async fn within(bound: Duration, done: impl Fn() -> bool) -> bool {
+    let deadline = tokio::time::Instant::now() + bound;
+    while !done() {
+        if tokio::time::Instant::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    true
+}
+
+async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {
+    let address = api.url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok());
+    match (api.pid, address) {
+        (Some(_), Some(address)) => match Probe::new(address.ip(), address.port()).ready().await {
+            Ok(()) => (Some(Health::Healthy), None),
+            Err(reason) => (Some(Health::Unhealthy), Some(reason)),
+        },
+        _ => (None, None),
+    }
+}
+
+fn describe(name: &'static str, running: &Running) -> ServiceStatus {
+    ServiceStatus {
+        name,
+        state: running.state,
+        health: None,
+        reason: None,
+        pid: running.pid,
+        port: running.port,
+        url: running.url.clone(),
+        uptime_seconds: running.since.and_then(|since| SystemTime::now().duration_since(since).ok()).map(|up| up.as_secs()),
+        version: running.version.clone(),
+        restarts: running.restarts,
+    }
+}
+
+fn compare(code: &[i64], applied: Option<&Applied>) -> Schema {
+    let newest = code.last().copied();
+    let Some(applied) = applied else { return Schema { code: newest, ..Schema::default() } };
+    // The files are the code; a program that was built before the newest of them knows less.
+    let is_applied = |version: &i64| applied.migrations.iter().any(|m| m.version == *version && m.state != "pending");
+    let pending = code.iter().filter(|version| !is_applied(version)).count();
+    let ahead = applied.migrations.iter().any(|m| m.state != "pending" && !code.contains(&m.version));
+    let state = match (applied.count("edited"), pending, ahead) {
+        (1.., ..) => SchemaState::Edited,
+        (_, 1.., _) => SchemaState::Behind,
+        (_, 0, true) => SchemaState::Ahead,
+        (_, 0, false) => SchemaState::Current,
+    };
+    Schema { revision: applied.revision, code: newest, state, pending: Some(pending), paused: Some(applied.paused) }
+}

@@ -1,0 +1,265 @@
+//! The service's program: building it, running it, asking whether it is ready, and its `migrate`.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use emotionviz_settings::declared::{APP_ENV, MIGRATION_DATABASE_URL};
+use emotionviz_settings::{AppEnv, DatabaseUrl};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use crate::configuration::{Place, Tool};
+use crate::events::{Event, Events, Source};
+use crate::process::{Configuration, LineSink, Output, Stream, capture, describe, run};
+use crate::{Environment, Error};
+
+/// A whole workspace compiles on a slow machine in less.
+const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
+/// An index on a large table takes its time.
+const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
+/// Requests that run finish within this, see the service's own bound.
+const STOP_BOUND: Duration = Duration::from_secs(15);
+const PROBE_BOUND: Duration = Duration::from_secs(2);
+
+/// The service's program, built when no setting names one.
+///
+/// # Errors
+/// It does not compile.
+pub(crate) async fn program(environment: &Environment, tool: &Tool, colour: bool, events: &Events) -> Result<PathBuf, Error> {
+    match &tool.service_binary {
+        Some((path, _)) if path.is_file() => Ok(path.clone()),
+        Some((path, origin)) => Err(Error::NoServiceBinary { path: path.clone(), origin: origin.to_string() }),
+        None => build(environment.checkout.root(), colour, events).await,
+    }
+}
+
+async fn build(root: &Path, colour: bool, events: &Events) -> Result<PathBuf, Error> {
+    events.phase("building the service");
+    let built = Arc::new(Mutex::new(None));
+    let (slot, listener) = (Arc::clone(&built), events.clone());
+    let mut cargo = cargo(root).args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
+        "--message-format=json-render-diagnostics",
+        "--color",
+        if colour { "always" } else { "never" },
+    ]);
+    cargo.sink = Some(Arc::new(move |stream, line| match stream {
+        Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
+        Stream::Stdout => {
+            if let Some(path) = executable(line) {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+            }
+        }
+    }));
+    if let Err(error) = run(cargo, BUILD_BOUND).await {
+        return Err(match error {
+            crate::process::ProcessError::Exited { .. } => Error::Build,
+            other => other.into(),
+        });
+    }
+    let program = built.lock().unwrap_or_else(PoisonError::into_inner).take();
+    program.ok_or(Error::NoProgram)
+}
+
+/// cargo in the checkout, as if it were typed there: `cargo run`, which started this tool, leaves variables behind that would
+/// make build scripts run again (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
+pub(crate) fn cargo(root: &Path) -> Configuration {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut cargo = Configuration::new("cargo", program);
+    let left = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME" || name == "CARGO_CRATE_NAME"
+    });
+    cargo.env = left.map(|name| (name, None)).collect();
+    cargo.current_dir = Some(root.to_owned());
+    cargo
+}
+
+/// The program that a message of cargo names (<https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>).
+fn executable(line: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        target: Target,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let artifact: Artifact = serde_json::from_str(line).ok()?;
+    artifact.executable.filter(|_| artifact.target.name == "emotionviz")
+}
+
+/// The API as a process, in an environment that holds its settings and nothing else of the user's.
+pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, sink: LineSink) -> Configuration {
+    let checkout = &environment.checkout;
+    let mut api = plain("the API", program).args(["serve"]);
+    for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
+        api = api.env(name, value.expose_secret());
+    }
+    api.current_dir = Some(checkout.root().to_owned());
+    api.pid_file = Some(pid_file(environment));
+    api.stop_bound = STOP_BOUND;
+    api.sink = Some(sink);
+    api
+}
+
+/// The file that the API holds locked.
+pub(crate) fn pid_file(environment: &Environment) -> PathBuf {
+    environment.checkout.run().join("api.pid")
+}
+
+/// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.
+///
+/// # Errors
+/// It does not run.
+pub(crate) async fn migrate(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+    let migrate = plain("the migration", program)
+        .args(["migrate"])
+        .args(args.iter().copied())
+        .env(APP_ENV.info.name, AppEnv::Development.as_str())
+        .env(MIGRATION_DATABASE_URL.info.name, url.to_secret().expose_secret());
+    Ok(capture(migrate, b"", MIGRATE_BOUND).await?)
+}
+
+/// The same, where anything but success is an error.
+///
+/// # Errors
+/// It does not run, or fails.
+pub(crate) async fn migrate_or_fail(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<String, Error> {
+    let output = migrate(program, url, args).await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let said = format!("{}{}", text, output.stderr);
+    Err(Error::Migrate { status: describe(output.status), output: said.trim().to_owned() })
+}
+
+/// A program of ours without the user's variables, but for those that a process needs to run and to reach the network.
+pub(crate) fn plain(name: &str, program: &Path) -> Configuration {
+    const KEPT: [&str; 18] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "RUST_BACKTRACE",
+        "RUST_LIB_BACKTRACE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "LLVM_PROFILE_FILE",
+    ];
+    let mut configuration = Configuration::new(name, program);
+    let others = std::env::vars_os().map(|(name, _)| name).filter(|name| !KEPT.iter().any(|kept| name == kept));
+    configuration.env = others.map(|name| (name, None)).collect();
+    configuration
+}
+
+/// Asks the API how it is.
+#[derive(Clone)]
+pub(crate) struct Probe {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl Probe {
+    /// A probe of the API that listens at `host` and `port`.
+    pub(crate) fn new(host: IpAddr, port: u16) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PROBE_BOUND))
+            // It is this machine that is asked, whatever HTTP_PROXY says.
+            .proxy(None)
+            .max_idle_connections(0)
+            .http_status_as_error(false)
+            .build();
+        Self { agent: config.into(), base: base_url(host, port) }
+    }
+
+    /// Whether it answers at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) async fn live(&self) -> Result<(), String> {
+        self.get("/health").await.map(drop)
+    }
+
+    /// Whether it is ready.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
+        self.get("/health/ready").await.map(drop)
+    }
+
+    /// Its version.
+    pub(crate) async fn version(&self) -> Option<String> {
+        let answer = self.get("/health").await.ok()?;
+        answer["version"].as_str().map(str::to_owned)
+    }
+
+    async fn get(&self, path: &'static str) -> Result<serde_json::Value, String> {
+        let (agent, url) = (self.agent.clone(), format!("{}{path}", self.base));
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut response = agent.get(&url).call().map_err(|error| error.to_string())?;
+            let body = response.body_mut().read_to_string().unwrap_or_default();
+            let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+            if response.status().is_success() { Ok(json) } else { Err(unready(path, response.status().as_u16(), &json)) }
+        });
+        asked.await.map_err(|error| error.to_string())?
+    }
+}
+
+/// `GET /health/ready` says what is missing in its checks.
+fn unready(path: &str, status: u16, body: &serde_json::Value) -> String {
+    let checks = body["checks"].as_object().into_iter().flatten();
+    let ill: Vec<_> = checks.filter(|(_, state)| *state == "unhealthy").map(|(name, _)| name.as_str()).collect();
+    if ill.is_empty() { format!("{path} answers {status}") } else { format!("{path} says that it is not ready: {}", ill.join(", ")) }
+}
+
+/// Where the API answers on this machine.
+pub(crate) fn base_url(host: IpAddr, port: u16) -> String {
+    let host = match host {
+        IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        host => host,
+    };
+    format!("http://{}", std::net::SocketAddr::new(host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_in_cargos_messages() {
+        let line = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"emotionviz"},"executable":"/t/debug/emotionviz","fresh":true}"#;
+        assert_eq!(executable(line), Some(PathBuf::from("/t/debug/emotionviz")));
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/debug/other"}"#), None);
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","target":{"name":"emotionviz"},"executable":null}"#), None);
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn a_url_that_can_be_opened() {
+        assert_eq!(base_url("0.0.0.0".parse().unwrap(), 8000), "http://127.0.0.1:8000");
+        assert_eq!(base_url("::1".parse().unwrap(), 8000), "http://[::1]:8000");
+    }
+
+    #[test]
+    fn what_is_not_ready_has_a_name() {
+        let body = serde_json::json!({"status": "not_ready", "checks": {"database": "unhealthy", "gemini_api": "not_configured"}});
+        assert_eq!(unready("/health/ready", 503, &body), "/health/ready says that it is not ready: database");
+        assert_eq!(unready("/health", 404, &serde_json::Value::Null), "/health answers 404");
+    }
+}

@@ -1,0 +1,140 @@
+//! How the services are: what `cargo dev status` shows, under names that stay.
+
+use serde::{Deserialize, Serialize};
+
+/// The whole environment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// What runs the services: `native`.
+    pub engine: &'static str,
+    /// The top folder of the checkout.
+    pub checkout: String,
+    /// The supervisor's pid, while it runs.
+    pub pid: Option<u32>,
+    /// What it does, while it is starting or stopping.
+    pub doing: Option<String>,
+    /// Each service.
+    pub services: Vec<ServiceStatus>,
+    /// The database's schema against the code's.
+    pub schema: Schema,
+}
+
+/// One service.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceStatus {
+    /// `api` or `db`.
+    pub name: &'static str,
+    /// Where it is in its life.
+    pub state: State,
+    /// Whether it does its work; `None` when it does not run.
+    pub health: Option<Health>,
+    /// Why it is not healthy, where that is known.
+    pub reason: Option<String>,
+    /// Its pid.
+    pub pid: Option<u32>,
+    /// Its port on 127.0.0.1.
+    pub port: Option<u16>,
+    /// Where it answers; a password is masked.
+    pub url: Option<String>,
+    /// Since when it runs, in seconds.
+    pub uptime_seconds: Option<u64>,
+    /// Its version.
+    pub version: Option<String>,
+    /// How often it was started again after it died.
+    pub restarts: u32,
+}
+
+/// Where a service is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It does not run.
+    #[default]
+    Stopped,
+    /// It has not been seen ready.
+    Starting,
+    /// It was seen ready.
+    Running,
+    /// It died, and is started again soon.
+    Failed,
+    /// Somebody else runs it.
+    External,
+}
+
+impl State {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::External => "external",
+        }
+    }
+}
+
+/// Whether a service does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It does.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+}
+
+impl Health {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// The database's schema against the code's.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Schema {
+    /// The newest applied migration; `None` when there is none or the database does not run.
+    pub revision: Option<i64>,
+    /// The newest migration file.
+    pub code: Option<i64>,
+    /// How the two stand to each other.
+    pub state: SchemaState,
+    /// How many migrations are not applied, when that is known.
+    pub pending: Option<usize>,
+    /// Whether automatic migration is paused since a `down`.
+    pub paused: Option<bool>,
+}
+
+/// How the database's schema stands to the code's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaState {
+    /// The database does not run.
+    #[default]
+    Unknown,
+    /// Everything is applied.
+    Current,
+    /// Something is not.
+    Behind,
+    /// A migration is applied that the code has not.
+    Ahead,
+    /// An applied migration's file is not what it was.
+    Edited,
+}
+
+impl SchemaState {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Current => "current",
+            Self::Behind => "behind",
+            Self::Ahead => "ahead",
+            Self::Edited => "edited",
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What services do by themselves, and what is done about it.
+
+use std::process::ExitStatus;
+
+use super::never;
+use super::services::{PROBE_EVERY, READY_BOUND, Services};
+use crate::postgres::server::ServerError;
+use crate::process::{ProcessError, describe};
+use crate::service::Probe;
+use crate::status::State;
+
+/// Something that a service did.
+pub(super) enum News {
+    /// The API that was started again is ready.
+    ApiReady,
+    /// The API ended.
+    ApiEnded(Result<ExitStatus, ProcessError>),
+    /// It is time to start the API again.
+    ApiDue,
+    /// PostgreSQL ended.
+    DatabaseEnded(ServerError),
+    /// It is time to start PostgreSQL again.
+    DatabaseDue,
+}
+
+impl Services {
+    /// Waits for the next thing that a service does. Cancel safe.
+    pub(super) async fn news(&mut self) -> News {
+        let probe = self.place.as_ref().map(|place| Probe::new(place.host, place.port));
+        let (api, ready) = (self.api.as_mut(), self.api_ready);
+        let api = async {
+            match (api, probe) {
+                (Some(api), Some(probe)) if !ready => match api.until_ready(READY_BOUND, PROBE_EVERY * 5, || probe.ready()).await {
+                    Ok(()) => News::ApiReady,
+                    Err(ProcessError::Exited { status, .. }) => News::ApiEnded(Ok(status)),
+                    // It goes on without being ready: as long as it does not end there is nothing to do about it.
+                    Err(_) => News::ApiEnded(api.exited().await),
+                },
+                (Some(api), _) => News::ApiEnded(api.exited().await),
+                (None, _) => never().await,
+            }
+        };
+        let server = self.server.as_mut();
+        let database = async {
+            match server {
+                Some(server) => News::DatabaseEnded(server.died().await),
+                None => never().await,
+            }
+        };
+        tokio::select! {
+            news = database => news,
+            news = api => news,
+            () = self.server_again.due() => News::DatabaseDue,
+            () = self.api_again.due() => News::ApiDue,
+        }
+    }
+
+    /// Does what a piece of news asks for.
+    pub(super) async fn react(&mut self, news: News) {
+        match news {
+            News::ApiReady => {
+                self.api_ready = true;
+                self.board.update(|snapshot| snapshot.api.state = State::Running);
+                self.events.note("the API is ready again");
+            }
+            News::ApiEnded(how) => {
+                let tail = self.api.take().map(|api| api.tail()).unwrap_or_default();
+                let how = how.map_or_else(|error| error.to_string(), describe);
+                self.board.update(|snapshot| snapshot.api.ended(State::Failed));
+                let wait = self.api_again.schedule();
+                let last = tail.iter().rev().take(5).rev().map(|line| format!("\n  {line}")).collect::<String>();
+                self.events.warn(format!("the API ended ({how}); it is started again in {} ms{last}", wait.as_millis()));
+            }
+            News::ApiDue => {
+                self.board.update(|snapshot| snapshot.api.restarts += 1);
+                if let Err(error) = self.spawn_api().await {
+                    self.api_again.schedule();
+                    self.events.warn(error.to_string());
+                }
+            }
+            News::DatabaseEnded(why) => {
+                self.server = None;
+                self.board.update(|snapshot| snapshot.db.ended(State::Failed));
+                let wait = self.server_again.schedule();
+                self.events.warn(format!("{why}\nit is started again in {} ms", wait.as_millis()));
+            }
+            News::DatabaseDue => {
+                self.board.update(|snapshot| snapshot.db.restarts += 1);
+                match self.run_server(true).await {
+                    Ok(()) => self.events.note("PostgreSQL runs again"),
+                    Err(error) => {
+                        self.server_again.schedule();
+                        self.events.warn(error.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
