@@ -104,6 +104,7 @@ impl Printer {
             Event::Output { from: Source::Build, line } if !self.quiet => self.line(line),
             Event::Output { from, line } if !self.quiet && (lines == Lines::All || self.verbose) => self.service(*from, line),
             Event::Output { .. } => {}
+            Event::Idle => self.finish(),
             Event::Ready(addresses) => {
                 self.finish();
                 // A closed standard output must not end what runs.
@@ -145,7 +146,7 @@ pub(crate) fn prefixed(from: Source, line: &str) -> String {
         Source::Dev => AnsiColor::Cyan,
     };
     let style = colour.on_default();
-    line.lines().map(|line| format!("{style}{:>5} │{style:#} {line}", from.as_str())).collect::<Vec<_>>().join("\n")
+    line.split('\n').map(|line| format!("{style}{:>5} │{style:#} {line}", from.as_str())).collect::<Vec<_>>().join("\n")
 }
 
 fn indented(text: &str, by: usize) -> String {

@@ -80,15 +80,15 @@ impl Board {
     pub(crate) fn relay(&self, events: Events) -> Events {
         let board = self.clone();
         Events::new(move |event| {
-            if let Event::Phase(what) = &event {
-                board.update(|snapshot| snapshot.doing = Some(what.clone()));
-            }
-            if let Event::Ready(addresses) = &event {
-                board.update(|snapshot| {
+            board.update(|snapshot| match &event {
+                Event::Phase(what) => snapshot.doing = Some(what.clone()),
+                Event::Ready(addresses) => {
                     snapshot.doing = None;
                     snapshot.addresses.clone_from(addresses);
-                });
-            }
+                }
+                Event::Idle => snapshot.doing = None,
+                _ => {}
+            });
             board.lock().listeners.retain(|listener| listener.send(Answer::Event(event.clone())).is_ok());
             events.tell(event);
         })

@@ -21,7 +21,7 @@ const SECRET_LENGTH: usize = 40;
 pub type Variables = Vec<(OsString, OsString)>;
 
 /// What was set, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Configuration {
     values: Values,
     undeclared: Vec<(String, Origin)>,

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::board::{Board, Snapshot};
 use crate::engine::Service;
 use crate::events::{Event, Events};
-use crate::lock::Holder;
+use crate::lock::{self, Holder};
 use crate::owner::Owner;
 use crate::postgres::socket_dir;
 use crate::stop::Stop;
@@ -22,6 +22,7 @@ use crate::{Checkout, Error};
 
 /// A supervisor that lives answers from memory.
 const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
 /// Building is part of a restart.
 const RESTART_PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -90,9 +91,14 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.task.abort();
-        let _gone = std::fs::remove_file(self.folder.join("socket"));
-        let _gone = std::fs::remove_dir(&self.folder);
+        remove(&self.folder);
     }
+}
+
+/// Removes the socket's folder, when the supervisor has ended.
+pub(crate) fn remove(folder: &Path) {
+    let _gone = std::fs::remove_file(folder.join("socket"));
+    let _gone = std::fs::remove_dir(folder);
 }
 
 async fn accept(listener: UnixListener, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) {
@@ -140,11 +146,24 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, restarts: mpsc:
     }
 }
 
-/// Asks for a snapshot.
+/// The supervisor of a checkout, and how it is; `None` when there is none.
 ///
 /// # Errors
-/// The supervisor does not answer.
-pub(crate) async fn status(holder: &Holder) -> Result<Snapshot, Error> {
+/// It does not answer.
+pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Snapshot)>, Error> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some()) else { return Ok(None) };
+        match status(&holder).await {
+            Ok(snapshot) => return Ok(Some((holder, snapshot))),
+            Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
+            // It is just beginning, or ending: the next moment knows more.
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn status(holder: &Holder) -> Result<Snapshot, Error> {
     match ask(holder, Request::Status, None, PATIENCE).await? {
         Answer::Status(snapshot) => Ok(*snapshot),
         other => Err(odd(holder, &other)),

@@ -86,7 +86,7 @@ pub(crate) fn describe(
     let api_password = tool.api_password.clone().unwrap_or_else(|| SecretString::from(crate::configuration::generate()));
     let scripts = checkout.init_scripts();
     Ok(ClusterConfig {
-        socket_dir: socket_dir::choose(checkout.hash(), std::env::var_os("XDG_RUNTIME_DIR").as_deref(), &place.owner),
+        socket_dir: socket_folder(checkout, &place.owner),
         pid_file: pid_file(checkout),
         binaries,
         data_dir: place.data_dir,
@@ -102,6 +102,11 @@ pub(crate) fn describe(
     })
 }
 
+/// The folder of the server's socket.
+pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
+    socket_dir::choose(checkout.hash(), std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+}
+
 /// The file that the server holds locked.
 pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
     checkout.run().join("postgres.pid")
@@ -111,10 +116,12 @@ pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
 ///
 /// # Errors
 /// It does not start, or the settings do not fit.
-pub(crate) async fn start(cluster: &ClusterConfig, exists: bool, events: &Events) -> Result<Server, Error> {
+pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: bool, events: &Events) -> Result<Server, Error> {
     if !exists {
         events.phase(format!("making a database with PostgreSQL {}", cluster.binaries.version));
-        cluster::initialise(cluster).await?;
+        // What initdb says is of interest when it fails, and then it is in the error.
+        let sink = Some(sink(checkout, &Events::silent()));
+        cluster::initialise(&ClusterConfig { sink, ..cluster.clone() }).await?;
     }
     events.phase(format!("starting PostgreSQL {}", cluster.binaries.version));
     let server = Server::start(cluster).await?;

@@ -27,6 +27,15 @@ impl Environment {
         Ok(Self { checkout, configuration, variables })
     }
 
+    /// The same without any settings: enough to stop what runs, whatever is wrong with them.
+    ///
+    /// # Errors
+    /// No checkout.
+    pub fn without_settings(folder: &Path) -> Result<Self, Error> {
+        let checkout = Checkout::find(folder)?;
+        Ok(Self { checkout, configuration: Configuration::default(), variables: Variables::new() })
+    }
+
     /// The same checkout with its files read again.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub enum Event {
     },
     /// Everything that was asked for runs.
     Ready(Vec<Address>),
+    /// Nothing goes on any more.
+    Idle,
 }
 
 /// Whose output a line is.
@@ -77,6 +79,11 @@ impl Events {
     /// Tells `listener` everything.
     pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listener))
+    }
+
+    /// Tells nobody.
+    pub fn silent() -> Self {
+        Self::new(drop)
     }
 
     /// Tells one thing.

@@ -12,6 +12,8 @@ use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::lock::{self, Holder, Lock};
 use crate::migrations::{self, Applied};
+use crate::owner::Owner;
+use crate::postgres::socket_dir;
 use crate::process::{PidFile, StopSignal};
 use crate::service::Probe;
 use crate::session::{Session, Where};
@@ -23,6 +25,7 @@ use crate::{Environment, Error, control, database, kept_ports, service, supervis
 const STOP_BOUND: Duration = Duration::from_secs(60);
 /// A supervisor that was sent SIGTERM and does not end by then is killed.
 const TERMINATE_BOUND: Duration = Duration::from_secs(20);
+const ENDING_BOUND: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 /// `status` is to answer at once, whatever hangs.
 const SCHEMA_BOUND: Duration = Duration::from_secs(2);
@@ -50,7 +53,7 @@ impl Native {
         let checkout = &self.environment.checkout;
         let mut tool = self.tool()?;
         refuse_external(&tool, "changing the password")?;
-        let holder = lock::holder(checkout).filter(|holder| holder.socket.is_some());
+        let supervisor = control::supervisor(checkout).await?;
         let password = password.unwrap_or_else(crate::configuration::generate).into();
         let api_password = crate::configuration::generate().into();
         // Written first: a file that cannot be written leaves the database as it was.
@@ -60,9 +63,8 @@ impl Native {
         tool.api_password = Some(api_password);
         let (password, api_password) = (tool.password.clone().unwrap_or_default(), tool.api_password.clone().unwrap_or_default());
         let file = self.environment.configuration.write_passwords(checkout, &password, &api_password)?;
-        match &holder {
-            Some(holder) => {
-                let snapshot = control::status(holder).await?;
+        match &supervisor {
+            Some((holder, snapshot)) => {
                 let port = snapshot.db.port.ok_or(Error::NotRunning)?;
                 let cluster = database::describe(&self.environment, &tool, place, binaries, port, events)?;
                 crate::postgres::roles::set_passwords(&cluster, &password, &api_password).await?;
@@ -91,10 +93,7 @@ impl Native {
             return Ok((external.migration_url, true));
         }
         let checkout = &self.environment.checkout;
-        let running = match lock::holder(checkout).filter(|holder| holder.socket.is_some()) {
-            Some(holder) => control::status(&holder).await?.db.port,
-            None => None,
-        };
+        let running = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port);
         let port = running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
         let password = tool.password.ok_or_else(|| Error::PasswordLost { data_dir: checkout.root().join("data/postgres") })?;
         Ok((crate::session::local_url(port, &tool.user, password, &tool.database), running.is_some()))
@@ -112,7 +111,9 @@ impl Native {
     async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
         let checkout = &self.environment.checkout;
         let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
-        if control::stop(holder).await.is_ok() && within(STOP_BOUND, gone(holder.pid)).await {
+        // One that does not hear may be ending this moment.
+        let bound = if control::stop(holder).await.is_ok() { STOP_BOUND } else { ENDING_BOUND };
+        if within(bound, gone(holder.pid)).await {
             return Ok(());
         }
         let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
@@ -128,9 +129,20 @@ impl Native {
     }
 
     async fn end_leftovers(&self) -> Result<bool, Error> {
+        let checkout = &self.environment.checkout;
+        if !checkout.run().is_dir() {
+            return Ok(false);
+        }
+        // Whoever holds the lock looks after what runs; it may have been started this moment.
+        let Ok(_lock) = Lock::take(checkout, "cargo dev down", None).await? else { return Ok(false) };
         let api = PidFile::end_leftover(&service::pid_file(&self.environment), StopSignal::Terminate, TERMINATE_BOUND).await?;
-        let files = database::pid_file(&self.environment.checkout);
-        Ok(PidFile::end_leftover(&files, StopSignal::Interrupt, TERMINATE_BOUND).await? || api)
+        let db = PidFile::end_leftover(&database::pid_file(checkout), StopSignal::Interrupt, TERMINATE_BOUND).await?;
+        // What was killed could not remove the folders of its sockets.
+        if let Some(folder) = control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?.parent() {
+            control::remove(folder);
+        }
+        socket_dir::remove(&database::socket_folder(checkout, &Owner::of_checkout(checkout.root())?));
+        Ok(db || api)
     }
 
     async fn schema(&self, snapshot: &Snapshot) -> Schema {
@@ -158,8 +170,7 @@ impl Engine for Native {
             Some(holder) if holder.socket.is_some() => {
                 events.phase("stopping");
                 self.end_supervisor(&holder, events).await?;
-                self.end_leftovers().await?;
-                Ok(true)
+                self.end_leftovers().await.map(|_| true)
             }
             Some(_) => {
                 drop(Lock::wait(&self.environment.checkout, "cargo dev down", SHORT_WORK).await?);
@@ -170,17 +181,14 @@ impl Engine for Native {
     }
 
     async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
-        let holder = lock::holder(&self.environment.checkout).filter(|holder| holder.socket.is_some());
-        control::restart(&holder.ok_or(Error::NotRunning)?, service, events).await
+        let (holder, _) = control::supervisor(&self.environment.checkout).await?.ok_or(Error::NotRunning)?;
+        control::restart(&holder, service, events).await
     }
 
     async fn status(&self) -> Result<Status, Error> {
         let checkout = &self.environment.checkout;
-        let holder = lock::holder(checkout).filter(|holder| holder.socket.is_some());
-        let snapshot = match &holder {
-            Some(holder) => control::status(holder).await?,
-            None => Snapshot::default(),
-        };
+        let (holder, snapshot) = control::supervisor(checkout).await?.unzip();
+        let snapshot = snapshot.unwrap_or_default();
         let ((health, reason), schema) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
         let mut api = describe("api", &snapshot.api);
         (api.health, api.reason) = (health, reason);
@@ -209,9 +217,7 @@ impl Engine for Native {
             return Session::new(self.environment.clone(), tool, Where::External(Box::new(external)), events.clone());
         }
         let place = self.existing(events)?;
-        if let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some())
-            && let Some(port) = control::status(&holder).await?.db.port
-        {
+        if let Some(port) = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port) {
             return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
@@ -219,8 +225,8 @@ impl Engine for Native {
         // Nobody else is to find it: any port.
         let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
         events.note("the environment does not run: the database is started for the moment");
-        let server = database::start(&cluster, true, events).await?;
-        let at = Where::Moment { cluster: Box::new(cluster), server, lock };
+        let server = database::start(checkout, &cluster, true, events).await?;
+        let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
         Session::new(self.environment.clone(), tool, at, events.clone())
     }
 }

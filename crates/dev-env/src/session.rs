@@ -23,7 +23,7 @@ pub(crate) enum Where {
     /// A supervisor runs it.
     Running { port: u16, place: database::Place },
     /// It is started for the moment.
-    Moment { cluster: Box<ClusterConfig>, server: Server, lock: Lock },
+    Moment { cluster: Box<ClusterConfig>, server: Box<Server>, lock: Lock },
     /// Somebody else runs it.
     External(Box<External>),
 }

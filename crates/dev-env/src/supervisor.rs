@@ -16,7 +16,7 @@ use crate::board::Board;
 use crate::control::{Answer, Control, Restart, socket};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events};
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::log_file::LogFile;
 use crate::stop::Stop;
 use crate::{Environment, Error, control};
@@ -33,11 +33,14 @@ const SHORT_WORK: Duration = Duration::from_secs(60);
 pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let checkout = &environment.checkout;
     let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?;
-    let Some(_lock) = take(environment, socket.clone(), events).await? else {
-        let holder = lock::holder(checkout);
-        let Some(holder) = holder else { return Ok(Up::Stopped) };
-        let snapshot = control::status(&holder).await?;
-        return Ok(Up::Already { pid: holder.pid, doing: snapshot.doing, addresses: snapshot.addresses });
+    let _lock = loop {
+        if let Some(lock) = take(environment, socket.clone(), events).await? {
+            break lock;
+        }
+        // Without an answer it has just ended.
+        if let Some((holder, snapshot)) = control::supervisor(checkout).await? {
+            return Ok(Up::Already { pid: holder.pid, doing: snapshot.doing, addresses: snapshot.addresses });
+        }
     };
     let board = Board::default();
     let events = log_to_file(environment, board.relay(events.clone()));
@@ -86,7 +89,7 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
         tokio::select! {
             biased;
             () = stop.asked() => return Ok(()),
-            () = handle(services, news) => {}
+            () = handle(services, news) => events.tell(Event::Idle),
         }
     }
 }
@@ -119,7 +122,7 @@ fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
             Event::Output { from: crate::events::Source::Build, line } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),
-            Event::Progress { .. } | Event::Output { .. } => {}
+            Event::Progress { .. } | Event::Output { .. } | Event::Idle => {}
         }
         events.tell(event);
     })

@@ -58,6 +58,7 @@ fn the_api() {
     assert!(scratch.get("/health/ready").contains("ready"));
     let service = scratch.service("api");
     assert_eq!((service["state"].as_str(), service["restarts"].as_u64()), (Some("running"), Some(1)));
+    assert!(scratch.status()["doing"].is_null());
     up.signal(Signal::SIGINT);
     up.finish().expect_code(0);
 }
@@ -76,6 +77,7 @@ fn postgresql() {
     assert_eq!(scratch.sql("SELECT n FROM kept"), "42");
     eventually("readiness", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
     scratch.ok(&["logs", "dev"]).prints("PostgreSQL runs again");
+    assert!(scratch.status()["doing"].is_null());
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn in_the_foreground_with_logs_until_ctrl_c() {
     up.signal(Signal::SIGINT);
     let ended = up.finish().expect_code(0);
     ended.says("everything is stopped");
-    let (stopped, shut_down) = (ended.stderr.find("stopping on SIGTERM"), ended.stderr.find("received fast shutdown request"));
+    assert!(!ended.stderr.contains("initdb") && !ended.stderr.contains("creating subdirectories"), "{ended}");
+    let (stopped, shut_down) = (ended.stderr.find("stopping on SIGTERM"), ended.stderr.rfind("received fast shutdown request"));
     assert!(stopped.is_some() && stopped < shut_down, "the API ends before the database: {ended}");
     assert!(!is_alive(api) && !is_alive(db));
     expect_none(scratch.root());

@@ -77,6 +77,8 @@ fn a_bad_line_is_named() {
         refused.says("NAME=value");
     }
     assert_eq!(scratch.read(".env"), "LOG_LEVEL=info\n\nthis is no setting\n");
+    // It does not keep anything running.
+    scratch.ok(&["down"]);
     expect_none(scratch.root());
 }
 

@@ -149,9 +149,9 @@ impl Server {
 
     async fn launch(config: &ClusterConfig, listen: Listen) -> Result<Self, ServerError> {
         socket_dir::prepare(&config.socket_dir, &config.owner)?;
-        let socket = SocketDir { path: config.socket_dir.clone(), port: config.port };
+        let socket = SocketDir { path: config.socket_dir.clone() };
         // A killed server leaves its socket and the socket's lock, which would be believed if the pid in it lived again.
-        socket.remove_sockets();
+        socket_dir::remove_sockets(&socket.path);
         let mut process = Process::new(configuration(config, listen));
         let deadline = tokio::time::Instant::now() + LINGER_BOUND;
         loop {
@@ -299,20 +299,10 @@ fn lingers(tail: &[String]) -> bool {
 /// The folder of the socket, removed with the server.
 struct SocketDir {
     path: PathBuf,
-    port: u16,
-}
-
-impl SocketDir {
-    fn remove_sockets(&self) {
-        for suffix in ["", ".lock"] {
-            let _absent = std::fs::remove_file(self.path.join(format!(".s.PGSQL.{}{suffix}", self.port)));
-        }
-    }
 }
 
 impl Drop for SocketDir {
     fn drop(&mut self) {
-        self.remove_sockets();
-        let _in_use_by_another = std::fs::remove_dir(&self.path);
+        socket_dir::remove(&self.path);
     }
 }

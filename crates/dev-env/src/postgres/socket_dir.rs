@@ -75,6 +75,21 @@ pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> 
     }
 }
 
+/// Removes the sockets that a server left, of whatever port. Only for whoever knows that none listens there.
+pub(super) fn remove_sockets(path: &Path) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".s.PGSQL.") {
+            let _absent = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes the folder, and the sockets in it. Only for whoever knows that none listens there.
+pub(crate) fn remove(path: &Path) {
+    remove_sockets(path);
+    let _absent = std::fs::remove_dir(path);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,7 +170,7 @@ impl Services {
 
     pub(super) async fn run_server(&mut self, exists: bool) -> Result<(), Error> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
-        let server = database::start(cluster, exists, &self.events).await?;
+        let server = database::start(&self.environment.checkout, cluster, exists, &self.events).await?;
         let (pid, url) = (server.pid(), session::owners_url(cluster).masked());
         self.board.update(|snapshot| {
             snapshot.bin_dir = Some(cluster.binaries.dir.clone());

@@ -145,6 +145,13 @@ impl Scratch {
         get(self.port("api"), path)
     }
 
+    /// The folders of sockets that this checkout has; none when nothing runs.
+    fn socket_folders(&self) -> Vec<PathBuf> {
+        let Ok(checkout) = dev_env::Checkout::find(&self.root) else { return Vec::new() };
+        let folder = |end: &str| Path::new("/tmp").join(format!("emotionviz-{}{end}", checkout.hash()));
+        [folder(""), folder("-control")].into_iter().filter(|folder| folder.exists()).collect()
+    }
+
     /// One value out of the development database.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.ok(&["db", "shell", "-c", &format!("COPY ({sql}) TO STDOUT")]).stdout.trim().to_owned()
@@ -153,20 +160,20 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let left = processes::of(&self.root);
-        if left.is_empty() {
+        if std::thread::panicking() {
+            for (pid, _) in processes::of(&self.root) {
+                processes::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            self.socket_folders().iter().for_each(|folder| fs::remove_dir_all(folder).unwrap_or_default());
             return;
         }
-        if !std::thread::panicking() {
+        if !processes::of(&self.root).is_empty() {
             // A test that ends with something running ends it as a person would.
             let ended = self.dev(&["down"]);
-            processes::expect_none(&self.root);
             assert_eq!(ended.code, 0, "{ended}");
-            return;
         }
-        for (pid, _) in left {
-            processes::kill(pid, nix::sys::signal::Signal::SIGKILL);
-        }
+        processes::expect_none(&self.root);
+        assert_eq!(self.socket_folders(), Vec::<PathBuf>::new());
     }
 }
 
