@@ -79,7 +79,7 @@ async fn on(session: &Session, change: Change, colour: bool, events: &Events) ->
         events.phase("copying the database");
         session.dump(&copy).await?;
         events.note(format!(
-            "the database as it was is in {}\nback to it: pg_restore --clean --if-exists -d \"$(cargo dev db url)\" '{0}'",
+            "the database as it was is in {}\nback to it: cargo dev db shell < '{0}'",
             copy.display()
         ));
     }
@@ -110,5 +110,5 @@ async fn goes_back(session: &Session, change: Change, colour: bool) -> Result<bo
 
 fn copy_path(session: &Session, change: Change) -> PathBuf {
     let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-");
-    session.environment().checkout.backups().join(format!("{now}-before-migrate-{}.dump", change.args().join("-")))
+    session.environment().checkout.backups().join(format!("{now}-before-migrate-{}.sql", change.args().join("-")))
 }

@@ -1,5 +1,6 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,7 +99,8 @@ impl Session {
         Err(crate::postgres::psql::PsqlError::Refused { message: output.stderr.trim().to_owned() }.into())
     }
 
-    /// Writes a copy of the database, compressed, that `pg_restore` reads. A copy that fails leaves no file.
+    /// Writes a copy of the database as SQL that puts everything back, in one transaction, when psql reads it. A copy that fails
+    /// leaves no file.
     ///
     /// # Errors
     /// It cannot be written.
@@ -106,11 +108,12 @@ impl Session {
         let binaries = self.binaries().await?;
         let folder = to.parent().unwrap_or(Path::new("."));
         crate::owner::make_parents(to)?;
-        let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder).map_err(|e| Error::io("write", to, e))?;
-        let dump = self.client("pg_dump", &binaries).args(["-Fc", "-w", "-f"]).args([unfinished.path()]);
+        let file = || tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder).map_err(|e| Error::io("write", to, e));
+        let (dumped, mut whole) = (file()?, file()?);
+        let dump = self.client("pg_dump", &binaries).args(["--clean", "--if-exists", "-w", "-f"]).args([dumped.path()]);
         run(dump, DUMP_BOUND).await.map_err(|error| Error::Copy { reason: error.to_string() })?;
-        unfinished.as_file().sync_all().map_err(|e| Error::io("write", to, e))?;
-        unfinished.persist(to).map_err(|error| Error::io("write", to, error.error))?;
+        write_in_transaction(dumped.as_file(), whole.as_file_mut()).map_err(|e| Error::io("write", to, e))?;
+        whole.persist(to).map_err(|error| Error::io("write", to, error.error))?;
         Ok(())
     }
 
@@ -173,4 +176,11 @@ pub(crate) fn local_url(port: u16, user: &str, password: SecretString, database:
         database: database.to_owned(),
         ssl_mode: None,
     }
+}
+
+fn write_in_transaction(mut sql: &std::fs::File, to: &mut std::fs::File) -> std::io::Result<()> {
+    to.write_all(b"\\set ON_ERROR_STOP on\nBEGIN;\n")?;
+    std::io::copy(&mut sql, to)?;
+    to.write_all(b"COMMIT;\n")?;
+    to.sync_all()
 }

@@ -1,11 +1,12 @@
 //! All the tests, on a PostgreSQL that is made for them and thrown away.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, declared};
+use nix::sys::statvfs::statvfs;
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
@@ -37,15 +38,15 @@ impl TestServer {
     pub async fn start(environment: &Environment, events: &Events) -> Result<Self, Error> {
         let tool: Tool = environment.configuration.tool(&environment.checkout)?;
         let owner = Owner::of_checkout(environment.checkout.root())?;
-        let place = database::Place { owner: owner.clone(), data_dir: std::path::PathBuf::new(), exists: false };
+        let place = database::Place { owner: owner.clone(), data_dir: PathBuf::new(), exists: false };
         let binaries = database::binaries(&tool, Some(&place), events).await?;
         events.phase(format!("making a throw-away database with PostgreSQL {}", binaries.version));
-        let temporary = std::env::temp_dir();
+        let temporary = temporary();
         sweep(&temporary);
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&temporary).map_err(|e| Error::io("write", &temporary, e))?;
         // The server may run as somebody else, who has to get through; its data directory is closed.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).map_err(|e| Error::io("write", folder.path(), e))?;
-        // Not the folder's own name: both lie in /tmp.
+        // Not the folder's own name: both may lie in /tmp.
         let id = folder.path().file_name().unwrap_or_default().to_string_lossy().replace(PREFIX, "socket-");
         let cluster = ClusterConfig {
             binaries,
@@ -107,6 +108,16 @@ fn cargo(root: &Path) -> Configuration {
 async fn has_nextest(root: &Path) -> bool {
     let probe = capture(service::cargo(root).args(["nextest", "--version"]), b"", PROBE_BOUND).await;
     probe.is_ok_and(|output| output.status.success())
+}
+
+/// Memory where there is enough of it: a test's database is made and removed again, which keeps a disk busy for nothing.
+fn temporary() -> PathBuf {
+    const ENOUGH: u64 = 2 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    // The types differ between systems.
+    #[allow(clippy::useless_conversion)]
+    let room = statvfs(&memory).map_or(0, |disk| u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())));
+    if room >= ENOUGH { memory } else { std::env::temp_dir() }
 }
 
 /// Removes what killed runs left: nobody holds its pid file any more.

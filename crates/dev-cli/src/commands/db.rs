@@ -31,11 +31,11 @@ pub(crate) enum Db {
     #[command(after_help = "Examples:\n  cargo dev db seed")]
     Seed,
     /// Give the database another password, and .env; works without the old one
-    #[command(after_help = "Examples:\n  cargo dev db password\n  cargo dev db password 'something else'")]
+    #[command(after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one")]
     Password {
-        /// The new one [default: one that is made up]
-        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
-        new: Option<String>,
+        /// Read the new one from standard input, where no list of processes shows it [default: one that is made up]
+        #[arg(long)]
+        stdin: bool,
     },
 }
 
@@ -45,7 +45,7 @@ impl Db {
             Self::Shell { command } => shell(context, command).await,
             Self::Url => url(context).await,
             Self::Seed => seed(context).await,
-            Self::Password { new } => password(context, new).await,
+            Self::Password { stdin } => password(context, stdin).await,
         }
     }
 }
@@ -83,10 +83,20 @@ async fn seed(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn password(context: &Context, new: Option<String>) -> anyhow::Result<ExitCode> {
+async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
+    let new = if stdin { Some(read_password().await?) } else { None };
     let events = context.printer.events(Lines::Build);
     let file = context.or_stop(context.engine()?.change_password(new, &events)).await?;
     context.printer.finish();
     context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first line of standard input, without its end.
+async fn read_password() -> anyhow::Result<String> {
+    let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
+    match line.transpose()? {
+        Some(line) if !line.is_empty() => Ok(line),
+        _ => anyhow::bail!("there is no password on standard input\nlet one be made up: cargo dev db password"),
+    }
 }

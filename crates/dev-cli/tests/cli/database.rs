@@ -68,10 +68,21 @@ fn a_new_password_everywhere_at_once() {
     assert_ne!(scratch.ok(&["db", "url"]).stdout, old);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
     assert_eq!(scratch.sql("SELECT 1"), "1");
-    scratch.ok(&["db", "password", "it's $new \"here\""]);
+    scratch.write("new", "it's $new \"here\"\n");
+    scratch.ok_reading(&["db", "password", "--stdin"], "new");
+    assert!(scratch.ok(&["db", "url"]).stdout.contains("it%27s%20%24new%20%22here%22"));
     assert_eq!(scratch.sql("SELECT 1"), "1");
     scratch.ok(&["restart"]);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn no_password_on_standard_input_changes_nothing() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let kept = scratch.read(".env");
+    scratch.dev(&["db", "password", "--stdin"]).expect_code(1).says("no password on standard input");
+    assert_eq!(scratch.read(".env"), kept);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::Scratch;
+use crate::support::{Running, Scratch};
 use crate::support::processes::expect_none;
 
 #[test]
@@ -50,6 +50,27 @@ fn forth_and_back_with_a_copy_before() {
 }
 
 #[test]
+fn the_copy_before_a_step_back_brings_everything_back() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "seed"]);
+    let rows = "SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM emotion_entries e";
+    let before = scratch.sql(rows);
+    scratch.ok(&["migrate", "to", "0"]);
+    let copy = fs::read_dir(scratch.path("data/backups")).unwrap().next().unwrap().unwrap().path();
+    let copy = copy.strip_prefix(scratch.root()).unwrap().to_str().unwrap();
+    scratch.ok_reading(&["db", "shell"], copy);
+    assert_eq!(scratch.sql(rows), before);
+    assert_eq!(scratch.status()["schema"]["state"], "current");
+
+    // It is one transaction: what cannot be put back whole is not put back at all.
+    scratch.ok(&["migrate", "to", "0"]);
+    scratch.ok(&["db", "shell", "-c", "CREATE VIEW users AS SELECT 1 AS x"]);
+    Running::reading(scratch.command(&["db", "shell"]), fs::File::open(scratch.path(copy)).unwrap()).finish().expect_code(1);
+    assert_eq!(scratch.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'emotion_entries'"), "0");
+}
+
+#[test]
 fn without_the_environment() {
     let scratch = Scratch::new();
     scratch.dev(&["migrate", "status"]).expect_code(1).says("cargo dev up");
@@ -74,6 +95,6 @@ fn a_newer_file_is_behind_until_the_code_is_built() {
 fn copies(scratch: &Scratch) -> usize {
     let names: Vec<String> =
         fs::read_dir(scratch.path("data/backups")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().all(|name| name.ends_with(".dump")), "{names:?}");
+    assert!(names.iter().all(|name| name.ends_with(".sql")), "{names:?}");
     names.len()
 }

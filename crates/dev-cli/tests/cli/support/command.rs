@@ -32,9 +32,14 @@ pub(crate) struct Finished {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::reading(command, Stdio::null())
+    }
+
+    /// Starts it with something on its standard input.
+    pub(crate) fn reading(mut command: Command, stdin: impl Into<Stdio>) -> Self {
         let shown = format!("{:?}", command.get_args().collect::<Vec<_>>());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
         let readers = vec![collect(child.stdout.take().unwrap(), &stdout), collect(child.stderr.take().unwrap(), &stderr)];
         Self { child, stdout, stderr, readers, shown }

@@ -112,6 +112,11 @@ impl Scratch {
         self.dev(args).expect_code(0)
     }
 
+    /// Runs it with a file of the checkout as its standard input, and expects it to succeed.
+    pub(crate) fn ok_reading(&self, args: &[&str], file: &str) -> Finished {
+        Running::reading(self.command(args), fs::File::open(self.path(file)).unwrap()).finish().expect_code(0)
+    }
+
     /// Starts it.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args))
