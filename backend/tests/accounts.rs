@@ -18,7 +18,12 @@ async fn register_then_log_in() {
         assert_eq!(&again["user"], user);
         assert_ne!(again["access_token"], session["access_token"]);
     }
-    assert_eq!(s.database.count("SELECT count(*) FROM users WHERE hashed_password LIKE '$argon2id$v=19$m=19456,t=2,p=1$%' AND last_login_at IS NOT NULL").await, 1);
+    assert_eq!(
+        s.database
+            .count("SELECT count(*) FROM users WHERE hashed_password LIKE '$argon2id$v=19$m=19456,t=2,p=1$%' AND last_login_at IS NOT NULL")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -60,7 +65,9 @@ async fn wrong_credentials_have_one_answer() {
     let s = Service::start().await;
     User::register(&s.server, "ann@example.com").await;
     let mut messages = Vec::new();
-    for (email, password) in [("ann@example.com", "wrong horse 1"), ("bob@example.com", User::PASSWORD), ("ann@example.com", ""), ("no address", "x")] {
+    for (email, password) in
+        [("ann@example.com", "wrong horse 1"), ("bob@example.com", User::PASSWORD), ("ann@example.com", ""), ("no address", "x")]
+    {
         let reply = s.server.post("/api/v1/auth/login", &json!({"email": email, "password": password})).await;
         assert_eq!(reply.header("www-authenticate"), "Bearer");
         messages.push(reply.error(401, "UNAUTHORIZED"));

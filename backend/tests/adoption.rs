@@ -143,8 +143,14 @@ async fn odd_entries_are_read_and_edited_in_their_other_fields() {
     let ordinary = ann.get(&format!("/entries/{}", id(1))).await.data(200);
     assert_eq!((&ordinary["intensity"], &ordinary["notes"]), (&json!(0.8), &json!("")));
     assert_eq!(ordinary["situation"], "Ordinary, with two lines\nand 🌧 rain");
-    assert_eq!((&ordinary["updated_at"], &ordinary["created_at"]), (&json!("2025-11-24T13:00:00.500Z"), &json!("2025-11-24T13:00:00.500Z")));
-    assert_eq!((&ordinary["has_visualization"], &ordinary["visualization_id"]), (&json!(true), &json!("00000000-0000-4000-8000-0000000000c1")));
+    assert_eq!(
+        (&ordinary["updated_at"], &ordinary["created_at"]),
+        (&json!("2025-11-24T13:00:00.500000Z"), &json!("2025-11-24T13:00:00.500000Z"))
+    );
+    assert_eq!(
+        (&ordinary["has_visualization"], &ordinary["visualization_id"]),
+        (&json!(true), &json!("00000000-0000-4000-8000-0000000000c1"))
+    );
 
     for (n, field, odd) in [(2, "emotions", json!([])), (3, "intensity", json!(7.5)), (4, "emotions", json!(["saudade", "with space"]))] {
         let path = format!("/entries/{}", id(n));

@@ -4,7 +4,9 @@ const HEADERS: [&str; 5] = ["x-request-id", "x-ratelimit-limit", "x-ratelimit-re
 
 async fn preflight(s: &Service, origin: &str, path: &str) -> Reply {
     let request = s.server.request("OPTIONS", path).header("origin", origin);
-    let request = request.header("access-control-request-method", "PUT").header("access-control-request-headers", "authorization, content-type, x-request-id");
+    let request = request
+        .header("access-control-request-method", "PUT")
+        .header("access-control-request-headers", "authorization, content-type, x-request-id");
     Reply::of(request).await
 }
 

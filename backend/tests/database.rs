@@ -24,12 +24,36 @@ async fn connections_that_died_while_idle_fail_no_request() {
     let s = Service::start().await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);
-    s.database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'emotionviz' AND datname = current_database()").await;
+    s.database
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'emotionviz' AND datname = current_database()",
+        )
+        .await;
     // Idle for as long as a restart of PostgreSQL takes at least: connections that were in use a moment ago are trusted.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     for _ in 0..20 {
         ann.get("/entries").await.data(200);
     }
+}
+
+/// A request whose client goes away is dropped half way, with what it was asking the database.
+#[tokio::test]
+async fn a_dropped_request_spoils_no_connection() {
+    let s = Service::with(&[("DATABASE_CONNECTIONS", "1")]).await;
+    let ann = s.server.user().await;
+    let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
+    let mut lock = s.database.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM emotion_entries FOR UPDATE").execute(&mut *lock).await.unwrap();
+    let dropped = ann.request("PUT", &format!("/entries/{id}")).json(&json!({"notes": "too late"}));
+    let dropped = tokio::spawn(dropped.send());
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("the request waits for the row", async || s.database.count(waiting).await == 1).await;
+    dropped.abort();
+    until("its one line is in the log", async || s.server.log().iter().any(|line| line.contains("\"status\":499"))).await;
+    let other = s.server.user().await;
+    other.get("/entries").await.data(200);
+    lock.rollback().await.unwrap();
+    ann.get("/entries").await.data(200);
 }
 
 #[tokio::test]

@@ -27,11 +27,17 @@ async fn the_document_is_whole() {
     for reference in references {
         assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
     }
+    let mut ids = std::collections::HashSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let responses = operation["responses"].as_object().unwrap();
             assert!(!path.starts_with("/api/") || responses.contains_key("500"), "{method} {path}");
-            assert_eq!(operation.get("security").is_some(), responses.contains_key("401") && path != "/api/v1/auth/login", "{method} {path}");
+            assert_eq!(
+                operation.get("security").is_some(),
+                responses.contains_key("401") && path != "/api/v1/auth/login",
+                "{method} {path}"
+            );
+            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
             assert!(operation["summary"].is_string(), "{method} {path}");
         }
     }

@@ -13,7 +13,10 @@ async fn what_is_stored_comes_back() {
     let ann = s.server.user().await;
     let stored = ann.entry(&entry()).await;
     let keys: Vec<_> = stored.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["created_at", "emotions", "has_visualization", "id", "intensity", "notes", "situation", "updated_at", "visualization_id"]);
+    assert_eq!(
+        keys,
+        ["created_at", "emotions", "has_visualization", "id", "intensity", "notes", "situation", "updated_at", "visualization_id"]
+    );
     assert_eq!(stored["situation"], "It rained, and I sang.");
     assert_eq!(stored["emotions"], json!(["joy", "surprise"]));
     assert_eq!(stored["notes"], "in D major");
@@ -30,7 +33,9 @@ async fn what_is_stored_comes_back() {
 async fn numbers_are_numbers_of_two_decimals() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    for (sent, kept) in [("0", "0.0"), ("1", "1.0"), ("0.8", "0.8"), ("0.123", "0.12"), ("0.125", "0.13"), ("0.999", "1.0"), ("7e-1", "0.7")] {
+    for (sent, kept) in
+        [("0", "0.0"), ("1", "1.0"), ("0.8", "0.8"), ("0.123", "0.12"), ("0.125", "0.13"), ("0.999", "1.0"), ("7e-1", "0.7")]
+    {
         let mut body = entry();
         body["intensity"] = serde_json::from_str(sent).unwrap();
         let reply = ann.post("/entries", &body).await;
@@ -43,7 +48,8 @@ async fn numbers_are_numbers_of_two_decimals() {
 async fn texts_of_every_kind_come_back() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    for situation in ["😀".repeat(5000).as_str(), "'; DROP TABLE users; --", "\u{1}\u{7f}\u{2028}\u{fffe}", "a\r\nb\tc\"\\", "日本語 עברית"] {
+    for situation in ["😀".repeat(5000).as_str(), "'; DROP TABLE users; --", "\u{1}\u{7f}\u{2028}\u{fffe}", "a\r\nb\tc\"\\", "日本語 עברית"]
+    {
         let mut body = entry();
         body["situation"] = json!(situation);
         assert_eq!(ann.entry(&body).await["situation"], situation);
@@ -58,7 +64,8 @@ async fn texts_of_every_kind_come_back() {
 async fn notes_may_be_left_out_and_other_fields_are_passed_over() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    let stored = ann.entry(&json!({"situation": "x", "emotions": ["fear"], "intensity": 1, "id": "mine", "user_id": 7, "mood": null})).await;
+    let stored =
+        ann.entry(&json!({"situation": "x", "emotions": ["fear"], "intensity": 1, "id": "mine", "user_id": 7, "mood": null})).await;
     assert_eq!(stored["notes"], "");
     assert_ne!(stored["id"], "mine");
 }
@@ -100,7 +107,10 @@ async fn what_an_entry_must_be() {
         body.as_object_mut().unwrap().remove(field);
         assert_eq!(ann.post("/entries", &body).await.rule(field), "is required");
     }
-    assert_eq!(ann.post("/entries", &json!({"situation": "x", "emotions": ["joy", 7], "intensity": 0})).await.rule("emotions[1]"), "must be a string");
+    assert_eq!(
+        ann.post("/entries", &json!({"situation": "x", "emotions": ["joy", 7], "intensity": 0})).await.rule("emotions[1]"),
+        "must be a string"
+    );
     assert_eq!(ann.post("/entries", &json!([])).await.error(400, "VALIDATION_ERROR")["details"]["fields"].as_object().unwrap().len(), 1);
     let several = ann.post("/entries", &json!({"situation": "", "emotions": [], "intensity": 2})).await.error(400, "VALIDATION_ERROR");
     assert_eq!(several["details"]["fields"].as_object().unwrap().len(), 3);
@@ -129,7 +139,9 @@ async fn a_change_touches_what_it_names() {
     let path = format!("/entries/{}", text(&before, "id"));
     assert_eq!(ann.put(&path, &json!({})).await.data(200), before);
     assert_eq!(ann.put(&path, &json!({"unknown": 1})).await.data(200), before);
-    for (field, value) in [("situation", json!("It stopped.")), ("emotions", json!(["contentment"])), ("intensity", json!(0.25)), ("notes", json!(""))] {
+    for (field, value) in
+        [("situation", json!("It stopped.")), ("emotions", json!(["contentment"])), ("intensity", json!(0.25)), ("notes", json!(""))]
+    {
         let before = ann.get(&path).await.data(200);
         let mut after = ann.put(&path, &json!({field: value})).await.data(200);
         assert_eq!(after[field], value);
@@ -196,8 +208,14 @@ async fn three(s: &Service, user: &User<'_>) {
     for (situation, emotion, intensity) in [("a", "joy", 0.5), ("b", "fear", 0.9), ("c", "joy", 0.1)] {
         user.entry(&json!({"situation": situation, "emotions": [emotion, "anger"], "intensity": intensity})).await;
     }
-    for (situation, created, updated) in [("a", "2026-01-01", "'2026-03-03'"), ("b", "2026-01-02", "NULL"), ("c", "2026-01-03", "'2026-02-02'")] {
-        s.database.execute(&format!("UPDATE emotion_entries SET created_at = '{created}Z', updated_at = {updated} WHERE situation = '{situation}'")).await;
+    for (situation, created, updated) in
+        [("a", "2026-01-01", "'2026-03-03'"), ("b", "2026-01-02", "NULL"), ("c", "2026-01-03", "'2026-02-02'")]
+    {
+        s.database
+            .execute(&format!(
+                "UPDATE emotion_entries SET created_at = '{created}Z', updated_at = {updated} WHERE situation = '{situation}'"
+            ))
+            .await;
     }
 }
 
@@ -282,18 +300,21 @@ async fn odd_rows_are_read_and_edited() {
     s.database
         .execute(&format!(
             "INSERT INTO emotion_entries (id, user_id, situation, emotions, intensity, notes, source, updated_at, adopted_as_is)
-             VALUES ('{id}', '{}', '', ARRAY['Hope', NULL], 3.14, NULL, NULL, NULL, true)",
+             VALUES ('{id}', '{}', '', ARRAY['Hope', NULL], 3.15, NULL, NULL, NULL, true)",
             ann.id
         ))
         .await;
     let odd = ann.get(&format!("/entries/{id}")).await.data(200);
-    assert_eq!((&odd["situation"], &odd["emotions"], &odd["intensity"], &odd["notes"]), (&json!(""), &json!(["Hope"]), &json!(3.14), &json!("")));
+    assert_eq!(
+        (&odd["situation"], &odd["emotions"], &odd["intensity"], &odd["notes"]),
+        (&json!(""), &json!(["Hope"]), &json!(3.15), &json!(""))
+    );
     assert_eq!(odd["updated_at"], odd["created_at"]);
     assert_eq!(ann.get("/entries").await.data(200)["entries"], json!([odd]));
     let edited = ann.put(&format!("/entries/{id}"), &json!({"situation": "better"})).await.data(200);
     assert_eq!((&edited["situation"], &edited["emotions"]), (&json!("better"), &json!(["Hope"])));
     assert_eq!(
-        s.database.count("SELECT count(*) FROM emotion_entries WHERE emotions = ARRAY['Hope', NULL] AND intensity = 3.14 AND notes IS NULL AND source IS NULL").await,
+        s.database.count("SELECT count(*) FROM emotion_entries WHERE emotions = ARRAY['Hope', NULL] AND intensity = 3.15 AND notes IS NULL AND source IS NULL").await,
         1,
         "what was not named stays to the byte"
     );

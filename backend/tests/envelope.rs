@@ -21,7 +21,8 @@ async fn paths_and_methods_that_are_not() {
         reply.error(405, "METHOD_NOT_ALLOWED");
         let mut allowed: Vec<_> = reply.header("allow").split(',').map(str::trim).collect();
         let mut expected: Vec<_> = allow.split(',').collect();
-        (allowed.sort_unstable(), expected.sort_unstable());
+        allowed.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(allowed, expected, "{path}");
     }
 }
@@ -37,16 +38,29 @@ async fn bodies_that_are_not() {
     let good = serde_json::to_vec(&entry()).unwrap();
     send(Some("application/json"), good.clone()).await.data(201);
     send(Some("Application/JSON; charset=UTF-8"), good.clone()).await.data(201);
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data; boundary=x"), Some("json"), Some("")] {
+    for kind in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("multipart/form-data; boundary=x"),
+        Some("json"),
+        Some(""),
+    ] {
         send(kind, good.clone()).await.error(415, "UNSUPPORTED_MEDIA_TYPE");
     }
-    for body in ["", "{", "{\"situation\": \"x\"", "nonsense", "{'situation': 'x'}", "[1,]", "\"\\ud800\"", "{\"intensity\": 1e999}", "{} {}"] {
+    for body in
+        ["", "{", "{\"situation\": \"x\"", "nonsense", "{'situation': 'x'}", "[1,]", "\"\\ud800\"", "{\"intensity\": 1e999}", "{} {}"]
+    {
         send(Some("application/json"), body.into()).await.error(400, "VALIDATION_ERROR");
     }
     send(Some("application/json"), b"{\"situation\": \"\xff\xfe\"}".to_vec()).await.error(400, "VALIDATION_ERROR");
     send(Some("application/json"), [&good[..], b" x"].concat()).await.error(400, "VALIDATION_ERROR");
     send(Some("application/json"), "[".repeat(100_000).into()).await.error(400, "VALIDATION_ERROR");
-    assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries").await, 2);
+    let in_order = serde_json::to_vec(&json!(["x", ["joy"], 0.5, ""])).unwrap();
+    assert_eq!(send(Some("application/json"), in_order).await.rule("body"), "must be a JSON object");
+    let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(ann.put(&format!("/entries/{id}"), &json!([])).await.rule("body"), "must be a JSON object");
+    assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries").await, 3);
 }
 
 #[tokio::test]
@@ -93,7 +107,11 @@ async fn request_ids() {
 async fn failures_do_not_repeat_what_was_sent() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    for body in [json!({"situation": {"planted": 1}}), json!({"situation": "x", "emotions": ["joy"], "intensity": "planted, expected planted"}), json!("planted")] {
+    for body in [
+        json!({"situation": {"planted": 1}}),
+        json!({"situation": "x", "emotions": ["joy"], "intensity": "planted, expected planted"}),
+        json!("planted"),
+    ] {
         let reply = ann.post("/entries", &body).await;
         reply.error(400, "VALIDATION_ERROR");
         assert!(!reply.text.contains("planted"), "{reply:?}");

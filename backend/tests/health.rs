@@ -61,7 +61,13 @@ async fn ready_follows_the_database() {
 }
 
 fn healthcheck(host: &str, port: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_emotionviz")).arg("healthcheck").env_clear().env("API_HOST", host).env("API_PORT", port).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_emotionviz"))
+        .arg("healthcheck")
+        .env_clear()
+        .env("API_HOST", host)
+        .env("API_PORT", port)
+        .output()
+        .unwrap()
 }
 
 #[tokio::test]

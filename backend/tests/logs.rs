@@ -13,7 +13,9 @@ async fn one_line_for_a_request() {
     let lines = s.server.lines_of(reply.header("x-request-id"), 1).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     let line = &lines[0];
-    for (field, value) in [("level", "INFO"), ("message", "request"), ("method", "GET"), ("route", "/api/v1/entries/{id}"), ("user_id", &*ann.id)] {
+    for (field, value) in
+        [("level", "INFO"), ("message", "request"), ("method", "GET"), ("route", "/api/v1/entries/{id}"), ("user_id", &*ann.id)]
+    {
         assert_eq!(line[field], value, "{line}");
     }
     assert_eq!(line["status"], 200);
@@ -81,8 +83,13 @@ async fn app_log_has_the_same_lines() {
 async fn no_secret_is_in_any_log() {
     let dir = tempfile::tempdir().unwrap();
     let database = TestDatabase::create().await;
-    let settings =
-        [("APP_ENV", "development"), ("LOG_LEVEL", "debug"), ("DEBUG", "on"), ("LOG_DIR", dir.path().to_str().unwrap()), ("JWT_SECRET_KEY", "planted-7f3a-key")];
+    let settings = [
+        ("APP_ENV", "development"),
+        ("LOG_LEVEL", "debug"),
+        ("DEBUG", "on"),
+        ("LOG_DIR", dir.path().to_str().unwrap()),
+        ("JWT_SECRET_KEY", "planted-7f3a-key"),
+    ];
     let server = Server::start(&database.url, &settings);
     let password = format!("{PLANTED} password");
     let email = format!("{PLANTED}@example.com");
@@ -100,10 +107,17 @@ async fn no_secret_is_in_any_log() {
     ann.get(&format!("/entries?limit={PLANTED}&from={PLANTED}")).await.error(400, "VALIDATION_ERROR");
     ann.get(&format!("/entries/{PLANTED}?token={PLANTED}")).await.error(400, "VALIDATION_ERROR");
     ann.get(&format!("/{PLANTED}")).await.error(404, "NOT_FOUND");
-    for bad in [json!({"situation": {PLANTED: 1}}), json!({"situation": "x", "emotions": [PLANTED], "intensity": 0.5}), json!({"situation": "x", "emotions": ["joy"], "intensity": PLANTED})] {
+    for bad in [
+        json!({"situation": {PLANTED: 1}}),
+        json!({"situation": "x", "emotions": [PLANTED], "intensity": 0.5}),
+        json!({"situation": "x", "emotions": ["joy"], "intensity": PLANTED}),
+    ] {
         assert_eq!(ann.post("/entries", &bad).await.status, 400);
     }
-    assert_eq!(ann.request("POST", "/entries").body(PLANTED).header("content-type", "application/json").send().await.unwrap().status(), 400);
+    assert_eq!(
+        ann.request("POST", "/entries").body(PLANTED).header("content-type", "application/json").send().await.unwrap().status(),
+        400
+    );
     for header in ["authorization", "x-request-id", "cookie", "origin", "user-agent"] {
         let value = format!("Bearer {PLANTED} {PLANTED}");
         server.request("GET", "/api/v1/auth/me").header(header, value).send().await.unwrap();

@@ -137,7 +137,9 @@ async fn a_missing_migration_is_reported_and_served_unless_it_breaks() {
     let server = Server::start(&database.url, &[]);
     database.execute("INSERT INTO _sqlx_migrations VALUES (20990101000000, 'from the future', now(), true, 'x', 0)").await;
     for args in [&["status"][..], &["verify"]] {
-        assert!(refused(&database.url, args).await.contains("20990101000000 (from the future) is applied, and this code has no such migration"));
+        assert!(
+            refused(&database.url, args).await.contains("20990101000000 (from the future) is applied, and this code has no such migration")
+        );
     }
     assert!(migrated(&database.url, &["up"]).await.contains("up to date"));
     assert_eq!(readiness(&server).await, 200);
@@ -154,7 +156,10 @@ async fn a_failed_migration_leaves_nothing_half_applied() {
     // The third migration makes revoked_tokens, its index, and then this one.
     database.execute("CREATE TABLE rate_limits (x int)").await;
     let said = refused(&database.url, &["up"]).await;
-    assert!(said.contains(LATEST) && said.contains("nothing of it was applied") && said.contains("\"rate_limits\" already exists"), "{said}");
+    assert!(
+        said.contains(LATEST) && said.contains("nothing of it was applied") && said.contains("\"rate_limits\" already exists"),
+        "{said}"
+    );
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE tablename = 'revoked_tokens'").await, 0);
     assert_eq!(states(&status(&database.url).await), ["applied", "applied", "pending"]);
     database.execute("DROP TABLE rate_limits").await;

@@ -43,7 +43,8 @@ async fn a_bcrypt_password_logs_in_and_is_rewritten() {
 async fn bcrypt_reads_72_bytes_as_it_always_did() {
     let s = Service::start().await;
     adopted(&s.database, "long@example.com", "long@example.com", LONG_HASH).await;
-    let login = async |n: usize| s.server.post("/api/v1/auth/login", &json!({"email": "long@example.com", "password": "x".repeat(n)})).await;
+    let login =
+        async |n: usize| s.server.post("/api/v1/auth/login", &json!({"email": "long@example.com", "password": "x".repeat(n)})).await;
     login(71).await.error(401, "UNAUTHORIZED");
     login(80).await.data(200);
     // Rewritten, all of it counts.

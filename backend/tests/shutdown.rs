@@ -18,7 +18,10 @@ async fn a_request_that_is_under_way_is_finished() {
         until("the request waits for the row", async || s.database.count(waiting).await == 1).await;
 
         s.server.signal(signal);
-        until("it takes no more connections", async || reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}/health", s.server.address)).send().await.is_err()).await;
+        until("it takes no more connections", async || {
+            reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}/health", s.server.address)).send().await.is_err()
+        })
+        .await;
         assert!(!slow.is_finished());
         lock.commit().await.unwrap();
         assert_eq!(slow.await.unwrap().status(), 200);

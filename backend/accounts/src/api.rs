@@ -12,7 +12,6 @@ use emotionviz_core::token::Issued;
 use emotionviz_core::{ApiError, Data, ErrorCode, Json, Meta, request};
 use emotionviz_guard::{CurrentUser, Guard, LoginAttempt};
 use futures_util::TryStreamExt;
-use sqlx::PgPool;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,7 +24,7 @@ use crate::services::{self, Error};
 #[derive(Clone)]
 pub struct State {
     /// The database.
-    pub pool: PgPool,
+    pub pool: emotionviz_db::Pool,
     /// Decides who may call, and issues tokens.
     pub guard: Arc<Guard>,
     /// Hashes passwords.
@@ -88,7 +87,7 @@ async fn refresh(call: Call, user: CurrentUser) -> Data<Token> {
 }
 
 /// The account of the token.
-#[utoipa::path(get, path = "/auth/me", tag = "accounts", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/auth/me", operation_id = "get_account", tag = "accounts", security(("bearer" = [])), responses(
     (status = 200, body = Data<Profile>, description = "The account"),
     WithToken, Always,
 ))]
@@ -104,7 +103,7 @@ async fn me(call: Call, user: CurrentUser) -> Result<Data<Profile>, ApiError> {
     WithToken, Always,
 ))]
 async fn logout(call: Call, user: CurrentUser) -> Result<StatusCode, ApiError> {
-    user.revoke_token(&call.pool).await?;
+    call.pool.run(async |c| user.revoke_token(c).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,7 +119,7 @@ async fn change_password(call: Call, user: CurrentUser, Json(change): Json<Passw
 }
 
 /// Everything that is stored about the user, streamed.
-#[utoipa::path(get, path = "/auth/me/export", tag = "accounts", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/auth/me/export", operation_id = "export_account", tag = "accounts", security(("bearer" = [])), responses(
     (status = 200, body = Data<Export>, description = "Everything"),
     WithToken, Always,
 ))]
@@ -137,7 +136,7 @@ async fn export_all(call: Call, user: CurrentUser) -> Response {
 }
 
 /// Deletes the account and everything that belongs to it.
-#[utoipa::path(delete, path = "/auth/me", tag = "accounts", request_body = Confirmation, security(("bearer" = [])), responses(
+#[utoipa::path(delete, path = "/auth/me", operation_id = "delete_account", tag = "accounts", request_body = Confirmation, security(("bearer" = [])), responses(
     (status = 204, description = "It is gone"),
     WithBody, WithToken, Always,
 ))]

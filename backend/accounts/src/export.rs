@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -112,7 +112,8 @@ trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
 }
 
 impl Listed for EntryRow {
-    const SELECT: &'static str = "SELECT id, situation, emotions, intensity::float8 AS intensity, notes, source, intake_session_id, created_at, updated_at
+    const SELECT: &'static str =
+        "SELECT id, situation, emotions, intensity::float8 AS intensity, notes, source, intake_session_id, created_at, updated_at
          FROM emotion_entries WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
     fn id(&self) -> Uuid {
@@ -121,7 +122,8 @@ impl Listed for EntryRow {
 }
 
 impl Listed for VisualizationRow {
-    const SELECT: &'static str = "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary, insights, visual_elements, error_message,
+    const SELECT: &'static str =
+        "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary, insights, visual_elements, error_message,
          gemini_analysis, nanobanana_response, processing_started_at, processing_completed_at, created_at, updated_at
          FROM visualizations WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
@@ -150,7 +152,7 @@ enum Part {
 }
 
 /// The document in the envelope, piece by piece. `meta` is that of the request.
-pub(crate) fn document(pool: PgPool, user: Uuid, meta: Meta) -> impl Stream<Item = db::Result<Bytes>> + Send {
+pub(crate) fn document(pool: db::Pool, user: Uuid, meta: Meta) -> impl Stream<Item = db::Result<Bytes>> + Send {
     let mut end = BytesMut::from(&b"]},\"meta\":"[..]);
     write(&mut end, &meta);
     end.put_u8(b'}');
@@ -163,25 +165,25 @@ pub(crate) fn document(pool: PgPool, user: Uuid, meta: Meta) -> impl Stream<Item
             let next = match part {
                 Part::User => {
                     out.put_slice(b"{\"success\":true,\"data\":{\"user\":");
-                    write(&mut out, &user_row(&pool, user).await?);
+                    write(&mut out, &pool.run(async |c| user_row(c, user).await).await?);
                     out.put_slice(b",\"entries\":[");
                     Some(Part::Entries(None))
                 }
-                Part::Entries(after) => Some(match rows::<EntryRow>(&pool, user, after, &mut out).await? {
+                Part::Entries(after) => Some(match page::<EntryRow>(&pool, user, after, &mut out).await? {
                     Some(last) => Part::Entries(Some(last)),
                     None => {
                         out.put_slice(b"],\"visualizations\":[");
                         Part::Visualizations(None)
                     }
                 }),
-                Part::Visualizations(after) => Some(match rows::<VisualizationRow>(&pool, user, after, &mut out).await? {
+                Part::Visualizations(after) => Some(match page::<VisualizationRow>(&pool, user, after, &mut out).await? {
                     Some(last) => Part::Visualizations(Some(last)),
                     None => {
                         out.put_slice(b"],\"intake_sessions\":[");
                         Part::IntakeSessions(None)
                     }
                 }),
-                Part::IntakeSessions(after) => Some(match rows::<IntakeSessionRow>(&pool, user, after, &mut out).await? {
+                Part::IntakeSessions(after) => Some(match page::<IntakeSessionRow>(&pool, user, after, &mut out).await? {
                     Some(last) => Part::IntakeSessions(Some(last)),
                     None => Part::End,
                 }),
@@ -195,17 +197,18 @@ pub(crate) fn document(pool: PgPool, user: Uuid, meta: Meta) -> impl Stream<Item
     })
 }
 
-async fn user_row(pool: &PgPool, user: Uuid) -> db::Result<Option<UserRow>> {
-    let row = sqlx::query_as("SELECT id, email, name, is_active, is_verified, created_at, updated_at, last_login_at FROM users WHERE id = $1")
-        .bind(user)
-        .fetch_optional(pool)
-        .await?;
+async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<UserRow>> {
+    let row =
+        sqlx::query_as("SELECT id, email, name, is_active, is_verified, created_at, updated_at, last_login_at FROM users WHERE id = $1")
+            .bind(user)
+            .fetch_optional(connection)
+            .await?;
     Ok(row)
 }
 
 /// Writes a page of rows. The id of its last row, when there may be more.
-async fn rows<T: Listed>(pool: &PgPool, user: Uuid, after: Option<Uuid>, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
-    let rows: Vec<T> = sqlx::query_as(T::SELECT).bind(user).bind(after.unwrap_or_default()).bind(PAGE).fetch_all(pool).await?;
+async fn page<T: Listed>(pool: &db::Pool, user: Uuid, after: Option<Uuid>, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
+    let rows = pool.run(async |c| rows::<T>(c, user, after).await).await?;
     for (i, row) in rows.iter().enumerate() {
         if after.is_some() || i > 0 {
             out.put_u8(b',');
@@ -213,6 +216,10 @@ async fn rows<T: Listed>(pool: &PgPool, user: Uuid, after: Option<Uuid>, out: &m
         write(out, row);
     }
     Ok(rows.last().map(Listed::id))
+}
+
+async fn rows<T: Listed>(connection: &mut PgConnection, user: Uuid, after: Option<Uuid>) -> db::Result<Vec<T>> {
+    Ok(sqlx::query_as(T::SELECT).bind(user).bind(after.unwrap_or_default()).bind(PAGE).fetch_all(connection).await?)
 }
 
 fn write(out: &mut BytesMut, value: &impl Serialize) {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 /// An account.
@@ -46,7 +46,7 @@ fn key(email: &str) -> String {
 }
 
 /// Stores a new account. `None` when the address has one.
-pub(crate) async fn insert(pool: &PgPool, email: &str, hashed_password: &str, name: &str) -> db::Result<Option<Account>> {
+pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_password: &str, name: &str) -> db::Result<Option<Account>> {
     let account = sqlx::query_as(concat!(
         "INSERT INTO users (email, email_key, hashed_password, name, last_login_at) VALUES ($1, $2, $3, $4, now())
          ON CONFLICT DO NOTHING RETURNING ",
@@ -56,13 +56,13 @@ pub(crate) async fn insert(pool: &PgPool, email: &str, hashed_password: &str, na
     .bind(key(email))
     .bind(hashed_password)
     .bind(name)
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(account)
 }
 
 /// The credentials of an address: of the account that is spelled so, else of the one that is without regard to case.
-pub(crate) async fn credentials_of(pool: &PgPool, email: &str) -> db::Result<Option<Credentials>> {
+pub(crate) async fn credentials_of(connection: &mut PgConnection, email: &str) -> db::Result<Option<Credentials>> {
     let credentials = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
@@ -71,18 +71,18 @@ pub(crate) async fn credentials_of(pool: &PgPool, email: &str) -> db::Result<Opt
     ))
     .bind(email)
     .bind(key(email))
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(credentials)
 }
 
 /// The stored hash of a user's password.
-pub(crate) async fn hash_of(pool: &PgPool, user: Uuid) -> db::Result<Option<String>> {
-    Ok(sqlx::query_scalar("SELECT hashed_password FROM users WHERE id = $1").bind(user).fetch_optional(pool).await?)
+pub(crate) async fn hash_of(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<String>> {
+    Ok(sqlx::query_scalar("SELECT hashed_password FROM users WHERE id = $1").bind(user).fetch_optional(connection).await?)
 }
 
 /// Notes a login and, when there is one, replaces the old hash by a newer one of the same password.
-pub(crate) async fn note_login(pool: &PgPool, user: Uuid, old: &str, new: Option<String>) -> db::Result<()> {
+pub(crate) async fn note_login(connection: &mut PgConnection, user: Uuid, old: &str, new: Option<String>) -> db::Result<()> {
     // A password that was changed meanwhile stays changed.
     sqlx::query(
         "UPDATE users SET last_login_at = now(), hashed_password = CASE WHEN hashed_password = $2 THEN coalesce($3, $2) ELSE hashed_password END
@@ -91,13 +91,13 @@ pub(crate) async fn note_login(pool: &PgPool, user: Uuid, old: &str, new: Option
     .bind(user)
     .bind(old)
     .bind(new)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
 /// Stores a new password, which ends every token. False when a token of this generation counts no longer.
-pub(crate) async fn change_password(pool: &PgPool, user: Uuid, generation: i32, hashed_password: &str) -> db::Result<bool> {
+pub(crate) async fn change_password(connection: &mut PgConnection, user: Uuid, generation: i32, hashed_password: &str) -> db::Result<bool> {
     let done = sqlx::query(
         "UPDATE users SET hashed_password = $3, token_generation = token_generation + 1, updated_at = now()
          WHERE id = $1 AND token_generation = $2",
@@ -105,13 +105,13 @@ pub(crate) async fn change_password(pool: &PgPool, user: Uuid, generation: i32, 
     .bind(user)
     .bind(generation)
     .bind(hashed_password)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(done.rows_affected() > 0)
 }
 
 /// A user's account, and the number of its entries and visualizations.
-pub(crate) async fn profile(pool: &PgPool, user: Uuid) -> db::Result<Option<Profile>> {
+pub(crate) async fn profile(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<Profile>> {
     let profile = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
@@ -120,13 +120,13 @@ pub(crate) async fn profile(pool: &PgPool, user: Uuid) -> db::Result<Option<Prof
          FROM users WHERE id = $1"
     ))
     .bind(user)
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(profile)
 }
 
 /// Deletes an account with everything that belongs to it.
-pub(crate) async fn delete(pool: &PgPool, user: Uuid) -> db::Result<()> {
-    sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(pool).await?;
+pub(crate) async fn delete(connection: &mut PgConnection, user: Uuid) -> db::Result<()> {
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(connection).await?;
     Ok(())
 }

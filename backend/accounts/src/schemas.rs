@@ -1,7 +1,7 @@
 //! Request and response bodies.
 
 use chrono::{DateTime, Utc};
-use emotionviz_core::rules;
+use emotionviz_core::{rules, time};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ pub(crate) struct Registration {
     pub(crate) email: String,
     /// 8 to 128 characters, at least one letter and one character that is not a letter.
     #[garde(custom(is_new_password))]
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "correct horse 1")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, pattern = r"^(?=.*\p{L})(?=.*\P{L})", example = "correct horse 1")]
     pub(crate) password: SecretString,
     #[garde(custom(rules::text(1, 255)))]
-    #[schema(min_length = 1, max_length = 255, example = "Ann")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "Ann")]
     pub(crate) name: String,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Registration {
 pub(crate) struct Login {
     /// As it was registered, else without regard to case.
     #[garde(custom(rules::text(1, 255)))]
-    #[schema(max_length = 255, example = "ann@example.com")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "ann@example.com")]
     pub(crate) email: String,
     #[garde(skip)]
     #[schema(value_type = String, format = Password, example = "correct horse 1")]
@@ -44,7 +44,7 @@ pub(crate) struct PasswordChange {
     pub(crate) current_password: SecretString,
     /// 8 to 128 characters, at least one letter and one character that is not a letter.
     #[garde(custom(is_new_password))]
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, pattern = r"^(?=.*\p{L})(?=.*\P{L})")]
     pub(crate) new_password: SecretString,
 }
 
@@ -73,6 +73,7 @@ pub(crate) struct User {
     pub(crate) id: Uuid,
     pub(crate) email: String,
     pub(crate) name: String,
+    #[serde(serialize_with = "time::serialize")]
     pub(crate) created_at: DateTime<Utc>,
 }
 

@@ -3,7 +3,6 @@
 use emotionviz_core::security::{PasswordError, Passwords, Verdict};
 use emotionviz_db as db;
 use secrecy::SecretString;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::models::{self, Account, Profile};
@@ -31,13 +30,19 @@ pub(crate) enum Error {
     Database(#[from] db::Error),
 }
 
-pub(crate) async fn register(pool: &PgPool, passwords: &Passwords, email: &str, password: SecretString, name: &str) -> Result<Account, Error> {
+pub(crate) async fn register(
+    pool: &db::Pool,
+    passwords: &Passwords,
+    email: &str,
+    password: SecretString,
+    name: &str,
+) -> Result<Account, Error> {
     let hash = passwords.hash(password).await?;
-    models::insert(pool, email, &hash, name).await?.ok_or(Error::EmailTaken)
+    pool.run(async |c| models::insert(c, email, &hash, name).await).await?.ok_or(Error::EmailTaken)
 }
 
-pub(crate) async fn log_in(pool: &PgPool, passwords: &Passwords, email: &str, password: SecretString) -> Result<Account, Error> {
-    let credentials = models::credentials_of(pool, email).await?;
+pub(crate) async fn log_in(pool: &db::Pool, passwords: &Passwords, email: &str, password: SecretString) -> Result<Account, Error> {
+    let credentials = pool.run(async |c| models::credentials_of(c, email).await).await?;
     let stored = credentials.as_ref().map(|c| c.hashed_password.clone());
     let newer = match passwords.verify(password, stored).await? {
         Verdict::Right => None,
@@ -48,17 +53,17 @@ pub(crate) async fn log_in(pool: &PgPool, passwords: &Passwords, email: &str, pa
     if !credentials.is_active {
         return Err(Error::Inactive);
     }
-    models::note_login(pool, credentials.account.id, &credentials.hashed_password, newer).await?;
+    pool.run(async |c| models::note_login(c, credentials.account.id, &credentials.hashed_password, newer).await).await?;
     Ok(credentials.account)
 }
 
-pub(crate) async fn profile(pool: &PgPool, user: Uuid) -> Result<Profile, Error> {
+pub(crate) async fn profile(pool: &db::Pool, user: Uuid) -> Result<Profile, Error> {
     // Deleted between the check of the token and now.
-    models::profile(pool, user).await?.ok_or(Error::StaleToken)
+    pool.run(async |c| models::profile(c, user).await).await?.ok_or(Error::StaleToken)
 }
 
 pub(crate) async fn change_password(
-    pool: &PgPool,
+    pool: &db::Pool,
     passwords: &Passwords,
     user: Uuid,
     generation: i32,
@@ -67,16 +72,16 @@ pub(crate) async fn change_password(
 ) -> Result<(), Error> {
     check_password(pool, passwords, user, current).await?;
     let hash = passwords.hash(new).await?;
-    if models::change_password(pool, user, generation, &hash).await? { Ok(()) } else { Err(Error::StaleToken) }
+    if pool.run(async |c| models::change_password(c, user, generation, &hash).await).await? { Ok(()) } else { Err(Error::StaleToken) }
 }
 
-pub(crate) async fn delete(pool: &PgPool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+pub(crate) async fn delete(pool: &db::Pool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
     check_password(pool, passwords, user, password).await?;
-    Ok(models::delete(pool, user).await?)
+    Ok(pool.run(async |c| models::delete(c, user).await).await?)
 }
 
-async fn check_password(pool: &PgPool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
-    let stored = models::hash_of(pool, user).await?;
+async fn check_password(pool: &db::Pool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+    let stored = pool.run(async |c| models::hash_of(c, user).await).await?;
     match passwords.verify(password, stored).await? {
         Verdict::Right | Verdict::RightButOld(_) => Ok(()),
         Verdict::Wrong => Err(Error::WrongCredentials),

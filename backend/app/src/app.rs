@@ -1,20 +1,23 @@
 //! All features and their state, put together into one router.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::openapi::Failure;
 use emotionviz_core::security::Passwords;
 use emotionviz_core::{ApiError, ErrorCode, request};
+use emotionviz_db::Pool;
 use emotionviz_guard::Guard;
 use emotionviz_settings::{Origins, Service};
-use sqlx::PgPool;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,29 +27,40 @@ use crate::{documents, health};
 /// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
 const MOST_BODY_BYTES: usize = 256 * 1024;
 
+/// The longest that a handler may take until it answers; an answer that is streamed may then take longer.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
 /// The service, ready to be served.
 pub(crate) struct App {
     pub(crate) router: Router,
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) guard: Arc<Guard>,
 }
 
 /// Builds it. Nothing is connected yet.
 pub(crate) fn build(settings: &Service) -> App {
-    let pool = emotionviz_db::pool::open(&settings.database);
+    let pool = Pool::new(&settings.database);
     let guard = Guard::new(pool.clone(), &settings.security, settings.limits, &settings.http);
     let accounts = emotionviz_accounts::State { pool: pool.clone(), guard: guard.clone(), passwords: Passwords::new() };
     let entries = emotionviz_entries::State { pool: pool.clone(), guard: guard.clone() };
     let api = OpenApiRouter::new().merge(emotionviz_accounts::router(accounts)).merge(emotionviz_entries::router(entries));
     let (router, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).merge(health::router(pool.clone())).split_for_parts();
-    let router = router
-        .merge(documents::router(&document))
-        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
-        .layer(cors(settings.http.origins.clone()))
-        .layer(middleware::from_fn(request::track));
+    let router = layered(router.merge(documents::router(&document)), settings.http.origins.clone());
     App { router, pool, guard }
+}
+
+/// What every call goes through, the outermost layer first. One stack, as each layer that a router is given by itself costs a call
+/// an allocation or two.
+fn layered(router: Router, origins: Origins) -> Router {
+    router.layer(
+        ServiceBuilder::new()
+            .layer(middleware::from_fn(request::track))
+            .layer(cors(origins))
+            .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+            .layer(DefaultBodyLimit::max(MOST_BODY_BYTES)),
+    )
 }
 
 /// The origins of the settings may call with credentials (<https://fetch.spec.whatwg.org/#http-cors-protocol>). Which headers they
@@ -58,7 +72,7 @@ fn cors(origins: Origins) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([request::REQUEST_ID, request::RATE_LIMIT, request::RATE_REMAINING, request::RATE_RESET, header::RETRY_AFTER])
-        .max_age(std::time::Duration::from_secs(3600))
+        .max_age(Duration::from_secs(3600))
 }
 
 #[derive(OpenApi)]
@@ -81,5 +95,52 @@ impl utoipa::Modify for BearerToken {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.bearer_format = Some("JWT".to_owned());
         document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(http));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use axum::routing::get;
+    use emotionviz_settings::Kind;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// The status and the error's code of a call that no route of the service makes on purpose.
+    async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
+        let router = layered(Router::new().route("/", route), Origins::read("https://app.example").unwrap());
+        let request = Request::get("/").header("origin", "https://app.example").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+        let (status, id) = (response.status().as_u16(), response.headers()["x-request-id"].to_str().unwrap().to_owned());
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["success"], &body["meta"]["request_id"]), (&false.into(), &id.into()), "{body}");
+        assert!(!body.to_string().contains("planted"), "{body}");
+        (status, body["error"]["code"].as_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_panic_has_the_shape_of_all_failures() {
+        let panicking = || async {
+            if true {
+                panic!("planted {}", "text")
+            }
+        };
+        assert_eq!(failure(get(panicking)).await, (500, "INTERNAL_ERROR".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_has_a_time_out() {
+        let slow = || tokio::time::sleep(2 * TIME_LIMIT);
+        assert_eq!(failure(get(slow)).await, (503, "SERVICE_UNAVAILABLE".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn so_has_what_a_library_answers() {
+        let bare = || async { (StatusCode::IM_A_TEAPOT, "planted") };
+        assert_eq!(failure(get(bare)).await, (418, "VALIDATION_ERROR".to_owned()));
     }
 }

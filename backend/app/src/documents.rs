@@ -33,10 +33,13 @@ pub(crate) fn router(document: &OpenApi) -> Router {
     Router::new()
         .route("/openapi.json", get(async move || ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json)))
         .route("/docs", get(async || Redirect::permanent("/docs/")))
-        .route("/docs/", get({
-            let config = config.clone();
-            async move || swagger_file("index.html", config)
-        }))
+        .route(
+            "/docs/",
+            get({
+                let config = config.clone();
+                async move || swagger_file("index.html", config)
+            }),
+        )
         .route("/docs/{*file}", get(async move |Path(file): Path<String>| swagger_file(&file, config)))
         .route("/redoc", get(async || ([(CONTENT_SECURITY_POLICY, POLICY)], Html(HTML_REDOC))))
         .route("/redoc/redoc.standalone.js", get(async || ([(CONTENT_TYPE, JAVASCRIPT), (CACHE_CONTROL, AN_HOUR)], SCRIPT_REDOC)))

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use emotionviz_core::{Plain, now};
+use emotionviz_core::Plain;
+use emotionviz_core::time::now;
+use emotionviz_db::Pool;
 use emotionviz_db::schema::{self, SchemaState};
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,7 +19,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 /// The version of this binary.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(crate) fn router(pool: PgPool) -> OpenApiRouter {
+pub(crate) fn router(pool: Pool) -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(welcome)).with_state(pool)
 }
 
@@ -85,7 +86,7 @@ async fn health() -> Plain<Health> {
     (status = 200, body = Readiness, description = "It can serve"),
     (status = 503, body = Readiness, description = "The database is away, or its schema is not the one that this version needs"),
 ))]
-async fn ready(State(pool): State<PgPool>) -> Plain<Readiness> {
+async fn ready(State(pool): State<Pool>) -> Plain<Readiness> {
     let database = database(&pool).await;
     let (code, status) = match database {
         Check::Healthy => (StatusCode::OK, Ready::Ready),
@@ -95,12 +96,12 @@ async fn ready(State(pool): State<PgPool>) -> Plain<Readiness> {
     Plain(code, Readiness { status, checks, timestamp: now() })
 }
 
-async fn database(pool: &PgPool) -> Check {
-    let problem = match tokio::time::timeout(TIME_LIMIT, schema::check(pool)).await {
+async fn database(pool: &Pool) -> Check {
+    let problem = match tokio::time::timeout(TIME_LIMIT, pool.run(async |c| schema::check(c).await)).await {
         Ok(Ok(SchemaState::Current)) => return Check::Healthy,
         Ok(Ok(SchemaState::Behind)) => "its schema is behind this version: migrate up".to_owned(),
         Ok(Ok(SchemaState::NewerBreaking)) => "its schema is of a newer version that this one cannot serve".to_owned(),
-        Ok(Err(cause)) => emotionviz_db::Error::from(cause).to_string(),
+        Ok(Err(cause)) => cause.to_string(),
         Err(_) => format!("no answer within {} s", TIME_LIMIT.as_secs()),
     };
     tracing::warn!(problem, "the database is not ready");

@@ -12,10 +12,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use emotionviz_settings::Values;
 
-/// glibc's allocator keeps what a burst of requests used; this one gives it back.
-//#[global_allocator]
-//static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The EmotionVisualizer service. Its settings come from the environment; `backend/.env.example` lists them.
 #[derive(Parser)]
 #[command(name = "emotionviz", version)]
@@ -38,6 +34,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    give_back_large_blocks();
     let cli = Cli::parse();
     let values = Values::from_environment(std::env::vars_os());
     let done = match cli.command.unwrap_or(Command::Serve) {
@@ -57,4 +54,18 @@ fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
     // A password that is being hashed for a client that has gone holds nothing up.
     runtime.shutdown_background();
     done
+}
+
+/// Has glibc map large blocks on their own, and so give them back when they are freed. It would keep the 19 MiB of each password that
+/// is hashed: it takes the first such block for a sign that more will come.
+fn give_back_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const BYTES: i32 = 1024 * 1024;
+        #[expect(unsafe_code, reason = "a function of C that takes two numbers and touches no memory of ours")]
+        // SAFETY: mallopt(3) may be called at any time, with any numbers.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES);
+        }
+    }
 }

@@ -149,9 +149,13 @@ fn damage(status: &Status) -> ExitCode {
         code = ExitCode::FAILURE;
         let (version, description) = (entry.version, &entry.description);
         if entry.state == State::Edited {
-            eprintln!("{version} ({description}) was edited after it was applied: put the file back, or revert it (migrate down) and apply it again");
+            eprintln!(
+                "{version} ({description}) was edited after it was applied: put the file back, or revert it (migrate down) and apply it again"
+            );
         } else {
-            eprintln!("{version} ({description}) is applied, and this code has no such migration: it was deleted, or newer code applied it");
+            eprintln!(
+                "{version} ({description}) is applied, and this code has no such migration: it was deleted, or newer code applied it"
+            );
         }
     }
     code

@@ -52,7 +52,7 @@ pub(crate) async fn run(values: &Values) -> anyhow::Result<ExitCode> {
     }
     let farewell = async {
         exchange.stop().await;
-        app.pool.close().await;
+        app.pool.close();
     };
     tokio::time::timeout(FAREWELL, farewell).await.ok();
     tracing::info!("stopped");

@@ -3,11 +3,10 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
-use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{ApiError, ErrorCode, request};
+use crate::{ApiError, ErrorCode, request, time};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -15,7 +14,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Serialize, ToSchema)]
 pub struct Meta {
     /// When it was made.
-    #[schema(value_type = chrono::DateTime<Utc>)]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     timestamp: String,
     /// The request's id, also in the header `x-request-id`.
     request_id: String,
@@ -28,13 +27,8 @@ impl Meta {
     /// That of an answer which is made now, to the request that this task serves.
     pub fn now() -> Self {
         let request_id = request::id().and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default();
-        Self { timestamp: now(), request_id, api_version: "v1" }
+        Self { timestamp: time::now(), request_id, api_version: "v1" }
     }
-}
-
-/// The time, as RFC 3339 in UTC with milliseconds.
-pub fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// A successful answer: `{"success": true, "data": …, "meta": …}`.
@@ -100,6 +94,7 @@ pub(crate) fn shaped(response: Response) -> Response {
     parts.headers.remove(CONTENT_TYPE);
     parts.headers.remove(CONTENT_LENGTH);
     let mut failure = ApiError::from(ErrorCode::of(status)).into_response();
+    *failure.status_mut() = status;
     failure.headers_mut().extend(parts.headers);
     failure
 }

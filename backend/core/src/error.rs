@@ -5,16 +5,25 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::{Meta, envelope};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident, $message:literal;)+) => {
         /// What went wrong, in a word that clients can tell apart.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl PartialSchema for ErrorCode {
+            fn schema() -> RefOr<Schema> {
+                let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($text),+]));
+                codes.description(Some("What went wrong, in a word that clients can tell apart.")).into()
+            }
         }
 
         impl ErrorCode {
@@ -68,11 +77,14 @@ impl ErrorCode {
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::SERVICE_UNAVAILABLE => Self::ServiceUnavailable,
             status if status.is_client_error() => Self::ValidationError,
             _ => Self::InternalError,
         }
     }
 }
+
+impl ToSchema for ErrorCode {}
 
 /// A failure, as the client sees it. Never made of what the client sent: its texts end in logs and screenshots.
 #[derive(Debug)]

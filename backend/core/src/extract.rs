@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{ApiError, ErrorCode};
 
-/// A JSON body (RFC 8259) that keeps the rules of its type.
+/// A JSON object (RFC 8259) that keeps the rules of its type.
 pub struct Json<T>(pub T);
 
 impl<S, T> FromRequest<S> for Json<T>
@@ -26,18 +26,20 @@ where
         if !is_json(request.headers()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge.into(),
-                _ => ApiError::new(ErrorCode::ValidationError, "The body could not be read."),
-            }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge.into(),
+            _ => ApiError::new(ErrorCode::ValidationError, "The body could not be read."),
         })?;
+        // serde would read a list as a struct's fields in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::fields([("body", "must be a JSON object")]));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value: T = serde_path_to_error::deserialize(&mut json).map_err(|e| match e.inner().classify() {
             serde_json::error::Category::Data => wrong_field(&e.path().to_string(), &e.inner().to_string(), "body"),
-            _ => ApiError::fields([("body", "must be JSON")]),
+            _ => ApiError::fields([("body", "must be a JSON object")]),
         })?;
-        json.end().map_err(|_| ApiError::fields([("body", "must be one JSON value")]))?;
+        json.end().map_err(|_| ApiError::fields([("body", "must be one JSON object")]))?;
         valid(value).map(Self)
     }
 }
@@ -65,8 +67,8 @@ where
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-        let value: T = serde_path_to_error::deserialize(pairs)
-            .map_err(|e| wrong_field(&e.path().to_string(), &e.inner().to_string(), "query"))?;
+        let value: T =
+            serde_path_to_error::deserialize(pairs).map_err(|e| wrong_field(&e.path().to_string(), &e.inner().to_string(), "query"))?;
         valid(value).map(Self)
     }
 }

@@ -11,8 +11,9 @@ pub mod request;
 pub mod rules;
 pub mod security;
 pub mod telemetry;
+pub mod time;
 pub mod token;
 
-pub use envelope::{Data, Meta, Plain, now};
+pub use envelope::{Data, Meta, Plain};
 pub use error::{ApiError, ErrorCode};
 pub use extract::{Id, Json, Query};

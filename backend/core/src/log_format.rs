@@ -1,6 +1,5 @@
 use std::fmt::{self, Write as _};
 
-use chrono::{SecondsFormat, Utc};
 use serde::ser::{SerializeMap, Serializer as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -8,7 +7,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::request;
+use crate::{request, time};
 
 /// One event, one line: a JSON object, or for people's eyes. Every line of a request has its id.
 pub(crate) struct Format {
@@ -24,12 +23,7 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let id = request::id();
-        let line = Line {
-            timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
-            request_id: id.as_ref().and_then(|id| id.to_str().ok()),
-            places: self.places,
-            event,
-        };
+        let line = Line { timestamp: time::now(), request_id: id.as_ref().and_then(|id| id.to_str().ok()), places: self.places, event };
         if self.json { line.as_json(&mut writer) } else { line.as_text(&mut writer) }
     }
 }
@@ -86,7 +80,6 @@ impl Line<'_> {
         writer.write_char('\n')
     }
 }
-
 
 struct JsonVisitor<M: SerializeMap> {
     map: M,

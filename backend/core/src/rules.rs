@@ -11,7 +11,11 @@ pub fn text<T: AsRef<str>>(least: usize, most: usize) -> impl Fn(&T, &()) -> Res
         if text.contains('\0') {
             Err(Error::new("must not contain U+0000"))
         } else if count < least || count > most {
-            Err(Error::new(if least == 0 { format!("must have at most {most} characters") } else { format!("must have {least} to {most} characters") }))
+            Err(Error::new(if least == 0 {
+                format!("must have at most {most} characters")
+            } else {
+                format!("must have {least} to {most} characters")
+            }))
         } else {
             Ok(())
         }
@@ -38,7 +42,10 @@ pub fn email<T: AsRef<str>>(email: &T, _: &()) -> Result {
         !local.is_empty()
             && domain.contains('.')
             && domain.split('.').all(|label| {
-                !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && !label.contains(|c: char| c.is_ascii_punctuation() && c != '-')
+                !label.is_empty()
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && !label.contains(|c: char| c.is_ascii_punctuation() && c != '-')
             })
     });
     // RFC 5321, 4.5.3.1.3 leaves 254 characters.
@@ -73,7 +80,19 @@ mod tests {
         for good in ["a@b.example", "A.b+c@x-y.example", "ä@ü.example", "o'neil@b.example"] {
             assert!(email(&good, &()).is_ok(), "{good}");
         }
-        for bad in ["", "a", "@b.example", "a@", "a@b", "a@@b.example", "a b@c.example", "a@b..example", "a@b.example\0", "a@-b.example", "a@b,c.example"] {
+        for bad in [
+            "",
+            "a",
+            "@b.example",
+            "a@",
+            "a@b",
+            "a@@b.example",
+            "a b@c.example",
+            "a@b..example",
+            "a@b.example\0",
+            "a@-b.example",
+            "a@b,c.example",
+        ] {
             assert!(email(&bad, &()).is_err(), "{bad}");
         }
     }

@@ -6,6 +6,7 @@ pub mod pool;
 pub mod schema;
 
 pub use error::{Error, Result};
+pub use pool::Pool;
 
 /// The ids of the emotions that a journal entry may name: what adoption counts against. What they are called and look like is
 /// the entries' own.

@@ -1,6 +1,6 @@
 //! Whether this binary can serve on the database's schema.
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::migrate::MIGRATIONS;
 
@@ -19,7 +19,7 @@ pub enum SchemaState {
 ///
 /// # Errors
 /// The database is away.
-pub async fn check(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
+pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> {
     let known: Vec<i64> = MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()).map(|m| m.version).collect();
     let answer: Result<(i64, bool), _> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE version = ANY ($1)),
@@ -27,7 +27,7 @@ pub async fn check(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
          FROM _sqlx_migrations",
     )
     .bind(&known)
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await;
     match answer {
         Ok((_, true)) => Ok(SchemaState::NewerBreaking),
@@ -35,6 +35,6 @@ pub async fn check(pool: &PgPool) -> Result<SchemaState, sqlx::Error> {
         Ok(_) => Ok(SchemaState::Behind),
         // undefined_table: nothing was ever applied.
         Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => Ok(SchemaState::Behind),
-        Err(other) => Err(other),
+        Err(other) => Err(other.into()),
     }
 }

@@ -7,20 +7,19 @@ use axum::http::StatusCode;
 use emotionviz_core::openapi::{Always, Failure, WithBody, WithOwner, WithToken};
 use emotionviz_core::{ApiError, Data, ErrorCode, Id, Json, Query};
 use emotionviz_guard::{CurrentUser, Guard};
-use sqlx::PgPool;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::emotions;
 use crate::models::{self, Draft, Filter, Order, Page};
 use crate::schemas::{Created, Emotion, EmotionList, Entry, EntryChange, EntryList, ListParams, NewEntry, Sort};
 use crate::services::{self, Error};
-use crate::emotions;
 
 /// What the calls on entries need.
 #[derive(Clone)]
 pub struct State {
     /// The database.
-    pub pool: PgPool,
+    pub pool: emotionviz_db::Pool,
     /// Decides who may call.
     pub guard: Arc<Guard>,
 }
@@ -33,17 +32,13 @@ impl FromRef<State> for Arc<Guard> {
 
 /// The calls on entries, below `/api/v1`.
 pub fn router(state: State) -> OpenApiRouter {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(get, update, delete))
-        .routes(routes!(list_emotions))
-        .with_state(state)
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete)).routes(routes!(list_emotions)).with_state(state)
 }
 
 type Call = axum::extract::State<State>;
 
 /// A page of the user's entries.
-#[utoipa::path(get, path = "/entries", tag = "entries", params(ListParams), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/entries", operation_id = "list_entries", tag = "entries", params(ListParams), security(("bearer" = [])), responses(
     (status = 200, body = Data<EntryList>, description = "The page"),
     (status = 400, body = Failure, description = "A parameter breaks a rule"),
     WithToken, Always,
@@ -58,7 +53,7 @@ async fn list(call: Call, user: CurrentUser, Query(params): Query<ListParams>) -
 }
 
 /// Stores an entry.
-#[utoipa::path(post, path = "/entries", tag = "entries", request_body = NewEntry, security(("bearer" = [])), responses(
+#[utoipa::path(post, path = "/entries", operation_id = "create_entry", tag = "entries", request_body = NewEntry, security(("bearer" = [])), responses(
     (status = 201, body = Data<Created>, description = "The entry"),
     WithBody, WithToken, Always,
 ))]
@@ -70,7 +65,7 @@ async fn create(call: Call, user: CurrentUser, Json(new): Json<NewEntry>) -> Res
 }
 
 /// One of the user's entries.
-#[utoipa::path(get, path = "/entries/{id}", tag = "entries", params(("id" = uuid::Uuid, Path)), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/entries/{id}", operation_id = "get_entry", tag = "entries", params(("id" = uuid::Uuid, Path)), security(("bearer" = [])), responses(
     (status = 200, body = Data<Entry>, description = "The entry"),
     WithToken, WithOwner, Always,
 ))]
@@ -79,7 +74,7 @@ async fn get(call: Call, user: CurrentUser, Id(id): Id) -> Result<Data<Entry>, A
 }
 
 /// Changes what the body names.
-#[utoipa::path(put, path = "/entries/{id}", tag = "entries", params(("id" = uuid::Uuid, Path)), request_body = EntryChange,
+#[utoipa::path(put, path = "/entries/{id}", operation_id = "update_entry", tag = "entries", params(("id" = uuid::Uuid, Path)), request_body = EntryChange,
     security(("bearer" = [])), responses(
     (status = 200, body = Data<Entry>, description = "The entry as it is now"),
     WithBody, WithToken, WithOwner, Always,
@@ -91,7 +86,7 @@ async fn update(call: Call, user: CurrentUser, Id(id): Id, Json(change): Json<En
 }
 
 /// Deletes an entry, and its visualization.
-#[utoipa::path(delete, path = "/entries/{id}", tag = "entries", params(("id" = uuid::Uuid, Path)), security(("bearer" = [])), responses(
+#[utoipa::path(delete, path = "/entries/{id}", operation_id = "delete_entry", tag = "entries", params(("id" = uuid::Uuid, Path)), security(("bearer" = [])), responses(
     (status = 204, description = "It is gone"),
     WithToken, WithOwner, Always,
 ))]

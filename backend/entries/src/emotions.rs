@@ -9,13 +9,7 @@ pub(crate) struct Emotion {
     pub(crate) icon: &'static str,
 }
 
-const fn emotion(
-    id: &'static str,
-    name: &'static str,
-    description: &'static str,
-    color: &'static str,
-    icon: &'static str,
-) -> Emotion {
+const fn emotion(id: &'static str, name: &'static str, description: &'static str, color: &'static str, icon: &'static str) -> Emotion {
     Emotion { id, name, description, color, icon }
 }
 

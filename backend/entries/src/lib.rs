@@ -1,6 +1,7 @@
 //! Journal entries and their emotions.
 
 mod api;
+mod decode;
 mod emotions;
 mod models;
 mod schemas;

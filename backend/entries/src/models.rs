@@ -1,17 +1,21 @@
 //! The queries of journal entries.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, Row};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Row};
 use uuid::Uuid;
+
+use crate::decode;
 
 /// A journal entry.
 pub(crate) struct Entry {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
     pub(crate) situation: String,
-    pub(crate) emotions: Vec<String>,
+    pub(crate) emotions: Vec<Cow<'static, str>>,
     /// From 0 to 1.
     pub(crate) intensity: f64,
     pub(crate) notes: String,
@@ -68,7 +72,7 @@ pub(crate) struct Page {
 macro_rules! columns {
     ($visualization:literal) => {
         concat!(
-            "e.id, e.user_id, e.situation, array_remove(e.emotions, NULL), e.intensity::float8, coalesce(e.notes, ''), \
+            "e.id, e.user_id, e.situation, e.emotions, e.intensity, coalesce(e.notes, ''), \
              e.created_at, coalesce(e.updated_at, e.created_at), ",
             $visualization
         )
@@ -87,8 +91,8 @@ impl FromRow<'_, PgRow> for Entry {
             id: row.try_get(0)?,
             user_id: row.try_get(1)?,
             situation: row.try_get(2)?,
-            emotions: row.try_get(3)?,
-            intensity: row.try_get(4)?,
+            emotions: read(row, 3, decode::emotions)?,
+            intensity: read(row, 4, decode::hundredths)?,
             notes: row.try_get(5)?,
             created_at: row.try_get(6)?,
             updated_at: row.try_get(7)?,
@@ -97,8 +101,14 @@ impl FromRow<'_, PgRow> for Entry {
     }
 }
 
+/// Reads a column from its binary form, in which all values of prepared statements come.
+fn read<T>(row: &PgRow, index: usize, decode: impl FnOnce(&[u8]) -> Result<T, decode::Malformed>) -> sqlx::Result<T> {
+    let bytes = row.try_get_raw(index)?.as_bytes().map_err(sqlx::Error::Decode)?;
+    decode(bytes).map_err(|error| sqlx::Error::ColumnDecode { index: index.to_string(), source: error.into() })
+}
+
 /// A page of a user's entries, and how many there are on all pages.
-pub(crate) async fn list(pool: &PgPool, user: Uuid, filter: Filter, page: Page) -> db::Result<(Vec<Entry>, i64)> {
+pub(crate) async fn list(connection: &mut PgConnection, user: Uuid, filter: Filter, page: Page) -> db::Result<(Vec<Entry>, i64)> {
     let (key, direction) = match page.order {
         Order::Created => ("e.created_at", ""),
         Order::CreatedDesc => ("e.created_at", " DESC"),
@@ -116,20 +126,20 @@ pub(crate) async fn list(pool: &PgPool, user: Uuid, filter: Filter, page: Page) 
          WHERE {conditions} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
     );
     let query = bind(sqlx::query(AssertSqlSafe(sql)), user, filter).bind(page.limit).bind(page.offset);
-    let rows = query.fetch_all(pool).await?;
+    let rows = query.fetch_all(&mut *connection).await?;
     let total = match rows.first() {
         Some(row) => row.try_get(9)?,
         None if page.offset == 0 => 0,
-        None => count(pool, user, filter).await?,
+        None => count(connection, user, filter).await?,
     };
     let entries = rows.iter().map(Entry::from_row).collect::<sqlx::Result<_>>()?;
     Ok((entries, total))
 }
 
 /// How many there are, for a page that is beyond the last one.
-async fn count(pool: &PgPool, user: Uuid, filter: Filter) -> db::Result<i64> {
+async fn count(connection: &mut PgConnection, user: Uuid, filter: Filter) -> db::Result<i64> {
     let sql = format!("SELECT count(*) FROM emotion_entries e WHERE {}", conditions(filter).0);
-    Ok(bind(sqlx::query(AssertSqlSafe(sql)), user, filter).fetch_one(pool).await?.try_get(0)?)
+    Ok(bind(sqlx::query(AssertSqlSafe(sql)), user, filter).fetch_one(connection).await?.try_get(0)?)
 }
 
 /// The conditions of a user and a filter, and how many parameters they use, numbered as [`bind`] binds them. Each set of filters
@@ -137,11 +147,8 @@ async fn count(pool: &PgPool, user: Uuid, filter: Filter) -> db::Result<i64> {
 fn conditions(filter: Filter) -> (String, usize) {
     let mut sql = "e.user_id = $1".to_owned();
     let mut used = 1;
-    let filters = [
-        (filter.emotion.is_some(), "e.emotions @>"),
-        (filter.from.is_some(), "e.created_at >="),
-        (filter.to.is_some(), "e.created_at <"),
-    ];
+    let filters =
+        [(filter.emotion.is_some(), "e.emotions @>"), (filter.from.is_some(), "e.created_at >="), (filter.to.is_some(), "e.created_at <")];
     for (_, condition) in filters.iter().filter(|(given, _)| *given) {
         used += 1;
         sql.push_str(&format!(" AND {condition} ${used}"));
@@ -166,7 +173,7 @@ fn bind(query: Query<'_>, user: Uuid, filter: Filter) -> Query<'_> {
 }
 
 /// Stores a new entry.
-pub(crate) async fn insert(pool: &PgPool, user: Uuid, draft: Draft) -> db::Result<Entry> {
+pub(crate) async fn insert(connection: &mut PgConnection, user: Uuid, draft: Draft) -> db::Result<Entry> {
     let entry = sqlx::query_as(concat!(
         "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
          VALUES ($1, $2, $3, $4::float8, coalesce($5, '')) RETURNING ",
@@ -177,24 +184,24 @@ pub(crate) async fn insert(pool: &PgPool, user: Uuid, draft: Draft) -> db::Resul
     .bind(draft.emotions)
     .bind(draft.intensity)
     .bind(draft.notes)
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     Ok(entry)
 }
 
 /// The entry of an id, whoever's it is.
-pub(crate) async fn find(pool: &PgPool, id: Uuid) -> db::Result<Option<Entry>> {
+pub(crate) async fn find(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Entry>> {
     let sql = concat!("SELECT ", subquery!(), " FROM emotion_entries e WHERE e.id = $1");
-    Ok(sqlx::query_as(sql).bind(id).fetch_optional(pool).await?)
+    Ok(sqlx::query_as(sql).bind(id).fetch_optional(connection).await?)
 }
 
 /// Whose an entry is.
-pub(crate) async fn owner(pool: &PgPool, id: Uuid) -> db::Result<Option<Uuid>> {
-    Ok(sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1").bind(id).fetch_optional(pool).await?)
+pub(crate) async fn owner(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Uuid>> {
+    Ok(sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1").bind(id).fetch_optional(connection).await?)
 }
 
 /// Changes a user's entry. `None` when the user has no such entry.
-pub(crate) async fn update(pool: &PgPool, user: Uuid, id: Uuid, draft: Draft) -> db::Result<Option<Entry>> {
+pub(crate) async fn update(connection: &mut PgConnection, user: Uuid, id: Uuid, draft: Draft) -> db::Result<Option<Entry>> {
     let entry = sqlx::query_as(concat!(
         "UPDATE emotion_entries e SET situation = coalesce($3, situation), emotions = coalesce($4, emotions),
          intensity = coalesce($5::float8::numeric, intensity), notes = coalesce($6, notes), updated_at = now()
@@ -207,13 +214,13 @@ pub(crate) async fn update(pool: &PgPool, user: Uuid, id: Uuid, draft: Draft) ->
     .bind(draft.emotions)
     .bind(draft.intensity)
     .bind(draft.notes)
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(entry)
 }
 
 /// Deletes a user's entry, and says whether there was one.
-pub(crate) async fn delete(pool: &PgPool, user: Uuid, id: Uuid) -> db::Result<bool> {
-    let done = sqlx::query("DELETE FROM emotion_entries WHERE id = $1 AND user_id = $2").bind(id).bind(user).execute(pool).await?;
+pub(crate) async fn delete(connection: &mut PgConnection, user: Uuid, id: Uuid) -> db::Result<bool> {
+    let done = sqlx::query("DELETE FROM emotion_entries WHERE id = $1 AND user_id = $2").bind(id).bind(user).execute(connection).await?;
     Ok(done.rows_affected() > 0)
 }

@@ -1,9 +1,13 @@
 //! Request and response bodies.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use emotionviz_core::rules;
+use emotionviz_core::{rules, time};
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -15,14 +19,16 @@ pub(crate) struct Entry {
     #[schema(example = "It rained, and I sang.")]
     pub(crate) situation: String,
     /// Ids of emotions; those of an older backend may be unknown now.
-    #[schema(example = json!(["joy", "surprise"]))]
-    pub(crate) emotions: Vec<String>,
+    #[schema(value_type = Vec<String>, example = json!(["joy", "surprise"]))]
+    pub(crate) emotions: Vec<Cow<'static, str>>,
     /// How strong they were, from 0 to 1, to two decimals.
     #[schema(example = 0.7)]
     pub(crate) intensity: f64,
     pub(crate) notes: String,
+    #[serde(serialize_with = "time::serialize")]
     pub(crate) created_at: DateTime<Utc>,
     /// When it was last changed; when it was created, if never.
+    #[serde(serialize_with = "time::serialize")]
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) has_visualization: bool,
     pub(crate) visualization_id: Option<Uuid>,
@@ -49,11 +55,11 @@ pub(crate) struct EntryList {
 pub(crate) struct NewEntry {
     /// What happened.
     #[garde(custom(rules::text(1, 5000)))]
-    #[schema(min_length = 1, max_length = 5000, example = "It rained, and I sang.")]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"^[^\x00]*$", example = "It rained, and I sang.")]
     pub(crate) situation: String,
     /// Ids of emotions, each once.
     #[garde(custom(one_to_ten_distinct))]
-    #[schema(value_type = Vec<EmotionId>, min_items = 1, max_items = 10)]
+    #[schema(schema_with = some_emotions)]
     pub(crate) emotions: Vec<String>,
     /// How strong they were, kept to two decimals.
     #[garde(custom(rules::between(0.0, 1.0)))]
@@ -61,7 +67,7 @@ pub(crate) struct NewEntry {
     pub(crate) intensity: f64,
     #[garde(custom(rules::text(0, 10_000)))]
     #[serde(default)]
-    #[schema(max_length = 10_000, default = "")]
+    #[schema(max_length = 10_000, pattern = r"^[^\x00]*$", default = "")]
     pub(crate) notes: String,
 }
 
@@ -71,12 +77,12 @@ pub(crate) struct EntryChange {
     /// What happened.
     #[garde(custom(rules::optional(rules::text(1, 5000))))]
     #[serde(default, deserialize_with = "given")]
-    #[schema(min_length = 1, max_length = 5000, nullable = false)]
+    #[schema(min_length = 1, max_length = 5000, pattern = r"^[^\x00]*$", nullable = false)]
     pub(crate) situation: Option<String>,
     /// Ids of emotions, each once.
     #[garde(custom(rules::optional(one_to_ten_distinct)))]
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Vec<EmotionId>>, min_items = 1, max_items = 10, nullable = false)]
+    #[schema(schema_with = some_emotions)]
     pub(crate) emotions: Option<Vec<String>>,
     /// How strong they were, kept to two decimals.
     #[garde(custom(rules::optional(rules::between(0.0, 1.0))))]
@@ -85,7 +91,7 @@ pub(crate) struct EntryChange {
     pub(crate) intensity: Option<f64>,
     #[garde(custom(rules::optional(rules::text(0, 10_000))))]
     #[serde(default, deserialize_with = "given")]
-    #[schema(max_length = 10_000, nullable = false)]
+    #[schema(max_length = 10_000, pattern = r"^[^\x00]*$", nullable = false)]
     pub(crate) notes: Option<String>,
 }
 
@@ -94,7 +100,14 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
     T::deserialize(deserializer).map(Some)
 }
 
-fn one_to_ten_distinct(emotions: &Vec<String>, _: &()) -> garde::Result {
+/// The derive macro has no word for "each once".
+fn some_emotions() -> Array {
+    let ids = ArrayBuilder::new().items(Ref::from_schema_name("EmotionId")).min_items(Some(1)).max_items(Some(10));
+    ids.unique_items(true).description(Some("Ids of emotions, each once.")).build()
+}
+
+fn one_to_ten_distinct<T: AsRef<[String]>>(emotions: &T, _: &()) -> garde::Result {
+    let emotions = emotions.as_ref();
     if emotions.is_empty() || emotions.len() > 10 {
         return Err(garde::Error::new("must have 1 to 10 items"));
     }
@@ -118,9 +131,10 @@ pub(crate) struct ListParams {
     #[serde(default)]
     #[param(minimum = 0, default = 0)]
     pub(crate) offset: i64,
+    /// The order; with a `-`, the greatest or newest comes first.
     #[garde(skip)]
     #[serde(default)]
-    #[param(inline, default = "-created_at")]
+    #[param(schema_with = sort_orders)]
     pub(crate) sort: Sort,
     /// Only entries with this emotion.
     #[garde(skip)]
@@ -140,8 +154,14 @@ fn fifty() -> i64 {
     50
 }
 
+/// The derive macro takes a default beside an enumeration for one of another type.
+fn sort_orders() -> Object {
+    let orders = ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(orders)).default(Some("-created_at".into())).build()
+}
+
 /// The order; with a `-`, the greatest or newest comes first.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Default, Deserialize)]
 pub(crate) enum Sort {
     #[serde(rename = "created_at")]
     Created,

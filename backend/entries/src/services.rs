@@ -1,7 +1,6 @@
 //! What can be done with journal entries.
 
 use emotionviz_db as db;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::emotions;
@@ -30,35 +29,35 @@ pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error>
     if unknown.is_empty() { Ok(ids.iter().filter_map(|id| emotions::known(id)).collect()) } else { Err(Error::UnknownEmotions(unknown)) }
 }
 
-pub(crate) async fn list(pool: &PgPool, user: Uuid, filter: Filter, page: Page) -> Result<(Vec<Entry>, i64), Error> {
-    Ok(models::list(pool, user, filter, page).await?)
+pub(crate) async fn list(pool: &db::Pool, user: Uuid, filter: Filter, page: Page) -> Result<(Vec<Entry>, i64), Error> {
+    Ok(pool.run(async |c| models::list(c, user, filter, page).await).await?)
 }
 
-pub(crate) async fn create(pool: &PgPool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
-    Ok(models::insert(pool, user, draft).await?)
+pub(crate) async fn create(pool: &db::Pool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
+    Ok(pool.run(async |c| models::insert(c, user, draft).await).await?)
 }
 
-pub(crate) async fn get(pool: &PgPool, user: Uuid, id: Uuid) -> Result<Entry, Error> {
-    let entry = models::find(pool, id).await?.ok_or(Error::Missing)?;
+pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, Error> {
+    let entry = pool.run(async |c| models::find(c, id).await).await?.ok_or(Error::Missing)?;
     if entry.user_id == user { Ok(entry) } else { Err(Error::NotYours) }
 }
 
 /// Changes what the draft names. A draft that names nothing leaves the entry as it is, `updated_at` included.
-pub(crate) async fn update(pool: &PgPool, user: Uuid, id: Uuid, draft: Draft) -> Result<Entry, Error> {
+pub(crate) async fn update(pool: &db::Pool, user: Uuid, id: Uuid, draft: Draft) -> Result<Entry, Error> {
     if draft.is_empty() {
         return get(pool, user, id).await;
     }
-    match models::update(pool, user, id, draft).await? {
+    match pool.run(async |c| models::update(c, user, id, draft).await).await? {
         Some(entry) => Ok(entry),
         None => Err(why_not(pool, id).await?),
     }
 }
 
-pub(crate) async fn delete(pool: &PgPool, user: Uuid, id: Uuid) -> Result<(), Error> {
-    if models::delete(pool, user, id).await? { Ok(()) } else { Err(why_not(pool, id).await?) }
+pub(crate) async fn delete(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<(), Error> {
+    if pool.run(async |c| models::delete(c, user, id).await).await? { Ok(()) } else { Err(why_not(pool, id).await?) }
 }
 
 /// Why a user's change found no entry.
-async fn why_not(pool: &PgPool, id: Uuid) -> Result<Error, db::Error> {
-    Ok(if models::owner(pool, id).await?.is_some() { Error::NotYours } else { Error::Missing })
+async fn why_not(pool: &db::Pool, id: Uuid) -> Result<Error, db::Error> {
+    Ok(if pool.run(async |c| models::owner(c, id).await).await?.is_some() { Error::NotYours } else { Error::Missing })
 }

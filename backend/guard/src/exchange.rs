@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -49,7 +49,7 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
         };
         let mut outcome = exchange(&guard).await;
         if outcome.is_ok() && tick % SWEEP_EVERY == SWEEP_EVERY - 1 {
-            outcome = sweep(&guard.pool).await;
+            outcome = guard.pool.run(sweep).await;
         }
         // Said when it changes: requests without a database have lines of their own.
         let was_connected = std::mem::replace(&mut connected, outcome.is_ok());
@@ -75,7 +75,7 @@ async fn exchange(guard: &Guard) -> db::Result<()> {
     }
     // Every replica takes the rows' locks in the same order.
     shares.sort_unstable_by(|(a, x), (b, y)| (a, x.rule).cmp(&(b, y.rule)));
-    let told = tell(&guard.pool, &shares).await;
+    let told = guard.pool.run(async |c| tell(c, &shares).await).await;
     match &told {
         Ok(known) => {
             for (subject, period, count) in known {
@@ -95,11 +95,10 @@ fn period_of(share: &Share) -> i32 {
 }
 
 /// Adds the shares to the table, and gives the sum of all replicas for each.
-async fn tell(pool: &PgPool, shares: &[(String, Share)]) -> db::Result<Vec<(String, i32, i32)>> {
+async fn tell(connection: &mut PgConnection, shares: &[(String, Share)]) -> db::Result<Vec<(String, i32, i32)>> {
     let subjects: Vec<&str> = shares.iter().map(|(subject, _)| subject.as_str()).collect();
     let periods: Vec<i32> = shares.iter().map(|(_, share)| period_of(share)).collect();
-    let starts: Vec<DateTime<Utc>> =
-        shares.iter().map(|(_, share)| DateTime::from_timestamp(share.start, 0).unwrap_or_default()).collect();
+    let starts: Vec<DateTime<Utc>> = shares.iter().map(|(_, share)| DateTime::from_timestamp(share.start, 0).unwrap_or_default()).collect();
     let counts: Vec<i32> = shares.iter().map(|(_, share)| i32::try_from(share.count).unwrap_or(i32::MAX)).collect();
     let known = sqlx::query_as(
         "INSERT INTO rate_limits AS r (subject, period, window_start, count)
@@ -111,13 +110,13 @@ async fn tell(pool: &PgPool, shares: &[(String, Share)]) -> db::Result<Vec<(Stri
     .bind(periods)
     .bind(starts)
     .bind(counts)
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(known)
 }
 
-async fn sweep(pool: &PgPool) -> db::Result<()> {
-    sqlx::query("DELETE FROM rate_limits WHERE window_start < now() - interval '1 hour'").execute(pool).await?;
-    sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < now()").execute(pool).await?;
+async fn sweep(connection: &mut PgConnection) -> db::Result<()> {
+    sqlx::query("DELETE FROM rate_limits WHERE window_start < now() - interval '1 hour'").execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < now()").execute(connection).await?;
     Ok(())
 }

@@ -9,8 +9,8 @@ mod user;
 use std::sync::Arc;
 
 use emotionviz_core::token::Tokens;
+use emotionviz_db as db;
 use emotionviz_settings::{Http, Limits, Proxies, Security};
-use sqlx::PgPool;
 
 pub use exchange::Exchange;
 use limiter::Limiter;
@@ -19,7 +19,7 @@ pub use user::CurrentUser;
 
 /// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`LoginAttempt`]) through `FromRef`.
 pub struct Guard {
-    pool: PgPool,
+    pool: db::Pool,
     tokens: Tokens,
     limiter: Limiter,
     proxies: Proxies,
@@ -27,13 +27,8 @@ pub struct Guard {
 
 impl Guard {
     /// A guard that knows tokens, limits and proxies as the settings say.
-    pub fn new(pool: PgPool, security: &Security, limits: Limits, http: &Http) -> Arc<Self> {
-        Arc::new(Self {
-            pool,
-            tokens: Tokens::new(security),
-            limiter: Limiter::new(limits.on),
-            proxies: http.trusted_proxies.clone(),
-        })
+    pub fn new(pool: db::Pool, security: &Security, limits: Limits, http: &Http) -> Arc<Self> {
+        Arc::new(Self { pool, tokens: Tokens::new(security), limiter: Limiter::new(limits.on), proxies: http.trusted_proxies.clone() })
     }
 
     /// Issues tokens that [`CurrentUser`] accepts.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use emotionviz_core::token::Claims;
 use emotionviz_core::{ApiError, ErrorCode, request};
 use emotionviz_db as db;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::Guard;
@@ -31,12 +31,12 @@ impl CurrentUser {
     ///
     /// # Errors
     /// The database gave no answer.
-    pub async fn revoke_token(&self, pool: &PgPool) -> db::Result<()> {
+    pub async fn revoke_token(&self, connection: &mut PgConnection) -> db::Result<()> {
         let expires_at = DateTime::<Utc>::from_timestamp(self.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
         sqlx::query("INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(self.claims.jti)
             .bind(expires_at)
-            .execute(pool)
+            .execute(connection)
             .await?;
         Ok(())
     }
@@ -54,7 +54,7 @@ where
         let claims = bearer(parts).and_then(|token| guard.tokens.read(token)).ok_or(ErrorCode::Unauthorized)?;
         request::set_user(claims.sub);
         guard.admit(Subject::User(claims.sub))?;
-        match standing(&guard.pool, &claims).await? {
+        match guard.pool.run(async |c| standing(c, &claims).await).await? {
             Some((true, false)) => Ok(Self { id: claims.sub, claims }),
             Some((false, false)) => Err(ApiError::new(ErrorCode::Forbidden, "This account is inactive.")),
             Some((_, true)) | None => Err(ErrorCode::Unauthorized.into()),
@@ -81,7 +81,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 
 /// Whether the account is active, and whether the token was revoked. `None`: there is no such account, or its password changed
 /// after the token was issued.
-async fn standing(pool: &PgPool, claims: &Claims) -> db::Result<Option<(bool, bool)>> {
+async fn standing(connection: &mut PgConnection, claims: &Claims) -> db::Result<Option<(bool, bool)>> {
     let found = sqlx::query_as(
         "SELECT coalesce(is_active, false), EXISTS (SELECT FROM revoked_tokens WHERE jti = $3)
          FROM users WHERE id = $1 AND token_generation = $2",
@@ -89,7 +89,7 @@ async fn standing(pool: &PgPool, claims: &Claims) -> db::Result<Option<(bool, bo
     .bind(claims.sub)
     .bind(claims.generation)
     .bind(claims.jti)
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(found)
 }

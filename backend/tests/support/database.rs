@@ -79,7 +79,8 @@ fn url_of(name: &str) -> String {
 
 async fn template(admin: &mut PgConnection) -> String {
     let mut hasher = DefaultHasher::new();
-    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations")).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     for file in files {
         (file.file_name().unwrap().to_owned(), std::fs::read(file).unwrap()).hash(&mut hasher);
@@ -88,7 +89,11 @@ async fn template(admin: &mut PgConnection) -> String {
     // Tests of other processes wait here, too.
     let mut lock = admin.begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))").bind(&template).execute(&mut *lock).await.unwrap();
-    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)").bind(&template).fetch_one(&mut *lock).await.unwrap();
+    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(&template)
+        .fetch_one(&mut *lock)
+        .await
+        .unwrap();
     if !there {
         make_template(&template).await;
     }
@@ -102,7 +107,9 @@ async fn make_template(template: &str) {
     let mut admin = admin().await;
     execute(&mut admin, format!("CREATE DATABASE {unfinished}")).await;
     let url = url_of(&unfinished);
-    let done = tokio::task::spawn_blocking(move || Command::new(BINARY).args(["migrate", "up"]).env("DATABASE_URL", &url).env_remove("MIGRATION_DATABASE_URL").output());
+    let done = tokio::task::spawn_blocking(move || {
+        Command::new(BINARY).args(["migrate", "up"]).env("DATABASE_URL", &url).env_remove("MIGRATION_DATABASE_URL").output()
+    });
     let done = done.await.unwrap().unwrap();
     assert!(done.status.success(), "migrate up: {}", String::from_utf8_lossy(&done.stderr));
     execute(&mut admin, format!("ALTER DATABASE {unfinished} RENAME TO {template}")).await;
