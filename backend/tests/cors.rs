@@ -41,6 +41,7 @@ async fn answers_and_failures_can_be_read() {
         assert!(reply.headers.get_all("vary").iter().any(|v| v.to_str().unwrap().contains("origin")), "{reply:?}");
         let exposed = reply.header("access-control-expose-headers");
         assert!(HEADERS.iter().all(|header| exposed.contains(header)), "{exposed}");
+        assert_eq!(s.server.get(path).await.header("vary"), "", "no page asked");
         let stranger = Reply::of(s.server.request("GET", path).header("origin", "https://evil.example")).await;
         assert_eq!(stranger.header("access-control-allow-origin"), "");
     }

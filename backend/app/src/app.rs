@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::openapi::Failure;
@@ -16,13 +16,12 @@ use emotionviz_guard::Guard;
 use emotionviz_settings::{Origins, Service};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{documents, health};
+use crate::{cors, documents, health};
 
 /// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
 const MOST_BODY_BYTES: usize = 256 * 1024;
@@ -44,35 +43,22 @@ pub(crate) fn build(settings: &Service) -> App {
     let accounts = emotionviz_accounts::State { pool: pool.clone(), guard: guard.clone(), passwords: Passwords::new() };
     let entries = emotionviz_entries::State { pool: pool.clone(), guard: guard.clone() };
     let api = OpenApiRouter::new().merge(emotionviz_accounts::router(accounts)).merge(emotionviz_entries::router(entries));
-    let (router, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).merge(health::router(pool.clone())).split_for_parts();
-    let router = layered(router.merge(documents::router(&document)), settings.http.origins.clone());
+    let (probes, probes_document) = health::router(pool.clone()).split_for_parts();
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
+    document.merge(probes_document);
+    let router = layered(probes, api.merge(documents::router(&document)), settings.http.origins.clone());
     App { router, pool, guard }
 }
 
-/// What every call goes through, the outermost layer first. One stack, as each layer that a router is given by itself costs a call
-/// an allocation or two.
-fn layered(router: Router, origins: Origins) -> Router {
-    router.layer(
-        ServiceBuilder::new()
-            .layer(middleware::from_fn(request::track))
-            .layer(cors(origins))
-            .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
-            .layer(DefaultBodyLimit::max(MOST_BODY_BYTES)),
-    )
-}
-
-/// The origins of the settings may call with credentials (<https://fetch.spec.whatwg.org/#http-cors-protocol>). Which headers they
-/// send does not matter: who may call at all is decided by the origin and the token.
-fn cors(origins: Origins) -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allow(origin))))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([request::REQUEST_ID, request::RATE_LIMIT, request::RATE_REMAINING, request::RATE_RESET, header::RETRY_AFTER])
-        .max_age(Duration::from_secs(3600))
+/// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
+/// that a router is given by itself costs a call an allocation or two.
+fn layered(probes: Router, others: Router, origins: Origins) -> Router {
+    let limits = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
+    let every = ServiceBuilder::new().layer(middleware::from_fn(request::track)).layer(cors::layer(origins));
+    others.layer(limits).merge(probes).layer(every)
 }
 
 #[derive(OpenApi)]
@@ -110,7 +96,7 @@ mod tests {
 
     /// The status and the error's code of a call that no route of the service makes on purpose.
     async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
-        let router = layered(Router::new().route("/", route), Origins::read("https://app.example").unwrap());
+        let router = layered(Router::new(), Router::new().route("/", route), Origins::read("https://app.example").unwrap());
         let request = Request::get("/").header("origin", "https://app.example").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");

@@ -1,6 +1,7 @@
 //! The EmotionVisualizer service.
 
 mod app;
+mod cors;
 mod documents;
 mod health;
 mod healthcheck;

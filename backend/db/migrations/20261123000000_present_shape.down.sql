@@ -1,5 +1,5 @@
 -- Back to the Python backend's tables, which it can use again. Rows and values stay, and so do the types that hold more.
-DROP INDEX emotion_entries_by_creation, emotion_entries_by_intensity, emotion_entries_by_change, emotion_entries_emotions,
+DROP INDEX emotion_entries_by_user, emotion_entries_by_creation, emotion_entries_by_intensity, emotion_entries_by_change, emotion_entries_emotions,
     emotion_entries_intake_session, visualizations_by_status, intake_sessions_unfinished, intake_sessions_user;
 
 ALTER TABLE visualizations

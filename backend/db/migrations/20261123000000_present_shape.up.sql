@@ -135,6 +135,8 @@ ALTER TABLE visualizations
         OR (status IN ('pending', 'processing', 'completed', 'failed') AND style IN ('abstract', 'diagram', 'metaphor'))
     );
 
+-- How many entries a user has, which each page of the list says: equal keys share their place, so a thousand take one page.
+CREATE INDEX emotion_entries_by_user ON emotion_entries (user_id);
 -- A user's entries in each order of the list; the last change of a row that never changed is its creation.
 CREATE INDEX emotion_entries_by_creation ON emotion_entries (user_id, created_at, id);
 CREATE INDEX emotion_entries_by_intensity ON emotion_entries (user_id, intensity, id);

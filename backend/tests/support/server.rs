@@ -26,15 +26,18 @@ impl Server {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = collect(child.stdout.take().unwrap(), &log);
         collect(child.stderr.take().unwrap(), &log);
+        // From here on it is killed whatever happens.
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut server = Self { child, address: String::new(), log, client };
         let deadline = Instant::now() + PATIENCE;
-        let address = loop {
+        while server.address.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = lines.recv_timeout(left).unwrap_or_else(|_| panic!("it does not listen: {:#?}", log.lock().unwrap()));
+            let line = lines.recv_timeout(left).expect("it listens, and says where");
             if let Some((_, rest)) = line.split_once("listening on ") {
-                break rest.split(['"', ' ']).next().unwrap().to_owned();
+                rest.split(['"', ' ']).next().unwrap().clone_into(&mut server.address);
             }
-        };
-        Self { child, address, log, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+        }
+        server
     }
 
     /// What it said so far, on standard output and standard error.
