@@ -11,6 +11,7 @@ pub(crate) mod migrate;
 pub(crate) mod restart;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod stop_all;
 pub(crate) mod test;
 pub(crate) mod up;
 

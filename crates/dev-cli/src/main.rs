@@ -6,6 +6,7 @@ mod context;
 mod printer;
 mod signals;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,29 +20,76 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let printer = Printer::new(args.quiet, args.verbose);
+    let printer = match Printer::new(args.quiet, args.verbose) {
+        Ok(printer) => printer,
+        Err(error) => {
+            eprintln!("error: no thread can be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&printer, &error.into()),
+        Err(error) => {
+            let code = fail(&printer, &error.into());
+            printer.finish();
+            return code;
+        }
     };
-    let outcome = runtime.block_on(async {
-        let context = Context { printer: printer.clone(), stop: signals::listen()? };
-        args.command.run(&context).await
-    });
+    let code = runtime.block_on(run(args, &printer));
     // A probe or a download that hangs in a thread of its own must not keep the tool from ending.
     runtime.shutdown_background();
-    printer.finish();
-    outcome.unwrap_or_else(|error| fail(&printer, &error))
+    code
+}
+
+async fn run(args: Args, printer: &Printer) -> ExitCode {
+    let stop = match signals::listen() {
+        Ok(stop) => stop,
+        Err(error) => return fail(printer, &error.into()),
+    };
+    let context = Context { printer: printer.clone(), stop };
+    let code = args.command.run(&context).await.unwrap_or_else(|error| fail(printer, &error));
+    match printer.end(&context.stop).await {
+        Ok(()) => code,
+        // `cargo dev logs | head` has read what it wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            let code = fail(printer, &error.into());
+            printer.finish();
+            code
+        }
+    }
 }
 
 fn fail(printer: &Printer, error: &anyhow::Error) -> ExitCode {
     if error.is::<Interrupted>() {
         return ExitCode::from(INTERRUPTED);
     }
-    // `cargo dev logs | head` has read what it wanted.
-    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    printer.error(&format!("{error:#}"));
+    printer.error(&message(error));
     ExitCode::FAILURE
+}
+
+/// An error with those of its causes that it does not say itself.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("no disk").context("could not write a: no disk\nmake room");
+        assert_eq!(message(&error), "could not write a: no disk\nmake room");
+        assert_eq!(message(&anyhow::anyhow!("no disk").context("could not write a")), "could not write a: no disk");
+    }
 }

@@ -1,16 +1,23 @@
 //! The terminal: data on standard output, everything else on standard error.
 
-use std::io::{self, IsTerminal, Write};
+mod terminal;
+
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use dev_env::events::{Address, Event, Events, Source};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use dev_env::stop::Stop;
+
+use terminal::{Item, Terminal};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
+/// How long a terminal that does not read is waited for once somebody wants this to end, or before another program gets it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which lines of services are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +33,14 @@ pub(crate) enum Lines {
 pub(crate) struct Printer {
     quiet: bool,
     verbose: bool,
-    /// What goes on; on a terminal alone.
-    bar: ProgressBar,
+    terminal: Terminal,
+    /// The compiler's lines that --quiet hides, for when the build fails.
+    hidden: Arc<Mutex<Vec<String>>>,
 }
 
 impl Printer {
-    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        Self { quiet, verbose, bar: ProgressBar::with_draw_target(None, target) }
+    pub(crate) fn new(quiet: bool, verbose: bool) -> io::Result<Self> {
+        Ok(Self { quiet, verbose, terminal: Terminal::start(!quiet)?, hidden: Arc::default() })
     }
 
     /// Whether tools may print with colours.
@@ -41,9 +48,10 @@ impl Printer {
         anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never && io::stderr().is_terminal()
     }
 
-    /// A line of data.
+    /// A line of data. An error is that of a line before it: they are written later.
     pub(crate) fn data(&self, line: &str) -> io::Result<()> {
-        self.bar.suspend(|| writeln!(anstream::stdout(), "{line}"))
+        self.terminal.show(Item::Data(line.to_owned()));
+        self.written()
     }
 
     /// A document.
@@ -70,18 +78,45 @@ impl Printer {
 
     /// A line of a service.
     pub(crate) fn service(&self, from: Source, line: &str) {
-        self.line(&prefixed(from, line));
+        self.terminal.show(Item::Service(prefixed(from, line)));
     }
 
     /// Where everything answers.
-    pub(crate) fn addresses(&self, addresses: &[Address]) -> io::Result<()> {
+    pub(crate) fn addresses(&self, addresses: &[Address]) {
         let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
-        addresses.iter().try_for_each(|address| self.data(&format!("{:width$}  {}", address.name, address.url)))
+        for address in addresses {
+            self.terminal.show(Item::Address(format!("{:width$}  {}", address.name, address.url)));
+        }
     }
 
-    /// Clears what goes on from the terminal.
+    /// Clears what goes on from the terminal, and sees to it that all that was said is there before another program writes to it.
     pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.terminal.show(Item::Clear);
+        self.terminal.idle_within(PATIENCE);
+    }
+
+    /// Waits until everything is printed.
+    pub(crate) async fn printed(&self) -> io::Result<()> {
+        self.terminal.idle().await;
+        self.written()
+    }
+
+    /// The same at the end of the tool: as soon as somebody wants to stop, a terminal that does not read is waited for no more.
+    pub(crate) async fn end(&self, stop: &Stop) -> io::Result<()> {
+        self.terminal.show(Item::Clear);
+        let impatient = async {
+            stop.asked().await;
+            tokio::time::sleep(PATIENCE).await;
+        };
+        tokio::select! {
+            biased;
+            printed = self.printed() => printed,
+            () = impatient => Ok(()),
+        }
+    }
+
+    fn written(&self) -> io::Result<()> {
+        self.terminal.failed().map_or(Ok(()), |kind| Err(kind.into()))
     }
 
     /// Prints what happens in the library.
@@ -96,44 +131,38 @@ impl Printer {
                 if self.verbose {
                     self.line(&format!("{DIM}{what}{DIM:#}"));
                 }
-                self.spin(what);
+                self.terminal.show(Item::Spin(what.clone()));
             }
-            Event::Progress { what, done, total } => self.progress(what, *done, *total),
+            Event::Progress { what, done, total } => {
+                self.terminal.show(Item::Progress { what: what.clone(), done: *done, total: *total });
+            }
             Event::Note(text) => self.note(text),
             Event::Warning(text) => self.warn(text),
-            Event::Output { from: Source::Build, line } if !self.quiet => self.line(line),
+            Event::Output { from: Source::Build, line } if self.quiet => self.hidden().push(line.clone()),
+            Event::Output { from: Source::Build, line } => self.line(line),
             Event::Output { from, line } if !self.quiet && (lines == Lines::All || self.verbose) => self.service(*from, line),
             Event::Output { .. } => {}
-            Event::Idle => self.finish(),
+            Event::BuildFailed => std::mem::take(&mut *self.hidden()).iter().for_each(|line| self.line(line)),
+            Event::Idle => self.idle(),
             Event::Ready(addresses) => {
-                self.finish();
-                // A closed standard output must not end what runs.
-                let _closed = self.addresses(addresses);
+                self.idle();
+                self.addresses(addresses);
             }
         }
     }
 
-    fn spin(&self, what: &str) {
-        self.bar.set_style(style("{spinner} {msg} ({elapsed})"));
-        self.bar.set_message(what.to_owned());
-        self.bar.reset();
-        self.bar.enable_steady_tick(Duration::from_millis(100));
+    /// Nothing goes on any more.
+    fn idle(&self) {
+        self.hidden().clear();
+        self.terminal.show(Item::Clear);
     }
 
-    fn progress(&self, what: &str, done: u64, total: Option<u64>) {
-        if let Some(total) = total {
-            self.bar.set_style(style("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes}"));
-            self.bar.set_length(total);
-        } else {
-            self.bar.set_style(style("{spinner} {msg} {bytes}"));
-        }
-        self.bar.set_message(what.to_owned());
-        self.bar.set_position(done);
+    fn hidden(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn line(&self, line: &str) {
-        // Nobody is left to be told when standard error is closed.
-        let _closed = self.bar.suspend(|| writeln!(anstream::stderr(), "{line}"));
+        self.terminal.show(Item::Line(line.to_owned()));
     }
 }
 
@@ -151,8 +180,4 @@ pub(crate) fn prefixed(from: Source, line: &str) -> String {
 
 fn indented(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{:by$}", ""))
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates of this file are well-formed")
 }

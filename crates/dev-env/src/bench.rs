@@ -1,7 +1,7 @@
-//! Benchmarks of the service: what it does in a second, against what a bare server, or PostgreSQL with fewer rows, or the
-//! hash of a password alone does on the same machine in the same minutes.
+//! Benchmarks: what the service does in a second, against what a bare server, or PostgreSQL with fewer rows, or the hash of a
+//! password alone does on the same machine in the same minutes; and how long the tool takes.
 //!
-//! Everything runs privately: a release build on a database of its own, which goes with its folder, and so do the servers.
+//! Everything runs privately: release builds on a database of their own, which goes with its folder, and so do the servers.
 
 mod client;
 mod database;
@@ -9,10 +9,13 @@ mod error;
 mod figures;
 mod generator;
 mod http;
+mod machine;
 mod memory;
 mod programs;
 mod server;
+mod tool;
 
 pub use error::BenchError;
 pub use figures::{Figure, Target, Unit};
 pub use http::http;
+pub use tool::tool;

@@ -11,9 +11,24 @@ use crate::control::Answer;
 use crate::events::{Address, Event, Events};
 use crate::status::State;
 
+/// Where the supervisor is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// Not everything has run yet.
+    #[default]
+    Starting,
+    /// Everything was started.
+    Running,
+    /// It ends.
+    Stopping,
+}
+
 /// The supervisor's state at a moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
+    /// Where it is in its life.
+    pub stage: Stage,
     /// What it does, unless everything runs.
     pub doing: Option<String>,
     /// The HTTP service.

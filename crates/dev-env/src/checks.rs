@@ -68,21 +68,27 @@ const DENY_PROBE: &[&str] = &["deny", "--version"];
 const INSTALL_DENY: &str = "cargo install --locked cargo-deny";
 
 impl Check {
-    /// Runs it on the terminal.
+    /// What keeps it from being run, if anything does.
     ///
     /// # Errors
     /// cargo cannot be started.
-    pub async fn run(&self, checkout: &Checkout, events: &Events) -> Result<Outcome, Error> {
+    pub async fn obstacle(&self, checkout: &Checkout, events: &Events) -> Result<Option<Outcome>, Error> {
         let root = checkout.root();
         let probe = capture(cargo(root, self.probe), b"", PROBE_BOUND).await?;
         if !probe.status.success() {
-            return Ok(Outcome::Missing { install: self.install });
+            return Ok(Some(Outcome::Missing { install: self.install }));
         }
         events.note(format!("{}: cargo {}", self.name, self.args.join(" ")));
-        if self.needs_network && !is_reachable(root).await? {
-            return Ok(Outcome::Unreachable);
-        }
-        let status = on_terminal(cargo(root, self.args)).await?;
+        let unreachable = self.needs_network && !is_reachable(root).await?;
+        Ok(unreachable.then_some(Outcome::Unreachable))
+    }
+
+    /// Runs it on the terminal, whose Ctrl-C it hears itself.
+    ///
+    /// # Errors
+    /// cargo cannot be started.
+    pub async fn run(&self, checkout: &Checkout) -> Result<Outcome, Error> {
+        let status = on_terminal(cargo(checkout.root(), self.args)).await?;
         Ok(if status.success() { Outcome::Passed } else { Outcome::Failed })
     }
 }

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::declared::{self, APP_ENV, DATABASE_URL, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{self, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL};
 use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
 use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
-use emotionviz_settings::{AppEnv, DatabaseUrl, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
+use emotionviz_settings::{AppEnv, DatabaseUrl, Engine, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -120,6 +120,10 @@ impl Configuration {
             (info.check)(text).err().map(|what| self.values.problem(info, what))
         });
         let mut problems: Vec<Problem> = bad.collect();
+        if let Ok(Some(Engine::Docker)) = self.values.read(&DEV_ENGINE) {
+            let what = "is docker, and there is no such engine yet: set it to native, or leave it out";
+            problems.push(self.values.problem(&DEV_ENGINE.info, what.to_owned()));
+        }
         // What `up` would make up is no problem while it is missing.
         let mut made = self.values.clone();
         let stand_ins = [(&JWT_SECRET_KEY.info, "a stand-in that is thirty-two bytes long"), (&DATABASE_URL.info, "postgres://a@b/c")];
@@ -208,17 +212,28 @@ impl Configuration {
         Ok(made.into_iter().map(|(name, _)| name).collect())
     }
 
+    /// Whether passwords in the files would count.
+    ///
+    /// # Errors
+    /// The shell's environment sets one: that would hide what is written.
+    pub fn passwords_can_be_written(&self) -> Result<(), Error> {
+        let hidden =
+            [&POSTGRES_API_PASSWORD.info, &POSTGRES_PASSWORD.info].into_iter().find(|info| self.origin(info) == Origin::Environment);
+        hidden.map_or(Ok(()), |info| Err(Error::PasswordInEnvironment { name: info.name }))
+    }
+
     /// Writes passwords to the file that sets each one, or to `.env`.
     ///
     /// # Errors
     /// When the file cannot be written, or the shell's environment sets one: that would hide what was written.
     pub fn write_passwords(&self, checkout: &Checkout, password: &SecretString, api_password: &SecretString) -> Result<PathBuf, Error> {
+        self.passwords_can_be_written()?;
+        let passwords = [(&POSTGRES_API_PASSWORD.info, api_password), (&POSTGRES_PASSWORD.info, password)];
         let mut last = checkout.env_file();
-        for (info, value) in [(&POSTGRES_API_PASSWORD.info, api_password), (&POSTGRES_PASSWORD.info, password)] {
+        for (info, value) in passwords {
             let path = match self.origin(info) {
-                Origin::Environment => return Err(Error::PasswordInEnvironment),
                 Origin::File(path, _) => path,
-                Origin::Default => checkout.env_file(),
+                Origin::Environment | Origin::Default => checkout.env_file(),
             };
             if !env_files::change(&path, info.name, value.expose_secret())? {
                 env_files::append(&path, "Set by cargo dev db password.", &[(info.name, value.expose_secret())])?;
@@ -353,6 +368,24 @@ mod tests {
         let message = Configuration::read(&checkout, &Vec::new()).unwrap().tool(&checkout).unwrap_err().to_string();
         for part in ["API_PORT", "JWT_ALGORITHM", "ADMINER_PORT", ".env:3"] {
             assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_does_not_exist_is_refused() {
+        let (_folder, checkout) = checkout("DEV_ENGINE=docker\n", "");
+        let refused = Configuration::read(&checkout, &Vec::new()).unwrap().tool(&checkout).unwrap_err().to_string();
+        assert!(refused.contains("DEV_ENGINE is docker") && refused.contains("native") && refused.contains(".env:1"), "{refused}");
+        Configuration::read(&checkout, &variables(&[("DEV_ENGINE", "native")])).unwrap().tool(&checkout).unwrap();
+    }
+
+    #[test]
+    fn a_password_of_the_shell_has_its_name() {
+        let (_folder, checkout) = checkout("", "");
+        for name in ["POSTGRES_PASSWORD", "POSTGRES_API_PASSWORD"] {
+            let configuration = Configuration::read(&checkout, &variables(&[(name, "x")])).unwrap();
+            let refused = configuration.write_passwords(&checkout, &"new".into(), &"api".into()).unwrap_err().to_string();
+            assert!(refused.contains(&format!("env -u {name} cargo dev")), "{refused}");
         }
     }
 

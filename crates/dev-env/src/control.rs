@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -27,7 +28,8 @@ const POLL: Duration = Duration::from_millis(20);
 const RESTART_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+// No Debug: one of them has a password.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     /// How everything is.
@@ -36,22 +38,32 @@ pub(crate) enum Request {
     Stop,
     /// To read the settings again and start one service, or all, anew.
     Restart(Option<Service>),
+    /// To give the database's owner this password, and the API's role another one, everywhere.
+    ChangePassword(String),
 }
 
-/// What is answered; a restart is answered with events first.
+/// What is answered; work is answered with events first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     Event(Event),
     Status(Box<Snapshot>),
     Done,
+    /// The settings file that was changed.
+    Written(PathBuf),
     Failed(String),
 }
 
-/// A restart that somebody waits for.
-pub(crate) struct Restart {
-    pub service: Option<Service>,
+/// Work that somebody waits for.
+pub(crate) struct Order {
+    pub work: Work,
     pub answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// What takes its time, and is done in turn.
+pub(crate) enum Work {
+    Restart(Option<Service>),
+    ChangePassword(SecretString),
 }
 
 /// The listening socket, gone when this is dropped.
@@ -74,7 +86,7 @@ impl Control {
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub(crate) fn listen(socket: &Path, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) -> Result<Self, Error> {
+    pub(crate) fn listen(socket: &Path, board: Board, stop: Stop, orders: mpsc::Sender<Order>) -> Result<Self, Error> {
         let folder = socket.parent().expect("the socket lies in a folder of its own").to_owned();
         socket_dir::prepare(&folder, &Owner::current()?)?;
         let io = |source| Error::io("listen on", socket, source);
@@ -84,7 +96,7 @@ impl Control {
         }
         let listener = UnixListener::bind(socket).map_err(io)?;
         std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(io)?;
-        Ok(Self { task: tokio::spawn(accept(listener, board, stop, restarts)), folder })
+        Ok(Self { task: tokio::spawn(accept(listener, board, stop, orders)), folder })
     }
 }
 
@@ -101,13 +113,13 @@ pub(crate) fn remove(folder: &Path) {
     let _gone = std::fs::remove_dir(folder);
 }
 
-async fn accept(listener: UnixListener, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) {
+async fn accept(listener: UnixListener, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
     // Aborted with this task, and so with the supervisor.
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { sessions.spawn(serve(stream, board.clone(), stop.clone(), restarts.clone())); }
+                Ok((stream, _)) => { sessions.spawn(serve(stream, board.clone(), stop.clone(), orders.clone())); }
                 // Out of file descriptors: the sessions that run will give some back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
@@ -116,7 +128,7 @@ async fn accept(listener: UnixListener, board: Board, stop: Stop, restarts: mpsc
     }
 }
 
-async fn serve(mut stream: UnixStream, board: Board, stop: Stop, restarts: mpsc::Sender<Restart>) {
+async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
     let read = tokio::time::timeout(PATIENCE, BufReader::new(reader).read_line(&mut line)).await;
@@ -131,10 +143,8 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, restarts: mpsc:
             stop.ask();
             drop(sender.send(Answer::Done));
         }
-        Request::Restart(service) => {
-            board.listen(sender.clone());
-            drop(restarts.send(Restart { service, answers: sender.clone() }).await);
-        }
+        Request::Restart(service) => order(Work::Restart(service), &board, &orders, &sender).await,
+        Request::ChangePassword(password) => order(Work::ChangePassword(password.into()), &board, &orders, &sender).await,
     }
     drop(sender);
     while let Some(answer) = answers.recv().await {
@@ -144,6 +154,12 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, restarts: mpsc:
             return;
         }
     }
+}
+
+async fn order(work: Work, board: &Board, orders: &mpsc::Sender<Order>, answers: &mpsc::UnboundedSender<Answer>) {
+    board.listen(answers.clone());
+    // Whoever ends does no more work; whoever asked sees the end of the answers.
+    drop(orders.send(Order { work, answers: answers.clone() }).await);
 }
 
 /// The supervisor of a checkout, and how it is; `None` when there is none.
@@ -185,6 +201,19 @@ pub(crate) async fn stop(holder: &Holder) -> Result<(), Error> {
 pub(crate) async fn restart(holder: &Holder, service: Option<Service>, events: &Events) -> Result<(), Error> {
     match ask(holder, Request::Restart(service), Some(events), RESTART_PATIENCE).await? {
         Answer::Done => Ok(()),
+        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+/// Asks for new passwords, and returns the file that has them when that is done.
+///
+/// # Errors
+/// What the supervisor says, or that it says nothing.
+pub(crate) async fn change_password(holder: &Holder, password: &SecretString, events: &Events) -> Result<PathBuf, Error> {
+    let request = Request::ChangePassword(password.expose_secret().to_owned());
+    match ask(holder, request, Some(events), RESTART_PATIENCE).await? {
+        Answer::Written(file) => Ok(file),
         Answer::Failed(message) => Err(Error::Supervisor(message)),
         other => Err(odd(holder, &other)),
     }

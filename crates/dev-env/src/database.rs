@@ -46,8 +46,7 @@ pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error
             false
         }
         DataDir::Ready { .. } => true,
-        DataDir::ForeignOwner { uid } => return Err(Error::ForeignOwner { path: home.data_dir, uid, runs_as: owner.name }),
-        DataDir::Foreign { reason } => return Err(Error::ForeignData { path: home.data_dir, reason }),
+        refused @ (DataDir::ForeignOwner { .. } | DataDir::Foreign { .. }) => return Err(refused.refuse(&home.data_dir, &owner).into()),
     };
     Ok(Place { owner, data_dir: home.data_dir, exists })
 }
@@ -123,7 +122,7 @@ pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: 
         let sink = Some(sink(checkout, &Events::silent()));
         cluster::initialise(&ClusterConfig { sink, ..cluster.clone() }).await?;
     }
-    events.phase(format!("starting PostgreSQL {}", cluster.binaries.version));
+    events.phase(format!("starting PostgreSQL {} ({})", cluster.binaries.version, cluster.binaries.source));
     let server = Server::start(cluster).await?;
     roles::verify(cluster).await?;
     Ok(server)

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,6 +16,9 @@ use crate::engine::Up;
 use crate::events::{Event, Events};
 use crate::stop::Stop;
 use crate::{Checkout, Error};
+
+/// At once, it ends within this.
+const INSISTED_BOUND: Duration = Duration::from_secs(5);
 
 /// A line from the background to the terminal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub async fn start(checkout: &Checkout, args: &[&str], events: &Events, stop: &S
     checkout.make_folders()?;
     let log = checkout.logs().join("dev.log");
     let io = |source| Error::io("start", &log, source);
-    let stderr = OpenOptions::new().append(true).create(true).open(&log).map_err(io)?;
+    let stderr = crate::log_file::open(&log).map_err(io)?;
     let mut command = std::process::Command::new(std::env::current_exe().map_err(io)?);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).current_dir(checkout.root());
     // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
@@ -47,7 +51,7 @@ pub async fn start(checkout: &Checkout, args: &[&str], events: &Events, stop: &S
     let mut lines = BufReader::new(stdout).lines();
     let ended = tokio::select! {
         ended = until_ready(&mut lines, events) => ended,
-        () = stop.asked() => return end(child, lines, events).await,
+        () = stop.asked() => return end(child, lines, events, stop).await,
     };
     match ended {
         Some(Line::Ended(up)) => Ok(up),
@@ -76,14 +80,28 @@ async fn until_ready(lines: &mut Lines<BufReader<ChildStdout>>, events: &Events)
     None
 }
 
-/// Ends it before it is ready, and waits until nothing of it is left.
-async fn end(mut child: Child, mut lines: Lines<BufReader<ChildStdout>>, events: &Events) -> Result<Up, Error> {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+/// Ends it before it is ready, and waits until nothing of it is left. A second wish is passed on, and it is killed when it does
+/// not follow that one either.
+async fn end(mut child: Child, mut lines: Lines<BufReader<ChildStdout>>, events: &Events, stop: &Stop) -> Result<Up, Error> {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+    let signal = |signal| {
         // It may have ended by itself.
-        let _gone = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let _gone = pid.map(|pid| kill(pid, signal));
+    };
+    signal(Signal::SIGTERM);
+    let ended = async {
+        while until_ready(&mut lines, events).await.is_some() {}
+        drop(child.wait().await);
+    };
+    tokio::pin!(ended);
+    tokio::select! {
+        () = &mut ended => return Ok(Up::Stopped),
+        () = stop.insisted() => signal(Signal::SIGTERM),
     }
-    while until_ready(&mut lines, events).await.is_some() {}
-    drop(child.wait().await);
+    if tokio::time::timeout(INSISTED_BOUND, &mut ended).await.is_err() {
+        signal(Signal::SIGKILL);
+        ended.await;
+    }
     Ok(Up::Stopped)
 }
 

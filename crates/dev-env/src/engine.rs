@@ -1,7 +1,6 @@
 //! What every engine does. A verb that only one of them can do does not exist.
 
 use std::future::Future;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,16 +69,4 @@ pub enum Service {
     Api,
     /// PostgreSQL.
     Db,
-}
-
-impl FromStr for Service {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name {
-            "api" => Ok(Self::Api),
-            "db" => Ok(Self::Db),
-            _ => Err(Error::NoService { name: name.to_owned() }),
-        }
-    }
 }

@@ -1,12 +1,13 @@
 //! The settings files: what they say, and changing a line of one without touching the others.
 
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use emotionviz_settings::{Origin, env_file};
 
 use crate::Error;
+use crate::owner::files;
 
 /// The lines of a settings file as a layer of values; none when the file is not there. As in Compose, the last line of a name counts.
 pub(crate) fn layer(path: &Path) -> Result<Vec<(String, String, Origin)>, Error> {
@@ -37,6 +38,17 @@ pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error
     if numbers.is_empty() {
         return Ok(false);
     }
+    let in_place = changed_in_place(&text, &numbers, name, value);
+    if differs_in_this_alone(&text, &in_place, name, value) {
+        replace(path, &in_place)?;
+    } else {
+        // A value that spans lines looks like a setting of this name: those lines stay, and a later one counts.
+        append(path, "Instead of the value above.", &[(name, value)])?;
+    }
+    Ok(true)
+}
+
+fn changed_in_place(text: &str, numbers: &[usize], name: &str, value: &str) -> String {
     let mut changed = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
         if numbers.contains(&(index + 1)) {
@@ -46,11 +58,20 @@ pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error
             changed += line;
         }
     }
-    replace(path, &changed)?;
-    Ok(true)
+    changed
 }
 
-fn read(path: &Path) -> Result<String, Error> {
+/// Whether all that the new text sets otherwise than the old one is `name`, which it sets to `value`.
+fn differs_in_this_alone(old: &str, new: &str, name: &str, value: &str) -> bool {
+    // A reference to the setting changes what other values stand for, and is to stay: it is compared as it is written.
+    let as_written = |text: &str| env_file::read(&text.replace("\\$", "\u{1}").replace('$', "\u{2}"));
+    let (Ok(old), Ok(written), Ok(new)) = (as_written(old), as_written(new), env_file::read(new)) else { return false };
+    old.len() == written.len()
+        && old.iter().zip(&written).all(|(old, new)| old.0 == new.0 && (old.0 == name || old.1 == new.1))
+        && new.iter().filter(|(n, ..)| n == name).all(|(_, v, _)| v == value)
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     match std::fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| Error::NotText { path: path.to_owned() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -59,7 +80,7 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// All of the new text or all of the old one, whatever happens. Its secrets are for its owner alone.
-fn replace(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     // Through a link, the file that it leads to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let io = |source| Error::io("write", &path, source);
@@ -67,11 +88,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let mut file =
         tempfile::Builder::new().prefix(".env.").permissions(PermissionsExt::from_mode(0o600)).tempfile_in(folder).map_err(io)?;
     file.write_all(text.as_bytes()).map_err(io)?;
-    if nix::unistd::Uid::effective().is_root() {
-        // What root makes in somebody's checkout is theirs.
-        let above = std::fs::metadata(folder).map_err(io)?;
-        std::os::unix::fs::fchown(file.as_file(), Some(above.uid()), Some(above.gid())).map_err(io)?;
-    }
+    files::hand_over(file.as_file(), &path).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(&path).map_err(|error| io(error.error))?;
     Ok(())
@@ -100,6 +117,35 @@ mod tests {
         std::fs::write(&path, "A=0\n# A=x\nexport A=1\nAB=3\n").unwrap();
         assert!(change(&path, "A", "new one").unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "A='new one'\n# A=x\nA='new one'\nAB=3\n");
+    }
+
+    #[test]
+    fn a_value_that_spans_lines_is_never_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let spanning =
+            ["N=\"one\nA=x\n\"\nA=0\n", "A='one\nA=2\nB=3'\nC=4\n", "N='\nA=1\n'\nexport A=\"two\nlines\"", "A=1\nN=\"\nA=2\"\n"];
+        for text in spanning {
+            std::fs::write(&path, text).unwrap();
+            let others = |layer: Vec<(String, String, Origin)>| {
+                layer.into_iter().filter(|(name, ..)| name != "A").map(|(_, v, _)| v).collect::<Vec<_>>()
+            };
+            let before = others(layer(&path).unwrap());
+            assert!(change(&path, "A", "new 'one'").unwrap());
+            let after = layer(&path).unwrap();
+            assert_eq!(after.iter().find(|(name, ..)| name == "A").unwrap().1, "new 'one'", "{text:?}");
+            assert_eq!(others(after), before, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_refers_to_a_changed_value_follows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        std::fs::write(&path, "A_OF_THIS_TEST=old\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n").unwrap();
+        assert!(change(&path, "A_OF_THIS_TEST", "new").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "A_OF_THIS_TEST=new\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n");
+        assert_eq!(layer(&path).unwrap()[0].1, "at new $y");
     }
 
     #[test]

@@ -70,27 +70,6 @@ pub enum Error {
         /// The database's folder.
         data_dir: PathBuf,
     },
-    /// The data directory is another user's.
-    #[error(
-        "{} belongs to another user (uid {uid}), and the database would run as {runs_as}\n\
-         give it to that user: sudo chown -R {runs_as} '{0}'", path.display()
-    )]
-    ForeignOwner {
-        /// The data directory.
-        path: PathBuf,
-        /// Whose it is.
-        uid: u32,
-        /// Who would need it.
-        runs_as: String,
-    },
-    /// The data directory is none.
-    #[error("{} is no database directory, and is left alone: {reason}\nmove it away, and start: mv '{0}' '{0}.old' && cargo dev up", path.display())]
-    ForeignData {
-        /// The folder.
-        path: PathBuf,
-        /// What is odd about it.
-        reason: String,
-    },
     /// There is no database yet.
     #[error("there is no database in {} yet\nmake one: cargo dev up", path.display())]
     NoDatabase {
@@ -120,12 +99,6 @@ pub enum Error {
     /// A service cannot be restarted where none runs.
     #[error("nothing runs here\nstart it: cargo dev up")]
     NotRunning,
-    /// No service has this name.
-    #[error("there is no service {name}: the services are api and db")]
-    NoService {
-        /// The name.
-        name: String,
-    },
     /// The supervisor does not answer.
     #[error("the environment (pid {pid}) does not answer: {reason}\nend it: cargo dev down")]
     Silent {
@@ -158,6 +131,17 @@ pub enum Error {
         status: String,
         /// What it said.
         output: String,
+    },
+    /// The service's `migrate status` said something else.
+    #[error(
+        "how the migrations stand cannot be read: the service's `migrate status` ended with {status}, and said:\n{}\nrun it by itself: cargo dev migrate status",
+        indented(said)
+    )]
+    MigrationStatus {
+        /// How it ended.
+        status: String,
+        /// What it said.
+        said: String,
     },
     /// The API did not become ready.
     #[error("{source}\nall of its log: cargo dev logs api")]
@@ -193,9 +177,12 @@ pub enum Error {
     },
     /// A setting that only the environment can change.
     #[error(
-        "POSTGRES_PASSWORD is set in the environment of this shell, which would hide the one in .env\ntry again without it: env -u POSTGRES_PASSWORD cargo dev db password"
+        "{name} is set in the environment of this shell, which would hide the one in .env\ntry again without it: env -u {name} cargo dev db password"
     )]
-    PasswordInEnvironment,
+    PasswordInEnvironment {
+        /// The setting.
+        name: &'static str,
+    },
     /// A point in time cannot be read.
     #[error("\"{text}\" is no time: write 30s, 10m, 2h, 3d, or a time such as 2026-11-24T09:30:00Z")]
     BadTime {
@@ -208,9 +195,6 @@ pub enum Error {
         /// What `pg_dump` said.
         reason: String,
     },
-    /// A task of the tool itself failed.
-    #[error("a task of the tool failed: {0}")]
-    Task(#[from] tokio::task::JoinError),
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),

@@ -30,6 +30,8 @@ pub enum Event {
         /// The line.
         line: String,
     },
+    /// The build failed; what the compiler said of it has been told.
+    BuildFailed,
     /// Everything that was asked for runs.
     Ready(Vec<Address>),
     /// Nothing goes on any more.

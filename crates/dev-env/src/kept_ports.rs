@@ -1,11 +1,15 @@
 //! The ports that were chosen for a checkout because the defaults were taken, kept so that they stay.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::Port;
 use crate::events::Events;
+use crate::owner::files;
 use crate::{Checkout, Error, ports};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +18,12 @@ struct Kept {
     postgres: Option<u16>,
 }
 
-/// A port for the API.
+/// A port for the API, which listens at `host`.
 ///
 /// # Errors
 /// Somebody set it, and it is taken.
-pub(crate) fn api(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
-    choose(checkout, "API_PORT", wanted, |kept| &mut kept.api, events)
+pub(crate) fn api(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<u16, Error> {
+    choose(checkout, "API_PORT", host, wanted, |kept| &mut kept.api, events)
 }
 
 /// A port for the database.
@@ -27,7 +31,21 @@ pub(crate) fn api(checkout: &Checkout, wanted: Port, events: &Events) -> Result<
 /// # Errors
 /// Somebody set it, and it is taken.
 pub(crate) fn postgres(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
-    choose(checkout, "POSTGRES_PORT", wanted, |kept| &mut kept.postgres, events)
+    choose(checkout, "POSTGRES_PORT", Ipv4Addr::LOCALHOST.into(), wanted, |kept| &mut kept.postgres, events)
+}
+
+/// Whether what listens on `port` has it by these settings, and goes on with it.
+pub(crate) fn is_api_still(checkout: &Checkout, wanted: Port, port: u16) -> bool {
+    is_still(wanted, port, read(checkout).api)
+}
+
+/// The same for the database.
+pub(crate) fn is_postgres_still(checkout: &Checkout, wanted: Port, port: u16) -> bool {
+    is_still(wanted, port, read(checkout).postgres)
+}
+
+fn is_still(wanted: Port, port: u16, kept: Option<u16>) -> bool {
+    wanted.port == port || wanted.port == 0 || !wanted.set && kept == Some(port)
 }
 
 /// The database's port at its next start, if that one is free then.
@@ -38,15 +56,16 @@ pub(crate) fn last_postgres(checkout: &Checkout, wanted: Port) -> u16 {
 fn choose(
     checkout: &Checkout,
     setting: &'static str,
+    host: IpAddr,
     wanted: Port,
     of: fn(&mut Kept) -> &mut Option<u16>,
     events: &Events,
 ) -> Result<u16, Error> {
     if wanted.port == 0 {
-        return Ok(ports::free_port()?);
+        return Ok(ports::free_port_at(host)?);
     }
     let mut kept = read(checkout);
-    let choice = ports::choose(setting, wanted.port, wanted.set, *of(&mut kept))?;
+    let choice = ports::choose(setting, host, wanted.port, wanted.set, *of(&mut kept))?;
     if let Some((default, holder)) = choice.instead_of {
         events.note(format!(
             "port {default} ({setting}) is taken by {}: {} is used instead, and kept for this checkout",
@@ -71,5 +90,7 @@ fn read(checkout: &Checkout) -> Kept {
 fn write(checkout: &Checkout, kept: Kept) -> Result<(), Error> {
     let path = path(checkout);
     let text = serde_json::to_vec(&kept).expect("numbers are JSON");
-    std::fs::write(&path, text).map_err(|source| Error::io("write", &path, source))
+    files::open(OpenOptions::new().write(true).truncate(true), &path)
+        .and_then(|mut file| file.write_all(&text))
+        .map_err(|source| Error::io("write", &path, source))
 }

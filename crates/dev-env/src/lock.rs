@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::owner::files;
 use crate::{Checkout, Error};
 
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
@@ -46,7 +47,7 @@ impl Lock {
         checkout.make_folders()?;
         let path = path(checkout);
         let io = |source| Error::io("write", &path, source);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut file = files::open(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
         let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
         loop {
             match file.try_lock() {

@@ -1,36 +1,101 @@
 //! A log file of the environment, rotated by size.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
+use nix::unistd::Uid;
 
+use crate::owner::files;
+
+/// What services say may hold what users wrote.
+const MODE: u32 = 0o600;
 const LIMIT: usize = 10 * 1024 * 1024;
 /// Beside the one that is written.
 const KEPT: usize = 2;
 
 /// A log file that several tasks write.
-pub(crate) struct LogFile(Mutex<FileRotate<AppendCount>>);
+pub(crate) struct LogFile {
+    path: PathBuf,
+    file: Mutex<FileRotate<AppendCount>>,
+}
+
+/// Opens a log of the environment, which is for its owner alone, to go on where it ends.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
+    let file = files::open(&mut options(), path)?;
+    // One of an earlier version may be open to others.
+    file.set_permissions(PermissionsExt::from_mode(MODE))?;
+    Ok(file)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(MODE);
+    options
+}
 
 impl LogFile {
     /// Opens the file to go on where it ends.
     pub(crate) fn open(path: &Path) -> Self {
-        Self(Mutex::new(FileRotate::new(path, AppendCount::new(KEPT), ContentLimit::BytesSurpassed(LIMIT), Compression::None, None)))
+        // One that cannot be written must not keep the services from running.
+        let _unwritable = open(path);
+        let limit = ContentLimit::BytesSurpassed(LIMIT);
+        let file = FileRotate::new(path, AppendCount::new(KEPT), limit, Compression::None, Some(options()));
+        Self { path: path.to_owned(), file: Mutex::new(file) }
     }
 
     /// Writes a line as it is.
     pub(crate) fn line(&self, line: &str) {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk must not end the services: their log is on the terminal too.
         let _full = file.write_all(format!("{line}\n").as_bytes());
+        if Uid::effective().is_root() {
+            // It may have been rotated, and be root's then.
+            let _root_can = files::open(&mut options(), &self.path);
+        }
     }
 
     /// Writes a line with the time before it.
     pub(crate) fn stamped(&self, line: &str) {
         self.line(&format!("{} {line}", humantime::format_rfc3339_millis(SystemTime::now())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::owner::Owner;
+
+    #[test]
+    fn every_log_is_for_its_owner_alone_rotated_ones_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dev.log");
+        std::fs::write(&path, "of an earlier version\n").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        if Uid::effective().is_root() {
+            Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }.give(folder.path()).unwrap();
+        }
+        let owner = std::fs::metadata(folder.path()).unwrap().uid();
+        let log = LogFile::open(&path);
+        log.stamped("one");
+        log.line(&"x".repeat(LIMIT));
+        log.line("after it");
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(files.len(), 2);
+        for file in files {
+            let metadata = file.metadata().unwrap();
+            assert_eq!((metadata.mode() & 0o777, metadata.uid()), (MODE, owner), "{:?}", file.file_name());
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use emotionviz_settings::DatabaseUrl;
 use serde::Deserialize;
 
+use crate::process::{Output, describe};
 use crate::{Checkout, Error, service};
 
 /// The longest part of a file name that is made of a description.
@@ -114,11 +115,19 @@ impl Applied {
 /// # Errors
 /// The database does not answer.
 pub(crate) async fn applied(program: &Path, url: &DatabaseUrl) -> Result<Applied, Error> {
-    let output = service::migrate(program, url, &["status", "--json"]).await?;
-    // It fails when an applied migration was edited, and prints all the same.
-    serde_json::from_slice(&output.stdout).map_err(|error| Error::Migrate {
-        status: crate::process::describe(output.status),
-        output: if output.stderr.trim().is_empty() { error.to_string() } else { output.stderr.trim().to_owned() },
+    read(&service::migrate(program, url, &["status", "--json"]).await?)
+}
+
+/// What the service's `migrate status --json` printed, whatever it ended with: it fails when an applied migration was edited,
+/// and prints all the same.
+///
+/// # Errors
+/// It printed something else.
+pub(crate) fn read(output: &Output) -> Result<Applied, Error> {
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), output.stderr);
+        let said = if said.trim().is_empty() { "nothing" } else { said.trim() };
+        Error::MigrationStatus { status: describe(output.status), said: said.to_owned() }
     })
 }
 

@@ -1,5 +1,7 @@
 //! The native engine: PostgreSQL and the API as processes of this machine, watched by `cargo dev up` itself.
 
+mod password;
+
 use std::time::{Duration, SystemTime};
 
 use emotionviz_settings::DatabaseUrl;
@@ -14,12 +16,11 @@ use crate::lock::{self, Holder, Lock};
 use crate::migrations::{self, Applied};
 use crate::owner::Owner;
 use crate::postgres::socket_dir;
-use crate::process::{PidFile, StopSignal};
 use crate::service::Probe;
 use crate::session::{Session, Where};
 use crate::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
 use crate::stop::Stop;
-use crate::{Environment, Error, control, database, kept_ports, service, supervisor};
+use crate::{Environment, Error, control, database, kept_ports, leftovers, supervisor};
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -42,45 +43,6 @@ impl Native {
     /// The engine of `environment`.
     pub fn new(environment: Environment) -> Self {
         Self { environment }
-    }
-
-    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
-    /// old ones: through the server's socket, as its files' owner. Returns the file that was changed.
-    ///
-    /// # Errors
-    /// There is no database here, or it does not start.
-    pub async fn change_password(&self, password: Option<String>, events: &Events) -> Result<std::path::PathBuf, Error> {
-        let checkout = &self.environment.checkout;
-        let mut tool = self.tool()?;
-        refuse_external(&tool, "changing the password")?;
-        let supervisor = control::supervisor(checkout).await?;
-        let password = password.unwrap_or_else(crate::configuration::generate).into();
-        let api_password = crate::configuration::generate().into();
-        // Written first: a file that cannot be written leaves the database as it was.
-        let place = self.existing(events)?;
-        let binaries = database::binaries(&tool, Some(&place), events).await?;
-        tool.password = Some(password);
-        tool.api_password = Some(api_password);
-        let (password, api_password) = (tool.password.clone().unwrap_or_default(), tool.api_password.clone().unwrap_or_default());
-        let file = self.environment.configuration.write_passwords(checkout, &password, &api_password)?;
-        match &supervisor {
-            Some((holder, snapshot)) => {
-                let port = snapshot.db.port.ok_or(Error::NotRunning)?;
-                let cluster = database::describe(&self.environment, &tool, place, binaries, port, events)?;
-                crate::postgres::roles::set_passwords(&cluster, &password, &api_password).await?;
-                control::restart(holder, Some(Service::Api), events).await?;
-            }
-            None => {
-                let lock = Lock::wait(checkout, "cargo dev db password", SHORT_WORK).await?;
-                let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
-                let server = crate::postgres::server::Server::start(&cluster).await?;
-                let changed = crate::postgres::roles::set_passwords(&cluster, &password, &api_password).await;
-                server.stop().await?;
-                drop(lock);
-                changed?;
-            }
-        }
-        Ok(file)
     }
 
     /// The owner's URL of the database, and whether it runs now.
@@ -135,14 +97,13 @@ impl Native {
         }
         // Whoever holds the lock looks after what runs; it may have been started this moment.
         let Ok(_lock) = Lock::take(checkout, "cargo dev down", None).await? else { return Ok(false) };
-        let api = PidFile::end_leftover(&service::pid_file(&self.environment), StopSignal::Terminate, TERMINATE_BOUND).await?;
-        let db = PidFile::end_leftover(&database::pid_file(checkout), StopSignal::Interrupt, TERMINATE_BOUND).await?;
+        let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
         if let Some(folder) = control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?.parent() {
             control::remove(folder);
         }
         socket_dir::remove(&database::socket_folder(checkout, &Owner::of_checkout(checkout.root())?));
-        Ok(db || api)
+        Ok(!ended.is_empty())
     }
 
     async fn schema(&self, snapshot: &Snapshot) -> Schema {

@@ -4,6 +4,7 @@
 //! data: where the checkout lies under a folder that only root enters, the data lies under `/var/lib/emotionviz`.
 
 mod data_home;
+pub(crate) mod files;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};

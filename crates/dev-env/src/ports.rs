@@ -1,9 +1,12 @@
 //! Which ports the environment listens on, and who has a port that is taken.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use listeners::SocketState;
 use rand::RngExt;
+
+/// Where everything listens that no setting has listen elsewhere.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The process that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,12 @@ pub enum PortError {
         /// The port.
         port: u16,
     },
+    /// The machine has no such address.
+    #[error("{host} (API_HOST) is no address of this machine; set API_HOST to one of its own, or leave it out for 127.0.0.1")]
+    NoAddress {
+        /// The address.
+        host: IpAddr,
+    },
     /// The system has no port to give.
     #[error("no free port: {0}")]
     NoneFree(#[source] std::io::Error),
@@ -60,15 +69,19 @@ pub fn name_holder(holder: Option<&Holder>) -> String {
     }
 }
 
-/// Who listens on `port`, where this user may see that. Reads every process's files: for messages, not for waiting.
+/// Who stands in the way of 127.0.0.1 and `port`, where this user may see that. Reads every process's files: for messages, not for waiting.
 pub fn holder(port: u16) -> Option<Holder> {
+    holder_at(HERE, port)
+}
+
+fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     let listeners = listeners::get_all().ok()?;
     let mut found: Vec<_> = listeners
         .into_iter()
         .filter(|listener| listener.socket.port() == port && listener.state == SocketState::Listen)
-        // The one that stands in the way of 127.0.0.1, before those of other addresses.
+        // The one that stands in the way of this address, before those of others.
         .map(|listener| {
-            let in_the_way = listener.socket.ip().is_loopback() || listener.socket.ip().is_unspecified();
+            let in_the_way = listener.socket.ip() == host || listener.socket.ip().is_unspecified() || host.is_unspecified();
             (!in_the_way, listener.process.pid, listener.process.name)
         })
         .collect();
@@ -78,44 +91,56 @@ pub fn holder(port: u16) -> Option<Holder> {
 
 /// Whether a service of ours could listen on `port` of 127.0.0.1 now.
 pub fn is_free(port: u16) -> bool {
-    port != 0 && bind(port).is_ok()
+    is_free_at(HERE, port)
+}
+
+fn is_free_at(host: IpAddr, port: u16) -> bool {
+    port != 0 && bind(host, port).is_ok()
 }
 
 /// A port of 127.0.0.1 that nobody listens on. Nothing reserves it: use it soon.
 pub fn free_port() -> Result<u16, PortError> {
+    free_port_at(HERE)
+}
+
+/// The same for another address of this machine.
+pub fn free_port_at(host: IpAddr) -> Result<u16, PortError> {
     // Below the ports that systems give to outgoing connections, which would take a kept one away now and then.
     let mut random = rand::rng();
-    let quiet = (0..100).map(|_| random.random_range(20_000..32_000)).find(|port| is_free(*port));
+    let quiet = (0..100).map(|_| random.random_range(20_000..32_000)).find(|port| is_free_at(host, *port));
     match quiet {
         Some(port) => Ok(port),
-        None => bind(0).and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(PortError::NoneFree),
+        None => bind(host, 0).and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AddrNotAvailable { PortError::NoAddress { host } } else { PortError::NoneFree(error) }
+        }),
     }
 }
 
-/// The port for a service: the one that somebody set (`explicitly_set`), or an error that says who has it; else the one
+/// The port for a service that listens at `host`: the one that somebody set (`explicitly_set`), or an error that says who has it; else the one
 /// `kept` for this checkout; else the default, `wanted`; else a free one.
-pub fn choose(setting: &str, wanted: u16, explicitly_set: bool, kept: Option<u16>) -> Result<Choice, PortError> {
+pub fn choose(setting: &str, host: IpAddr, wanted: u16, explicitly_set: bool, kept: Option<u16>) -> Result<Choice, PortError> {
     let plain = |port| Choice { port, instead_of: None };
     if explicitly_set {
-        return match bind(wanted) {
+        return match bind(host, wanted) {
             Ok(_) => Ok(plain(wanted)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(PortError::NotPermitted { setting: setting.to_owned(), port: wanted })
             }
-            Err(_) => Err(PortError::Taken { setting: setting.to_owned(), port: wanted, holder: holder(wanted) }),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(PortError::NoAddress { host }),
+            Err(_) => Err(PortError::Taken { setting: setting.to_owned(), port: wanted, holder: holder_at(host, wanted) }),
         };
     }
-    if let Some(kept) = kept.filter(|port| is_free(*port)) {
+    if let Some(kept) = kept.filter(|port| is_free_at(host, *port)) {
         return Ok(plain(kept));
     }
-    if is_free(wanted) {
+    if is_free_at(host, wanted) {
         return Ok(plain(wanted));
     }
-    Ok(Choice { port: free_port()?, instead_of: Some((wanted, holder(wanted))) })
+    Ok(Choice { port: free_port_at(host)?, instead_of: Some((wanted, holder_at(host, wanted))) })
 }
 
-fn bind(port: u16) -> std::io::Result<TcpListener> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn bind(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
+    let address = SocketAddr::from((host, port));
     // Where several listeners may share a port (macOS, one of them on all addresses), binding alone proves nothing.
     if cfg!(target_os = "macos")
         && port != 0
@@ -139,20 +164,20 @@ mod tests {
     #[test]
     fn a_port_somebody_set_is_used_or_its_holder_named() {
         let (_listener, port) = taken();
-        let error = choose("API_PORT", port, true, None).unwrap_err();
+        let error = choose("API_PORT", HERE, port, true, None).unwrap_err();
         let PortError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
         assert_eq!(holder.pid, std::process::id());
         let message = error.to_string();
         assert!(message.contains("API_PORT") && message.contains(&format!("pid {}", holder.pid)), "{message}");
 
         let free = free_port().unwrap();
-        assert_eq!(choose("API_PORT", free, true, Some(port)).unwrap(), Choice { port: free, instead_of: None });
+        assert_eq!(choose("API_PORT", HERE, free, true, Some(port)).unwrap(), Choice { port: free, instead_of: None });
     }
 
     #[test]
     fn a_default_that_is_taken_gives_way_to_a_free_one() {
         let (_listener, port) = taken();
-        let choice = choose("API_PORT", port, false, None).unwrap();
+        let choice = choose("API_PORT", HERE, port, false, None).unwrap();
         assert_ne!(choice.port, port);
         assert!(is_free(choice.port));
         assert_eq!(choice.instead_of.unwrap().0, port);
@@ -161,9 +186,9 @@ mod tests {
     #[test]
     fn the_port_kept_for_this_checkout_stays() {
         let (kept, wanted) = (free_port().unwrap(), free_port().unwrap());
-        assert_eq!(choose("API_PORT", wanted, false, Some(kept)).unwrap().port, kept);
+        assert_eq!(choose("API_PORT", HERE, wanted, false, Some(kept)).unwrap().port, kept);
         let (_listener, port) = taken();
-        assert_eq!(choose("API_PORT", wanted, false, Some(port)).unwrap(), Choice { port: wanted, instead_of: None });
+        assert_eq!(choose("API_PORT", HERE, wanted, false, Some(port)).unwrap(), Choice { port: wanted, instead_of: None });
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use configuration::{Configuration, StopSignal};
 pub use error::{ProcessError, describe};
 pub use output::{LineSink, Stream};
 pub use pid_file::{PidFile, PidFileError};
-pub use tool::{Output, capture, on_terminal, run};
+pub use tool::{Output, capture, into_file, on_terminal, run};
 
 use output::Collected;
 
@@ -35,25 +35,9 @@ const KILL_BOUND: Duration = Duration::from_secs(10);
 /// How long dropping a running process may block: only on the way out of an error or a panic.
 const DROP_BOUND: Duration = Duration::from_secs(1);
 
-/// Where a process is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Described, not started.
-    Configured,
-    /// Runs, and has not been seen ready.
-    Starting,
-    /// Was seen ready.
-    Ready,
-    /// Was asked to end.
-    Stopping,
-    /// Has ended and was reaped.
-    Stopped,
-}
-
 /// A child process; see the [module](self).
 pub struct Process {
     configuration: Configuration,
-    state: State,
     running: Option<Running>,
     output: Collected,
     status: Option<ExitStatus>,
@@ -67,12 +51,7 @@ struct Running {
 impl Process {
     /// A process that is described and not started.
     pub fn new(configuration: Configuration) -> Self {
-        Self { configuration, state: State::Configured, running: None, output: Collected::default(), status: None }
-    }
-
-    /// Where it is in its life.
-    pub fn state(&self) -> State {
-        self.state
+        Self { configuration, running: None, output: Collected::default(), status: None }
     }
 
     /// Its pid, while it runs.
@@ -113,7 +92,6 @@ impl Process {
         self.output = Collected::of(&mut child, self.configuration.sink.clone());
         self.running = Some(Running { child, group });
         self.status = None;
-        self.state = State::Starting;
         Ok(())
     }
 
@@ -138,10 +116,7 @@ impl Process {
                     return Err(self.exited_error());
                 }
                 answer = tokio::time::timeout_at(deadline, probe()) => match answer {
-                    Ok(Ok(())) => {
-                        self.state = State::Ready;
-                        return Ok(());
-                    }
+                    Ok(Ok(())) => return Ok(()),
                     Ok(Err(reason)) => last = reason,
                     Err(_) => {}
                 },
@@ -177,7 +152,6 @@ impl Process {
         let Some(running) = &mut self.running else {
             return Ok(self.status);
         };
-        self.state = State::Stopping;
         signal_group(running.group, self.configuration.stop_signal.into());
         let ended = match tokio::time::timeout(self.configuration.stop_bound, running.child.wait()).await {
             Ok(ended) => ended,
@@ -206,7 +180,6 @@ impl Process {
         }
         self.output.drain().await;
         self.status = Some(status);
-        self.state = State::Stopped;
         Ok(())
     }
 
@@ -268,12 +241,16 @@ fn prepare_child(command: &mut Command, with_tool: Signal, pid_file: Option<std:
         #[cfg(not(target_os = "linux"))]
         let _ = (with_tool, tool);
         match &pid_file {
-            Some(file) => pid_file::write_pid(file, std::process::id()),
+            Some(file) => {
+                // cargo gives its compilers another standard input: they hold the lock by this one.
+                nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+                pid_file::write_pid(file, std::process::id())
+            }
             None => Ok(()),
         }
     };
     // SAFETY: between fork and exec only async-signal-safe things are allowed. The closure makes the system calls prctl,
-    // getppid, getpid and write, formats into a buffer on the stack, and allocates only on the way to a failed start.
+    // getppid, getpid, fcntl and write, formats into a buffer on the stack, and allocates only on the way to a failed start.
     #[allow(unsafe_code)]
     unsafe {
         command.pre_exec(prepare);

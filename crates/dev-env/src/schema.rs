@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::migrations::Applied;
 use crate::session::Session;
 use crate::{Error, migrations};
 
@@ -78,16 +77,14 @@ async fn on(session: &Session, change: Change, colour: bool, events: &Events) ->
         let copy = copy_path(session, change);
         events.phase("copying the database");
         session.dump(&copy).await?;
-        events.note(format!(
-            "the database as it was is in {}\nback to it: cargo dev db shell < '{0}'",
-            copy.display()
-        ));
+        events.note(format!("the database as it was is in {}\nback to it: cargo dev db shell < '{0}'", copy.display()));
     }
     events.phase("migrating");
     let args = change.args();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (stdout, stderr, succeeded) = session.migrate(&args, colour).await?;
-    Ok(Printed { stdout, stderr, succeeded })
+    let output = session.migrate(&args, colour).await?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
 
 /// Whether rows may be lost.
@@ -99,9 +96,7 @@ async fn goes_back(session: &Session, change: Change, colour: bool) -> Result<bo
             if version != 0 && !known.contains(&version) {
                 return Err(Error::NoMigration { version: version.to_string() });
             }
-            let (stdout, stderr, _) = session.migrate(&["status", "--json"], colour).await?;
-            let applied: Result<Applied, _> = serde_json::from_str(&stdout);
-            let applied = applied.map_err(|_| Error::Migrate { status: "its status cannot be read".to_owned(), output: stderr })?;
+            let applied = migrations::read(&session.migrate(&["status", "--json"], colour).await?)?;
             Ok(applied.revision.is_some_and(|revision| revision > version))
         }
         Change::Up { .. } | Change::Status { .. } | Change::Verify => Ok(false),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
 use crate::process::{Configuration, LineSink, Output, Stream, capture, describe, run};
-use crate::{Environment, Error};
+use crate::{Checkout, Environment, Error, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
@@ -32,19 +32,22 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, colour: bool
     match &tool.service_binary {
         Some((path, _)) if path.is_file() => Ok(path.clone()),
         Some((path, origin)) => Err(Error::NoServiceBinary { path: path.clone(), origin: origin.to_string() }),
-        None => build(environment.checkout.root(), colour, events).await,
+        None => build(&environment.checkout, colour, events).await,
     }
 }
 
-async fn build(root: &Path, colour: bool, events: &Events) -> Result<PathBuf, Error> {
+async fn build(checkout: &Checkout, colour: bool, events: &Events) -> Result<PathBuf, Error> {
     events.phase("building the service");
+    // Dropped after cargo, which is ended then.
+    let pid_file = leftovers::BuildFile::new(checkout);
     let built = Arc::new(Mutex::new(None));
     let (slot, listener) = (Arc::clone(&built), events.clone());
-    let mut cargo = cargo(root).args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
+    let mut cargo = cargo(checkout.root()).args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
         "--message-format=json-render-diagnostics",
         "--color",
         if colour { "always" } else { "never" },
     ]);
+    cargo.pid_file = Some(pid_file.path().to_owned());
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
         Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
         Stream::Stdout => {
@@ -55,7 +58,10 @@ async fn build(root: &Path, colour: bool, events: &Events) -> Result<PathBuf, Er
     }));
     if let Err(error) = run(cargo, BUILD_BOUND).await {
         return Err(match error {
-            crate::process::ProcessError::Exited { .. } => Error::Build,
+            crate::process::ProcessError::Exited { .. } => {
+                events.tell(Event::BuildFailed);
+                Error::Build
+            }
             other => other.into(),
         });
     }
@@ -99,16 +105,18 @@ pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, sink
     for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
         api = api.env(name, value.expose_secret());
     }
+    // Made here, it is not root's. Where that fails the service says why.
+    let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     api.current_dir = Some(checkout.root().to_owned());
-    api.pid_file = Some(pid_file(environment));
+    api.pid_file = Some(pid_file(checkout));
     api.stop_bound = STOP_BOUND;
     api.sink = Some(sink);
     api
 }
 
 /// The file that the API holds locked.
-pub(crate) fn pid_file(environment: &Environment) -> PathBuf {
-    environment.checkout.run().join("api.pid")
+pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
+    checkout.run().join("api.pid")
 }
 
 /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.

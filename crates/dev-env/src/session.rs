@@ -1,6 +1,5 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,14 +9,13 @@ use secrecy::SecretString;
 use crate::configuration::{External, Tool};
 use crate::events::Events;
 use crate::lock::Lock;
-use crate::postgres::psql::{Psql, Way};
+use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig};
-use crate::process::{Configuration, capture, run};
+use crate::process::{Configuration, Output};
 use crate::{Environment, Error, database, service};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
-const DUMP_BOUND: Duration = Duration::from_secs(3600);
 
 /// Where a session's database is.
 pub(crate) enum Where {
@@ -67,14 +65,13 @@ impl Session {
         matches!(self.at, Where::External(_))
     }
 
-    /// Runs the service's `migrate` and returns what it printed on standard output and standard error, and whether it went well.
+    /// Runs the service's `migrate` and returns what it printed, success or not.
     ///
     /// # Errors
     /// The service does not compile, or does not run.
-    pub async fn migrate(&self, args: &[&str], colour: bool) -> Result<(String, String, bool), Error> {
+    pub async fn migrate(&self, args: &[&str], colour: bool) -> Result<Output, Error> {
         let program = self.program(colour).await?;
-        let output = service::migrate(&program, &self.url, args).await?;
-        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.stderr, output.status.success()))
+        service::migrate(&program, &self.url, args).await
     }
 
     /// psql, as somebody would type it.
@@ -91,12 +88,7 @@ impl Session {
     /// # Errors
     /// A statement is refused; none after it runs.
     pub async fn sql(&self, sql: &str) -> Result<String, Error> {
-        let psql = self.psql().await?.args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
-        let output = capture(psql, sql.as_bytes(), SQL_BOUND).await?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
-        }
-        Err(crate::postgres::psql::PsqlError::Refused { message: output.stderr.trim().to_owned() }.into())
+        Ok(psql::run(self.psql().await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
     /// Writes a copy of the database as SQL that puts everything back, in one transaction, when psql reads it. A copy that fails
@@ -106,15 +98,7 @@ impl Session {
     /// It cannot be written.
     pub async fn dump(&self, to: &Path) -> Result<(), Error> {
         let binaries = self.binaries().await?;
-        let folder = to.parent().unwrap_or(Path::new("."));
-        crate::owner::make_parents(to)?;
-        let file = || tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder).map_err(|e| Error::io("write", to, e));
-        let (dumped, mut whole) = (file()?, file()?);
-        let dump = self.client("pg_dump", &binaries).args(["--clean", "--if-exists", "-w", "-f"]).args([dumped.path()]);
-        run(dump, DUMP_BOUND).await.map_err(|error| Error::Copy { reason: error.to_string() })?;
-        write_in_transaction(dumped.as_file(), whole.as_file_mut()).map_err(|e| Error::io("write", to, e))?;
-        whole.persist(to).map_err(|error| Error::io("write", to, error.error))?;
-        Ok(())
+        crate::dump::write(self.client("pg_dump", &binaries), to).await
     }
 
     /// Ends it.
@@ -176,11 +160,4 @@ pub(crate) fn local_url(port: u16, user: &str, password: SecretString, database:
         database: database.to_owned(),
         ssl_mode: None,
     }
-}
-
-fn write_in_transaction(mut sql: &std::fs::File, to: &mut std::fs::File) -> std::io::Result<()> {
-    to.write_all(b"\\set ON_ERROR_STOP on\nBEGIN;\n")?;
-    std::io::copy(&mut sql, to)?;
-    to.write_all(b"COMMIT;\n")?;
-    to.sync_all()
 }

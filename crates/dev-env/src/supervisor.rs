@@ -5,15 +5,18 @@
 
 mod again;
 mod news;
+mod password;
+mod restart;
 mod services;
 
 use std::future::pending;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::board::Board;
-use crate::control::{Answer, Control, Restart, socket};
+use crate::board::{Board, Stage};
+use crate::control::{Answer, Control, Order, Work, socket};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events};
 use crate::lock::Lock;
@@ -25,6 +28,8 @@ use services::Services;
 
 /// How long a short command of another shell is waited for.
 const SHORT_WORK: Duration = Duration::from_secs(60);
+/// The API's bound, PostgreSQL's, and some more.
+const STOPPING: Duration = Duration::from_secs(90);
 
 /// Runs the services until somebody asks to stop.
 ///
@@ -33,22 +38,22 @@ const SHORT_WORK: Duration = Duration::from_secs(60);
 pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let checkout = &environment.checkout;
     let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?;
-    let _lock = loop {
-        if let Some(lock) = take(environment, socket.clone(), events).await? {
-            break lock;
-        }
-        // Without an answer it has just ended.
-        if let Some((holder, snapshot)) = control::supervisor(checkout).await? {
-            return Ok(Up::Already { pid: holder.pid, doing: snapshot.doing, addresses: snapshot.addresses });
-        }
+    let lock = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(Up::Stopped),
+        lock = lock_or_supervisor(environment, &socket, events) => lock?,
+    };
+    let _lock = match lock {
+        Ok(lock) => lock,
+        Err(already) => return Ok(already),
     };
     let board = Board::default();
     let events = log_to_file(environment, board.relay(events.clone()));
-    let (restarts, asked) = mpsc::channel(8);
-    let _control = Control::listen(&socket, board.clone(), stop.clone(), restarts)?;
+    let (orders, asked) = mpsc::channel(8);
+    let _control = Control::listen(&socket, board.clone(), stop.clone(), orders)?;
     let mut services = Services::new(environment.clone(), options, board.clone(), events.clone());
     let outcome = watch(&mut services, &events, stop, asked).await;
-    board.update(|snapshot| snapshot.doing = Some("stopping".to_owned()));
+    board.update(|snapshot| (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned())));
     if services.run_something() {
         events.phase("stopping");
     }
@@ -58,6 +63,27 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
         () = stop.insisted() => events.warn("ending everything at once"),
     }
     outcome.map(|()| Up::Stopped)
+}
+
+/// The lock, or the supervisor that has it and goes on. One that ends is waited for.
+async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &Events) -> Result<Result<Lock, Up>, Error> {
+    let checkout = &environment.checkout;
+    loop {
+        if let Some(lock) = take(environment, socket.to_owned(), events).await? {
+            return Ok(Ok(lock));
+        }
+        match control::supervisor(checkout).await? {
+            Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => {
+                events.note(format!("the environment (pid {}) is stopping: it is started again when that is done", holder.pid));
+                drop(Lock::wait(checkout, "cargo dev up", STOPPING).await?);
+            }
+            Some((holder, snapshot)) => {
+                return Ok(Err(Up::Already { pid: holder.pid, doing: snapshot.doing, addresses: snapshot.addresses }));
+            }
+            // It has just ended.
+            None => {}
+        }
+    }
 }
 
 /// The lock; `None` when a supervisor has it. A short command's is waited for.
@@ -73,43 +99,59 @@ async fn take(environment: &Environment, socket: std::path::PathBuf, events: &Ev
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.
-async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked: mpsc::Receiver<Restart>) -> Result<(), Error> {
+async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked: mpsc::Receiver<Order>) -> Result<(), Error> {
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
         started = services.start() => events.tell(Event::Ready(started?)),
     }
+    services.board.update(|snapshot| snapshot.stage = Stage::Running);
     loop {
-        let news = tokio::select! {
+        let happened = tokio::select! {
             biased;
             () = stop.asked() => return Ok(()),
-            Some(restart) = asked.recv() => Happened::Asked(restart),
+            Some(order) = asked.recv() => Happened::Asked(order),
             news = services.news() => Happened::News(news),
         };
-        tokio::select! {
-            biased;
-            () = stop.asked() => return Ok(()),
-            () = handle(services, news) => events.tell(Event::Idle),
+        match happened {
+            // Between the file and the database nothing may come.
+            Happened::Asked(Order { work: Work::ChangePassword(password), answers }) => {
+                let changed = services.change_password(password).await;
+                if changed.is_ok() {
+                    tokio::select! {
+                        biased;
+                        () = stop.asked() => {}
+                        () = services.take_passwords_over() => {}
+                    }
+                }
+                answer(&answers, changed.map(Answer::Written));
+            }
+            Happened::Asked(Order { work: Work::Restart(service), answers }) => {
+                let restarted = tokio::select! {
+                    biased;
+                    () = stop.asked() => return Ok(()),
+                    restarted = services.restart(service) => restarted,
+                };
+                answer(&answers, restarted.map(|()| Answer::Done));
+            }
+            Happened::News(news) => tokio::select! {
+                biased;
+                () = stop.asked() => return Ok(()),
+                () = services.react(news) => {}
+            },
         }
+        events.tell(Event::Idle);
     }
 }
 
 enum Happened {
-    Asked(Restart),
+    Asked(Order),
     News(News),
 }
 
-async fn handle(services: &mut Services, happened: Happened) {
-    match happened {
-        Happened::News(news) => services.react(news).await,
-        Happened::Asked(restart) => {
-            let answer = match services.restart(restart.service).await {
-                Ok(()) => Answer::Done,
-                Err(error) => Answer::Failed(error.to_string()),
-            };
-            drop(restart.answers.send(answer));
-        }
-    }
+fn answer(answers: &mpsc::UnboundedSender<Answer>, outcome: Result<Answer, Error>) {
+    // Whoever asked may be gone.
+    let _gone = answers.send(outcome.unwrap_or_else(|error| Answer::Failed(error.to_string())));
 }
 
 /// What is worth knowing afterwards goes to data/logs/dev.log.
@@ -122,7 +164,7 @@ fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
             Event::Output { from: crate::events::Source::Build, line } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),
-            Event::Progress { .. } | Event::Output { .. } | Event::Idle => {}
+            Event::Progress { .. } | Event::Output { .. } | Event::BuildFailed | Event::Idle => {}
         }
         events.tell(event);
     })

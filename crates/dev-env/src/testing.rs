@@ -1,5 +1,6 @@
 //! All the tests, on a PostgreSQL that is made for them and thrown away.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -27,7 +28,7 @@ pub struct TestServer {
     url: DatabaseUrl,
     server: Server,
     // After the server: its files go when it does not need them any more.
-    _folder: TempDir,
+    _room: Room,
 }
 
 impl TestServer {
@@ -42,17 +43,16 @@ impl TestServer {
         let binaries = database::binaries(&tool, Some(&place), events).await?;
         events.phase(format!("making a throw-away database with PostgreSQL {}", binaries.version));
         let temporary = temporary();
-        sweep(&temporary);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&temporary).map_err(|e| Error::io("write", &temporary, e))?;
+        sweep(&temporary, &owner);
+        let room = Room::new(&temporary).map_err(|e| Error::io("write", &temporary, e))?;
+        let folder = room.folder.path();
         // The server may run as somebody else, who has to get through; its data directory is closed.
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).map_err(|e| Error::io("write", folder.path(), e))?;
-        // Not the folder's own name: both may lie in /tmp.
-        let id = folder.path().file_name().unwrap_or_default().to_string_lossy().replace(PREFIX, "socket-");
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).map_err(|e| Error::io("write", folder, e))?;
         let cluster = ClusterConfig {
             binaries,
-            data_dir: folder.path().join("postgres"),
-            socket_dir: socket_dir::choose(&id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), &owner),
-            pid_file: folder.path().join(PID_FILE),
+            data_dir: folder.join("postgres"),
+            socket_dir: socket_folder(folder, &owner),
+            pid_file: folder.join(PID_FILE),
             port: ports::free_port()?,
             superuser: "emotionviz".to_owned(),
             password: SecretString::from(configuration::generate()),
@@ -65,7 +65,7 @@ impl TestServer {
         };
         cluster::initialise(&cluster).await?;
         let server = Server::start(&cluster).await?;
-        Ok(Self { url: session::owners_url(&cluster), server, _folder: folder })
+        Ok(Self { url: session::owners_url(&cluster), server, _room: room })
     }
 
     /// The superuser's URL.
@@ -120,17 +120,75 @@ fn temporary() -> PathBuf {
     if room >= ENOUGH { memory } else { std::env::temp_dir() }
 }
 
-/// Removes what killed runs left: nobody holds its pid file any more.
-fn sweep(temporary: &Path) {
-    const OLD: Duration = Duration::from_secs(60);
+/// A folder that is locked for as long as somebody uses it, and so is known from one that a killed run left.
+struct Room {
+    folder: TempDir,
+    // Closing the folder gives the lock back.
+    _lock: File,
+}
+
+impl Room {
+    fn new(temporary: &Path) -> std::io::Result<Self> {
+        loop {
+            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary)?;
+            let lock = match File::open(folder.path()) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            lock.lock()?;
+            // Somebody may have swept it away before it was locked.
+            if folder.path().exists() {
+                return Ok(Self { folder, _lock: lock });
+            }
+        }
+    }
+}
+
+/// The folder of the socket of the server in `folder`. Not of the same name: both may lie in /tmp.
+fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
+    let id = folder.file_name().unwrap_or_default().to_string_lossy().replace(PREFIX, "socket-");
+    socket_dir::choose(&id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+}
+
+/// Removes what killed runs left, sockets included: nobody holds it locked, and no server lives in it.
+fn sweep(temporary: &Path, owner: &Owner) {
     for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        // One that is just being made has no pid file yet.
-        let is_old = || entry.metadata().and_then(|m| m.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD));
-        if is_ours && is_old() && path.join(PID_FILE).exists() && !PidFile::is_held(&path.join(PID_FILE)) {
-            // Somebody else's stays.
-            let _not_ours = std::fs::remove_dir_all(&path);
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !path.is_dir() || PidFile::is_held(&path.join(PID_FILE)) {
+            continue;
         }
+        if let Ok(folder) = File::open(&path)
+            && folder.try_lock().is_ok()
+            // Somebody else's stays.
+            && std::fs::remove_dir_all(&path).is_ok()
+        {
+            socket_dir::remove(&socket_folder(&path, owner));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_killed_runs_left_goes_sockets_included_and_what_is_used_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let owner = Owner::current().unwrap();
+        let used = Room::new(temporary.path()).unwrap();
+        // Killed while initdb was at work: there is no pid file yet.
+        let left = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary.path()).unwrap().keep();
+        std::fs::create_dir_all(left.join("postgres.new-x/data")).unwrap();
+        let socket = socket_folder(&left, &owner);
+        std::fs::create_dir(&socket).unwrap();
+        std::fs::write(socket.join(".s.PGSQL.5432"), "").unwrap();
+        std::fs::create_dir(temporary.path().join("somebody-elses")).unwrap();
+
+        sweep(temporary.path(), &owner);
+        assert!(!left.exists() && !socket.exists());
+        assert!(used.folder.path().exists() && temporary.path().join("somebody-elses").exists());
+        let path = used.folder.path().to_owned();
+        drop(used);
+        assert!(!path.exists());
     }
 }

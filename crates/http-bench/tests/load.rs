@@ -1,5 +1,7 @@
 //! The load generator against servers that behave, and servers that do not.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

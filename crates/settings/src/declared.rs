@@ -65,7 +65,7 @@ settings! {
     /// `cargo dev up` makes one up when nobody sets it.
     POSTGRES_API_PASSWORD: SecretString, secret;
     Database Both
-    /// The database that the service uses. With `cargo dev`, set in its environment: use that one and start none.
+    /// The database that the service uses. When it is set, in the environment or in a file, `cargo dev` starts none.
     DATABASE_URL: DatabaseUrl, secret;
     Database Both
     /// The same database for the role that may change the schema; `DATABASE_URL` when it is not set.
@@ -121,10 +121,10 @@ settings! {
     ALLOWED_ORIGINS: Origins = "http://localhost:*,capacitor://localhost,ionic://localhost";
 
     Tools Tool
-    /// What runs the services: native or docker. Not set: what ran here last, else native.
+    /// What runs the services: native, as processes of this machine. There is no docker engine yet.
     DEV_ENGINE: Engine;
     Tools Tool
-    /// The port of Adminer on this machine.
+    /// A port for Adminer on this machine. Nothing reads it yet.
     ADMINER_PORT: u16 = "8080";
     Tools Tool
     /// The folder of initdb, postgres and psql. Not set: an installed PostgreSQL, else a downloaded one.

@@ -11,7 +11,8 @@ pub struct BadLine {
 /// The names and values in the text of a `.env` file, each with the number of its line.
 ///
 /// The format is that of Compose (<https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/>):
-/// `#` begins a comment, single quotes keep everything as it is, and an unquoted or double-quoted `$NAME` stands for an earlier value.
+/// `#` begins a comment, single quotes keep everything as it is, and an unquoted or double-quoted `$NAME` stands for a
+/// variable of the process, or where there is none for an earlier value.
 ///
 /// # Errors
 /// The first line that cannot be read.

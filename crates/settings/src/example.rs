@@ -1,7 +1,7 @@
 use crate::{Group, declared};
 
 const HEAD: &str = "\
-# Every setting, with its meaning and its default. Copy this file to .env beside docker-compose.yml, or to backend/.env, and
+# Every setting, with its meaning and its default. Copy this file to .env at the root of the checkout, or to backend/.env, and
 # change what you like; `cargo dev` needs neither. The environment comes first, then .env, then backend/.env, then the default.
 # An empty value counts as not set. Put a value with spaces, quotes, # or $ between single quotes.
 # The secrets below are public: for development only, and refused in production.

@@ -15,7 +15,7 @@ pub trait Kind: Sized {
     /// Reads the text.
     ///
     /// # Errors
-    /// What is wrong with it, as a clause that follows the setting's name and never repeats the text.
+    /// What is wrong with it, as a clause that follows the setting's name. Of a secret it never repeats the text.
     fn read(text: &str) -> Result<Self, String>;
 }
 
@@ -151,7 +151,7 @@ choice!(
 
 choice!(
     /// What runs the services of the development environment.
-    Engine, "native or docker",
+    Engine, "native (docker does not exist yet)",
     /// Processes of this machine.
     Native = "native",
     /// The containers of `docker-compose.yml`.

@@ -2,7 +2,8 @@
 //!
 //! [`declared`] holds the declarations, from which `.env.example`, `cargo dev config explain` and the checks of the
 //! Compose file follow. [`Values`] holds what was set and where. [`Service`] is the service's configuration in typed
-//! form. Nothing in here touches a file, the process environment or the network.
+//! form. Nothing in here touches a file or the network, nor the process environment,
+//! but for one thing: a value in a file that refers to another variable (`$NAME`), see [`env_file::read`].
 
 mod database_url;
 pub mod declared;

@@ -6,34 +6,32 @@ use dev_env::bench::{self, Figure, Target, Unit};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// The benchmarks: a release build, on a database of their own, against a bare server on the same machine. Takes two minutes after the build.
+/// The benchmarks, all of them or one: release builds, on a database of their own, against a bare server on the same machine. Takes two minutes after the build.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo dev bench
   cargo dev bench http --json > figures.json")]
 pub(crate) struct Bench {
-    /// What to measure
-    #[arg(value_enum, default_value_t = What::Http)]
-    what: What,
+    /// What to measure [default: everything]
+    #[arg(value_enum)]
+    what: Option<What>,
     /// One JSON document
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
     /// The service over HTTP: answers a second, how long they take, memory
     Http,
+    /// cargo dev itself: up on an existing environment, status
+    Tool,
 }
 
 impl Bench {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let environment = context.environment()?;
-        let events = context.printer.events(Lines::Build);
-        let figures = match self.what {
-            What::Http => context.or_stop(async { Ok(bench::http(&environment, &events).await) }).await??,
-        };
+        let figures = context.or_stop(async { Ok(self.measure(context).await) }).await??;
         if self.json {
             context.printer.json(&serde_json::json!({ "figures": figures }))?;
             return Ok(ExitCode::SUCCESS);
@@ -46,6 +44,20 @@ impl Bench {
             context.printer.data(&format!("  {}", figure.compared))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    async fn measure(&self, context: &Context) -> anyhow::Result<Vec<Figure>> {
+        let environment = context.environment()?;
+        let events = context.printer.events(Lines::Build);
+        let asked = |what| self.what.is_none_or(|asked| asked == what);
+        let mut figures = Vec::new();
+        if asked(What::Http) {
+            figures.extend(bench::http(&environment, &events).await?);
+        }
+        if asked(What::Tool) {
+            figures.extend(bench::tool(&environment, &std::env::current_exe()?, &events).await?);
+        }
+        Ok(figures)
     }
 }
 
@@ -83,10 +95,10 @@ mod tests {
     fn rows() {
         let figure = |value, unit, target| Figure { name: "GET /".to_owned(), value, unit, target, compared: String::new() };
         for (figure, printed) in [
-            (figure(13000.4, Unit::PerSecond, Some(Target::AtLeast(6500.0))), "GET /        13000/s      ≥ 6500/s   2.00  ok"),
-            (figure(0.85, Unit::Ratio, Some(Target::AtLeast(0.9))), "GET /           0.85        ≥ 0.90   0.94  missed"),
-            (figure(19.96, Unit::Megabytes, Some(Target::AtMost(20.0))), "GET /        20.0 MB     ≤ 20.0 MB   1.00  ok"),
-            (figure(7.0, Unit::Milliseconds, None), "GET /         7.0 ms"),
+            (figure(13000.4, Unit::PerSecond, Some(Target::AtLeast(6500.0))), "GET /       13000/s      ≥ 6500/s   2.00  ok"),
+            (figure(0.85, Unit::Ratio, Some(Target::AtLeast(0.9))), "GET /          0.85        ≥ 0.90   0.94  missed"),
+            (figure(19.96, Unit::Megabytes, Some(Target::AtMost(20.0))), "GET /       20.0 MB     ≤ 20.0 MB   1.00  ok"),
+            (figure(7.0, Unit::Milliseconds, None), "GET /        7.0 ms"),
         ] {
             assert_eq!(row(&figure, 5), printed);
         }

@@ -20,7 +20,11 @@ impl Check {
         let events = context.printer.events(Lines::Build);
         let mut outcomes = Vec::new();
         for check in checks::ALL {
-            outcomes.push((check.name, check.run(&checkout, &events).await?));
+            let outcome = match context.or_stop(check.obstacle(&checkout, &events)).await? {
+                Some(obstacle) => obstacle,
+                None => check.run(&checkout).await?,
+            };
+            outcomes.push((check.name, outcome));
             if context.stop.is_asked() {
                 return Err(Interrupted.into());
             }
@@ -31,9 +35,10 @@ impl Check {
                 Outcome::Passed => "passed".to_owned(),
                 Outcome::Unreachable => "not checked: their database cannot be reached".to_owned(),
                 Outcome::Failed => "FAILED".to_owned(),
-                Outcome::Missing { install } => format!("not checked: the tool is missing; install it: {install}"),
+                Outcome::Missing { install } => format!("FAILED: its tool is missing; install it: {install}"),
             };
-            if outcome == Outcome::Failed {
+            // What was not looked at is not known to be good.
+            if matches!(outcome, Outcome::Failed | Outcome::Missing { .. }) {
                 code = ExitCode::FAILURE;
             }
             context.printer.data(&format!("{name:24} {words}"))?;

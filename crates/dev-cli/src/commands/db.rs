@@ -1,3 +1,4 @@
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -6,7 +7,7 @@ use dev_env::process::on_terminal;
 use dev_env::seed;
 use secrecy::ExposeSecret;
 
-use crate::context::Context;
+use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
 /// The development database.
@@ -84,9 +85,14 @@ async fn seed(context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
-    let new = if stdin { Some(read_password().await?) } else { None };
     let events = context.printer.events(Lines::Build);
-    let file = context.or_stop(context.engine()?.change_password(new, &events)).await?;
+    let new = if stdin {
+        events.phase("waiting for a password on standard input");
+        Some(context.or_stop(async { Ok(read_password().await) }).await??)
+    } else {
+        None
+    };
+    let file = context.engine()?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
     context.printer.finish();
     context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
     Ok(ExitCode::SUCCESS)
@@ -94,6 +100,11 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
 
 /// The first line of standard input, without its end.
 async fn read_password() -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        anyhow::bail!(
+            "a password typed here would stay readable on the terminal\npipe it in: cargo dev db password --stdin < the-new-one\nor let one be made up: cargo dev db password"
+        );
+    }
     let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
     match line.transpose()? {
         Some(line) if !line.is_empty() => Ok(line),

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use dev_env::events::Source;
 use dev_env::logs::{self, Entry, Follower, Query};
 
-use crate::context::Context;
+use crate::context::{Context, Interrupted};
 use crate::printer::prefixed;
 
 /// How much is printed when nothing narrows it down.
@@ -61,20 +61,24 @@ impl Logs {
         };
         // Before what is there is read: a line that is written meanwhile is printed twice rather than not at all.
         let follower = self.follow.then(|| Follower::new(&environment, query.clone()));
-        print(context, &logs::read(&environment, &query)?)?;
+        print(context, &logs::read(&environment, &query)?).await?;
         if let Some(mut follower) = follower {
             loop {
                 let entries = context.or_stop(async { Ok(follower.next().await) }).await?;
-                print(context, &entries)?;
+                print(context, &entries).await?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn print(context: &Context, entries: &[Entry]) -> anyhow::Result<()> {
+/// What is not read yet is waited for: logs can be longer than memory is for.
+async fn print(context: &Context, entries: &[Entry]) -> anyhow::Result<()> {
     for entry in entries {
         context.printer.data(&prefixed(entry.from, &entry.text))?;
     }
-    Ok(())
+    tokio::select! {
+        printed = context.printer.printed() => Ok(printed?),
+        () = context.stop.asked() => Err(Interrupted.into()),
+    }
 }

@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 
-use clap::Args;
-use clap::builder::PossibleValuesParser;
-use dev_env::engine::Engine;
+use clap::{Args, ValueEnum};
+use dev_env::engine::{Engine, Service};
 
 use crate::context::Context;
 use crate::printer::Lines;
@@ -18,13 +17,21 @@ Examples:
   cargo dev restart api   the API alone")]
 pub(crate) struct Restart {
     /// The service
-    #[arg(value_parser = PossibleValuesParser::new(["api", "db"]))]
-    service: Option<String>,
+    service: Option<Name>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    Api,
+    Db,
 }
 
 impl Restart {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let service = self.service.map(|name| name.parse()).transpose()?;
+        let service = self.service.map(|name| match name {
+            Name::Api => Service::Api,
+            Name::Db => Service::Db,
+        });
         context.or_stop(context.engine()?.restart(service, &context.printer.events(Lines::Build))).await?;
         context.printer.finish();
         Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::commands::down::stop_all;
+use crate::commands::stop_all::stop_all;
 use crate::context::Context;
 
 /// Stops the services of this checkout, wherever they were started. Data stays, always.

@@ -64,7 +64,7 @@ impl Up {
             engine::Up::Already { pid, doing, addresses } => {
                 let doing = doing.map(|doing| format!(", and is {doing}")).unwrap_or_default();
                 printer.note(&format!("it runs already (pid {pid}{doing}): cargo dev logs -f, cargo dev down"));
-                printer.addresses(&addresses)?;
+                printer.addresses(&addresses);
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -50,6 +50,21 @@ fn that_lacks_a_part() {
 }
 
 #[test]
+fn that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["down"]);
+    let mode = |mode| fs::set_permissions(scratch.path("data/postgres"), PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o500);
+    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+    refused.says(&format!("may not write in {}", scratch.path("data/postgres").display()));
+    refused.says("make that folder writable");
+    mode(0o700);
+    scratch.up();
+}
+
+#[test]
 fn of_another_user() {
     if !nix::unistd::Uid::effective().is_root() {
         // Only root can give files away.

@@ -42,6 +42,23 @@ fn verbs_start_the_database_for_the_moment() {
 }
 
 #[test]
+fn what_users_wrote_is_in_no_log_of_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE notes (note text CHECK (length(note) < 3))"]);
+    let refused = scratch.dev(&["db", "shell", "-c", "INSERT INTO notes VALUES ('planted text')"]).expect_code(1);
+    refused.says("planted text");
+    scratch.ok(&["down"]);
+    let log = scratch.read("data/logs/postgres.log");
+    assert!(log.contains("violates check constraint") && !log.contains("planted"), "{log}");
+    for name in ["postgres.log", "dev.log", "app.log"] {
+        let mode = std::fs::metadata(scratch.path("data/logs").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
 fn demonstration_data_once() {
     let mut scratch = Scratch::new();
     scratch.up();

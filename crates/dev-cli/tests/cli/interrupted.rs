@@ -74,6 +74,36 @@ fn twice_is_at_once() {
 }
 
 #[test]
+fn twice_is_at_once_in_the_background_too() {
+    let mut scratch = Scratch::new();
+    let stubborn = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) trap '' TERM; while true; do sleep 1; done;; esac";
+    scratch.set("SERVICE_BINARY", scratch.script("service", stubborn));
+    let mut up = scratch.start(&["up", "--verbose", "--detach"]);
+    up.printed("waiting for the API");
+    up.signal(Signal::SIGINT);
+    up.printed("stopping");
+    up.signal(Signal::SIGINT);
+    up.finish().expect_code(130).says("ending everything at once");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn while_a_check_asks_for_its_tool_or_the_network() {
+    let mut scratch = Scratch::new();
+    for asked in ["*--version", "deny\\ fetch\\ db"] {
+        let started = scratch.beside().join("started");
+        let cargo = format!("case \"$*\" in {asked}) touch '{}'; sleep 1000;; esac", started.display());
+        scratch.set("CARGO", scratch.script("cargo", &cargo));
+        let check = scratch.start(&["check"]);
+        crate::support::eventually("the probe", || started.exists().then_some(()));
+        check.signal(Signal::SIGINT);
+        check.finish().expect_code(130);
+        expect_none(scratch.root());
+        std::fs::remove_file(started).unwrap();
+    }
+}
+
+#[test]
 fn while_a_test_database_is_made() {
     let scratch = Scratch::new();
     let mut test = scratch.start(&["test", "--verbose"]);

@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::processes::{expect_end, expect_none, is_alive, kill};
-use crate::support::{Scratch, eventually};
+use crate::support::processes::{expect_end, expect_none, is_alive, kill, of};
+use crate::support::{Scratch, eventually, service_binary};
 
 fn supervisor(scratch: &Scratch) -> i32 {
     i32::try_from(scratch.status()["pid"].as_i64().unwrap()).unwrap()
@@ -78,6 +78,49 @@ fn postgresql() {
     eventually("readiness", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
     scratch.ok(&["logs", "dev"]).prints("PostgreSQL runs again");
     assert!(scratch.status()["doing"].is_null());
+}
+
+#[test]
+fn the_tests_while_their_database_is_made() {
+    let mut scratch = Scratch::new();
+    let mut test = scratch.start(&["test", "--verbose"]);
+    test.printed("making a throw-away database");
+    // It holds its folder open from the start.
+    let open = std::path::PathBuf::from(format!("/proc/{}/fd", test.pid()));
+    let folder = eventually("the folder", || {
+        let mut files = std::fs::read_dir(&open).unwrap().filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        files.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("emotionviz-test-")))
+    });
+    test.signal(Signal::SIGKILL);
+    test.finish();
+    expect_none(&folder);
+    scratch.set("CARGO", scratch.script("cargo", "exit 0"));
+    scratch.ok(&["test"]);
+    let socket = folder.file_name().unwrap().to_string_lossy().replace("emotionviz-test-", "emotionviz-socket-");
+    assert!(!folder.exists() && !std::path::Path::new("/tmp").join(socket).exists());
+}
+
+#[test]
+fn the_tool_while_it_builds() {
+    let mut scratch = Scratch::new();
+    // As cargo does: another standard input for its compilers, which outlive it.
+    let cargo = scratch.script("cargo", "sleep 1000 </dev/null >/dev/null 2>&1 &\necho '   Compiling for ever' >&2\nwait");
+    for next in ["down", "up"] {
+        scratch.set("SERVICE_BINARY", "");
+        scratch.set("CARGO", &cargo);
+        let mut up = scratch.start(&["up"]);
+        up.printed("Compiling for ever");
+        up.signal(Signal::SIGKILL);
+        up.finish();
+        let compiler = of(scratch.root()).into_iter().find(|(_, command)| command.contains("sleep 1000")).unwrap().0;
+        scratch.set("SERVICE_BINARY", service_binary());
+        if next == "down" {
+            scratch.ok(&["down"])
+        } else {
+            scratch.up()
+        };
+        assert!(!is_alive(compiler), "{next}");
+    }
 }
 
 #[test]

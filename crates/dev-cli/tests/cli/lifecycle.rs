@@ -63,6 +63,33 @@ fn a_second_up_says_what_runs() {
 }
 
 #[test]
+fn up_while_it_is_stopping_starts_it_again() {
+    let mut scratch = Scratch::new();
+    // Its end takes until somebody writes into the pipe.
+    let pipe = scratch.beside().join("end");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let real = crate::support::service_binary();
+    let slow = format!(
+        "test $1 = serve || exec '{0}' \"$@\"\ntrap : TERM\n'{0}' serve &\nwait\ntest -e '{1}' && cat '{1}'",
+        real.display(),
+        pipe.display()
+    );
+    scratch.set("SERVICE_BINARY", scratch.script("service", &slow));
+    scratch.up();
+    let old = scratch.status()["pid"].clone();
+    let down = scratch.start(&["down"]);
+    eventually("stopping", || (scratch.status()["doing"] == "stopping").then_some(()));
+    scratch.set("SERVICE_BINARY", real);
+    let mut up = scratch.start(&["up", "--detach"]);
+    up.printed("is stopping");
+    std::fs::write(&pipe, "").unwrap();
+    down.finish().expect_code(0);
+    up.finish().expect_code(0).says("in the background");
+    assert_ne!(scratch.status()["pid"], old);
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
 fn down_when_nothing_runs_is_no_error() {
     let scratch = Scratch::new();
     for verb in ["down", "stop"] {

@@ -2,8 +2,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Running, Scratch};
 use crate::support::processes::expect_none;
+use crate::support::{Running, Scratch};
 
 #[test]
 fn a_new_one_has_two_empty_files() {
@@ -54,9 +54,12 @@ fn the_copy_before_a_step_back_brings_everything_back() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "seed"]);
+    // What a killed one left goes.
+    scratch.write("data/backups/.unfinished-x", "half");
     let rows = "SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM emotion_entries e";
     let before = scratch.sql(rows);
     scratch.ok(&["migrate", "to", "0"]);
+    assert_eq!(copies(&scratch), 1);
     let copy = fs::read_dir(scratch.path("data/backups")).unwrap().next().unwrap().unwrap().path();
     let copy = copy.strip_prefix(scratch.root()).unwrap().to_str().unwrap();
     scratch.ok_reading(&["db", "shell"], copy);
@@ -97,4 +100,21 @@ fn copies(scratch: &Scratch) -> usize {
         fs::read_dir(scratch.path("data/backups")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().all(|name| name.ends_with(".sql")), "{names:?}");
     names.len()
+}
+
+#[test]
+fn a_status_that_cannot_be_read() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["down"]);
+    for (status, ended) in [("echo nonsense; exit 0", "exit status 0"), ("echo nonsense >&2; kill -9 $$", "signal 9")] {
+        scratch.set("SERVICE_BINARY", scratch.script("service", &format!("test \"$2\" = up && exit 0\n{status}\n")));
+        for args in [&["up", "--detach"][..], &["migrate", "to", "0"]] {
+            let refused = scratch.dev(args).expect_code(1);
+            refused.says("cannot be read");
+            refused.says(ended);
+            refused.says("nonsense");
+        }
+    }
+    scratch.set("SERVICE_BINARY", crate::support::service_binary());
 }

@@ -112,7 +112,27 @@ fn what_root_makes_is_the_users() {
         nix::unistd::chown(&scratch.path(path), Some(user.uid), Some(user.gid)).unwrap();
     }
     scratch.up();
-    for path in ["data", "data/logs", "data/run", "data/postgres", ".env"] {
-        assert_eq!(std::fs::metadata(scratch.path(path)).unwrap().uid(), user.uid.as_raw(), "{path}");
+    scratch.ok(&["db", "seed"]);
+    scratch.ok(&["migrate", "down"]);
+    scratch.ok(&["restart"]);
+    scratch.ok(&["down"]);
+    let mut folders = vec![scratch.path("data")];
+    let mut seen = vec![scratch.path(".env")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            }
+            seen.push(entry.path());
+        }
+        seen.push(folder);
+    }
+    for name in ["dev.log", "app.log", "postgres.log", "supervisor.lock", "api.pid", "postgres.pid", "PG_VERSION"] {
+        assert!(seen.iter().any(|path| path.ends_with(name)), "no {name} in {seen:?}");
+    }
+    assert!(seen.iter().any(|path| path.parent().is_some_and(|folder| folder.ends_with("backups"))));
+    for path in seen {
+        assert_eq!(std::fs::symlink_metadata(&path).unwrap().uid(), user.uid.as_raw(), "{}", path.display());
     }
 }

@@ -20,6 +20,26 @@ fn one_that_somebody_set_is_used_or_its_holder_named() {
 }
 
 #[test]
+fn another_address_is_asked_before_anything_is_made() {
+    let mut scratch = Scratch::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.2", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    scratch.set("API_PORT", port.to_string());
+    let refused = |scratch: &Scratch, args: &[&str]| {
+        let refused = scratch.dev(args).expect_code(1);
+        refused.says(&format!("port {port} (API_PORT) is taken by"));
+        refused.says(&format!("(pid {})", std::process::id()));
+        assert!(!scratch.path("data/postgres").exists());
+    };
+    refused(&scratch, &["up", "--detach", "--lan"]);
+    scratch.set("API_HOST", "127.0.0.2");
+    refused(&scratch, &["up", "--detach"]);
+    scratch.set("API_HOST", "192.0.2.1");
+    scratch.dev(&["up", "--detach"]).expect_code(1).says("192.0.2.1 (API_HOST) is no address of this machine");
+    assert!(!scratch.path("data/postgres").exists());
+}
+
+#[test]
 fn a_default_that_is_taken_gives_way_and_the_choice_is_kept() {
     let mut scratch = Scratch::new();
     scratch.set("API_PORT", "");

@@ -51,6 +51,12 @@ esac";
     check.prints("lints                    FAILED");
     check.prints("cargo install --locked cargo-deny");
 
+    // What is missing is a failure by itself.
+    scratch.set("CARGO", scratch.script("cargo", "test \"$*\" != 'deny --version'"));
+    let check = scratch.dev(&["check"]).expect_code(1);
+    check.prints("advisories               FAILED: its tool is missing; install it: cargo install --locked cargo-deny");
+    check.prints("lints                    passed");
+
     scratch.set("CARGO", scratch.script("cargo", "case \"$*\" in 'deny fetch db') exit 1;; *advisories*) exit 9;; esac"));
     scratch.ok(&["check"]).prints("cannot be reached");
 }
@@ -60,10 +66,11 @@ fn a_service_that_does_not_compile() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", "");
     scratch.set("CARGO", scratch.script("cargo", "sleep 1\necho 'error[E0308]: mismatched types' >&2\nexit 101"));
-    for args in [&["up"][..], &["up", "--detach"]] {
+    for args in [&["up"][..], &["up", "--detach"], &["up", "--quiet"], &["up", "--quiet", "--detach"]] {
         let refused = scratch.dev(args).expect_code(1);
         refused.says("error[E0308]: mismatched types");
         refused.says("does not compile");
+        assert_eq!(refused.stderr.matches("E0308").count(), 1, "{refused}");
         expect_none(scratch.root());
     }
     scratch.set("CARGO", "");

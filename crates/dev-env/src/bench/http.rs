@@ -8,7 +8,7 @@ use super::figures::median;
 use super::generator::{Generator, Load, Report};
 use super::programs::Programs;
 use super::server::{Server, Service};
-use super::{BenchError, Figure, Target, Unit, memory};
+use super::{BenchError, Figure, Target, Unit, machine, memory};
 use crate::events::Events;
 use crate::service::migrate_or_fail;
 use crate::{Environment, Error};
@@ -41,6 +41,9 @@ pub async fn http(environment: &Environment, events: &Events) -> Result<Vec<Figu
     let tool = environment.configuration.tool(checkout)?;
     let programs = Programs::build(checkout, events).await?;
 
+    if let Some(disturbance) = machine::disturbance().await {
+        events.warn(disturbance);
+    }
     events.phase("starting a database of the benchmark's own");
     let scratch = Scratch::new(checkout).await?;
     let database = Database::start(checkout, &tool, &scratch, events).await?;

@@ -36,7 +36,10 @@ impl Programs {
             Stream::Stdout => slot.lock().unwrap_or_else(PoisonError::into_inner).extend(executable(line)),
         }));
         run(cargo, BUILD_BOUND).await.map_err(|error| match error {
-            ProcessError::Exited { .. } => BenchError::Build,
+            ProcessError::Exited { .. } => {
+                events.tell(Event::BuildFailed);
+                BenchError::Build
+            }
             other => other.into(),
         })?;
         let built = built.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::ClusterConfig;
+use super::psql::identifier;
 use crate::owner::Owner;
 
 /// The name of the map from users of this machine to `POSTGRES_USER`.
@@ -13,7 +14,7 @@ const MAP: &str = "owner";
 /// Writes both files of a new data directory: the owner of the files comes in through the socket as `POSTGRES_USER` without a
 /// password (who can read the files needs none), everybody else with one, and nobody from another machine.
 pub(super) fn write(data_dir: &Path, config: &ClusterConfig) -> std::io::Result<()> {
-    let superuser = quoted(&config.superuser);
+    let superuser = identifier(&config.superuser);
     let hba = format!(
         "# The owner of these files, through the socket, without a password.
 local all {superuser} peer map={MAP}
@@ -22,7 +23,7 @@ local all all scram-sha-256
 host all all 127.0.0.1/32 scram-sha-256
 "
     );
-    let mut ident = format!("{MAP} {} {superuser}\n", quoted(&config.owner.name));
+    let mut ident = format!("{MAP} {} {superuser}\n", identifier(&config.owner.name));
     if config.owner.uid != 0 {
         // Root can become that user anyway; an init script of root's then finds the same way in.
         ident.push_str(&format!("{MAP} root {superuser}\n"));
@@ -37,10 +38,6 @@ pub(super) fn superuser_of(data_dir: &Path) -> Option<String> {
     let rest = hba.lines().find_map(|line| line.strip_prefix("local all \""))?;
     let name = rest.strip_suffix(&format!("\" peer map={MAP}"))?;
     Some(name.replace("\"\"", "\""))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn put(path: &Path, text: &str, owner: &Owner) -> std::io::Result<()> {

@@ -58,9 +58,8 @@ pub enum DataDir {
 pub enum ClusterError {
     /// It is another user's.
     #[error(
-        "{} belongs to the user with id {uid}, and PostgreSQL serves only what belongs to the user it runs as ({owner}). Give it to that user (`sudo chown -R {owner} {}`), or move it away",
-        path.display(),
-        path.display()
+        "{} belongs to another user (uid {uid}), and the database would run as {owner}\n\
+         give it to that user: sudo chown -R {owner} '{0}'", path.display()
     )]
     ForeignOwner {
         /// The data directory.
@@ -71,7 +70,7 @@ pub enum ClusterError {
         owner: String,
     },
     /// Something that is no database stands there.
-    #[error("{} is no database directory: {reason}. It was left alone; move it away, and a new database is made in its place", path.display())]
+    #[error("{} is no database directory, and is left alone: {reason}\nmove it away, and start: mv '{0}' '{0}.old' && cargo dev up", path.display())]
     Foreign {
         /// The data directory.
         path: PathBuf,
@@ -131,7 +130,7 @@ pub enum ClusterError {
 
 impl DataDir {
     /// What is to be said of a directory that cannot be served.
-    pub(super) fn refuse(self, path: &Path, owner: &Owner) -> ClusterError {
+    pub(crate) fn refuse(self, path: &Path, owner: &Owner) -> ClusterError {
         let path = path.to_owned();
         match self {
             Self::ForeignOwner { uid } => ClusterError::ForeignOwner { path, uid, owner: owner.name.clone() },

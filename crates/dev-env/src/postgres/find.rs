@@ -1,6 +1,7 @@
 //! PostgreSQL's programs on this machine, or from the network.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,16 @@ pub enum Source {
     Cache,
     /// Downloaded now.
     Download,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Setting => "of POSTGRES_BIN_DIR",
+            Self::Installed => "installed",
+            Self::Cache | Self::Download => "downloaded",
+        })
+    }
 }
 
 impl Binaries {

@@ -124,13 +124,18 @@ impl Psql {
 
     /// The same for a file's bytes, whatever their encoding.
     pub(super) async fn run_bytes(&self, sql: &[u8], bound: Duration) -> Result<String, PsqlError> {
-        let psql = self.client("psql", self.program.clone()).args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
-        let output = capture(psql, sql, bound).await?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
-        }
-        Err(PsqlError::Refused { message: output.stderr.trim().to_owned() })
+        run(self.client("psql", self.program.clone()), sql, bound).await
     }
+}
+
+/// Runs SQL with a psql that knows where to, and returns what it printed.
+pub(crate) async fn run(psql: Configuration, sql: &[u8], bound: Duration) -> Result<String, PsqlError> {
+    let psql = psql.args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+    let output = capture(psql, sql, bound).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+    }
+    Err(PsqlError::Refused { message: output.stderr.trim().to_owned() })
 }
 
 /// A name as SQL reads it.

@@ -60,6 +60,19 @@ pub enum ServerError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// Its files cannot be written.
+    #[error(
+        "PostgreSQL may not write in {}: {reason}\nmake that folder writable for {owner}, or move the checkout where it is, then start again",
+        data_dir.display()
+    )]
+    NotWritable {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// What it said.
+        reason: String,
+        /// Whom it runs as.
+        owner: String,
+    },
     /// It ended unasked.
     #[error("PostgreSQL ended unasked ({how}){}", last_words(tail))]
     Died {
@@ -244,6 +257,9 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         "log_line_prefix=%m [%p] ",
         "log_timezone=UTC",
         "timezone=UTC",
+        // A failing statement and the row that failed hold what users wrote, which is for no log.
+        "log_error_verbosity=terse",
+        "log_min_error_statement=panic",
         // Every five minutes, of interest to nobody here.
         "log_checkpoints=off",
         "shared_buffers=128MB",
@@ -286,6 +302,13 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     }
     if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) {
         return ServerError::DiskFull { data_dir: config.data_dir.clone() };
+    }
+    if let Some(line) = tail.iter().find(|line| line.contains("Read-only file system") || line.contains("Permission denied")) {
+        return ServerError::NotWritable {
+            data_dir: config.data_dir.clone(),
+            reason: line.trim().to_owned(),
+            owner: config.owner.name.clone(),
+        };
     }
     error.into()
 }

@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::StopSignal;
+use crate::owner::files;
 
 const POLL: Duration = Duration::from_millis(5);
 /// Asking who holds a file locks it for an instant: longer than any number of those.
@@ -63,7 +64,7 @@ impl PidFile {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let file = files::open(OpenOptions::new().read(true).write(true), path).map_err(io)?;
         let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
         loop {
             match file.try_lock() {
@@ -99,11 +100,6 @@ impl PidFile {
             return false;
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-    }
-
-    /// The process that holds the file, if one does and the file names it.
-    pub fn holder(path: &Path) -> Option<u32> {
-        if Self::is_held(path) { read_pid(path) } else { None }
     }
 
     /// Ends the process group that an earlier run left behind: `signal`, `bound`, SIGKILL. Returns whether there was one,

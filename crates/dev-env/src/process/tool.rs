@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Configuration, Process, ProcessError, prepare_child};
@@ -49,7 +50,7 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     prepare_child(&mut command, Signal::SIGKILL, None);
     let mut child =
         command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
-    let mut group = Group(child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw));
+    let mut group = Group::of(&child);
     let mut stdin = child.stdin.take();
     let feed = async {
         if let Some(mut stdin) = stdin.take() {
@@ -70,8 +71,39 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     }
 }
 
+/// Runs a tool to its end with its standard output written to `file`, from where that stands. Anything but success is an error
+/// with what it said on standard error.
+pub async fn into_file(configuration: Configuration, file: std::fs::File, bound: Duration) -> Result<(), ProcessError> {
+    let name = configuration.name.clone();
+    let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
+    let mut command = configuration.command();
+    command.stdin(Stdio::null()).stdout(file).stderr(Stdio::piped()).kill_on_drop(true);
+    prepare_child(&mut command, Signal::SIGKILL, None);
+    let child =
+        command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
+    let mut group = Group::of(&child);
+    match tokio::time::timeout(bound, child.wait_with_output()).await {
+        Ok(output) => {
+            let output = output.map_err(wait_error)?;
+            group.0 = None;
+            if output.status.success() {
+                return Ok(());
+            }
+            let tail = String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
+            Err(ProcessError::Exited { name, status: output.status, tail })
+        }
+        Err(_) => Err(ProcessError::NotReady { name, waited: bound, last: "it had not finished".to_owned(), tail: Vec::new() }),
+    }
+}
+
 /// A tool's process group, ended with this: a tool that is dropped may have started others.
 struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw))
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {

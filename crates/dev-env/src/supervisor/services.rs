@@ -1,25 +1,25 @@
 //! The services themselves: started in order, watched, started again when they die, ended in reverse order.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use emotionviz_settings::DatabaseUrl;
 use tokio::time::Instant;
 
 use super::again::Again;
-use super::concerns;
 use crate::board::Board;
-use crate::configuration::{Place, Tool};
-use crate::engine::{Service, UpOptions};
+use crate::configuration::{External, Place, Tool};
+use crate::engine::UpOptions;
 use crate::events::{Address, Event, Events, Source};
 use crate::postgres::server::Server;
 use crate::postgres::{ClusterConfig, roles};
-use crate::process::{PidFile, Process, StopSignal};
+use crate::process::Process;
 use crate::service::{self, Probe};
 use crate::status::State;
-use crate::{Environment, Error, database, kept_ports, lan, migrations, session};
+use crate::{Environment, Error, database, kept_ports, lan, leftovers, migrations, session};
 
-const LEFTOVER_BOUND: Duration = Duration::from_secs(15);
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(20);
@@ -37,6 +37,8 @@ pub(super) struct Services {
     pub(super) server: Option<Server>,
     pub(super) server_again: Again,
     pub(super) place: Option<Place>,
+    /// Whether the API can be ready; else migrations are left to somebody, and it is live.
+    pub(super) schema_is_complete: bool,
     pub(super) api: Option<Process>,
     pub(super) api_ready: bool,
     pub(super) api_again: Again,
@@ -54,6 +56,7 @@ impl Services {
             server: None,
             server_again: Again::default(),
             place: None,
+            schema_is_complete: true,
             api: None,
             api_ready: false,
             api_again: Again::default(),
@@ -67,73 +70,28 @@ impl Services {
     /// Starts everything, from the settings to an API that is ready.
     pub(super) async fn start(&mut self) -> Result<Vec<Address>, Error> {
         let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        self.end_leftovers().await?;
+        for name in leftovers::end(&self.environment.checkout).await? {
+            self.events.note(format!("ended {name}, which an earlier run had left behind"));
+        }
         // A port that is taken is said before anything is built for minutes.
-        let api_port = kept_ports::api(&self.environment.checkout, tool.api_port, &self.events)?;
+        let api_port = kept_ports::api(&self.environment.checkout, self.host(&tool), tool.api_port, &self.events)?;
         // The database starts while cargo compiles.
         let (environment, events, colour) = (self.environment.clone(), self.events.clone(), self.options.colour);
         let build = service::program(&environment, &tool, colour, &events);
         let (program, ()) = tokio::try_join!(build, self.start_database())?;
         self.board.update(|snapshot| snapshot.program = Some(program.clone()));
+        self.schema_is_complete = self.migrate(&program, &self.migration_url()?).await?;
         self.program = Some(program);
-        self.start_api(api_port).await?;
+        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+        self.place = Some(self.place_of_api(&tool, self.cluster.as_ref(), api_port));
+        self.start_api().await?;
         Ok(self.addresses())
-    }
-
-    /// Reads the settings again, then starts one service anew, or both. What runs goes on until the new settings and the new
-    /// program are known to be good.
-    pub(super) async fn restart(&mut self, service: Option<Service>) -> Result<(), Error> {
-        let environment = self.environment.reread()?;
-        let tool = environment.configuration.tool(&environment.checkout)?;
-        if concerns(service, Service::Api) {
-            let program = service::program(&environment, &tool, self.options.colour, &self.events).await?;
-            self.board.update(|snapshot| snapshot.program = Some(program.clone()));
-            self.program = Some(program);
-        }
-        self.environment = environment;
-        let moves = tool.external.is_some() != self.cluster.is_none();
-        if concerns(service, Service::Db) || moves {
-            self.stop_api().await;
-            self.stop_database().await;
-            if let Err(error) = self.start_database().await {
-                self.server_again.schedule();
-                return Err(error);
-            }
-        }
-        if let (Some(cluster), Some(password)) = (&mut self.cluster, tool.password) {
-            // They may be what was changed.
-            cluster.password = password;
-            cluster.api_password = tool.api_password.unwrap_or_else(|| cluster.api_password.clone());
-            roles::verify(cluster).await?;
-        }
-        self.stop_api().await;
-        let port = kept_ports::api(&self.environment.checkout, tool.api_port, &self.events)?;
-        if let Err(error) = self.start_api(port).await {
-            self.stop_api().await;
-            self.api_again.schedule();
-            return Err(error);
-        }
-        self.events.tell(Event::Ready(self.addresses()));
-        Ok(())
     }
 
     /// Ends everything, the API first.
     pub(super) async fn stop(&mut self) {
         self.stop_api().await;
         self.stop_database().await;
-    }
-
-    async fn end_leftovers(&self) -> Result<(), Error> {
-        let leftovers = [
-            ("the API", service::pid_file(&self.environment), StopSignal::Terminate),
-            ("PostgreSQL", database::pid_file(&self.environment.checkout), StopSignal::Interrupt),
-        ];
-        for (name, path, signal) in leftovers {
-            if PidFile::end_leftover(&path, signal, LEFTOVER_BOUND).await? {
-                self.events.note(format!("ended {name}, which an earlier run had left behind"));
-            }
-        }
-        Ok(())
     }
 
     /// Makes the secrets that are missing and starts the database, unless somebody else runs it.
@@ -143,9 +101,8 @@ impl Services {
         if let Some(external) = &tool.external {
             self.make_secrets(true)?;
             self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
-            let url = external.url.masked();
             self.cluster = None;
-            self.board.update(|snapshot| (snapshot.db.state, snapshot.db.url) = (State::External, Some(url)));
+            self.show_external(external);
             return Ok(());
         }
         let place = database::place(&checkout, &self.events)?;
@@ -157,6 +114,11 @@ impl Services {
         let cluster = database::describe(&self.environment, &tool, place, binaries, port, &self.events)?;
         self.cluster = Some(cluster);
         self.run_server(exists).await
+    }
+
+    pub(super) fn show_external(&self, external: &External) {
+        let url = external.url.masked();
+        self.board.update(|snapshot| (snapshot.db.state, snapshot.db.port, snapshot.db.url) = (State::External, None, Some(url)));
     }
 
     fn make_secrets(&mut self, database_exists: bool) -> Result<(), Error> {
@@ -185,11 +147,9 @@ impl Services {
         Ok(())
     }
 
-    /// Applies migrations and starts the API; returns when it is ready, or live where migrations are left to somebody.
-    async fn start_api(&mut self, port: u16) -> Result<(), Error> {
-        let complete = self.migrate().await?;
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        self.place = Some(self.place_of_api(&tool, port));
+    /// Starts the API; returns when it is ready, or live where migrations are left to somebody.
+    pub(super) async fn start_api(&mut self) -> Result<(), Error> {
+        let complete = self.schema_is_complete;
         self.events.phase("starting the API");
         self.spawn_api().await?;
         let (Some(place), Some(api)) = (&self.place, &mut self.api) else { return Ok(()) };
@@ -206,20 +166,18 @@ impl Services {
         Ok(())
     }
 
-    /// Whether the schema is complete afterwards.
-    async fn migrate(&self) -> Result<bool, Error> {
-        let Some(program) = &self.program else { return Ok(true) };
+    /// Applies migrations. Whether the schema is complete afterwards.
+    pub(super) async fn migrate(&self, program: &Path, url: &DatabaseUrl) -> Result<bool, Error> {
         if !self.options.migrate {
             self.events.note("migrations are left to you: cargo dev migrate up");
             return Ok(false);
         }
-        let url = self.migration_url()?;
         self.events.phase("applying migrations");
-        let said = service::migrate_or_fail(program, &url, &["up", "--auto"]).await?;
+        let said = service::migrate_or_fail(program, url, &["up", "--auto"]).await?;
         for line in said.lines().filter(|line| line.starts_with("applied") || line.starts_with("adopted") || line.starts_with("  ")) {
             self.events.note(line);
         }
-        let applied = migrations::applied(program, &url).await?;
+        let applied = migrations::applied(program, url).await?;
         if applied.paused && applied.pending() > 0 {
             self.events.warn("the schema is behind the code: automatic migration is paused since `migrate down`\nbring it up to date: cargo dev migrate up");
             return Ok(false);
@@ -244,17 +202,20 @@ impl Services {
         Ok(())
     }
 
-    fn place_of_api(&self, tool: &Tool, port: u16) -> Place {
-        let database = match (&self.cluster, &tool.external) {
+    pub(super) fn place_of_api(&self, tool: &Tool, cluster: Option<&ClusterConfig>, port: u16) -> Place {
+        let database = match (cluster, &tool.external) {
             (Some(cluster), _) => session::url(cluster, roles::API_ROLE, &cluster.api_password),
             (None, Some(external)) => external.url.clone(),
             (None, None) => unreachable!("without a database of its own the API has somebody else's"),
         };
-        let host = if self.options.lan { lan::ALL_ADDRESSES } else { tool.api_host };
-        Place { host, port, database }
+        Place { host: self.host(tool), port, database }
     }
 
-    fn migration_url(&self) -> Result<emotionviz_settings::DatabaseUrl, Error> {
+    pub(super) fn host(&self, tool: &Tool) -> IpAddr {
+        if self.options.lan { lan::ALL_ADDRESSES } else { tool.api_host }
+    }
+
+    pub(super) fn migration_url(&self) -> Result<DatabaseUrl, Error> {
         if let Some(cluster) = &self.cluster {
             return Ok(session::owners_url(cluster));
         }
@@ -262,7 +223,7 @@ impl Services {
         Ok(tool.external.expect("without a database of its own the API has somebody else's").migration_url)
     }
 
-    fn addresses(&self) -> Vec<Address> {
+    pub(super) fn addresses(&self) -> Vec<Address> {
         let snapshot = self.board.snapshot();
         let address = |name: &str, url: String| Address { name: name.to_owned(), url };
         let mut addresses = Vec::new();
@@ -279,7 +240,17 @@ impl Services {
         addresses
     }
 
-    async fn stop_api(&mut self) {
+    /// Starts the API as it ran before; where it does not start, it is tried again.
+    pub(super) async fn start_api_or_again(&mut self) {
+        if let Err(error) = self.start_api().await {
+            self.events.warn(error.to_string());
+            self.stop_api().await;
+            self.board.update(|snapshot| snapshot.api.ended(State::Failed));
+            self.api_again.schedule();
+        }
+    }
+
+    pub(super) async fn stop_api(&mut self) {
         self.api_again = Again::default();
         if let Some(mut api) = self.api.take()
             && let Err(error) = api.stop().await
@@ -289,7 +260,7 @@ impl Services {
         self.board.update(|snapshot| snapshot.api.ended(State::Stopped));
     }
 
-    async fn stop_database(&mut self) {
+    pub(super) async fn stop_database(&mut self) {
         self.server_again = Again::default();
         if let Some(server) = self.server.take()
             && let Err(error) = server.stop().await

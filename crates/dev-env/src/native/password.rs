@@ -1,0 +1,113 @@
+//! New passwords, asked of whoever runs the database.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Native, POLL, refuse_external};
+use crate::events::Events;
+use crate::lock::{Holder, Lock};
+use crate::passwords::Passwords;
+use crate::postgres::ClusterConfig;
+use crate::postgres::server::Server;
+use crate::stop::Stop;
+use crate::{Environment, Error, configuration, control, database, ports};
+
+/// The supervisor ends, or a short command does.
+const PATIENCE: Duration = Duration::from_secs(90);
+const COMMAND: &str = "cargo dev db password";
+
+/// Who can reach the database.
+enum Way {
+    /// Whoever runs it.
+    Supervisor(Holder),
+    /// This process, which has started it for the moment.
+    Moment(Box<Moment>),
+}
+
+struct Moment {
+    environment: Environment,
+    cluster: ClusterConfig,
+    server: Server,
+    _lock: Lock,
+}
+
+impl Native {
+    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
+    /// old ones: through the server's socket, as its files' owner. Returns the file that was changed; `None` when `stop` was
+    /// asked before that was known. Whatever happens, either all of it has changed or nothing.
+    ///
+    /// # Errors
+    /// There is no database here, or it does not start.
+    pub async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+        refuse_external(&self.tool()?, "changing the password")?;
+        self.environment.configuration.passwords_can_be_written()?;
+        let password: SecretString = password.unwrap_or_else(configuration::generate).into();
+        let way = tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(None),
+            way = self.way(password.clone(), events) => way?,
+        };
+        match way {
+            Way::Supervisor(holder) => tokio::select! {
+                biased;
+                // It finishes what it has begun.
+                () = stop.asked() => Ok(None),
+                file = control::change_password(&holder, &password, events) => file.map(Some),
+            },
+            Way::Moment(moment) => {
+                let Moment { environment, cluster, server, _lock } = *moment;
+                let passwords = Passwords { owner: cluster.password.clone(), api: cluster.api_password.clone() };
+                let changed = passwords.set(&cluster, &environment.configuration, &environment.checkout).await;
+                server.stop().await?;
+                changed.map(Some)
+            }
+        }
+    }
+
+    async fn way(&self, password: SecretString, events: &Events) -> Result<Way, Error> {
+        let checkout = &self.environment.checkout;
+        let place = self.existing(events)?;
+        let lock = match self.supervisor_or_lock().await? {
+            Ok(holder) => return Ok(Way::Supervisor(holder)),
+            Err(lock) => lock,
+        };
+        // Another `db password` may just have written it.
+        let environment = self.environment.reread()?;
+        let mut tool = environment.configuration.tool(checkout)?;
+        let binaries = database::binaries(&tool, Some(&place), events).await?;
+        let passwords = Passwords::new(password);
+        (tool.password, tool.api_password) = (Some(passwords.owner), Some(passwords.api));
+        // Nobody else is to find it: any port.
+        let cluster = database::describe(&environment, &tool, place, binaries, ports::free_port()?, events)?;
+        let server = Server::start(&cluster).await?;
+        Ok(Way::Moment(Box::new(Moment { environment, cluster, server, _lock: lock })))
+    }
+
+    /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
+    async fn supervisor_or_lock(&self) -> Result<Result<Holder, Lock>, Error> {
+        let checkout = &self.environment.checkout;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match control::supervisor(checkout).await? {
+                Some((holder, snapshot)) if snapshot.stage == crate::board::Stage::Stopping => {
+                    wait_or_busy(deadline, holder).await?;
+                }
+                Some((holder, _)) => return Ok(Ok(holder)),
+                None => match Lock::take(checkout, COMMAND, None).await? {
+                    Ok(lock) => return Ok(Err(lock)),
+                    Err(holder) => wait_or_busy(deadline, holder).await?,
+                },
+            }
+        }
+    }
+}
+
+async fn wait_or_busy(deadline: tokio::time::Instant, holder: Holder) -> Result<(), Error> {
+    if tokio::time::Instant::now() >= deadline {
+        return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: PATIENCE });
+    }
+    tokio::time::sleep(POLL).await;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! New passwords for the database's roles: in the database and in the settings files, or in neither.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::configuration::{self, Configuration};
+use crate::postgres::{ClusterConfig, roles};
+use crate::{Checkout, Error, env_files};
+
+const SQL_BOUND: Duration = Duration::from_secs(10);
+
+/// The passwords of both roles.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    pub owner: SecretString,
+    pub api: SecretString,
+}
+
+impl Passwords {
+    /// This one for the owner, and another for the API's role.
+    pub(crate) fn new(owner: SecretString) -> Self {
+        Self { owner, api: configuration::generate().into() }
+    }
+
+    /// Gives them to the roles of the server that `cluster` describes, which runs, and writes them to the files that
+    /// `configuration` was read from. Returns the file that has the owner's. Not to be dropped before it ends: what fails
+    /// half-way is put back.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub(crate) async fn set(&self, cluster: &ClusterConfig, configuration: &Configuration, checkout: &Checkout) -> Result<PathBuf, Error> {
+        let before = [Before::of(checkout.env_file())?, Before::of(checkout.backend_env_file())?];
+        let done = match configuration.write_passwords(checkout, &self.owner, &self.api) {
+            // The file first: putting it back needs no server.
+            Ok(file) => self.set_in_database(cluster).await.map(|()| file),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            before.iter().try_for_each(Before::put_back)?;
+        }
+        done
+    }
+
+    async fn set_in_database(&self, cluster: &ClusterConfig) -> Result<(), Error> {
+        let Err(error) = roles::set_passwords(cluster, &self.owner, &self.api).await else { return Ok(()) };
+        // A session that is lost on the way back may have done it all the same; the server knows.
+        match cluster.psql_over_tcp(&cluster.superuser, &self.owner).run("select 1", SQL_BOUND).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(error.into()),
+        }
+    }
+}
+
+/// A settings file as it was.
+struct Before {
+    path: PathBuf,
+    /// Nothing, where there was none.
+    text: Option<String>,
+}
+
+impl Before {
+    fn of(path: PathBuf) -> Result<Self, Error> {
+        let text = if path.exists() { Some(env_files::read(&path)?) } else { None };
+        Ok(Self { path, text })
+    }
+
+    fn put_back(&self) -> Result<(), Error> {
+        match &self.text {
+            Some(text) if env_files::read(&self.path).is_ok_and(|now| now == *text) => Ok(()),
+            Some(text) => env_files::replace(&self.path, text),
+            None => remove(&self.path),
+        }
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, source)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+//! New passwords for the database that runs, and for the API that uses it.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::services::Services;
+use crate::passwords::Passwords;
+use crate::postgres::roles;
+use crate::{Error, session};
+
+impl Services {
+    /// Changes them in the database and in the files, in both or in neither. Not to be dropped before it ends.
+    pub(super) async fn change_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
+        let environment = self.environment.reread()?;
+        // Without one of its own it is not asked.
+        let cluster = self.cluster.as_mut().ok_or(Error::NotRunning)?;
+        let passwords = Passwords::new(password);
+        let file = passwords.set(cluster, &environment.configuration, &environment.checkout).await?;
+        (cluster.password, cluster.api_password) = (passwords.owner, passwords.api);
+        if let Some(place) = &mut self.place {
+            place.database = session::url(cluster, roles::API_ROLE, &cluster.api_password);
+        }
+        Ok(file)
+    }
+
+    /// Starts the API anew with the password that it now needs. The program is the one that ran: what does not compile just now
+    /// does not matter.
+    pub(super) async fn take_passwords_over(&mut self) {
+        self.stop_api().await;
+        self.start_api_or_again().await;
+    }
+}

@@ -1,0 +1,191 @@
+//! New settings and a new program for services that run.
+
+use std::path::PathBuf;
+
+use super::concerns;
+use super::services::Services;
+use crate::configuration::{External, Place, Tool};
+use crate::engine::Service;
+use crate::events::Event;
+use crate::postgres::{ClusterConfig, roles};
+use crate::{Environment, Error, database, kept_ports, service, session};
+
+/// All that the services are started with.
+struct Settings {
+    environment: Environment,
+    program: Option<PathBuf>,
+    cluster: Option<ClusterConfig>,
+    place: Option<Place>,
+    schema_is_complete: bool,
+}
+
+/// What is to be done.
+struct Plan {
+    settings: Settings,
+    external: Option<External>,
+    database_exists: bool,
+    restarts_database: bool,
+    /// Whether migrations are applied when the database has been started.
+    migrates_later: bool,
+}
+
+impl Services {
+    /// Reads the settings again, then starts one service anew, or both. What runs goes on until the new settings and the new
+    /// program are known to be good, and goes on with the old ones where those fail all the same.
+    pub(super) async fn restart(&mut self, service: Option<Service>) -> Result<(), Error> {
+        let plan = self.plan(service).await?;
+        let Plan { settings, external, database_exists, restarts_database, migrates_later } = plan;
+        let old = self.adopt(settings);
+        let start_database = restarts_database.then_some(database_exists);
+        if let Err(error) = self.switch(start_database, migrates_later, external.as_ref()).await {
+            self.go_back(old, restarts_database).await;
+            return Err(error);
+        }
+        self.events.tell(Event::Ready(self.addresses()));
+        Ok(())
+    }
+
+    /// Finds out whatever can be found out while everything runs.
+    async fn plan(&mut self, service: Option<Service>) -> Result<Plan, Error> {
+        let mut environment = self.environment.reread()?;
+        let checkout = environment.checkout.clone();
+        let external = environment.configuration.tool(&checkout)?.external;
+        let place = match &external {
+            Some(_) => None,
+            None => Some(database::place(&checkout, &self.events)?),
+        };
+        let database_exists = place.as_ref().is_none_or(|place| place.exists);
+        let made = environment.configuration.make_secrets(&checkout, database_exists)?;
+        if !made.is_empty() {
+            self.events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
+        }
+        let tool = environment.configuration.tool(&checkout)?;
+        let port = self.next_api_port(&tool)?;
+        let moves = external.is_some() != self.cluster.is_none();
+        let lies_down = self.cluster.is_some() && self.server.is_none();
+        let restarts_database = concerns(service, Service::Db) || moves || lies_down;
+        let cluster = match place {
+            Some(place) => Some(self.next_cluster(&environment, &tool, place, restarts_database).await?),
+            None => None,
+        };
+        let program = match &self.program {
+            Some(program) if !concerns(service, Service::Api) => program.clone(),
+            _ => service::program(&environment, &tool, self.options.colour, &self.events).await?,
+        };
+        let running = self.verified(cluster.as_ref()).await?;
+        let url = match (&external, &running) {
+            (Some(external), _) => Some(external.migration_url.clone()),
+            (None, running) => running.as_ref().map(session::owners_url),
+        };
+        let schema_is_complete = match &url {
+            Some(url) => match self.migrate(&program, url).await {
+                Ok(complete) => complete,
+                Err(error) => {
+                    self.keep_api_password().await;
+                    return Err(error);
+                }
+            },
+            None => self.schema_is_complete,
+        };
+        let place = Some(self.place_of_api(&tool, cluster.as_ref(), port));
+        let settings = Settings { environment, program: Some(program), cluster, place, schema_is_complete };
+        Ok(Plan { settings, external, database_exists, restarts_database, migrates_later: url.is_none() })
+    }
+
+    /// The port that the API has, where the settings still say so: it is this API that has it.
+    fn next_api_port(&self, tool: &Tool) -> Result<u16, Error> {
+        let checkout = &self.environment.checkout;
+        match &self.place {
+            Some(place) if kept_ports::is_api_still(checkout, tool.api_port, place.port) => Ok(place.port),
+            _ => kept_ports::api(checkout, self.host(tool), tool.api_port, &self.events),
+        }
+    }
+
+    async fn next_cluster(
+        &self,
+        environment: &Environment,
+        tool: &Tool,
+        place: database::Place,
+        restarts: bool,
+    ) -> Result<ClusterConfig, Error> {
+        let binaries = database::binaries(tool, Some(&place), &self.events).await?;
+        let port = match &self.cluster {
+            Some(old) if !restarts || kept_ports::is_postgres_still(&environment.checkout, tool.postgres_port, old.port) => old.port,
+            _ => kept_ports::postgres(&environment.checkout, tool.postgres_port, &self.events)?,
+        };
+        let cluster = database::describe(environment, tool, place, binaries, port, &self.events)?;
+        Ok(match &self.cluster {
+            // It goes on as it was started.
+            Some(old) if !restarts => ClusterConfig { binaries: old.binaries.clone(), ..cluster },
+            _ => cluster,
+        })
+    }
+
+    /// The new settings for the server as it runs, when they fit it; `None` when none runs.
+    async fn verified(&self, next: Option<&ClusterConfig>) -> Result<Option<ClusterConfig>, Error> {
+        let (Some(old), Some(next), Some(_)) = (&self.cluster, next, &self.server) else { return Ok(None) };
+        let running = ClusterConfig { port: old.port, socket_dir: old.socket_dir.clone(), binaries: old.binaries.clone(), ..next.clone() };
+        roles::verify(&running).await?;
+        Ok(Some(running))
+    }
+
+    /// Verifying gives the API's role the new password: where the old API goes on, it needs the old one.
+    async fn keep_api_password(&self) {
+        if let (Some(cluster), Some(_)) = (&self.cluster, &self.server)
+            && let Err(error) = roles::verify(cluster).await
+        {
+            self.events.warn(error.to_string());
+        }
+    }
+
+    /// `start_database`: whether there is one already, where it is started anew.
+    async fn switch(&mut self, start_database: Option<bool>, migrates: bool, external: Option<&External>) -> Result<(), Error> {
+        self.stop_api().await;
+        if let Some(exists) = start_database {
+            self.stop_database().await;
+            match external {
+                Some(external) => self.show_external(external),
+                None => self.run_server(exists).await?,
+            }
+        }
+        if let Some(program) = self.program.clone().filter(|_| migrates) {
+            self.schema_is_complete = self.migrate(&program, &self.migration_url()?).await?;
+        }
+        self.start_api().await
+    }
+
+    /// Starts what ran as it ran.
+    async fn go_back(&mut self, old: Settings, restarts_database: bool) {
+        self.events.note("that failed: everything goes on with the old settings");
+        self.stop_api().await;
+        if restarts_database {
+            self.stop_database().await;
+        }
+        drop(self.adopt(old));
+        if restarts_database && self.cluster.is_some() {
+            if let Err(error) = self.run_server(true).await {
+                self.events.warn(error.to_string());
+                self.server_again.schedule();
+            }
+        } else {
+            self.keep_api_password().await;
+        }
+        if let Ok(Tool { external: Some(external), .. }) = self.environment.configuration.tool(&self.environment.checkout) {
+            self.show_external(&external);
+        }
+        self.start_api_or_again().await;
+    }
+
+    /// Takes new settings, and returns the ones it had.
+    fn adopt(&mut self, settings: Settings) -> Settings {
+        let program = settings.program.clone();
+        self.board.update(|snapshot| snapshot.program = program);
+        Settings {
+            environment: std::mem::replace(&mut self.environment, settings.environment),
+            program: std::mem::replace(&mut self.program, settings.program),
+            cluster: std::mem::replace(&mut self.cluster, settings.cluster),
+            place: std::mem::replace(&mut self.place, settings.place),
+            schema_is_complete: std::mem::replace(&mut self.schema_is_complete, settings.schema_is_complete),
+        }
+    }
+}
