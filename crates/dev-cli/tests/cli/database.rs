@@ -1,5 +1,5 @@
+use crate::support::Scratch;
 use crate::support::processes::{expect_none, is_alive};
-use crate::support::{Running, Scratch};
 
 #[test]
 fn the_shell_needs_no_password_on_its_command_line() {
@@ -66,7 +66,7 @@ fn demonstration_data_once() {
         scratch.ok(&["db", "seed"]).prints("demo@example.com with the password demo-password-1 has 30 entries");
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "30");
-    let login = login(&scratch, "demo@example.com", "demo-password-1");
+    let login = scratch.login("demo@example.com", "demo-password-1");
     assert!(login.contains("access_token"), "{login}");
     scratch.ok(&["down"]);
     scratch.set("APP_ENV", "production");
@@ -118,11 +118,4 @@ fn a_lost_password_is_explained_and_replaced() {
     scratch.ok(&["db", "password"]);
     scratch.up();
     assert!(scratch.get("/health/ready").contains("\"ready\""));
-}
-
-fn login(scratch: &Scratch, email: &str, password: &str) -> String {
-    let mut curl = std::process::Command::new("curl");
-    curl.args(["-sS", "-H", "content-type: application/json", "-d", &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}")]);
-    curl.arg(format!("http://127.0.0.1:{}/api/v1/auth/login", scratch.port("api")));
-    Running::start(curl).finish().stdout
 }

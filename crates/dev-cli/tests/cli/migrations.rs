@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::processes::expect_none;
-use crate::support::{Running, Scratch};
+use crate::support::{Running, Scratch, workspace};
 
 #[test]
 fn a_new_one_has_two_empty_files() {
@@ -47,6 +47,19 @@ fn forth_and_back_with_a_copy_before() {
     scratch.dev(&["migrate", "to", "12345"]).expect_code(1).says("no migration file begins with 12345");
     scratch.ok(&["migrate", "up"]);
     assert_eq!(scratch.status()["schema"]["state"], "current");
+}
+
+/// The README's three lines for people who come from the Python backend.
+#[test]
+fn a_dump_of_the_python_backend_is_adopted() {
+    let scratch = Scratch::new();
+    fs::copy(workspace().join("backend/tests/data/python_backend.sql"), scratch.path("backup.sql")).unwrap();
+    scratch.ok(&["up", "--detach", "--no-migrate"]).says("cargo dev migrate up");
+    scratch.ok_reading(&["db", "shell"], "backup.sql");
+    scratch.ok(&["migrate", "up"]).prints("5 users, 5 entries, 2 visualizations, 1 intake sessions; every row was kept");
+    assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "5");
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+    assert!(scratch.login("Ann@Example.com", "correct horse 1").contains("access_token"));
 }
 
 #[test]

@@ -150,6 +150,14 @@ impl Scratch {
         get(self.port("api"), path)
     }
 
+    /// What the API answers to a login.
+    pub(crate) fn login(&self, email: &str, password: &str) -> String {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-H", "content-type: application/json", "-d", &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}")]);
+        curl.arg(format!("http://127.0.0.1:{}/api/v1/auth/login", self.port("api")));
+        Running::start(curl).finish().stdout
+    }
+
     /// The folders of sockets that this checkout has; none when nothing runs.
     fn socket_folders(&self) -> Vec<PathBuf> {
         let Ok(checkout) = dev_env::Checkout::find(&self.root) else { return Vec::new() };
