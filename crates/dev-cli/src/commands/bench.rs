@@ -50,14 +50,16 @@ impl Bench {
         let environment = context.environment()?;
         let events = context.printer.events(Lines::Build);
         let asked = |what| self.what.is_none_or(|asked| asked == what);
-        let mut figures = Vec::new();
-        if asked(What::Http) {
-            figures.extend(bench::http(&environment, &events).await?);
-        }
-        if asked(What::Tool) {
-            figures.extend(bench::tool(&environment, &std::env::current_exe()?, &events).await?);
-        }
-        Ok(figures)
+        // First, while the tool is the one that was started: somebody may build another one meanwhile.
+        let tool = match asked(What::Tool) {
+            true => bench::tool(&environment, &std::env::current_exe()?, &events).await?,
+            false => Vec::new(),
+        };
+        let http = match asked(What::Http) {
+            true => bench::http(&environment, &events).await?,
+            false => Vec::new(),
+        };
+        Ok([http, tool].concat())
     }
 }
 
