@@ -68,7 +68,8 @@ async fn a_process_that_another_one_follows_takes_leave_of_its_clients() {
     // A connection that is kept alive, and used again within the moment in which it is not closed yet.
     assert_eq!(s.server.get("/health").await.header("connection"), "");
     s.server.signal(Signal::SIGQUIT);
-    until("it accepts no more connections", async || TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).await.is_err()).await;
+    until("it accepts no more connections", async || TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).await.is_err())
+        .await;
     let last = s.server.get("/health").await;
     assert_eq!((last.status, last.header("connection")), (200, "close"));
     assert_eq!(s.server.ended().await.code(), Some(0));
