@@ -11,7 +11,7 @@ use crate::events::Events;
 use crate::lock::Lock;
 use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
-use crate::postgres::{Binaries, ClusterConfig};
+use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
 use crate::{Environment, Error, database, service};
 
@@ -143,12 +143,15 @@ impl Session {
 
 /// The URL by which the owner of a server's database connects.
 pub(crate) fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
-    url(cluster, &cluster.superuser, &cluster.password)
+    local_url(cluster.port, &cluster.superuser, cluster.password.clone(), &cluster.database)
 }
 
-/// The URL by which a role connects to a server's database.
-pub(crate) fn url(cluster: &ClusterConfig, user: &str, password: &SecretString) -> DatabaseUrl {
-    local_url(cluster.port, user, password.clone(), &cluster.database)
+/// The URL by which the API connects to a server's database: through its socket, since the loopback interface
+/// makes a list of entries an eighth slower.
+pub(crate) fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
+    let url = local_url(cluster.port, roles::API_ROLE, cluster.api_password.clone(), &cluster.database);
+    let folder = cluster.socket_dir.to_str().expect("the folder was chosen to have a name in UTF-8");
+    DatabaseUrl { host: folder.to_owned(), ..url }
 }
 
 pub(crate) fn local_url(port: u16, user: &str, password: SecretString, database: &str) -> DatabaseUrl {

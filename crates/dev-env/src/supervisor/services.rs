@@ -13,8 +13,8 @@ use crate::board::Board;
 use crate::configuration::{External, Place, Tool};
 use crate::engine::UpOptions;
 use crate::events::{Address, Event, Events, Source};
+use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
-use crate::postgres::{ClusterConfig, roles};
 use crate::process::Process;
 use crate::service::{self, Probe};
 use crate::status::State;
@@ -204,7 +204,7 @@ impl Services {
 
     pub(super) fn place_of_api(&self, tool: &Tool, cluster: Option<&ClusterConfig>, port: u16) -> Place {
         let database = match (cluster, &tool.external) {
-            (Some(cluster), _) => session::url(cluster, roles::API_ROLE, &cluster.api_password),
+            (Some(cluster), _) => session::api_url(cluster),
             (None, Some(external)) => external.url.clone(),
             (None, None) => unreachable!("without a database of its own the API has somebody else's"),
         };
