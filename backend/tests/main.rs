@@ -10,6 +10,7 @@ mod documents;
 mod entries;
 mod envelope;
 mod export;
+mod handover;
 mod health;
 mod limits;
 mod logs;

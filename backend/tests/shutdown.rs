@@ -1,5 +1,6 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::support::{Service, entry, until};
 
@@ -59,4 +60,17 @@ async fn an_idle_service_stops_at_once() {
     assert_eq!(s.server.ended().await.code(), Some(0));
     assert!(started.elapsed().as_secs_f32() < 2.0, "{:?}", started.elapsed());
     assert_eq!(s.database.count("SELECT count(*) FROM rate_limits").await, 3, "they are told at the end");
+}
+
+#[tokio::test]
+async fn a_process_that_another_one_follows_takes_leave_of_its_clients() {
+    let mut s = Service::start().await;
+    // A connection that is kept alive, and used again within the moment in which it is not closed yet.
+    assert_eq!(s.server.get("/health").await.header("connection"), "");
+    s.server.signal(Signal::SIGQUIT);
+    until("it accepts no more connections", async || TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).await.is_err())
+        .await;
+    let last = s.server.get("/health").await;
+    assert_eq!((last.status, last.header("connection")), (200, "close"));
+    assert_eq!(s.server.ended().await.code(), Some(0));
 }

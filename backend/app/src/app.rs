@@ -27,7 +27,7 @@ use crate::{cors, documents, health};
 const MOST_BODY_BYTES: usize = 256 * 1024;
 
 /// The longest that a handler may take until it answers; an answer that is streamed may then take longer.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The service, ready to be served.
 pub(crate) struct App {

@@ -97,15 +97,20 @@ async fn ready(State(pool): State<Pool>) -> Plain<Readiness> {
 }
 
 async fn database(pool: &Pool) -> Check {
-    let problem = match tokio::time::timeout(TIME_LIMIT, pool.run(async |c| schema::check(c).await)).await {
-        Ok(Ok(SchemaState::Current)) => return Check::Healthy,
-        Ok(Ok(SchemaState::Behind)) => "its schema is behind this version: migrate up".to_owned(),
-        Ok(Ok(SchemaState::NewerBreaking)) => "its schema is of a newer version that this one cannot serve".to_owned(),
-        Ok(Err(cause)) => cause.to_string(),
-        Err(_) => format!("no answer within {} s", TIME_LIMIT.as_secs()),
-    };
+    let Some(problem) = problem(pool).await else { return Check::Healthy };
     tracing::warn!(problem, "the database is not ready");
     Check::Unhealthy
+}
+
+/// What keeps the service from serving; `None` when it is ready.
+pub(crate) async fn problem(pool: &Pool) -> Option<String> {
+    match tokio::time::timeout(TIME_LIMIT, pool.run(async |c| schema::check(c).await)).await {
+        Ok(Ok(SchemaState::Current)) => None,
+        Ok(Ok(SchemaState::Behind)) => Some("its schema is behind this version: migrate up".to_owned()),
+        Ok(Ok(SchemaState::NewerBreaking)) => Some("its schema is of a newer version that this one cannot serve".to_owned()),
+        Ok(Err(cause)) => Some(cause.to_string()),
+        Err(_) => Some(format!("no answer within {} s", TIME_LIMIT.as_secs())),
+    }
 }
 
 /// Where to go from here.

@@ -1,12 +1,15 @@
 //! The EmotionVisualizer service.
 
 mod app;
+mod connections;
 mod cors;
 mod documents;
+mod handover;
 mod health;
 mod healthcheck;
 mod migrate;
 mod serve;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -24,7 +27,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve HTTP (what happens without a command).
-    Serve,
+    Serve {
+        /// Accept no connection before the database answers and has the schema. For a socket that is handed over (LISTEN_FDS)
+        /// while another process serves there.
+        #[arg(long)]
+        when_ready: bool,
+    },
     /// Change or inspect the database's schema.
     Migrate {
         #[command(subcommand)]
@@ -38,8 +46,12 @@ fn main() -> ExitCode {
     give_back_large_blocks();
     let cli = Cli::parse();
     let values = Values::from_environment(std::env::vars_os());
-    let done = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => in_runtime(serve::run(&values)),
+    let done = match cli.command.unwrap_or(Command::Serve { when_ready: false }) {
+        Command::Serve { when_ready } => {
+            // Here, where there is one thread: it takes variables out of the environment.
+            let handed = listenfd::ListenFd::from_env();
+            in_runtime(serve::run(&values, handed, when_ready))
+        }
         Command::Migrate { command } => in_runtime(migrate::run(command, &values)),
         Command::Healthcheck => healthcheck::run(&values),
     };

@@ -5,50 +5,32 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use emotionviz_core::telemetry;
+use emotionviz_db::Pool;
 use emotionviz_guard::Exchange;
-use emotionviz_settings::{Service, Values};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use emotionviz_settings::{AppEnv, Service, Values};
+use listenfd::ListenFd;
 
-use crate::app;
+use crate::signals::Signals;
+use crate::{app, connections, handover};
 
-/// How long requests that are under way at a stop may still take.
-const GRACE: Duration = Duration::from_secs(10);
-/// How long the last words to the database may take after that.
+/// How long the last words to the database may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(values: &Values) -> anyhow::Result<ExitCode> {
+/// Serves until a signal ends it. `handed` is the socket of whoever started this process, if it has one for it; `when_ready` leaves
+/// connections to the process that serves there until this one is ready.
+pub(crate) async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow::Result<ExitCode> {
     let settings = Service::from_values(values)?;
     // First of all: from here on clients wait for an answer, and are not refused.
-    let listener = bind(SocketAddr::new(settings.http.host, settings.http.port)).await?;
+    let listener = handover::listener(handed, SocketAddr::new(settings.http.host, settings.http.port)).await?;
     let log = telemetry::init(&settings.logging).context("LOG_DIR")?;
-    tracing::info!("listening on http://{}", listener.local_addr()?);
-
-    // Both are caught from before the first request on.
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::catch(settings.logging.environment == AppEnv::Development)?;
     let app = app::build(&settings);
     let exchange = Exchange::start(app.guard);
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let listener = listener.tap_io(|connection| {
-        // Answers go out at once. It fails on a connection that is gone already.
-        connection.set_nodelay(true).ok();
-    });
-    let service = app.router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async {
-        stopped.await.ok();
-    });
-    let mut server = std::pin::pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => ended?,
-        _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
-    }
-    stopping.send(()).ok();
-    if tokio::time::timeout(GRACE, server).await.is_err() {
-        tracing::warn!("requests were still under way after {} s", GRACE.as_secs());
+    if !when_ready || is_ready(&app.pool, &mut signals).await {
+        tracing::info!("listening on http://{}", listener.local_addr()?);
+        handover::accepting();
+        connections::serve(listener, app.router, &mut signals).await;
     }
     let farewell = async {
         exchange.stop().await;
@@ -60,13 +42,10 @@ pub(crate) async fn run(values: &Values) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "port {} of {} is taken by another process: stop that one, or set API_PORT to another port",
-            address.port(),
-            address.ip()
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot listen on {address} (API_HOST, API_PORT)")),
-    })
+/// Waits until it is; not when it is to stop before.
+async fn is_ready(pool: &Pool, signals: &mut Signals) -> bool {
+    tokio::select! {
+        () = handover::ready(pool) => true,
+        _ = signals.stop() => false,
+    }
 }

@@ -143,6 +143,8 @@ impl Printer {
             Event::Output { from, line } if !self.quiet && (lines == Lines::All || self.verbose) => self.service(*from, line),
             Event::Output { .. } => {}
             Event::BuildFailed => std::mem::take(&mut *self.hidden()).iter().for_each(|line| self.line(line)),
+            Event::Reload(reload) if reload.failed() => self.warn(&reload.to_string()),
+            Event::Reload(reload) => self.note(&reload.to_string()),
             Event::Idle => self.idle(),
             Event::Ready(addresses) => {
                 self.idle();

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::control::Answer;
 use crate::events::{Address, Event, Events};
+use crate::reload::{Reload, Watching};
 use crate::status::State;
 
 /// Where the supervisor is in its life.
@@ -41,7 +42,14 @@ pub(crate) struct Snapshot {
     pub bin_dir: Option<PathBuf>,
     /// Where everything answers, once it does.
     pub addresses: Vec<Address>,
+    /// How changed files are noticed; `None` where they are not.
+    pub watching: Option<Watching>,
+    /// The last reloads, oldest first.
+    pub reloads: Vec<Reload>,
 }
+
+/// As many reloads are remembered.
+const REMEMBERED: usize = 20;
 
 /// A service at a moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -100,6 +108,11 @@ impl Board {
                 Event::Ready(addresses) => {
                     snapshot.doing = None;
                     snapshot.addresses.clone_from(addresses);
+                }
+                Event::Reload(reload) => {
+                    let old = (snapshot.reloads.len() + 1).saturating_sub(REMEMBERED);
+                    snapshot.reloads.drain(..old);
+                    snapshot.reloads.push(reload.clone());
                 }
                 Event::Idle => snapshot.doing = None,
                 _ => {}

@@ -107,9 +107,16 @@ impl Drop for Control {
     }
 }
 
+/// Where a new process of the API says that it is ready: beside the socket.
+pub(crate) fn ready_socket(socket: &Path) -> PathBuf {
+    socket.with_file_name("ready")
+}
+
 /// Removes the socket's folder, when the supervisor has ended.
 pub(crate) fn remove(folder: &Path) {
-    let _gone = std::fs::remove_file(folder.join("socket"));
+    let socket = folder.join("socket");
+    let _gone = std::fs::remove_file(ready_socket(&socket));
+    let _gone = std::fs::remove_file(socket);
     let _gone = std::fs::remove_dir(folder);
 }
 

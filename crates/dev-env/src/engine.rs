@@ -33,6 +33,8 @@ pub trait Engine {
 pub struct UpOptions {
     /// Whether to apply migrations.
     pub migrate: bool,
+    /// Whether what is changed is to go live by itself.
+    pub reload: bool,
     /// Whether the API is to answer the local network too.
     pub lan: bool,
     /// Whether messages of cargo are to have colours.

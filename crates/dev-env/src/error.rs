@@ -112,7 +112,10 @@ pub enum Error {
     Supervisor(String),
     /// The service could not be built.
     #[error("the service does not compile; the compiler's messages are above\nmend them, then: cargo dev up")]
-    Build,
+    Build {
+        /// What the compiler said.
+        said: String,
+    },
     /// cargo built something else.
     #[error("cargo built no program `emotionviz`\nlook: cargo build --package emotionviz --bin emotionviz")]
     NoProgram,
@@ -189,6 +192,15 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// Nothing tells of changed files.
+    #[error("changes of files cannot be noticed: {reason}\nwithout that: cargo dev up --no-reload, and cargo dev restart after a change")]
+    Watch {
+        /// Why.
+        reason: String,
+    },
+    /// Settings that what runs cannot take over.
+    #[error("these settings move the database, which a reload leaves alone\nlet them take effect: cargo dev restart")]
+    NeedsRestart,
     /// A dump was not written.
     #[error("the copy of the database before the change failed, and nothing was changed: {reason}")]
     Copy {

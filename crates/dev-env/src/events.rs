@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reload::Reload;
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +36,8 @@ pub enum Event {
     BuildFailed,
     /// Everything that was asked for runs.
     Ready(Vec<Address>),
+    /// Changed code or settings went live, or could not.
+    Reload(Reload),
     /// Nothing goes on any more.
     Idle,
 }

@@ -22,10 +22,8 @@ const BUILD_BOUND: Duration = Duration::from_secs(2);
 /// # Errors
 /// Something does not end.
 pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error> {
-    let services = [
-        ("the API", service::pid_file(checkout), StopSignal::Terminate, API_BOUND),
-        ("PostgreSQL", database::pid_file(checkout), StopSignal::Interrupt, DATABASE_BOUND),
-    ];
+    let apis = service::pid_files(checkout).into_iter().map(|path| ("the API", path, StopSignal::Terminate, API_BOUND));
+    let services = apis.chain([("PostgreSQL", database::pid_file(checkout), StopSignal::Interrupt, DATABASE_BOUND)]);
     let mut ended = Vec::new();
     for (name, path, signal, bound) in services {
         if PidFile::end_leftover(&path, signal, bound).await? {

@@ -168,6 +168,8 @@ impl Engine for Native {
             doing: snapshot.doing,
             services: vec![api, db],
             schema,
+            watching: snapshot.watching,
+            reloads: snapshot.reloads,
         })
     }
 

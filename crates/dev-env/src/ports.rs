@@ -56,6 +56,14 @@ pub enum PortError {
         /// The address.
         host: IpAddr,
     },
+    /// It was taken, or went away, this moment.
+    #[error("cannot listen on {address} (API_HOST, API_PORT): {source}")]
+    NotListening {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system has no port to give.
     #[error("no free port: {0}")]
     NoneFree(#[source] std::io::Error),

@@ -18,7 +18,8 @@ use std::future::Future;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
@@ -30,6 +31,8 @@ pub use tool::{Output, capture, into_file, on_terminal, run};
 
 use output::Collected;
 
+/// Where the protocol of `LISTEN_FDS` begins to count.
+const FIRST_HANDED_OVER: i32 = 3;
 /// How long a group that was sent SIGKILL may take to disappear.
 const KILL_BOUND: Duration = Duration::from_secs(10);
 /// How long dropping a running process may block: only on the way out of an error or a panic.
@@ -84,6 +87,14 @@ impl Process {
                 None
             }
         };
+        if let Some(listener) = &self.configuration.listener {
+            let socket = listener.try_clone().map_err(spawn_error)?;
+            let mapping = FdMapping { parent_fd: socket.into(), child_fd: FIRST_HANDED_OVER };
+            command.fd_mappings(vec![mapping]).expect("one descriptor collides with none");
+            // The protocol's LISTEN_PID cannot be known before the fork nor set after it. It protects a child's children, who would
+            // inherit the variables: without it they are meant for whoever has them (https://docs.rs/listenfd).
+            command.env("LISTEN_FDS", "1").env_remove("LISTEN_PID");
+        }
         let died_with_tool = self.configuration.stop_signal.into();
         prepare_child(&mut command, died_with_tool, pid_file.map(PidFile::into_file));
         let mut child = command.spawn().map_err(spawn_error)?;
@@ -147,13 +158,26 @@ impl Process {
         })
     }
 
+    /// Sends it a signal, if it runs.
+    pub fn send(&self, signal: Signal) {
+        if let Some(running) = &self.running {
+            // It may have ended this moment.
+            let _gone = kill(running.group, signal);
+        }
+    }
+
     /// Ends it in order: the stop signal, the bound, then SIGKILL for the whole group. Nothing to do is not an error.
     pub async fn stop(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+        self.stop_by(self.configuration.stop_signal, self.configuration.stop_bound).await
+    }
+
+    /// The same by another signal and bound. Cancel safe: it can be stopped again, by another signal.
+    pub async fn stop_by(&mut self, signal: StopSignal, bound: Duration) -> Result<Option<ExitStatus>, ProcessError> {
         let Some(running) = &mut self.running else {
             return Ok(self.status);
         };
-        signal_group(running.group, self.configuration.stop_signal.into());
-        let ended = match tokio::time::timeout(self.configuration.stop_bound, running.child.wait()).await {
+        signal_group(running.group, signal.into());
+        let ended = match tokio::time::timeout(bound, running.child.wait()).await {
             Ok(ended) => ended,
             Err(_) => {
                 signal_group(running.group, Signal::SIGKILL);

@@ -1,7 +1,7 @@
 //! The service's program: building it, running it, asking whether it is ready, and its `migrate`.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
-use crate::process::{Configuration, LineSink, Output, Stream, capture, describe, run};
+use crate::process::{Configuration, LineSink, Output, PidFile, Stream, capture, describe, run};
 use crate::{Checkout, Environment, Error, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
@@ -24,49 +24,86 @@ const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
 const STOP_BOUND: Duration = Duration::from_secs(15);
 const PROBE_BOUND: Duration = Duration::from_secs(2);
 
+/// How the service is built.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Building {
+    /// Whether cargo prints with colours.
+    pub colour: bool,
+    /// Whether it prints warnings and errors alone.
+    pub quiet: bool,
+    /// Whether another toolchain is asked for than when this tool was started.
+    pub toolchain_changed: bool,
+}
+
 /// The service's program, built when no setting names one.
 ///
 /// # Errors
 /// It does not compile.
-pub(crate) async fn program(environment: &Environment, tool: &Tool, colour: bool, events: &Events) -> Result<PathBuf, Error> {
+pub(crate) async fn program(environment: &Environment, tool: &Tool, building: Building, events: &Events) -> Result<PathBuf, Error> {
     match &tool.service_binary {
         Some((path, _)) if path.is_file() => Ok(path.clone()),
         Some((path, origin)) => Err(Error::NoServiceBinary { path: path.clone(), origin: origin.to_string() }),
-        None => build(&environment.checkout, colour, events).await,
+        None => build(&environment.checkout, building, events).await,
     }
 }
 
-async fn build(checkout: &Checkout, colour: bool, events: &Events) -> Result<PathBuf, Error> {
+async fn build(checkout: &Checkout, building: Building, events: &Events) -> Result<PathBuf, Error> {
     events.phase("building the service");
     // Dropped after cargo, which is ended then.
     let pid_file = leftovers::BuildFile::new(checkout);
-    let built = Arc::new(Mutex::new(None));
+    let built = Arc::new(Mutex::new(Built::default()));
     let (slot, listener) = (Arc::clone(&built), events.clone());
-    let mut cargo = cargo(checkout.root()).args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
+    let root = checkout.root();
+    let mut cargo = if building.toolchain_changed { cargo_of_another_toolchain(root) } else { cargo(root) };
+    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
         "--message-format=json-render-diagnostics",
         "--color",
-        if colour { "always" } else { "never" },
+        if building.colour { "always" } else { "never" },
     ]);
+    if building.quiet {
+        cargo = cargo.args(["--quiet"]);
+    }
     cargo.pid_file = Some(pid_file.path().to_owned());
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
-        Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
+        Stream::Stderr => {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).note(line);
+            listener.tell(Event::Output { from: Source::Build, line: line.to_owned() });
+        }
         Stream::Stdout => {
             if let Some(path) = executable(line) {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+                slot.lock().unwrap_or_else(PoisonError::into_inner).program = Some(path);
             }
         }
     }));
-    if let Err(error) = run(cargo, BUILD_BOUND).await {
-        return Err(match error {
-            crate::process::ProcessError::Exited { .. } => {
-                events.tell(Event::BuildFailed);
-                Error::Build
-            }
-            other => other.into(),
-        });
+    let done = run(cargo, BUILD_BOUND).await;
+    let built = std::mem::take(&mut *built.lock().unwrap_or_else(PoisonError::into_inner));
+    match done {
+        Ok(()) => built.program.ok_or(Error::NoProgram),
+        Err(crate::process::ProcessError::Exited { .. }) => {
+            events.tell(Event::BuildFailed);
+            Err(Error::Build { said: built.errors.join("\n") })
+        }
+        Err(other) => Err(other.into()),
     }
-    let program = built.lock().unwrap_or_else(PoisonError::into_inner).take();
-    program.ok_or(Error::NoProgram)
+}
+
+/// What cargo says of a build.
+#[derive(Default)]
+struct Built {
+    program: Option<PathBuf>,
+    /// The compiler's errors, from the first one on, without colours.
+    errors: Vec<String>,
+}
+
+impl Built {
+    fn note(&mut self, line: &str) {
+        /// Whoever wants more reads the log.
+        const MOST: usize = 40;
+        let line = anstream::adapter::strip_str(line).to_string();
+        if self.errors.len() < MOST && (line.starts_with("error") || !self.errors.is_empty()) {
+            self.errors.push(line);
+        }
+    }
 }
 
 /// cargo in the checkout, as if it were typed there: `cargo run`, which started this tool, leaves variables behind that would
@@ -80,6 +117,14 @@ pub(crate) fn cargo(root: &Path) -> Configuration {
     });
     cargo.env = left.map(|name| (name, None)).collect();
     cargo.current_dir = Some(root.to_owned());
+    cargo
+}
+
+/// The same, with the toolchain that the checkout asks for now. rustup keeps to that of the start, by these variables.
+fn cargo_of_another_toolchain(root: &Path) -> Configuration {
+    let mut cargo = cargo(root);
+    cargo.program = PathBuf::from("cargo");
+    cargo.env.extend(["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"].map(|name| (name.into(), None)));
     cargo
 }
 
@@ -98,8 +143,8 @@ fn executable(line: &str) -> Option<PathBuf> {
     artifact.executable.filter(|_| artifact.target.name == "emotionviz")
 }
 
-/// The API as a process, in an environment that holds its settings and nothing else of the user's.
-pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, sink: LineSink) -> Configuration {
+/// The API as a process that answers on `listener`, in an environment that holds its settings and nothing else of the user's.
+pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, listener: Arc<TcpListener>, sink: LineSink) -> Configuration {
     let checkout = &environment.checkout;
     let mut api = plain("the API", program).args(["serve"]);
     for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
@@ -108,15 +153,27 @@ pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, sink
     // Made here, it is not root's. Where that fails the service says why.
     let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     api.current_dir = Some(checkout.root().to_owned());
-    api.pid_file = Some(pid_file(checkout));
+    api.pid_file = Some(free_pid_file(checkout));
     api.stop_bound = STOP_BOUND;
+    api.listener = Some(listener);
     api.sink = Some(sink);
     api
 }
 
-/// The file that the API holds locked.
-pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
-    checkout.run().join("api.pid")
+/// A file for a process of the API to hold locked. There are several while one follows on another.
+fn free_pid_file(checkout: &Checkout) -> PathBuf {
+    let name = |n: u32| checkout.run().join(if n == 1 { "api.pid".to_owned() } else { format!("api-{n}.pid") });
+    (1..).map(name).find(|path| !PidFile::is_held(path)).expect("numbers do not end")
+}
+
+/// The files that processes of the API hold or held.
+pub(crate) fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("api") && name.ends_with(".pid")
+    };
+    let files = std::fs::read_dir(checkout.run()).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(is_one).collect()
 }
 
 /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.

@@ -114,7 +114,7 @@ impl Session {
     }
 
     async fn program(&self, colour: bool) -> Result<PathBuf, Error> {
-        service::program(&self.environment, &self.tool, colour, &self.events).await
+        service::program(&self.environment, &self.tool, service::Building { colour, ..Default::default() }, &self.events).await
     }
 
     async fn binaries(&self) -> Result<Binaries, Error> {

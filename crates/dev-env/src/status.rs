@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reload::{Reload, Watching};
+
 /// The whole environment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -17,6 +19,10 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The database's schema against the code's.
     pub schema: Schema,
+    /// How changed files are noticed; `None` where they are not.
+    pub watching: Option<Watching>,
+    /// The last reloads, oldest first.
+    pub reloads: Vec<Reload>,
 }
 
 /// One service.

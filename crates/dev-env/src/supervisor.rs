@@ -4,9 +4,14 @@
 //! interrupts whatever goes on: what was started by then is ended, and what was under way is dropped, which ends it too.
 
 mod again;
+mod api;
+mod attempt;
+mod handover;
 mod news;
 mod password;
+mod reloading;
 mod restart;
+mod retiring;
 mod services;
 
 use std::future::pending;
@@ -51,7 +56,7 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
     let events = log_to_file(environment, board.relay(events.clone()));
     let (orders, asked) = mpsc::channel(8);
     let _control = Control::listen(&socket, board.clone(), stop.clone(), orders)?;
-    let mut services = Services::new(environment.clone(), options, board.clone(), events.clone());
+    let mut services = Services::new(environment.clone(), options, control::ready_socket(&socket), board.clone(), events.clone());
     let outcome = watch(&mut services, &events, stop, asked).await;
     board.update(|snapshot| (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned())));
     if services.run_something() {
@@ -140,7 +145,9 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
                 () = services.react(news) => {}
             },
         }
-        events.tell(Event::Idle);
+        if services.reloading.attempt.is_none() {
+            events.tell(Event::Idle);
+        }
     }
 }
 
@@ -164,6 +171,7 @@ fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
             Event::Output { from: crate::events::Source::Build, line } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),
+            Event::Reload(reload) => file.stamped(&reload.to_string()),
             Event::Progress { .. } | Event::Output { .. } | Event::BuildFailed | Event::Idle => {}
         }
         events.tell(event);

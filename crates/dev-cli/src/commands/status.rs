@@ -46,6 +46,10 @@ impl Status {
             let paused = if schema.paused == Some(true) { ", and automatic migration is paused since `migrate down`" } else { "" };
             printer.note(&format!("{pending} pending{paused}: cargo dev migrate up"));
         }
+        if let Some(reload) = status.reloads.last() {
+            let told = format!("{} {reload}\n{}", reload.at, reload.compiler());
+            if reload.failed() { printer.warn(told.trim_end()) } else { printer.note(told.trim_end()) }
+        }
         match (&status.doing, status.pid) {
             (Some(doing), Some(pid)) => printer.note(&format!("the environment (pid {pid}) is {doing}")),
             (None, None) => printer.note("nothing runs: cargo dev up"),

@@ -10,7 +10,8 @@ use crate::printer::Lines;
 /// Starts the database and the API and prints where they answer, once they do.
 ///
 /// Secrets that nobody set are made and written to .env; migrations are applied; the service is built. In the foreground the
-/// logs of all services follow, and Ctrl-C stops everything in order.
+/// logs of all services follow, and Ctrl-C stops everything in order. Code and settings that are changed meanwhile go live by
+/// themselves, without a request lost; code that cannot leaves what runs as it is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +31,9 @@ pub(crate) struct Up {
     /// Leave migrations to `cargo dev migrate up`
     #[arg(long)]
     no_migrate: bool,
+    /// Leave changed code and settings to `cargo dev restart`
+    #[arg(long)]
+    no_reload: bool,
     /// The background's side of --detach
     #[arg(long, hide = true)]
     background: bool,
@@ -46,10 +50,14 @@ impl Up {
             Reporter::ended(&outcome);
             return Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         } else if self.detach {
-            let args: Vec<&str> = [("up", true), ("--background", true), ("--lan", self.lan), ("--no-migrate", self.no_migrate)]
-                .into_iter()
-                .filter_map(|(arg, given)| given.then_some(arg))
-                .collect();
+            let args = [
+                ("up", true),
+                ("--background", true),
+                ("--lan", self.lan),
+                ("--no-migrate", self.no_migrate),
+                ("--no-reload", self.no_reload),
+            ];
+            let args: Vec<&str> = args.into_iter().filter_map(|(arg, given)| given.then_some(arg)).collect();
             detached::start(&context.checkout()?, &args, &printer.events(Lines::Build), &context.stop).await?
         } else {
             self.start(context, &printer.events(Lines::All)).await?
@@ -71,7 +79,7 @@ impl Up {
     }
 
     async fn start(&self, context: &Context, events: &dev_env::events::Events) -> Result<engine::Up, dev_env::Error> {
-        let options = UpOptions { migrate: !self.no_migrate, lan: self.lan, colour: context.printer.has_colour() };
+        let options = UpOptions { migrate: !self.no_migrate, reload: !self.no_reload, lan: self.lan, colour: context.printer.has_colour() };
         context.engine()?.up(options, events, &context.stop).await
     }
 }

@@ -1,5 +1,5 @@
 use crate::support::Scratch;
-use crate::support::processes::{expect_none, is_alive};
+use crate::support::processes::{expect_end, expect_none};
 
 #[test]
 fn the_shell_needs_no_password_on_its_command_line() {
@@ -81,7 +81,7 @@ fn a_new_password_everywhere_at_once() {
     let api = scratch.pid("api");
     let old = scratch.ok(&["db", "url"]).stdout;
     scratch.ok(&["db", "password"]).says(".env");
-    assert!(!is_alive(api));
+    expect_end(api);
     assert_ne!(scratch.ok(&["db", "url"]).stdout, old);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
     assert_eq!(scratch.sql("SELECT 1"), "1");

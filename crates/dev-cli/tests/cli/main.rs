@@ -12,6 +12,8 @@ mod migrations;
 mod password;
 mod places;
 mod ports;
+mod reload;
+mod reload_builds;
 mod restart;
 mod settings;
 mod support;

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::processes::{expect_none, is_alive};
+use crate::support::processes::{expect_end, expect_none};
 use crate::support::{Running, Scratch, eventually};
 
 #[test]
@@ -82,7 +82,7 @@ fn a_service_that_does_not_compile_does_not_matter() {
     scratch.write("broken", "");
     let api = scratch.pid("api");
     scratch.ok(&["db", "password"]);
-    assert!(!is_alive(api));
+    expect_end(api);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
     assert_eq!(scratch.sql("SELECT 1"), "1");
     scratch.dev(&["restart"]).expect_code(1).says("does not compile");

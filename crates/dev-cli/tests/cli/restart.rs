@@ -1,6 +1,6 @@
 //! `restart`: what runs is stopped when what comes instead is known to be good.
 
-use crate::support::processes::is_alive;
+use crate::support::processes::{expect_end, is_alive};
 use crate::support::{Scratch, taken_port};
 
 #[test]
@@ -25,7 +25,7 @@ fn a_port_that_is_taken_stops_nothing() {
     scratch.write(".env", &kept.replace("API_PORT=0", &format!("API_PORT={port}")));
     scratch.ok(&["restart", "api"]);
     assert_eq!(scratch.port("api"), port);
-    assert!(!is_alive(api));
+    expect_end(api);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub async fn tool(environment: &Environment, program: &Path, events: &Events) -> Result<Vec<Figure>, BenchError> {
     let checkout = &environment.checkout;
     let tool = environment.configuration.tool(checkout)?;
-    let service = service::program(environment, &tool, false, events).await?;
+    let service = service::program(environment, &tool, service::Building::default(), events).await?;
 
     if let Some(disturbance) = machine::disturbance().await {
         events.warn(disturbance);

@@ -1,7 +1,9 @@
 //! What to run, and how to end it.
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -17,7 +19,8 @@ pub enum StopSignal {
     Terminate,
     /// SIGINT: PostgreSQL's "fast" shutdown, which ends sessions and leaves clean files.
     Interrupt,
-    /// SIGQUIT: PostgreSQL's "immediate" shutdown; the next start recovers from the log.
+    /// SIGQUIT: PostgreSQL's "immediate" shutdown, after which the next start recovers from the log; to the API: another process
+    /// has taken over its socket.
     Quit,
 }
 
@@ -54,6 +57,8 @@ pub struct Configuration {
     pub stop_bound: Duration,
     /// What a dropped process is sent before SIGKILL, if anything.
     pub drop_signal: Option<StopSignal>,
+    /// A listening socket that it gets as its descriptor 3, and is told of by `LISTEN_FDS` (sd_listen_fds(3)).
+    pub listener: Option<Arc<TcpListener>>,
     /// Who gets its lines.
     pub sink: Option<LineSink>,
 }
@@ -72,6 +77,7 @@ impl Configuration {
             stop_signal: StopSignal::Terminate,
             stop_bound: Duration::from_secs(10),
             drop_signal: None,
+            listener: None,
             sink: None,
         }
     }

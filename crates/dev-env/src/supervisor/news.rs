@@ -1,8 +1,11 @@
 //! What services do by themselves, and what is done about it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use super::never;
+use super::reloading::Attempted;
 use super::services::{PROBE_EVERY, READY_BOUND, Services};
 use crate::postgres::server::ServerError;
 use crate::process::{ProcessError, describe};
@@ -21,6 +24,10 @@ pub(super) enum News {
     DatabaseEnded(ServerError),
     /// It is time to start PostgreSQL again.
     DatabaseDue,
+    /// Files were saved.
+    Changed(BTreeSet<PathBuf>),
+    /// An attempt to let changes go live has come to its end.
+    Attempted(Box<Attempted>),
 }
 
 impl Services {
@@ -47,7 +54,22 @@ impl Services {
                 None => never().await,
             }
         };
+        let (watcher, attempt) = (self.reloading.watcher.as_mut(), self.reloading.attempt.as_mut());
+        let changed = async {
+            match watcher {
+                Some(watcher) => News::Changed(watcher.changed().await),
+                None => never().await,
+            }
+        };
+        let attempted = async {
+            match attempt {
+                Some(attempt) => News::Attempted(Box::new(attempt.work.as_mut().await)),
+                None => never().await,
+            }
+        };
         tokio::select! {
+            news = attempted => news,
+            news = changed => news,
             news = database => news,
             news = api => news,
             () = self.server_again.due() => News::DatabaseDue,
@@ -61,6 +83,7 @@ impl Services {
             News::ApiReady => {
                 self.api_ready = true;
                 self.board.update(|snapshot| snapshot.api.state = State::Running);
+                self.say_behind();
                 self.events.note("the API is ready again");
             }
             News::ApiEnded(how) => {
@@ -78,6 +101,8 @@ impl Services {
                     self.events.warn(error.to_string());
                 }
             }
+            News::Changed(files) => self.changed(files),
+            News::Attempted(attempted) => self.attempted(*attempted).await,
             News::DatabaseEnded(why) => {
                 self.server = None;
                 self.board.update(|snapshot| snapshot.db.ended(State::Failed));
@@ -87,7 +112,10 @@ impl Services {
             News::DatabaseDue => {
                 self.board.update(|snapshot| snapshot.db.restarts += 1);
                 match self.run_server(true).await {
-                    Ok(()) => self.events.note("PostgreSQL runs again"),
+                    Ok(()) => {
+                        self.events.note("PostgreSQL runs again");
+                        self.try_again();
+                    }
                     Err(error) => {
                         self.server_again.schedule();
                         self.events.warn(error.to_string());

@@ -6,11 +6,14 @@ use secrecy::SecretString;
 
 use super::services::Services;
 use crate::passwords::Passwords;
+use crate::status::State;
 use crate::{Error, session};
 
 impl Services {
     /// Changes them in the database and in the files, in both or in neither. Not to be dropped before it ends.
     pub(super) async fn change_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
+        // What starts with the old one would not be ready.
+        self.reloading.cancel();
         let environment = self.environment.reread()?;
         // Without one of its own it is not asked.
         let cluster = self.cluster.as_mut().ok_or(Error::NotRunning)?;
@@ -26,7 +29,12 @@ impl Services {
     /// Starts the API anew with the password that it now needs. The program is the one that ran: what does not compile just now
     /// does not matter.
     pub(super) async fn take_passwords_over(&mut self) {
-        self.stop_api().await;
-        self.start_api_or_again().await;
+        if let Err(error) = self.replace_api().await {
+            self.events.warn(error.to_string());
+            self.stop_api().await;
+            self.start_api_or_again().await;
+        }
+        self.describe_api(State::Running).await;
+        self.try_again();
     }
 }

@@ -1,19 +1,21 @@
 //! New settings and a new program for services that run.
 
-use std::path::PathBuf;
-
-use super::concerns;
 use super::services::Services;
+use super::{api, concerns};
 use crate::configuration::{External, Place, Tool};
 use crate::engine::Service;
 use crate::events::Event;
+use crate::listening::Listening;
 use crate::postgres::{ClusterConfig, roles};
+use crate::program::Program;
+use crate::status::State;
 use crate::{Environment, Error, database, kept_ports, service, session};
 
 /// All that the services are started with.
 struct Settings {
     environment: Environment,
-    program: Option<PathBuf>,
+    program: Option<Program>,
+    listening: Option<Listening>,
     cluster: Option<ClusterConfig>,
     place: Option<Place>,
     schema_is_complete: bool,
@@ -31,8 +33,10 @@ struct Plan {
 
 impl Services {
     /// Reads the settings again, then starts one service anew, or both. What runs goes on until the new settings and the new
-    /// program are known to be good, and goes on with the old ones where those fail all the same.
+    /// program are known to be good, and goes on with the old ones where those fail all the same. Where the database goes on, the
+    /// API is replaced without a moment in which nobody answers.
     pub(super) async fn restart(&mut self, service: Option<Service>) -> Result<(), Error> {
+        self.reloading.cancel();
         let plan = self.plan(service).await?;
         let Plan { settings, external, database_exists, restarts_database, migrates_later } = plan;
         let old = self.adopt(settings);
@@ -41,6 +45,10 @@ impl Services {
             self.go_back(old, restarts_database).await;
             return Err(error);
         }
+        self.settle();
+        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+        self.reloading.watch_again(&self.environment.checkout, &tool, &self.events).await?;
+        self.describe_api(State::Running).await;
         self.events.tell(Event::Ready(self.addresses()));
         Ok(())
     }
@@ -60,7 +68,7 @@ impl Services {
             self.events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
         }
         let tool = environment.configuration.tool(&checkout)?;
-        let port = self.next_api_port(&tool)?;
+        let listening = self.next_listening(&tool)?;
         let moves = external.is_some() != self.cluster.is_none();
         let lies_down = self.cluster.is_some() && self.server.is_none();
         let restarts_database = concerns(service, Service::Db) || moves || lies_down;
@@ -70,7 +78,7 @@ impl Services {
         };
         let program = match &self.program {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
-            _ => service::program(&environment, &tool, self.options.colour, &self.events).await?,
+            _ => Program::at(service::program(&environment, &tool, self.building(), &self.events).await?)?,
         };
         let running = self.verified(cluster.as_ref()).await?;
         let url = match (&external, &running) {
@@ -78,7 +86,7 @@ impl Services {
             (None, running) => running.as_ref().map(session::owners_url),
         };
         let schema_is_complete = match &url {
-            Some(url) => match self.migrate(&program, url).await {
+            Some(url) => match api::migrate(program.path(), url, self.options, &self.events).await {
                 Ok(complete) => complete,
                 Err(error) => {
                     self.keep_api_password().await;
@@ -87,17 +95,18 @@ impl Services {
             },
             None => self.schema_is_complete,
         };
-        let place = Some(self.place_of_api(&tool, cluster.as_ref(), port));
-        let settings = Settings { environment, program: Some(program), cluster, place, schema_is_complete };
+        let place = Some(api::place(cluster.as_ref(), &tool, self.options, listening.port()));
+        let (program, listening) = (Some(program), Some(listening));
+        let settings = Settings { environment, program, listening, cluster, place, schema_is_complete };
         Ok(Plan { settings, external, database_exists, restarts_database, migrates_later: url.is_none() })
     }
 
-    /// The port that the API has, where the settings still say so: it is this API that has it.
-    fn next_api_port(&self, tool: &Tool) -> Result<u16, Error> {
-        let checkout = &self.environment.checkout;
-        match &self.place {
-            Some(place) if kept_ports::is_api_still(checkout, tool.api_port, place.port) => Ok(place.port),
-            _ => kept_ports::api(checkout, self.host(tool), tool.api_port, &self.events),
+    /// The socket that the API has, where the settings still say so: it is this API that has it.
+    fn next_listening(&self, tool: &Tool) -> Result<Listening, Error> {
+        let (checkout, host) = (&self.environment.checkout, api::host(tool, self.options));
+        match self.listening.clone() {
+            Some(listening) => listening.or_open(checkout, host, tool.api_port, &self.events),
+            None => Listening::open(checkout, host, tool.api_port, &self.events),
         }
     }
 
@@ -140,6 +149,9 @@ impl Services {
 
     /// `start_database`: whether there is one already, where it is started anew.
     async fn switch(&mut self, start_database: Option<bool>, migrates: bool, external: Option<&External>) -> Result<(), Error> {
+        if start_database.is_none() && !migrates {
+            return self.replace_api().await;
+        }
         self.stop_api().await;
         if let Some(exists) = start_database {
             self.stop_database().await;
@@ -148,8 +160,10 @@ impl Services {
                 None => self.run_server(exists).await?,
             }
         }
-        if let Some(program) = self.program.clone().filter(|_| migrates) {
-            self.schema_is_complete = self.migrate(&program, &self.migration_url()?).await?;
+        if let Some(program) = self.program.as_ref().filter(|_| migrates) {
+            let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+            let url = api::migration_url(self.cluster.as_ref(), &tool);
+            self.schema_is_complete = api::migrate(program.path(), &url, self.options, &self.events).await?;
         }
         self.start_api().await
     }
@@ -157,8 +171,8 @@ impl Services {
     /// Starts what ran as it ran.
     async fn go_back(&mut self, old: Settings, restarts_database: bool) {
         self.events.note("that failed: everything goes on with the old settings");
-        self.stop_api().await;
         if restarts_database {
+            self.stop_api().await;
             self.stop_database().await;
         }
         drop(self.adopt(old));
@@ -173,16 +187,19 @@ impl Services {
         if let Ok(Tool { external: Some(external), .. }) = self.environment.configuration.tool(&self.environment.checkout) {
             self.show_external(&external);
         }
-        self.start_api_or_again().await;
+        if self.api.is_none() {
+            self.start_api_or_again().await;
+        }
     }
 
     /// Takes new settings, and returns the ones it had.
     fn adopt(&mut self, settings: Settings) -> Settings {
-        let program = settings.program.clone();
+        let program = settings.program.as_ref().map(|program| program.path().to_owned());
         self.board.update(|snapshot| snapshot.program = program);
         Settings {
             environment: std::mem::replace(&mut self.environment, settings.environment),
             program: std::mem::replace(&mut self.program, settings.program),
+            listening: std::mem::replace(&mut self.listening, settings.listening),
             cluster: std::mem::replace(&mut self.cluster, settings.cluster),
             place: std::mem::replace(&mut self.place, settings.place),
             schema_is_complete: std::mem::replace(&mut self.schema_is_complete, settings.schema_is_complete),

@@ -1,24 +1,29 @@
 //! The services themselves: started in order, watched, started again when they die, ended in reverse order.
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emotionviz_settings::DatabaseUrl;
+use emotionviz_settings::declared::SERVICE_BINARY;
 use tokio::time::Instant;
 
 use super::again::Again;
+use super::api;
+use super::reloading::Reloading;
+use super::retiring::Retiring;
 use crate::board::Board;
-use crate::configuration::{External, Place, Tool};
+use crate::configuration::{External, Place};
 use crate::engine::UpOptions;
 use crate::events::{Address, Event, Events, Source};
+use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
-use crate::process::Process;
-use crate::service::{self, Probe};
+use crate::process::{LineSink, Process};
+use crate::program::Program;
+use crate::service::{self, Building, Probe};
 use crate::status::State;
-use crate::{Environment, Error, database, kept_ports, lan, leftovers, migrations, session};
+use crate::watch::Watcher;
+use crate::{Environment, Error, database, kept_ports, lan, leftovers, session};
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
@@ -32,25 +37,34 @@ pub(super) struct Services {
     pub(super) options: UpOptions,
     pub(super) board: Board,
     pub(super) events: Events,
-    pub(super) program: Option<PathBuf>,
+    pub(super) program: Option<Program>,
     pub(super) cluster: Option<ClusterConfig>,
     pub(super) server: Option<Server>,
     pub(super) server_again: Again,
+    pub(super) listening: Option<Listening>,
     pub(super) place: Option<Place>,
     /// Whether the API can be ready; else migrations are left to somebody, and it is live.
     pub(super) schema_is_complete: bool,
     pub(super) api: Option<Process>,
     pub(super) api_ready: bool,
     pub(super) api_again: Again,
+    /// Where a new process of the API says that it is ready.
+    pub(super) ready_socket: PathBuf,
+    pub(super) retiring: Retiring,
+    pub(super) reloading: Reloading,
 }
 
 impl Services {
-    pub(super) fn new(environment: Environment, options: UpOptions, board: Board, events: Events) -> Self {
+    pub(super) fn new(environment: Environment, options: UpOptions, ready_socket: PathBuf, board: Board, events: Events) -> Self {
         Self {
             environment,
             options,
             board,
+            retiring: Retiring::new(events.clone()),
             events,
+            listening: None,
+            ready_socket,
+            reloading: Reloading::default(),
             program: None,
             cluster: None,
             server: None,
@@ -73,18 +87,26 @@ impl Services {
         for name in leftovers::end(&self.environment.checkout).await? {
             self.events.note(format!("ended {name}, which an earlier run had left behind"));
         }
+        let checkout = self.environment.checkout.clone();
         // A port that is taken is said before anything is built for minutes.
-        let api_port = kept_ports::api(&self.environment.checkout, self.host(&tool), tool.api_port, &self.events)?;
+        let listening = Listening::open(&checkout, api::host(&tool, self.options), tool.api_port, &self.events)?;
+        let port = listening.port();
+        self.listening = Some(listening);
+        if self.options.reload {
+            self.reloading.watch(&checkout, &tool, &self.events).await?;
+        }
         // The database starts while cargo compiles.
-        let (environment, events, colour) = (self.environment.clone(), self.events.clone(), self.options.colour);
-        let build = service::program(&environment, &tool, colour, &events);
+        let (environment, events) = (self.environment.clone(), self.events.clone());
+        let build = service::program(&environment, &tool, self.building(), &events);
         let (program, ()) = tokio::try_join!(build, self.start_database())?;
+        let tool = self.environment.configuration.tool(&checkout)?;
         self.board.update(|snapshot| snapshot.program = Some(program.clone()));
-        self.schema_is_complete = self.migrate(&program, &self.migration_url()?).await?;
-        self.program = Some(program);
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        self.place = Some(self.place_of_api(&tool, self.cluster.as_ref(), api_port));
+        self.schema_is_complete =
+            api::migrate(&program, &api::migration_url(self.cluster.as_ref(), &tool), self.options, &self.events).await?;
+        self.program = Some(Program::at(program)?);
+        self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
+        self.settle();
         Ok(self.addresses())
     }
 
@@ -161,66 +183,63 @@ impl Services {
         });
         ready.await.map_err(|source| Error::Api { source })?;
         self.api_ready = true;
-        let version = probe.version().await;
-        self.board.update(|snapshot| (snapshot.api.state, snapshot.api.version) = (State::Running, version));
+        self.describe_api(State::Running).await;
         Ok(())
     }
 
-    /// Applies migrations. Whether the schema is complete afterwards.
-    pub(super) async fn migrate(&self, program: &Path, url: &DatabaseUrl) -> Result<bool, Error> {
-        if !self.options.migrate {
-            self.events.note("migrations are left to you: cargo dev migrate up");
-            return Ok(false);
+    /// What runs was seen to work.
+    pub(super) fn settle(&mut self) {
+        if let Some(program) = self.program.clone() {
+            self.reloading.is_level(program.path());
+            self.keep(program);
         }
-        self.events.phase("applying migrations");
-        let said = service::migrate_or_fail(program, url, &["up", "--auto"]).await?;
-        for line in said.lines().filter(|line| line.starts_with("applied") || line.starts_with("adopted") || line.starts_with("  ")) {
-            self.events.note(line);
-        }
-        let applied = migrations::applied(program, url).await?;
-        if applied.paused && applied.pending() > 0 {
-            self.events.warn("the schema is behind the code: automatic migration is paused since `migrate down`\nbring it up to date: cargo dev migrate up");
-            return Ok(false);
-        }
-        Ok(true)
     }
 
     pub(super) async fn spawn_api(&mut self) -> Result<(), Error> {
-        let (Some(program), Some(place)) = (&self.program, &self.place) else { return Ok(()) };
-        let events = self.events.clone();
-        let sink = Arc::new(move |_, line: &str| events.tell(Event::Output { from: Source::Api, line: line.to_owned() }));
-        let mut api = Process::new(service::api(program, &self.environment, place, sink));
+        let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
+        let mut api = Process::new(service::api(program.path(), &self.environment, place, listening.socket(), sink(&self.events)));
         api.start().await?;
-        let (pid, port, url) = (api.pid(), place.port, service::base_url(place.host, place.port));
-        self.board.update(|snapshot| {
-            snapshot.api.started(pid);
-            (snapshot.api.port, snapshot.api.url) = (Some(port), Some(url));
-        });
         self.api = Some(api);
         self.api_ready = false;
         self.api_again.started();
+        self.describe_api(State::Starting).await;
         Ok(())
     }
 
-    pub(super) fn place_of_api(&self, tool: &Tool, cluster: Option<&ClusterConfig>, port: u16) -> Place {
-        let database = match (cluster, &tool.external) {
-            (Some(cluster), _) => session::api_url(cluster),
-            (None, Some(external)) => external.url.clone(),
-            (None, None) => unreachable!("without a database of its own the API has somebody else's"),
+    /// Goes on with a program that was seen to work, from where the next build does not replace it.
+    pub(super) fn keep(&mut self, program: Program) {
+        let given = self.environment.configuration.values().is_set(&SERVICE_BINARY.info);
+        let kept = if given { Ok(program.clone()) } else { program.clone().kept(&self.environment.checkout) };
+        let program = kept.unwrap_or_else(|error| {
+            self.events.warn(error.to_string());
+            program
+        });
+        self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
+        self.program = Some(program);
+    }
+
+    /// Says how the API is.
+    pub(super) async fn describe_api(&self, state: State) {
+        let (Some(place), Some(api)) = (&self.place, &self.api) else { return };
+        let version = match state {
+            State::Running => Probe::new(place.host, place.port).version().await,
+            _ => None,
         };
-        Place { host: self.host(tool), port, database }
+        let watching = self.reloading.watcher.as_ref().map(Watcher::watching);
+        self.board.update(|snapshot| {
+            if snapshot.api.pid != api.pid() {
+                snapshot.api.started(api.pid());
+            }
+            snapshot.api.state = state;
+            snapshot.api.version = version.or(snapshot.api.version.take());
+            (snapshot.api.port, snapshot.api.url) = (Some(place.port), Some(service::base_url(place.host, place.port)));
+            snapshot.watching = watching;
+        });
     }
 
-    pub(super) fn host(&self, tool: &Tool) -> IpAddr {
-        if self.options.lan { lan::ALL_ADDRESSES } else { tool.api_host }
-    }
-
-    pub(super) fn migration_url(&self) -> Result<DatabaseUrl, Error> {
-        if let Some(cluster) = &self.cluster {
-            return Ok(session::owners_url(cluster));
-        }
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        Ok(tool.external.expect("without a database of its own the API has somebody else's").migration_url)
+    pub(super) fn building(&self) -> Building {
+        let toolchain_changed = self.reloading.toolchain_changed;
+        Building { colour: self.options.colour, quiet: false, toolchain_changed }
     }
 
     pub(super) fn addresses(&self) -> Vec<Address> {
@@ -251,12 +270,14 @@ impl Services {
     }
 
     pub(super) async fn stop_api(&mut self) {
+        self.reloading.cancel();
         self.api_again = Again::default();
         if let Some(mut api) = self.api.take()
             && let Err(error) = api.stop().await
         {
             self.events.warn(error.to_string());
         }
+        self.retiring.stop().await;
         self.board.update(|snapshot| snapshot.api.ended(State::Stopped));
     }
 
@@ -269,6 +290,12 @@ impl Services {
         }
         self.board.update(|snapshot| snapshot.db.ended(State::Stopped));
     }
+}
+
+/// Who gets the lines of an API.
+pub(super) fn sink(events: &Events) -> LineSink {
+    let events = events.clone();
+    Arc::new(move |_, line: &str| events.tell(Event::Output { from: Source::Api, line: line.to_owned() }))
 }
 
 /// Says what an API waits for that takes its time.

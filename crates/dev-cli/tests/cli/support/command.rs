@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -19,6 +19,7 @@ pub(crate) struct Running {
     stderr: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
     shown: String,
+    patience: Duration,
 }
 
 /// A command that has ended.
@@ -42,7 +43,7 @@ impl Running {
         let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
         let readers = vec![collect(child.stdout.take().unwrap(), &stdout), collect(child.stderr.take().unwrap(), &stderr)];
-        Self { child, stdout, stderr, readers, shown }
+        Self { child, stdout, stderr, readers, shown, patience: PATIENCE }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -51,6 +52,11 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         processes::kill(self.pid(), signal);
+    }
+
+    /// It compiles: it may take very long.
+    pub(crate) fn patiently(&mut self) {
+        self.patience = 10 * PATIENCE;
     }
 
     /// Waits until it has printed `text`, wherever.
@@ -67,7 +73,7 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Finished {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

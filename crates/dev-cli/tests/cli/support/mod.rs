@@ -1,6 +1,7 @@
 //! A checkout of its own for each test, and what is needed to look at it from outside.
 
 pub(crate) mod command;
+pub(crate) mod load;
 pub(crate) mod processes;
 
 use std::ffi::OsString;
@@ -52,6 +53,23 @@ impl Scratch {
         // Any free port: tests run beside each other, and beside a real environment.
         scratch.set("API_PORT", "0");
         scratch.set("POSTGRES_PORT", "0");
+        scratch
+    }
+
+    /// With all sources, to be built. What they depend on is taken from where cargo has built it beside this test.
+    pub(crate) fn with_sources() -> Self {
+        let mut scratch = Self::new();
+        let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
+        let listed = Command::new("git").args(list).current_dir(workspace()).output().unwrap();
+        assert!(listed.status.success(), "{listed:?}");
+        let names = String::from_utf8(listed.stdout).unwrap();
+        for file in names.split('\0').filter(|name| !name.is_empty() && workspace().join(name).is_file()) {
+            copy(&workspace().join(file), &scratch.path(file));
+        }
+        let built = Path::new(env!("CARGO_BIN_EXE_dev-cli")).ancestors().nth(2).unwrap();
+        scratch.set("CARGO_BUILD_BUILD_DIR", built);
+        scratch.set("CARGO_TARGET_DIR", scratch.path("target"));
+        scratch.set("SERVICE_BINARY", "");
         scratch
     }
 

@@ -1,0 +1,60 @@
+//! Taking the listening socket over from whoever started this process, and telling it when this one is ready.
+//!
+//! Both are systemd's protocols: `LISTEN_FDS` (sd_listen_fds(3)) and `NOTIFY_SOCKET` (sd_notify(3)). The development supervisor
+//! speaks them, and systemd does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use emotionviz_db::Pool;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+
+use crate::health;
+
+/// How often a database that is not ready is asked again.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// The socket that was handed over, or else a new one.
+pub(crate) async fn listener(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match handed.take_tcp_listener(0).context("LISTEN_FDS")? {
+        Some(listener) => {
+            listener.set_nonblocking(true)?;
+            Ok(TcpListener::from_std(listener)?)
+        }
+        None => bind(address).await,
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "port {} of {} is taken by another process: stop that one, or set API_PORT to another port",
+            address.port(),
+            address.ip()
+        ),
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {address} (API_HOST, API_PORT)")),
+    })
+}
+
+/// Waits until the service can serve, and says meanwhile what is missing.
+pub(crate) async fn ready(pool: &Pool) {
+    while let Some(problem) = health::problem(pool).await {
+        tell(NotifyState::Status(&problem));
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// Says that connections are accepted from now on.
+pub(crate) fn accepting() {
+    tell(NotifyState::Ready);
+}
+
+/// Whoever wanted to know may be gone: the service does its work all the same.
+fn tell(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "NOTIFY_SOCKET cannot be told");
+    }
+}

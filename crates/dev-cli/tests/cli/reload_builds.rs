@@ -1,0 +1,168 @@
+//! Edits of the service itself, built by cargo: one checkout, one edit after the other, under load.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::reload::{LONGEST, reload};
+use crate::support::load::Load;
+use crate::support::processes::expect_end;
+use crate::support::{Scratch, eventually, get};
+
+const WELCOME: &str = "backend/app/src/health.rs";
+const MESSAGE: &str = "message: \"";
+
+/// A checkout that runs, and how many reloads it has seen.
+struct Edited {
+    scratch: Scratch,
+    port: u16,
+    reloads: usize,
+}
+
+impl Edited {
+    fn start() -> Self {
+        let scratch = Scratch::with_sources();
+        // As somebody would: the first build takes its time.
+        let mut up = scratch.start(&["up", "--detach"]);
+        up.patiently();
+        up.finish().expect_code(0);
+        let port = scratch.port("api");
+        Self { scratch, port, reloads: 0 }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = self.scratch.read(file);
+        assert!(text.contains(from), "{file} has no {from:?}");
+        self.scratch.write(file, &text.replacen(from, to, 1));
+    }
+
+    fn next(&mut self, outcome: &str) -> Value {
+        self.reloads += 1;
+        let reload = reload(&self.scratch, self.reloads);
+        assert_eq!(reload["outcome"], outcome, "{reload}");
+        assert_eq!(self.count(), self.reloads, "one reload for one change");
+        reload
+    }
+
+    fn count(&self) -> usize {
+        self.scratch.status()["reloads"].as_array().unwrap().len()
+    }
+
+    fn answer(&self, path: &str) -> String {
+        get(self.port, path)
+    }
+
+    /// A migration that makes a table.
+    fn migration(&self, version: i64, table: &str) -> [PathBuf; 2] {
+        let files = [("up", format!("CREATE TABLE {table} (id int);\n")), ("down", format!("DROP TABLE {table};\n"))];
+        files.map(|(way, sql)| {
+            let file = format!("backend/db/migrations/{version}_{table}.{way}.sql");
+            self.scratch.write(&file, &sql);
+            self.scratch.path(&file)
+        })
+    }
+
+    fn tables(&self, name: &str) -> String {
+        self.scratch.sql(&format!("SELECT count(*) FROM pg_tables WHERE tablename = '{name}'"))
+    }
+}
+
+fn remove(files: &[PathBuf]) {
+    files.iter().for_each(|file: &PathBuf| std::fs::remove_file(file as &Path).unwrap());
+}
+
+#[test]
+fn edits_of_every_kind() {
+    let mut s = Edited::start();
+    let load = Load::start(s.port);
+
+    // A handler's text, twice at once.
+    let pid = s.scratch.pid("api");
+    s.edit(WELCOME, MESSAGE, "message: \"First ");
+    s.edit(WELCOME, "First ", "Second ");
+    let live = s.next("live");
+    assert_eq!(live["changed"], serde_json::json!([WELCOME]));
+    assert!(live["compile_ms"].is_u64());
+    assert!(s.answer("/").contains("Second EmotionVisualizer"));
+    expect_end(pid);
+
+    // What says nothing to the compiler changes nothing, and neither does what is no part of the service.
+    let pid = s.scratch.pid("api");
+    s.edit(WELCOME, "//! Whether", "// A remark.\n//! Whether");
+    s.scratch.write("backend/tests/new.rs", "fn f() {}\n");
+    s.scratch.write("crates/dev-env/src/new.rs", "fn f() {}\n");
+    s.scratch.write("README.md", "Other.\n");
+
+    // An error, another one, and mended.
+    s.edit(WELCOME, "message: \"Second", "message: 2, more: \"Third");
+    let failed = s.next("failed");
+    assert!(failed["compiler"].as_str().unwrap().starts_with("error"), "{failed}");
+    s.scratch.ok(&["status"]).says("error[E");
+    assert!(s.answer("/").contains("Second"));
+    eventually("the header", || s.answer("/health").contains("x-reload: failed").then_some(()));
+    s.edit("backend/core/src/lib.rs", "mod envelope;", "mod envelope");
+    s.next("failed");
+    assert_eq!(s.scratch.pid("api"), pid);
+    s.edit("backend/core/src/lib.rs", "mod envelope", "mod envelope;");
+    s.next("failed");
+    s.edit(WELCOME, "message: 2, more: \"Third", "message: \"Third");
+    s.next("live");
+    assert!(s.answer("/").contains("Third") && !s.answer("/").contains("x-reload"));
+
+    // It compiles, and panics at its start.
+    let pid = s.scratch.pid("api");
+    s.edit("backend/app/src/serve.rs", "let settings =", "if when_ready { panic!(\"no luck\") }\n    let settings =");
+    let failed = s.next("failed");
+    assert!(failed["reason"].as_str().unwrap().contains("no luck"), "{failed}");
+    assert_eq!(s.scratch.pid("api"), pid);
+    s.edit("backend/app/src/serve.rs", "if when_ready { panic!(\"no luck\") }\n    let settings =", "let settings =");
+    s.next("live");
+
+    // A change while the one before it is built.
+    s.edit(WELCOME, "Third", "Fourth");
+    eventually("the build", || s.scratch.status()["doing"].as_str().filter(|doing| doing.contains("building")).map(drop));
+    s.edit(WELCOME, "Fourth", "Fifth");
+    s.next("live");
+    assert!(s.answer("/").contains("Fifth"));
+
+    // As `git switch` does: many files at once, one of them new.
+    s.edit("backend/app/src/main.rs", "mod app;", "mod another;\nmod app;");
+    s.scratch.write("backend/app/src/another.rs", "//! Another.\n");
+    for feature in ["accounts", "entries"] {
+        for room in ["api", "models", "schemas", "services"] {
+            let file = format!("backend/{feature}/src/{room}.rs");
+            s.scratch.write(&file, &format!("{}\n/// New.\n#[allow(dead_code)]\nconst NEW: u8 = 1;\n", s.scratch.read(&file)));
+        }
+    }
+    let live = s.next("live");
+    assert!(live["changed"].as_array().unwrap().len() >= 10, "{live}");
+
+    // Migrations: applied before the code serves; one that fails leaves what runs.
+    s.migration(29_990_101_000_000, "reloaded");
+    let live = s.next("live");
+    assert!(live["migrate_ms"].is_u64() && s.tables("reloaded") == "1", "{live}");
+    let bad = s.migration(29_990_101_000_001, "reloaded");
+    let failed = s.next("failed");
+    assert!(failed["reason"].as_str().unwrap().contains("already exists"), "{failed}");
+    remove(&bad);
+    s.next("live");
+
+    // After a `down` the schema is left alone until a migration changes.
+    s.scratch.ok(&["migrate", "down"]);
+    s.edit(WELCOME, "Fifth", "Sixth");
+    s.next("live");
+    assert!(s.answer("/").contains("Sixth") && s.tables("reloaded") == "0");
+    s.migration(29_990_101_000_002, "once_more");
+    s.next("live");
+    assert_eq!((s.tables("reloaded"), s.tables("once_more")), ("1".to_owned(), "1".to_owned()));
+
+    // Data that the program holds, and its settings.
+    s.edit("backend/app/assets/redoc/index.html", "<title>", "<title>Changed ");
+    s.next("live");
+    assert!(s.answer("/redoc").contains("Changed "));
+    s.scratch.write(".env", &format!("{}ALLOWED_ORIGINS=https://new.example\n", s.scratch.read(".env")));
+    assert!(s.next("live")["compile_ms"].is_null());
+
+    let counted = load.finish();
+    assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000, "{counted:?}");
+}

@@ -1,0 +1,60 @@
+//! A program that was built: which one it is, and a copy that the next build does not replace.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::{Checkout, Error};
+
+/// A program as it was at a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    /// Device, inode, size and time of the last change: what is written anew differs in one of them.
+    identity: (u64, u64, u64, i64, i64),
+}
+
+impl Program {
+    /// The one at `path`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
+        let of = std::fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
+        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether both are the same file, with the same contents.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// The same program at a place that cargo does not write to: a service that dies is started again from there, whatever was
+    /// built since.
+    ///
+    /// # Errors
+    /// The disk is full, or the like.
+    pub(crate) fn kept(self, checkout: &Checkout) -> Result<Self, Error> {
+        let (kept, unfinished) = (checkout.run().join("emotionviz"), checkout.run().join("emotionviz.new"));
+        if self.path == kept {
+            return Ok(self);
+        }
+        let io = |source| Error::io("write", &unfinished, source);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+        // A link costs nothing. Some linkers write into the file that is there, but not while it is being run.
+        if std::fs::hard_link(&self.path, &unfinished).is_err() {
+            std::fs::copy(&self.path, &unfinished).map_err(io)?;
+        }
+        std::fs::rename(&unfinished, &kept).map_err(io)?;
+        // Renaming a link to what is there already does nothing.
+        let _gone = std::fs::remove_file(&unfinished);
+        Ok(Self { path: kept, ..self })
+    }
+}

@@ -1,0 +1,119 @@
+//! One attempt to let changed code or settings go live. Whatever it does ends when it is dropped, and what runs is not touched.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::api;
+use super::handover::Successor;
+use crate::configuration::Place;
+use crate::engine::UpOptions;
+use crate::events::Events;
+use crate::listening::Listening;
+use crate::postgres::ClusterConfig;
+use crate::process::Process;
+use crate::program::Program;
+use crate::service::{self, Building, Probe};
+use crate::{Environment, Error};
+
+/// What is to be done, and what runs meanwhile.
+pub(super) struct Plan {
+    /// As it was for what runs.
+    pub(super) environment: Environment,
+    pub(super) options: UpOptions,
+    pub(super) events: Events,
+    pub(super) cluster: Option<ClusterConfig>,
+    pub(super) listening: Listening,
+    pub(super) place: Place,
+    pub(super) program: Program,
+    /// Whether what runs was seen ready.
+    pub(super) ready: bool,
+    /// Whether to compile.
+    pub(super) compile: bool,
+    /// And how.
+    pub(super) building: Building,
+    /// Whether to apply migrations.
+    pub(super) migrate: bool,
+    /// Whether a new process is wanted in any case.
+    pub(super) anew: bool,
+    /// Where the new process says that it is ready.
+    pub(super) ready_socket: PathBuf,
+    /// Whether the schema is being changed at this moment, which is not to be interrupted.
+    pub(super) migrating: Arc<AtomicBool>,
+}
+
+/// A process that accepts connections beside the one that did so far.
+pub(super) struct Candidate {
+    pub(super) process: Process,
+    pub(super) environment: Environment,
+    pub(super) listening: Listening,
+    pub(super) place: Place,
+    pub(super) program: Program,
+    /// Whether the schema is known to be complete.
+    pub(super) complete: bool,
+    pub(super) compiled_in: Option<Duration>,
+    pub(super) migrated_in: Option<Duration>,
+    pub(super) started_in: Duration,
+}
+
+impl Plan {
+    /// Does it. `None` when nothing is new to the service.
+    pub(super) async fn carry_out(self) -> Result<Option<Candidate>, Error> {
+        let environment = self.environment.reread()?;
+        let checkout = &environment.checkout;
+        let tool = environment.configuration.tool(checkout)?;
+        if tool.external.is_some() != self.cluster.is_none() {
+            return Err(Error::NeedsRestart);
+        }
+        let (mut program, mut compiled_in) = (self.program.clone(), None);
+        if self.compile {
+            let begun = Instant::now();
+            program = Program::at(service::program(&environment, &tool, self.building, &self.events).await?)?;
+            compiled_in = tool.service_binary.is_none().then(|| begun.elapsed());
+        }
+        let listening = self.listening.clone().or_open(checkout, api::host(&tool, self.options), tool.api_port, &self.events)?;
+        let place = api::place(self.cluster.as_ref(), &tool, self.options, listening.port());
+        let same = program.is(&self.program) && same(&settings(&environment, &place), &settings(&self.environment, &self.place));
+        if same && !self.anew {
+            return Ok(None);
+        }
+        let mut migrated_in = None;
+        let complete = if self.migrate {
+            let begun = Instant::now();
+            self.migrating.store(true, Ordering::Relaxed);
+            let url = api::migration_url(self.cluster.as_ref(), &tool);
+            let complete = api::migrate(program.path(), &url, self.options, &self.events).await;
+            self.migrating.store(false, Ordering::Relaxed);
+            migrated_in = Some(begun.elapsed());
+            complete?
+        } else {
+            // What replaces a service that is not ready, for want of a migration perhaps, need not be readier.
+            self.ready && Probe::new(self.place.host, self.place.port).ready().await.is_ok()
+        };
+        let successor = Successor {
+            program: program.path(),
+            environment: &environment,
+            place: &place,
+            listening: &listening,
+            ready: complete,
+            ready_socket: &self.ready_socket,
+        };
+        let (process, started_in) = successor.start(&self.events).await?;
+        Ok(Some(Candidate { process, environment, listening, place, program, complete, compiled_in, migrated_in, started_in }))
+    }
+}
+
+type Settings = BTreeMap<&'static str, SecretString>;
+
+fn settings(environment: &Environment, place: &Place) -> Settings {
+    environment.configuration.for_service(place, &environment.configuration.log_dir(&environment.checkout))
+}
+
+fn same(one: &Settings, other: &Settings) -> bool {
+    let plain = |settings: &Settings| settings.iter().map(|(name, value)| (*name, value.expose_secret().to_owned())).collect::<Vec<_>>();
+    plain(one) == plain(other)
+}

@@ -1,0 +1,215 @@
+//! Changed code and settings go live: what is known of the files, the attempt that goes on, and what comes of it.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::sys::signal::Signal;
+
+use super::attempt::{Candidate, Plan};
+use super::services::Services;
+use crate::configuration::Tool;
+use crate::events::{Event, Events};
+use crate::reload::{Outcome, Reload, Times};
+use crate::service::Building;
+use crate::status::State;
+use crate::watch::{Seen, Sources, Watcher};
+use crate::{Checkout, Error};
+
+/// What came of an attempt.
+pub(super) type Attempted = Result<Option<Candidate>, Error>;
+
+/// What is known, and what goes on.
+#[derive(Default)]
+pub(super) struct Reloading {
+    pub(super) watcher: Option<Watcher>,
+    pub(super) attempt: Option<Attempt>,
+    seen: Seen,
+    /// Whether another toolchain is asked for than at the start.
+    pub(super) toolchain_changed: bool,
+    /// What changed since the code that runs, where an attempt failed.
+    behind: BTreeSet<PathBuf>,
+}
+
+/// An attempt that goes on.
+pub(super) struct Attempt {
+    pub(super) work: Pin<Box<dyn Future<Output = Attempted>>>,
+    changed: BTreeSet<PathBuf>,
+    /// What changed while it could not be interrupted.
+    later: BTreeSet<PathBuf>,
+    since: Instant,
+    migrating: Arc<AtomicBool>,
+}
+
+impl Reloading {
+    /// Begins to watch, before anything is built.
+    pub(super) async fn watch(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+        let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
+        let watcher = Watcher::start(checkout, Sources::new(checkout, given), events).await?;
+        self.seen.look(watcher.sources.rust());
+        self.watcher = Some(watcher);
+        Ok(())
+    }
+
+    /// Watches for another program, where the settings name another one.
+    pub(super) async fn watch_again(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+        let given = tool.service_binary.as_ref().map(|(path, _)| path.as_path());
+        match &self.watcher {
+            Some(watcher) if watcher.sources.given() != given => self.watch(checkout, tool, events).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops what goes on; what it was for is not done.
+    pub(super) fn cancel(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.behind.extend(attempt.changed);
+            self.behind.extend(attempt.later);
+        }
+    }
+
+    /// Whether older code or settings run than there are.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// What runs is what there is.
+    pub(super) fn is_level(&mut self, program: &std::path::Path) {
+        self.behind.clear();
+        if let Some(watcher) = &mut self.watcher {
+            watcher.sources.learn(program);
+        }
+    }
+}
+
+impl Services {
+    /// Files were saved.
+    pub(super) fn changed(&mut self, files: BTreeSet<PathBuf>) {
+        let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file)).collect();
+        if files.is_empty() {
+            return;
+        }
+        let is_toolchain = |file: &PathBuf| file.file_stem().is_some_and(|name| name == "rust-toolchain");
+        self.reloading.toolchain_changed |= files.iter().any(is_toolchain);
+        if let Some(attempt) = self.reloading.attempt.as_mut().filter(|attempt| attempt.migrating.load(Ordering::Relaxed)) {
+            attempt.later.extend(files);
+            return;
+        }
+        let since = Instant::now();
+        self.begin(files, since);
+    }
+
+    /// What failed may go well now.
+    pub(super) fn try_again(&mut self) {
+        if self.reloading.is_behind() && self.reloading.attempt.is_none() {
+            self.begin(BTreeSet::new(), Instant::now());
+        }
+    }
+
+    /// Begins an attempt, in place of one that goes on.
+    fn begin(&mut self, files: BTreeSet<PathBuf>, since: Instant) {
+        let anew = self.reloading.is_behind();
+        self.reloading.cancel();
+        let mut changed = std::mem::take(&mut self.reloading.behind);
+        changed.extend(files);
+        let migrating = Arc::new(AtomicBool::new(false));
+        let Some(plan) = self.plan_attempt(&changed, anew, Arc::clone(&migrating)) else {
+            self.reloading.behind = changed;
+            return;
+        };
+        let work = Box::pin(plan.carry_out());
+        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, migrating });
+    }
+
+    /// What an attempt needs to know; `None` before anything runs. Where no file is named, all may have changed.
+    fn plan_attempt(&self, changed: &BTreeSet<PathBuf>, anew: bool, migrating: Arc<AtomicBool>) -> Option<Plan> {
+        let is_settings = |file: &PathBuf| self.reloading.watcher.as_ref().is_some_and(|watcher| watcher.sources.is_settings(file));
+        Some(Plan {
+            environment: self.environment.clone(),
+            options: self.options,
+            events: self.events.clone(),
+            cluster: self.cluster.clone(),
+            listening: self.listening.clone()?,
+            place: self.place.clone()?,
+            program: self.program.clone()?,
+            ready: self.api_ready,
+            building: Building { quiet: true, ..self.building() },
+            compile: changed.is_empty() || !changed.iter().all(is_settings),
+            migrate: changed.is_empty() || changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
+            anew,
+            ready_socket: self.ready_socket.clone(),
+            migrating,
+        })
+    }
+
+    /// An attempt has come to its end.
+    pub(super) async fn attempted(&mut self, attempted: Attempted) {
+        let Some(attempt) = self.reloading.attempt.take() else { return };
+        let Attempt { changed, later, since, .. } = attempt;
+        self.events.tell(Event::Idle);
+        match attempted {
+            Ok(None) => {}
+            Ok(Some(candidate)) => {
+                let times = Times {
+                    total_ms: ms(since.elapsed()),
+                    compile_ms: candidate.compiled_in.map(ms),
+                    migrate_ms: candidate.migrated_in.map(ms),
+                    start_ms: ms(candidate.started_in),
+                };
+                self.go_live(candidate).await;
+                self.tell(&changed, Outcome::Live(times));
+            }
+            Err(error) => {
+                let failed = match error {
+                    Error::Build { said } => Outcome::Failed { reason: "it does not compile".to_owned(), compiler: said },
+                    other => Outcome::Failed { reason: other.to_string(), compiler: String::new() },
+                };
+                self.tell(&changed, failed);
+                self.reloading.behind = changed;
+                self.say_behind();
+            }
+        }
+        if !later.is_empty() {
+            self.begin(later, since);
+        }
+    }
+
+    /// A process that accepts connections takes the place of the one that did so far.
+    pub(super) async fn go_live(&mut self, candidate: Candidate) {
+        let Candidate { process, environment, listening, place, program, complete, .. } = candidate;
+        let moved = self.place.as_ref().is_none_or(|before| (before.host, before.port) != (place.host, place.port));
+        let built = program.path().to_owned();
+        self.succeed(process);
+        (self.environment, self.listening, self.place) = (environment, Some(listening), Some(place));
+        self.schema_is_complete = complete;
+        self.keep(program);
+        self.describe_api(State::Running).await;
+        self.reloading.is_level(&built);
+        if moved {
+            self.events.tell(Event::Ready(self.addresses()));
+        }
+    }
+
+    /// Lets answers say that there is newer code, where the service listens for that.
+    pub(super) fn say_behind(&self) {
+        let listens = self.api_ready && self.environment.configuration.in_development().unwrap_or(false);
+        if let Some(api) = self.api.as_ref().filter(|_| listens && self.reloading.is_behind()) {
+            api.send(Signal::SIGUSR1);
+        }
+    }
+
+    fn tell(&self, changed: &BTreeSet<PathBuf>, outcome: Outcome) {
+        let root = self.environment.checkout.root();
+        let changed = changed.iter().map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string()).collect();
+        let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        self.events.tell(Event::Reload(Reload { at, changed, outcome }));
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

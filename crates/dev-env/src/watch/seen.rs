@@ -1,0 +1,83 @@
+//! What files held when they were last looked at, to tell a change from a save that changes nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::TokenStream;
+
+/// The contents of files; `None` for one that was not there.
+#[derive(Default)]
+pub(crate) struct Seen(HashMap<PathBuf, Option<Vec<u8>>>);
+
+impl Seen {
+    /// Looks at files.
+    pub(crate) fn look(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.0.extend(files.into_iter().map(|path| {
+            let contents = std::fs::read(&path).ok();
+            (path, contents)
+        }));
+    }
+
+    /// Whether a file says something else than when it was last looked at. Comments and blanks of Rust say nothing; comments that
+    /// are documentation do.
+    pub(crate) fn is_new(&mut self, path: &Path) -> bool {
+        let now = std::fs::read(path).ok();
+        let before = self.0.insert(path.to_owned(), now.clone());
+        match (before, now) {
+            // One that was never looked at: who knows?
+            (None, Some(_)) => true,
+            (None | Some(None), None) => false,
+            (Some(Some(before)), Some(now)) => {
+                before != now && !(path.extension().is_some_and(|extension| extension == "rs") && same_tokens(&before, &now))
+            }
+            (Some(_), _) => true,
+        }
+    }
+}
+
+fn same_tokens(before: &[u8], now: &[u8]) -> bool {
+    let tokens = |text: &[u8]| Some(std::str::from_utf8(text).ok()?.parse::<TokenStream>().ok()?.to_string());
+    tokens(before).is_some_and(|before| tokens(now) == Some(before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_new() {
+        let same = |before: &str, now: &str| same_tokens(before.as_bytes(), now.as_bytes());
+        assert!(same("fn f() { g(1) }", "// why\nfn f() {\n    g(1) /* one */\n}\n"));
+        for (before, now) in [
+            ("fn f() { g(1) }", "fn f() { g(2) }"),
+            ("fn f() { \"a b\" }", "fn f() { \"a  b\" }"),
+            ("/// One.\nstruct A;", "/// Two.\nstruct A;"),
+            ("//! One.", "//! Two."),
+            ("fn f() { a | | b }", "fn f() { a || b }"),
+            ("fn f() {", "fn f() { "),
+        ] {
+            assert!(!same(before, now), "{before} -> {now}");
+        }
+    }
+
+    #[test]
+    fn files_that_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rust, text) = (folder.path().join("a.rs"), folder.path().join("a.sql"));
+        std::fs::write(&rust, "fn f() {}").unwrap();
+        let mut seen = Seen::default();
+        seen.look([rust.clone()]);
+        assert!(!seen.is_new(&rust));
+        std::fs::write(&rust, "fn f() {} // f").unwrap();
+        assert!(!seen.is_new(&rust));
+        std::fs::write(&rust, "fn g() {}").unwrap();
+        assert!(seen.is_new(&rust) && !seen.is_new(&rust));
+        std::fs::remove_file(&rust).unwrap();
+        assert!(seen.is_new(&rust) && !seen.is_new(&rust));
+        assert!(!seen.is_new(&text), "it was there between two looks");
+        std::fs::write(&text, "SELECT 1 -- one").unwrap();
+        assert!(seen.is_new(&text) && !seen.is_new(&text));
+        std::fs::write(&text, "SELECT 1 -- two").unwrap();
+        assert!(seen.is_new(&text), "comments of other languages are not understood");
+    }
+}
