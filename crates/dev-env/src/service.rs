@@ -55,7 +55,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     let (slot, listener) = (Arc::clone(&built), events.clone());
     let root = checkout.root();
     let mut cargo = if building.toolchain_changed { cargo_of_another_toolchain(root) } else { cargo(root) };
-    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz"]).args([
+    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([build_folder(root)]).args([
         "--message-format=json-render-diagnostics",
         "--color",
         if building.colour { "always" } else { "never" },
@@ -85,6 +85,14 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// Where the service is built: a folder of its own, as cargo locks a folder for as long as it builds in it. A build or an editor beside
+/// the environment would hold a reload up, and a reload them.
+fn build_folder(root: &Path) -> PathBuf {
+    let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
+    // Relative ones are relative to the folder that cargo is started in.
+    root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
 }
 
 /// What cargo says of a build.

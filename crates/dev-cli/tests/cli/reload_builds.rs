@@ -86,6 +86,17 @@ fn edits_of_every_kind() {
     assert!(s.answer("/").contains("Second EmotionVisualizer"));
     expect_end(pid);
 
+    // Somebody else builds for as long as he likes.
+    std::fs::create_dir_all(s.scratch.path("target/debug")).unwrap();
+    let lock = std::fs::File::create(s.scratch.path("target/debug/.cargo-lock")).unwrap();
+    lock.lock().unwrap();
+    s.edit(WELCOME, "Second ", "Unhindered ");
+    s.next("live");
+    assert!(s.answer("/").contains("Unhindered EmotionVisualizer"));
+    s.edit(WELCOME, "Unhindered ", "Second ");
+    s.next("live");
+    drop(lock);
+
     // What says nothing to the compiler changes nothing, and neither does what is no part of the service.
     let pid = s.scratch.pid("api");
     s.edit(WELCOME, "//! Whether", "// A remark.\n//! Whether");
