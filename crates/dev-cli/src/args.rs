@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// The settings: their values, where each one comes from, what it does
     #[command(subcommand)]
     Config(commands::config::Config),
+    /// What runs inside the development container
+    #[command(subcommand, hide = true)]
+    Container(commands::container::Container),
     /// The benchmarks, as ratios to what this machine can do
     Bench(commands::bench::Bench),
     /// Completion of this command for a shell

@@ -188,6 +188,15 @@ impl Configuration {
         Ok(self.get(&APP_ENV)? == AppEnv::Development)
     }
 
+    /// Sets the secrets that nobody sets to their public examples, for a container whose files are not its own to write.
+    pub(crate) fn set_examples(&mut self) {
+        for info in [&POSTGRES_PASSWORD.info, &JWT_SECRET_KEY.info] {
+            if let (false, Some(example)) = (self.values.is_set(info), info.example) {
+                self.values.set(info.name, example.to_owned(), Origin::Default);
+            }
+        }
+    }
+
     /// Writes to `.env` the secrets that nobody sets, and returns their names.
     ///
     /// # Errors

@@ -189,6 +189,23 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// The database of the Compose project refuses, or is away.
+    #[error(
+        "the database {url} does not take these settings, or is away:\n{}\nwhat it says itself: docker compose logs db",
+        indented(message)
+    )]
+    ContainerDatabase {
+        /// Where it is; the password is masked.
+        url: String,
+        /// What psql said.
+        message: String,
+    },
+    /// The container sees an old file.
+    #[error("Cargo.lock was replaced, and this container sees the old one: it has to be started again, which Docker does by itself")]
+    LockReplaced,
+    /// A container runs the database.
+    #[error("Docker runs the database of this checkout\nstop it first: docker compose down")]
+    DockerRuns,
     /// A dump was not written.
     #[error("the copy of the database before the change failed, and nothing was changed: {reason}")]
     Copy {

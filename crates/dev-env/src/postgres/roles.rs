@@ -144,9 +144,14 @@ pub(super) fn bootstrap(config: &ClusterConfig) -> String {
 
 /// Makes the API's role what it has to be, in `POSTGRES_DB`, whatever it was.
 pub(super) fn api_role(config: &ClusterConfig) -> String {
-    let (api, owner, database) = (identifier(API_ROLE), identifier(&config.superuser), identifier(&config.database));
+    api_role_sql(&config.superuser, &config.database, &config.api_password)
+}
+
+/// The same for any database, as its owner says it in there.
+pub(crate) fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
+    let (api, owner, database) = (identifier(API_ROLE), identifier(owner), identifier(database));
     let name = literal(API_ROLE);
-    let password = set_password(API_ROLE, &config.api_password);
+    let password = set_password(API_ROLE, password);
     format!(
         "{UNLOGGED}BEGIN;
 SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
