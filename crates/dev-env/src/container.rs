@@ -1,7 +1,7 @@
 //! What runs in the development container: the service, built from the mounted sources and run again when they change.
 //!
-//! Compose starts the database and waits for it; this makes the API's role, applies migrations, builds, and runs the API where
-//! Compose publishes it. Everything that is written stands in volumes: the sources are mounted to be read.
+//! Compose starts the database beside it; this waits for that, makes the API's role, builds, applies migrations, and runs the API
+//! where Compose publishes it. Everything that is written stands in volumes: the sources are mounted to be read.
 
 mod database;
 mod settings;
@@ -139,9 +139,13 @@ impl Development {
 
     /// Brings everything up to date that the API needs: its role, its program, the schema.
     async fn prepare(&self, settings: Settings) -> Result<Wanted, Error> {
-        database::wait(&settings, &self.events).await?;
-        database::make_api_role(&settings).await?;
-        let program = service::program(&settings.environment, &settings.tool, self.colour, &self.events).await?;
+        // The database starts at the same time.
+        let (database, program) = tokio::join!(
+            database::prepare(&settings, &self.events),
+            service::program(&settings.environment, &settings.tool, self.colour, &self.events),
+        );
+        database?;
+        let program = program?;
         self.events.phase("applying migrations");
         let said = service::migrate_or_fail(&program, &settings.owner, &["up", "--auto"]).await?;
         said.lines().filter(|line| !line.starts_with("the schema is up to date")).for_each(|line| self.events.note(line));

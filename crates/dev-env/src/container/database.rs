@@ -10,10 +10,10 @@ use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
 use crate::postgres::roles;
 
-/// Compose has waited already; a server that recovers from a crash may take this long.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
+const PATIENCE: Duration = Duration::from_secs(600);
 const SQL_BOUND: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(100);
 
 /// The owner's way in.
 pub(super) fn owner(settings: &Settings) -> Psql {
@@ -27,11 +27,16 @@ pub(super) fn owner(settings: &Settings) -> Psql {
     }
 }
 
-/// Waits until it answers.
+/// Waits until it answers, and makes the API's role.
 ///
 /// # Errors
-/// It refuses these settings, or does not answer in time.
-pub(super) async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
+/// It refuses these settings, or does not answer in time, or the owner may not make a role.
+pub(super) async fn prepare(settings: &Settings, events: &Events) -> Result<(), Error> {
+    wait(settings, events).await?;
+    make_api_role(settings).await
+}
+
+async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
     let psql = owner(settings);
     let deadline = Instant::now() + PATIENCE;
     let mut said = false;
@@ -52,10 +57,7 @@ pub(super) async fn wait(settings: &Settings, events: &Events) -> Result<(), Err
 }
 
 /// Makes the API's role what it has to be. Containers that start at once take turns.
-///
-/// # Errors
-/// The owner may not.
-pub(super) async fn make_api_role(settings: &Settings) -> Result<(), Error> {
+async fn make_api_role(settings: &Settings) -> Result<(), Error> {
     if !settings.own_database {
         return Ok(());
     }
