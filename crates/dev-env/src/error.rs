@@ -207,11 +207,28 @@ pub enum Error {
     #[error("Docker runs the database of this checkout\nstop it first: docker compose down")]
     DockerRuns,
     /// A dump was not written.
-    #[error("the copy of the database before the change failed, and nothing was changed: {reason}")]
+    #[error("the copy of the database failed, and nothing was changed: {reason}")]
     Copy {
         /// What `pg_dump` said.
         reason: String,
     },
+    /// A copy of the database is not the one that was written.
+    #[error("{} is damaged: it does not fit the checksum beside it. Nothing was changed", path.display())]
+    DamagedBackup {
+        /// The copy.
+        path: PathBuf,
+    },
+    /// A copy of the database was refused.
+    #[error("{} cannot be restored; the database is as it was:\n{}", path.display(), indented(reason))]
+    Restore {
+        /// The copy.
+        path: PathBuf,
+        /// What `pg_restore` or psql said.
+        reason: String,
+    },
+    /// Somebody restores this moment.
+    #[error("another `cargo dev restore` is at work in this checkout: try again when it has ended")]
+    Restoring,
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),

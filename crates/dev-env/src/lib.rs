@@ -1,5 +1,6 @@
 //! The development environment as a library: engines, PostgreSQL, processes, logs; no terminal in it.
 
+pub mod backup;
 pub mod bench;
 mod board;
 mod checkout;

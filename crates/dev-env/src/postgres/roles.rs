@@ -149,15 +149,23 @@ pub(super) fn api_role(config: &ClusterConfig) -> String {
 
 /// The same for any database, as its owner says it in there.
 pub(crate) fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
-    let (api, owner, database) = (identifier(API_ROLE), identifier(owner), identifier(database));
-    let name = literal(API_ROLE);
+    let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
     let password = set_password(API_ROLE, password);
+    let grants = api_grants_sql(owner, database);
     format!(
         "{UNLOGGED}BEGIN;
 SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
 ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-{password}
--- Nobody but the owner makes anything, not even for a session.
+{password}{grants}COMMIT;
+"
+    )
+}
+
+/// What the API's role may in a database, as its owner says it in there.
+pub(crate) fn api_grants_sql(owner: &str, database: &str) -> String {
+    let (api, owner, database) = (identifier(API_ROLE), identifier(owner), identifier(database));
+    format!(
+        "-- Nobody but the owner makes anything, not even for a session.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {database} TO {api};
@@ -167,7 +175,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {api};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {api};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {api};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {api};
-COMMIT;
 "
     )
 }
