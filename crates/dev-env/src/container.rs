@@ -69,21 +69,34 @@ pub async fn up(folder: &Path, variables: Variables, colour: bool, events: &Even
     Ok(())
 }
 
-/// Runs a program with what the database's owner needs in its environment: for `emotionviz migrate`, psql, tests.
+/// Runs a program with what the database's owner needs in its environment: for `emotionviz migrate`, psql.
 ///
 /// # Errors
 /// The settings do not fit, or the program does not run.
 pub async fn run(folder: &Path, variables: &Variables, program: OsString, args: Vec<OsString>) -> Result<ExitStatus, Error> {
     let settings = Settings::read(folder, variables)?;
-    let mut command = Configuration::new(program.to_string_lossy(), &program).args(args);
-    command.env = declared::ALL.iter().map(|info| (info.name.into(), None)).collect();
+    let mut command = unset(program, args);
     command.env.extend(database::owner(&settings).variables().into_iter().map(|(name, value)| (name, Some(value))));
-    let url = settings.owner.to_secret();
     let command = command
         .env(APP_ENV.info.name, AppEnv::Development.as_str())
-        .env(MIGRATION_DATABASE_URL.info.name, url.expose_secret())
-        .env("TEST_DATABASE_URL", url.expose_secret());
+        .env(MIGRATION_DATABASE_URL.info.name, settings.owner.to_secret().expose_secret());
     Ok(on_terminal(command).await?)
+}
+
+/// Runs tests: on databases of their own, beside the development database.
+///
+/// # Errors
+/// The settings do not fit, the database does not answer, or the program does not run.
+pub async fn test(folder: &Path, variables: &Variables, program: OsString, args: Vec<OsString>) -> Result<ExitStatus, Error> {
+    let url = database::for_tests(&Settings::read(folder, variables)?).await?;
+    Ok(on_terminal(unset(program, args).env("TEST_DATABASE_URL", url.to_secret().expose_secret())).await?)
+}
+
+/// A program without the settings of the container: it is told what it needs.
+fn unset(program: OsString, args: Vec<OsString>) -> Configuration {
+    let mut command = Configuration::new(program.to_string_lossy(), &program).args(args);
+    command.env = declared::ALL.iter().map(|info| (info.name.into(), None)).collect();
+    command
 }
 
 /// The service under development.

@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use clap::Subcommand;
 use dev_env::container;
@@ -23,6 +23,15 @@ pub(crate) enum Container {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Run tests on databases of their own, beside the development database
+    #[command(after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz")]
+    Test {
+        /// The program
+        program: OsString,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 impl Container {
@@ -34,10 +43,12 @@ impl Container {
                 container::up(Path::new(&folder), variables, context.printer.has_colour(), &events, &context.stop).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Run { program, args } => {
-                let status = container::run(Path::new(&folder), &variables, program, args).await?;
-                Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
-            }
+            Self::Run { program, args } => Ok(code(container::run(Path::new(&folder), &variables, program, args).await?)),
+            Self::Test { program, args } => Ok(code(container::test(Path::new(&folder), &variables, program, args).await?)),
         }
     }
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

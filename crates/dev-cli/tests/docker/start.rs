@@ -1,11 +1,13 @@
 //! From a fresh clone to an API that serves: order, health, owners, rights, two checkouts.
 
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::support::docker::finish;
 use crate::support::project::is_root;
 use crate::support::{Project, docker, eventually, get, post};
 
@@ -125,12 +127,30 @@ fn a_database_that_dies_and_returns() {
 fn two_checkouts_side_by_side() {
     let Some(one) = Project::new() else { return };
     one.up();
-    // Another project of the same sources: its containers, networks and data are others.
-    let other = format!("{}-other", one.name());
-    let folder = one.path("data/other");
-    std::fs::create_dir_all(&folder).unwrap();
-    let ps = docker(&["compose", "--project-name", &other, "--project-directory", &one.root().to_string_lossy(), "ps", "--all", "--quiet"]);
-    assert_eq!(ps.text(), "");
+    one.sql("CREATE TABLE of_the_first AS SELECT 1");
+    // A second one in a folder of the same name: COMPOSE_PROJECT_NAME tells them apart.
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("check out");
+    std::fs::create_dir_all(root.join("backend/init-scripts")).unwrap();
+    for path in ["docker-compose.yml", "backend/docker"] {
+        let copied = Command::new("cp").arg("-a").args([one.path(path), root.join(path)]).status().unwrap();
+        assert!(copied.success());
+    }
+    let name = format!("{}-other", one.name());
+    let other = |args: &[&str]| {
+        let mut compose = Command::new("docker");
+        compose.arg("compose").args(args).current_dir(&root).env("COMPOSE_PROJECT_NAME", &name).env("POSTGRES_PORT", "0");
+        finish(compose, b"")
+    };
+    let up = other(&["up", "-d", "--wait", "db"]);
+    let tables =
+        other(&["exec", "-T", "db", "psql", "-U", "emotionviz", "-d", "emotionviz_db", "-XAtqc", "SELECT to_regclass($$of_the_first$$)"]);
+    let down = other(&["down", "--volumes"]);
+    up.expect_code(0);
+    assert_eq!(tables.expect_code(0).text(), "", "the second sees the first one's data");
+    down.expect_code(0);
+    assert_eq!(one.sql("SELECT count(*) FROM of_the_first"), "1");
+    assert!(one.get("/health/ready").contains("\"ready\""));
     let names = docker(&["ps", "--filter", &format!("label=com.docker.compose.project={}", one.name()), "--format", "{{.Names}}"]);
     assert!(names.stdout.lines().all(|name| name.starts_with(one.name())), "{names}");
     let networks =

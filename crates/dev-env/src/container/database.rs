@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use emotionviz_settings::DatabaseUrl;
 use tokio::time::Instant;
 
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use crate::Error;
 use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
@@ -66,6 +67,21 @@ async fn make_api_role(settings: &Settings) -> Result<(), Error> {
     let sql = format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::API_ROLE);
     owner(settings).run(&sql, SQL_BOUND).await?;
     Ok(())
+}
+
+/// Where tests make their databases. As a role that may what the owner may, with a password that is no public example: some
+/// tests run the service as production does, which refuses one.
+///
+/// # Errors
+/// The owner may not make the role, or the database does not answer.
+pub(super) async fn for_tests(settings: &Settings) -> Result<DatabaseUrl, Error> {
+    if !settings.own_database {
+        return Ok(settings.owner.clone());
+    }
+    let password = settings::derived(roles::TEST_ROLE, &settings.owner.password.clone().unwrap_or_default());
+    let role = roles::test_role_sql(&password);
+    owner(settings).run(&format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::TEST_ROLE), SQL_BOUND).await?;
+    Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..settings.owner.clone() })
 }
 
 /// Whether it may answer later.

@@ -43,7 +43,7 @@ impl Settings {
             Some(external) => (external.migration_url.clone(), external.url.clone(), false),
             None => {
                 let password = tool.password.clone().unwrap_or_default();
-                let api_password = tool.api_password.clone().unwrap_or_else(|| derived(&password));
+                let api_password = tool.api_password.clone().unwrap_or_else(|| derived(API_ROLE, &password));
                 (url(&tool, &tool.user, password), url(&tool, API_ROLE, api_password), true)
             }
         };
@@ -81,9 +81,9 @@ fn url(tool: &Tool, user: &str, password: SecretString) -> DatabaseUrl {
     DatabaseUrl { user: user.to_owned(), password: Some(password), host, port, database: tool.database.clone(), ssl_mode: None }
 }
 
-/// A password for the API's role where nobody sets one: the same in every container of these settings, and no way back from it.
-fn derived(password: &SecretString) -> SecretString {
-    digest(&format!("{API_ROLE}\0{}", password.expose_secret())).into()
+/// A password for a role where nobody sets one: the same in every container of these settings, and no way back from it.
+pub(super) fn derived(role: &str, password: &SecretString) -> SecretString {
+    digest(&format!("{role}\0{}", password.expose_secret())).into()
 }
 
 /// A text's SHA-256 in hexadecimal.

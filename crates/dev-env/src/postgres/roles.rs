@@ -14,6 +14,9 @@ use super::{ClusterConfig, access};
 /// The role that the API connects as.
 pub const API_ROLE: &str = "emotionviz_api";
 
+/// The role that tests connect as where they have no server of their own.
+pub(crate) const TEST_ROLE: &str = "emotionviz_test";
+
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Keeps a statement with a password out of the server's log, should it fail or be logged.
@@ -158,6 +161,17 @@ SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname 
 ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 {password}{grants}COMMIT;
 "
+    )
+}
+
+/// Makes the tests' role what it has to be, as the owner says it.
+pub(crate) fn test_role_sql(password: &SecretString) -> String {
+    let (test, name) = (identifier(TEST_ROLE), literal(TEST_ROLE));
+    format!(
+        "{UNLOGGED}SELECT 'CREATE ROLE {test}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
+ALTER ROLE {test} LOGIN SUPERUSER;
+{}",
+        set_password(TEST_ROLE, password)
     )
 }
 
