@@ -13,7 +13,7 @@ use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
-use crate::{Environment, Error, database, service};
+use crate::{Environment, Error, database, native, service};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -99,6 +99,50 @@ impl Session {
     pub async fn dump(&self, to: &Path) -> Result<(), Error> {
         let binaries = self.binaries().await?;
         crate::dump::write(self.client("pg_dump", &binaries), to).await
+    }
+
+    /// Writes a copy of the database as a compressed archive for `pg_restore`. A copy that fails leaves no file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) async fn dump_archive(&self, to: &Path) -> Result<(), Error> {
+        let binaries = self.binaries().await?;
+        crate::dump::write_archive(self.client("pg_dump", &binaries), to).await
+    }
+
+    /// A client program of the database's own PostgreSQL, in another database of the same server.
+    ///
+    /// # Errors
+    /// There is none on this machine.
+    pub(crate) async fn client_in(&self, program: &str, database: &str) -> Result<Configuration, Error> {
+        let binaries = self.binaries().await?;
+        Ok(self.client(program, &binaries).env("PGDATABASE", database))
+    }
+
+    /// Runs SQL in another database of the same server, and returns what it prints.
+    ///
+    /// # Errors
+    /// A statement is refused; none after it runs.
+    pub(crate) async fn sql_in(&self, database: &str, sql: &str) -> Result<String, Error> {
+        Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
+    }
+
+    /// Applies what is pending in another database of the same server.
+    ///
+    /// # Errors
+    /// The service does not compile, or a migration fails.
+    pub(crate) async fn migrate_in(&self, database: &str, colour: bool) -> Result<String, Error> {
+        let program = self.program(colour).await?;
+        let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
+        service::migrate_or_fail(&program, &url, &["up", "--auto"]).await
+    }
+
+    /// Refuses what only a database of the tool's own can have done to it.
+    ///
+    /// # Errors
+    /// Somebody else runs it.
+    pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
+        native::refuse_external(&self.tool, what)
     }
 
     /// Ends it.
