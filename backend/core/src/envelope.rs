@@ -2,7 +2,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -69,9 +69,8 @@ struct Shaped;
 
 /// A response with a JSON body that is serialised once, here.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut bytes = BytesMut::with_capacity(1024).writer();
-    match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => with_bytes(status, bytes.into_inner().freeze()),
+    match serde_json::to_vec(body) {
+        Ok(bytes) => with_bytes(status, bytes.into()),
         Err(cause) => ApiError::internal(cause).into_response(),
     }
 }

@@ -12,18 +12,18 @@ pub(crate) struct Malformed;
 /// A `numeric(3, 2)` (`numeric_send` in PostgreSQL's numeric.c): the number of digits, the weight of the first one, the sign and the
 /// scale, then the digits, of base 10,000.
 pub(crate) fn hundredths(bytes: &[u8]) -> Result<f64, Malformed> {
-    let words: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
-    let [_, weight, sign, _, digits @ ..] = words.as_slice() else { return Err(Malformed) };
-    let (whole, fraction) = match (weight.cast_signed(), digits) {
-        (_, []) => (0, 0),
-        (0, [whole]) => (*whole, 0),
+    let (words, _) = bytes.as_chunks();
+    let [_, weight, sign, _, digits @ ..] = words else { return Err(Malformed) };
+    let (whole, fraction) = match (i16::from_be_bytes(*weight), digits) {
+        (_, []) => ([0; 2], [0; 2]),
+        (0, [whole]) => (*whole, [0; 2]),
         (0, [whole, fraction]) => (*whole, *fraction),
-        (-1, [fraction]) => (0, *fraction),
+        (-1, [fraction]) => ([0; 2], *fraction),
         _ => return Err(Malformed),
     };
     // A single division gives the number that is nearest to the decimal one.
-    let value = f64::from(u32::from(whole) * 10_000 + u32::from(fraction)) / 10_000.0;
-    match sign {
+    let value = f64::from(u32::from(u16::from_be_bytes(whole)) * 10_000 + u32::from(u16::from_be_bytes(fraction))) / 10_000.0;
+    match u16::from_be_bytes(*sign) {
         0 => Ok(value),
         0x4000 => Ok(-value),
         _ => Err(Malformed),

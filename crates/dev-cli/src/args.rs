@@ -54,9 +54,16 @@ pub(crate) enum Command {
     /// The development database
     #[command(subcommand)]
     Db(commands::db::Db),
+    /// A copy of the database, with its checksum
+    Backup(commands::backup::Backup),
+    /// Put a copy of the database back, and keep what was there
+    Restore(commands::restore::Restore),
     /// The settings: their values, where each one comes from, what it does
     #[command(subcommand)]
     Config(commands::config::Config),
+    /// What runs inside the development container
+    #[command(subcommand, hide = true)]
+    Container(commands::container::Container),
     /// The benchmarks, as ratios to what this machine can do
     Bench(commands::bench::Bench),
     /// Completion of this command for a shell

@@ -1,14 +1,17 @@
 //! The verbs, one file each.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod container;
 pub(crate) mod db;
 pub(crate) mod down;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod restart;
+pub(crate) mod restore;
 pub(crate) mod status;
 pub(crate) mod stop;
 mod stop_all;
@@ -34,7 +37,10 @@ impl Command {
             Self::Check(verb) => verb.run(context).await,
             Self::Migrate(verb) => verb.run(context).await,
             Self::Db(verb) => verb.run(context).await,
+            Self::Backup(verb) => verb.run(context).await,
+            Self::Restore(verb) => verb.run(context).await,
             Self::Config(verb) => verb.run(context),
+            Self::Container(verb) => verb.run(context).await,
             Self::Bench(verb) => verb.run(context).await,
             Self::Completions(verb) => verb.run(),
         }

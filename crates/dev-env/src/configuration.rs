@@ -1,5 +1,7 @@
 //! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -9,13 +11,10 @@ use emotionviz_settings::declared::{self, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT
 use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
 use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
 use emotionviz_settings::{AppEnv, DatabaseUrl, Engine, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
-use rand::distr::{Alphanumeric, SampleString};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::{Checkout, Error, env_files};
-
-/// Letters and digits of a generated secret: 238 bits.
-const SECRET_LENGTH: usize = 40;
+pub use secrets::generate;
 
 /// A process environment: names and values.
 pub type Variables = Vec<(OsString, OsString)>;
@@ -188,61 +187,6 @@ impl Configuration {
         Ok(self.get(&APP_ENV)? == AppEnv::Development)
     }
 
-    /// Writes to `.env` the secrets that nobody sets, and returns their names.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn make_secrets(&mut self, checkout: &Checkout, database_exists: bool) -> Result<Vec<&'static str>, Error> {
-        let external = self.external()?.is_some();
-        let wanted = [
-            // A database that exists has a password: a new one would not be it.
-            (&POSTGRES_PASSWORD.info, !external && !database_exists),
-            (&POSTGRES_API_PASSWORD.info, !external),
-            (&JWT_SECRET_KEY.info, true),
-        ];
-        let missing = wanted.into_iter().filter(|(info, wanted)| *wanted && !self.values.is_set(info)).map(|(info, _)| info.name);
-        let made: Vec<(&str, String)> = missing.map(|name| (name, generate())).collect();
-        if made.is_empty() {
-            return Ok(Vec::new());
-        }
-        let path = checkout.env_file();
-        let lines: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        env_files::append(&path, "Made by cargo dev up, for this checkout alone.", &lines)?;
-        self.values = std::mem::take(&mut self.values).or(env_files::layer(&path)?);
-        Ok(made.into_iter().map(|(name, _)| name).collect())
-    }
-
-    /// Whether passwords in the files would count.
-    ///
-    /// # Errors
-    /// The shell's environment sets one: that would hide what is written.
-    pub fn passwords_can_be_written(&self) -> Result<(), Error> {
-        let hidden =
-            [&POSTGRES_API_PASSWORD.info, &POSTGRES_PASSWORD.info].into_iter().find(|info| self.origin(info) == Origin::Environment);
-        hidden.map_or(Ok(()), |info| Err(Error::PasswordInEnvironment { name: info.name }))
-    }
-
-    /// Writes passwords to the file that sets each one, or to `.env`.
-    ///
-    /// # Errors
-    /// When the file cannot be written, or the shell's environment sets one: that would hide what was written.
-    pub fn write_passwords(&self, checkout: &Checkout, password: &SecretString, api_password: &SecretString) -> Result<PathBuf, Error> {
-        self.passwords_can_be_written()?;
-        let passwords = [(&POSTGRES_API_PASSWORD.info, api_password), (&POSTGRES_PASSWORD.info, password)];
-        let mut last = checkout.env_file();
-        for (info, value) in passwords {
-            let path = match self.origin(info) {
-                Origin::File(path, _) => path,
-                Origin::Environment | Origin::Default => checkout.env_file(),
-            };
-            if !env_files::change(&path, info.name, value.expose_secret())? {
-                env_files::append(&path, "Set by cargo dev db password.", &[(info.name, value.expose_secret())])?;
-            }
-            last = path;
-        }
-        Ok(last)
-    }
-
     /// The settings that an API process gets: those that somebody set, its place, and nothing of the owner's.
     pub fn for_service(&self, place: &Place, log_dir: &Path) -> BTreeMap<&'static str, SecretString> {
         let set = declared::ALL.iter().filter(|info| info.used_by != Use::Tool && self.values.is_set(info));
@@ -278,13 +222,11 @@ impl Configuration {
     }
 }
 
-/// A new secret.
-pub fn generate() -> String {
-    Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH)
-}
-
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::secrets::SECRET_LENGTH;
     use super::*;
 
     fn checkout(env: &str, backend_env: &str) -> (tempfile::TempDir, Checkout) {

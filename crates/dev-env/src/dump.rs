@@ -1,4 +1,4 @@
-//! A copy of a database as a file of SQL: whole or not there.
+//! A copy of a database as a file: whole or not there.
 
 use std::fs::File;
 use std::io::Write;
@@ -21,16 +21,40 @@ const BOUND: Duration = Duration::from_secs(3600);
 /// It cannot be written; no file is left then.
 pub(crate) async fn write(pg_dump: Configuration, to: &Path) -> Result<(), Error> {
     let io = |source| Error::io("write", to, source);
-    owner::make_parents(to)?;
-    let folder = to.parent().unwrap_or(Path::new("."));
-    sweep(folder);
-    let file = unfinished(folder).map_err(io)?;
+    let file = begin(to)?;
     write_all(&file, b"\\set ON_ERROR_STOP on\nBEGIN;\n").map_err(io)?;
+    append(pg_dump.args(["--clean", "--if-exists"]), &file, to).await?;
+    write_all(&file, b"COMMIT;\n").map_err(io)?;
+    finish(file, to)
+}
+
+/// The same as an archive: compressed, for `pg_restore`.
+///
+/// # Errors
+/// It cannot be written; no file is left then.
+pub(crate) async fn write_archive(pg_dump: Configuration, to: &Path) -> Result<(), Error> {
+    let file = begin(to)?;
+    append(pg_dump.args(["--format=custom"]), &file, to).await?;
+    finish(file, to)
+}
+
+/// A file that takes its name when it is finished.
+fn begin(to: &Path) -> Result<NamedTempFile, Error> {
+    owner::make_parents(to)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sweep(folder);
+    unfinished(folder).map_err(|source| Error::io("write", to, source))
+}
+
+async fn append(pg_dump: Configuration, file: &NamedTempFile, to: &Path) -> Result<(), Error> {
     // The same open file: each goes on where the other ended.
-    let output = file.as_file().try_clone().map_err(io)?;
-    let dump = pg_dump.args(["--clean", "--if-exists", "-w"]);
-    into_file(dump, output, BOUND).await.map_err(|error| Error::Copy { reason: error.to_string() })?;
-    write_all(&file, b"COMMIT;\n").and_then(|()| file.as_file().sync_all()).map_err(io)?;
+    let output = file.as_file().try_clone().map_err(|source| Error::io("write", to, source))?;
+    into_file(pg_dump.args(["-w"]), output, BOUND).await.map_err(|error| Error::Copy { reason: error.to_string() })
+}
+
+fn finish(file: NamedTempFile, to: &Path) -> Result<(), Error> {
+    let io = |source| Error::io("write", to, source);
+    file.as_file().sync_all().map_err(io)?;
     files::hand_over(file.as_file(), to).map_err(io)?;
     file.persist(to).map_err(|error| io(error.error))?;
     Ok(())

@@ -201,12 +201,46 @@ pub enum Error {
     /// Settings that what runs cannot take over.
     #[error("these settings move the database, which a reload leaves alone\nlet them take effect: cargo dev restart")]
     NeedsRestart,
+    /// The database of the Compose project refuses, or is away.
+    #[error(
+        "the database {url} does not take these settings, or is away:\n{}\nwhat it says itself: docker compose logs db",
+        indented(message)
+    )]
+    ContainerDatabase {
+        /// Where it is; the password is masked.
+        url: String,
+        /// What psql said.
+        message: String,
+    },
+    /// The container sees an old file.
+    #[error("Cargo.lock was replaced, and this container sees the old one: it has to be started again, which Docker does by itself")]
+    LockReplaced,
+    /// A container runs the database.
+    #[error("Docker runs the database of this checkout\nstop it first: docker compose down")]
+    DockerRuns,
     /// A dump was not written.
-    #[error("the copy of the database before the change failed, and nothing was changed: {reason}")]
+    #[error("the copy of the database failed, and nothing was changed: {reason}")]
     Copy {
         /// What `pg_dump` said.
         reason: String,
     },
+    /// A copy of the database is not the one that was written.
+    #[error("{} is damaged: it does not fit the checksum beside it. Nothing was changed", path.display())]
+    DamagedBackup {
+        /// The copy.
+        path: PathBuf,
+    },
+    /// A copy of the database was refused.
+    #[error("{} cannot be restored; the database is as it was:\n{}", path.display(), indented(reason))]
+    Restore {
+        /// The copy.
+        path: PathBuf,
+        /// What `pg_restore` or psql said.
+        reason: String,
+    },
+    /// Somebody restores this moment.
+    #[error("another `cargo dev restore` is at work in this checkout: try again when it has ended")]
+    Restoring,
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),

@@ -1,14 +1,17 @@
 //! The development environment as a library: engines, PostgreSQL, processes, logs; no terminal in it.
 
+pub mod backup;
 pub mod bench;
 mod board;
 mod checkout;
 pub mod checks;
 pub mod config_report;
 pub mod configuration;
+pub mod container;
 mod control;
 mod database;
 pub mod detached;
+pub mod docker;
 mod dump;
 pub mod engine;
 mod env_files;

@@ -30,8 +30,7 @@ impl Listening {
     pub(crate) fn open(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<Self, Error> {
         let port = kept_ports::api(checkout, host, wanted, events)?;
         let address = SocketAddr::new(host, port);
-        let socket = listen(address).map_err(|source| PortError::NotListening { address, source })?;
-        Ok(Self { socket: Arc::new(socket), host, port })
+        Ok(Self { socket: Arc::new(listen(address)?), host, port })
     }
 
     /// This one where it is what the settings ask for, else a new one.
@@ -54,7 +53,15 @@ impl Listening {
     }
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// A socket that listens there.
+///
+/// # Errors
+/// The port is taken, or the address is none of this machine's.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, PortError> {
+    open(address).map_err(|source| PortError::NotListening { address, source })
+}
+
+fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // What an earlier listener's connections left behind does not stand in the way.
     socket.set_reuseaddr(true)?;

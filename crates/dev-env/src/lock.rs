@@ -38,6 +38,12 @@ fn path(checkout: &Checkout) -> PathBuf {
     checkout.run().join("supervisor.lock")
 }
 
+/// Whether the container `db` has the data: PostgreSQL in there and PostgreSQL here would not notice each other.
+fn docker_runs(checkout: &Checkout) -> bool {
+    let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    File::open(checkout.run().join("docker.lock")).is_ok_and(held)
+}
+
 impl Lock {
     /// Takes the lock in the name of `what`, or says who holds it.
     ///
@@ -45,6 +51,9 @@ impl Lock {
     /// The file cannot be written.
     pub(crate) async fn take(checkout: &Checkout, what: &str, socket: Option<PathBuf>) -> Result<Result<Self, Holder>, Error> {
         checkout.make_folders()?;
+        if docker_runs(checkout) {
+            return Err(Error::DockerRuns);
+        }
         let path = path(checkout);
         let io = |source| Error::io("write", &path, source);
         let mut file = files::open(OpenOptions::new().read(true).write(true), &path).map_err(io)?;

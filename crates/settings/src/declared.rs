@@ -127,6 +127,21 @@ settings! {
     /// A port for Adminer on this machine. Nothing reads it yet.
     ADMINER_PORT: u16 = "8080";
     Tools Tool
+    /// The name of the Compose project. Not set: the name of the checkout's folder; two checkouts with equal ones need this.
+    COMPOSE_PROJECT_NAME: String;
+    Tools Tool
+    /// The most processors that the API's container may use, compiling included. 0 is all of them.
+    API_CPU_LIMIT: String = "0";
+    Tools Tool
+    /// The most memory that the API's container may use, compiling included.
+    API_MEMORY_LIMIT: String = "4g";
+    Tools Tool
+    /// The memory that is kept for the API's container where memory is scarce.
+    API_MEMORY_RESERVATION: String = "512m";
+    Tools Tool
+    /// The most memory that the database's container may use.
+    DB_MEMORY_LIMIT: String = "1g";
+    Tools Tool
     /// The folder of initdb, postgres and psql. Not set: an installed PostgreSQL, else a downloaded one.
     POSTGRES_BIN_DIR: String;
     Tools Tool

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use dev_env::docker;
 use dev_env::testing::{self, TestServer};
 
 use crate::context::Context;
@@ -26,6 +27,9 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let environment = context.environment()?;
+        if let Err(reason) = docker::available().await {
+            context.printer.note(&format!("the tests of docker-compose.yml are skipped: {reason}"));
+        }
         let server = context.or_stop(TestServer::start(&environment, &context.printer.events(Lines::Build))).await?;
         context.printer.finish();
         let outcome = testing::run(&environment, &server, &self.filters, &self.args).await;

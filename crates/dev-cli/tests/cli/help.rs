@@ -1,6 +1,6 @@
 use crate::support::Scratch;
 
-const VERBS: [&[&str]; 26] = [
+const VERBS: [&[&str]; 28] = [
     &[],
     &["up"],
     &["down"],
@@ -22,6 +22,8 @@ const VERBS: [&[&str]; 26] = [
     &["db", "url"],
     &["db", "seed"],
     &["db", "password"],
+    &["backup"],
+    &["restore"],
     &["config"],
     &["config", "show"],
     &["config", "explain"],

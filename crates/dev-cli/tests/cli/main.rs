@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
 
+mod backup;
+mod compose_file;
 mod data_directory;
 mod database;
 mod help;

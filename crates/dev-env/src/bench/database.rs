@@ -17,7 +17,7 @@ use crate::postgres::psql::{Psql, identifier, literal};
 use crate::postgres::server::Server;
 use crate::postgres::{ClusterConfig, Durability, cluster, roles, socket_dir};
 use crate::process::{PidFile, StopSignal};
-use crate::session::local_url;
+use crate::session::{api_url, local_url};
 use crate::{Checkout, Error, ports};
 
 /// How many entries the measured user has.
@@ -133,7 +133,7 @@ impl Database {
 
     /// As the service connects.
     pub(super) fn url(&self, database: &str) -> DatabaseUrl {
-        local_url(self.config.port, roles::API_ROLE, self.config.api_password.clone(), database)
+        DatabaseUrl { database: database.to_owned(), ..api_url(&self.config) }
     }
 
     /// As migrations connect.

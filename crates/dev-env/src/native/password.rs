@@ -50,12 +50,8 @@ impl Native {
             way = self.way(password.clone(), events) => way?,
         };
         match way {
-            Way::Supervisor(holder) => tokio::select! {
-                biased;
-                // It finishes what it has begun.
-                () = stop.asked() => Ok(None),
-                file = control::change_password(&holder, &password, events) => file.map(Some),
-            },
+            // It finishes what it has begun, and until then the file and the database may differ: nobody is told that it is over.
+            Way::Supervisor(holder) => control::change_password(&holder, &password, events).await.map(Some),
             Way::Moment(moment) => {
                 let Moment { environment, cluster, server, _lock } = *moment;
                 let passwords = Passwords { owner: cluster.password.clone(), api: cluster.api_password.clone() };

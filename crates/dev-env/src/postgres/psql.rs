@@ -26,6 +26,13 @@ pub enum Way {
         /// The password.
         password: SecretString,
     },
+    /// Over TCP to another machine or container, with a password.
+    Network {
+        /// Its name.
+        host: String,
+        /// The password.
+        password: SecretString,
+    },
 }
 
 /// Where SQL goes, and as whom.
@@ -94,6 +101,7 @@ impl Psql {
         let host = match &self.way {
             Way::Socket { socket_dir, .. } => socket_dir.clone().into_os_string(),
             Way::Tcp { .. } => "127.0.0.1".into(),
+            Way::Network { host, .. } => host.into(),
         };
         let mut variables: Vec<(OsString, OsString)> = vec![
             ("PGHOST".into(), host),
@@ -101,7 +109,7 @@ impl Psql {
             ("PGUSER".into(), (&self.user).into()),
             ("PGDATABASE".into(), (&self.database).into()),
         ];
-        if let Way::Tcp { password } = &self.way {
+        if let Way::Tcp { password } | Way::Network { password, .. } = &self.way {
             variables.push(("PGPASSWORD".into(), password.expose_secret().into()));
         }
         variables

@@ -14,6 +14,9 @@ use super::{ClusterConfig, access};
 /// The role that the API connects as.
 pub const API_ROLE: &str = "emotionviz_api";
 
+/// The role that tests connect as where they have no server of their own.
+pub(crate) const TEST_ROLE: &str = "emotionviz_test";
+
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Keeps a statement with a password out of the server's log, should it fail or be logged.
@@ -144,15 +147,39 @@ pub(super) fn bootstrap(config: &ClusterConfig) -> String {
 
 /// Makes the API's role what it has to be, in `POSTGRES_DB`, whatever it was.
 pub(super) fn api_role(config: &ClusterConfig) -> String {
-    let (api, owner, database) = (identifier(API_ROLE), identifier(&config.superuser), identifier(&config.database));
-    let name = literal(API_ROLE);
-    let password = set_password(API_ROLE, &config.api_password);
+    api_role_sql(&config.superuser, &config.database, &config.api_password)
+}
+
+/// The same for any database, as its owner says it in there.
+pub(crate) fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
+    let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
+    let password = set_password(API_ROLE, password);
+    let grants = api_grants_sql(owner, database);
     format!(
         "{UNLOGGED}BEGIN;
 SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
 ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-{password}
--- Nobody but the owner makes anything, not even for a session.
+{password}{grants}COMMIT;
+"
+    )
+}
+
+/// Makes the tests' role what it has to be, as the owner says it.
+pub(crate) fn test_role_sql(password: &SecretString) -> String {
+    let (test, name) = (identifier(TEST_ROLE), literal(TEST_ROLE));
+    format!(
+        "{UNLOGGED}SELECT 'CREATE ROLE {test}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
+ALTER ROLE {test} LOGIN SUPERUSER;
+{}",
+        set_password(TEST_ROLE, password)
+    )
+}
+
+/// What the API's role may in a database, as its owner says it in there.
+pub(crate) fn api_grants_sql(owner: &str, database: &str) -> String {
+    let (api, owner, database) = (identifier(API_ROLE), identifier(owner), identifier(database));
+    format!(
+        "-- Nobody but the owner makes anything, not even for a session.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {database} TO {api};
@@ -162,7 +189,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {api};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {api};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {api};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {api};
-COMMIT;
 "
     )
 }

@@ -52,8 +52,8 @@ pub fn choose(id: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
 }
 
 fn fits(folder: &Path) -> bool {
-    let bytes = folder.as_os_str().as_encoded_bytes();
-    bytes.len() + SOCKET_NAME <= LONGEST_PATH && !bytes.contains(&b',')
+    // It also stands in the API's DATABASE_URL, which is UTF-8.
+    folder.to_str().is_some_and(|path| path.len() + SOCKET_NAME <= LONGEST_PATH && !path.contains(','))
 }
 
 /// Makes the folder, open to its owner alone.

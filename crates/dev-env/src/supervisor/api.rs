@@ -8,7 +8,7 @@ use emotionviz_settings::DatabaseUrl;
 use crate::configuration::{Place, Tool};
 use crate::engine::UpOptions;
 use crate::events::Events;
-use crate::postgres::{ClusterConfig, roles};
+use crate::postgres::ClusterConfig;
 use crate::{Error, lan, migrations, service, session};
 
 /// The address that it listens on.
@@ -19,7 +19,7 @@ pub(super) fn host(tool: &Tool, options: UpOptions) -> IpAddr {
 /// Its addresses; `cluster` is the database that runs here, if one does.
 pub(super) fn place(cluster: Option<&ClusterConfig>, tool: &Tool, options: UpOptions, port: u16) -> Place {
     let database = match (cluster, &tool.external) {
-        (Some(cluster), _) => session::url(cluster, roles::API_ROLE, &cluster.api_password),
+        (Some(cluster), _) => session::api_url(cluster),
         (None, Some(external)) => external.url.clone(),
         (None, None) => unreachable!("without a database of its own the API has somebody else's"),
     };

@@ -6,7 +6,6 @@ use secrecy::SecretString;
 
 use super::services::Services;
 use crate::passwords::Passwords;
-use crate::postgres::roles;
 use crate::status::State;
 use crate::{Error, session};
 
@@ -22,7 +21,7 @@ impl Services {
         let file = passwords.set(cluster, &environment.configuration, &environment.checkout).await?;
         (cluster.password, cluster.api_password) = (passwords.owner, passwords.api);
         if let Some(place) = &mut self.place {
-            place.database = session::url(cluster, roles::API_ROLE, &cluster.api_password);
+            place.database = session::api_url(cluster);
         }
         Ok(file)
     }

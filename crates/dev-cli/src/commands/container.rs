@@ -1,0 +1,54 @@
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+
+use clap::Subcommand;
+use dev_env::container;
+
+use crate::context::Context;
+use crate::printer::Lines;
+
+/// What runs inside the development container; see docker-compose.yml.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Container {
+    /// Build and run the service, again whenever its sources or settings change
+    #[command(after_help = "Examples:\n  cargo dev container up")]
+    Up,
+    /// Run a program with the database owner's settings in its environment
+    #[command(after_help = "Examples:\n  cargo dev container run psql -c 'select 1'")]
+    Run {
+        /// The program
+        program: OsString,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run tests on databases of their own, beside the development database
+    #[command(after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz")]
+    Test {
+        /// The program
+        program: OsString,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+impl Container {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let (folder, variables) = (context.checkout()?.root().to_owned(), std::env::vars_os().collect());
+        match self {
+            Self::Up => {
+                let events = context.printer.events(Lines::All);
+                container::up(Path::new(&folder), variables, context.printer.has_colour(), &events, &context.stop).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Run { program, args } => Ok(code(container::run(Path::new(&folder), &variables, program, args).await?)),
+            Self::Test { program, args } => Ok(code(container::test(Path::new(&folder), &variables, program, args).await?)),
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

@@ -1,0 +1,111 @@
+//! Rows and files: what was half made, what somebody else made, what is the wrong one.
+
+use crate::support::{Project, docker, eventually};
+
+#[test]
+fn an_initialisation_that_was_interrupted() {
+    let Some(project) = Project::new() else { return };
+    // Inside initdb.
+    project.ok(&["up", "-d", "db"]);
+    eventually("initdb", || project.path("data/postgres/.unfinished").exists().then_some(()));
+    docker(&["kill", &project.container("db")]);
+    assert!(!project.path("data/postgres/PG_VERSION").exists());
+    project.ok(&["up", "-d", "--wait", "db"]);
+    project.logged("an initialisation was interrupted: it begins again");
+    assert_eq!(project.sql("SELECT current_database()"), "emotionviz_db");
+    assert!(!project.path("data/postgres/.unfinished").exists());
+
+    // Complete, and not yet in its place.
+    project.sql("CREATE TABLE kept AS SELECT 1");
+    project.ok(&["stop", "db"]);
+    let data = project.path("data/postgres");
+    let unfinished = data.join(".unfinished");
+    std::fs::create_dir(&unfinished).unwrap();
+    for name in ["PG_VERSION", "base", "global"] {
+        std::fs::rename(data.join(name), unfinished.join(name)).unwrap();
+    }
+    std::fs::write(data.join(".unfinished.complete"), "").unwrap();
+    project.ok(&["up", "-d", "--wait", "db"]);
+    assert_eq!(project.sql("SELECT count(*) FROM kept"), "1");
+}
+
+#[test]
+fn data_that_is_not_this_databases() {
+    let Some(project) = Project::new() else { return };
+    let data = project.path("data/postgres");
+    let refused = |what: &str| {
+        project.ok(&["up", "-d", "db"]);
+        project.logged(what);
+        project.ok(&["rm", "--stop", "--force", "db"]);
+    };
+    std::fs::create_dir_all(&data).unwrap();
+    project.write("data/postgres/notes.txt", "mine");
+    refused("data/postgres is no database, and it is not empty; it was not touched. It holds: notes.txt");
+    assert_eq!(project.read("data/postgres/notes.txt"), "mine");
+
+    project.write("data/postgres/PG_VERSION", "17\n");
+    refused("data/postgres is of PostgreSQL 17, and this is PostgreSQL 15");
+    project.write("data/postgres/PG_VERSION", "15\n");
+    project.write("data/postgres/pg_hba.conf", "local all \"emotionviz\" peer map=owner\n");
+    refused("data/postgres was made by `cargo dev`");
+
+    // While `cargo dev` runs on it, nobody else does.
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::create_dir_all(project.path("data/run")).unwrap();
+    let lock = std::fs::File::create(project.path("data/run/supervisor.lock")).unwrap();
+    lock.lock().unwrap();
+    refused("`cargo dev` runs the database of this checkout. Stop it first: cargo dev down");
+}
+
+#[test]
+fn a_directory_of_the_python_backends_compose_file() {
+    let Some(project) = Project::new() else { return };
+    // As that file made it: user 70, everybody trusted, no database role but one.
+    let data = project.path("data/postgres");
+    std::fs::create_dir_all(&data).unwrap();
+    let volume = format!("{}:/var/lib/postgresql/data", data.display());
+    let name = format!("{}-python", project.name());
+    let settings =
+        ["POSTGRES_USER=emotionviz", "POSTGRES_PASSWORD=devpassword", "POSTGRES_DB=emotionviz_db", "POSTGRES_HOST_AUTH_METHOD=trust"];
+    let mut run = vec!["run", "--detach", "--rm", "--name", &name, "--network=none", "--volume", &volume];
+    settings.iter().for_each(|setting| run.extend(["--env", setting]));
+    docker(&[&run[..], &["postgres:15-alpine"]].concat());
+    let ready =
+        ["exec", &name, "psql", "-h", "127.0.0.1", "-U", "emotionviz", "-d", "emotionviz_db", "-qc", "CREATE TABLE IF NOT EXISTS kept ()"];
+    eventually("the old server", || {
+        let mut psql = std::process::Command::new("docker");
+        psql.args(ready);
+        (crate::support::docker::finish(psql, b"").code == 0).then_some(())
+    });
+    let dump = project.read("backend/tests/data/python_backend.sql");
+    let mut restore = std::process::Command::new("docker");
+    restore.args(["exec", "-i", &name, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-U", "emotionviz", "-d", "emotionviz_db"]);
+    crate::support::docker::finish(restore, dump.as_bytes()).expect_code(0);
+    docker(&["stop", &name]);
+    assert_ne!(project.owner_of("data/postgres/PG_VERSION"), project.owner());
+
+    project.up();
+    let logs = project.logs();
+    assert!(logs.contains("data/postgres belonged to 70:"), "{logs}");
+    assert!(logs.contains("they ask for one now. The old file is pg_hba.conf.trust"), "{logs}");
+    assert!(logs.contains("adopted a database of the Python backend"), "{logs}");
+    assert_eq!(project.owner_of("data/postgres/PG_VERSION"), project.owner());
+    let open = "psql -h 127.0.0.1 -U emotionviz -d emotionviz_db -wc 'select 1'";
+    project.exec("db", &["sh", "-c", open]).expect_code(2).says("no password supplied");
+    assert!(project.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn init_scripts_run_once() {
+    let Some(project) = Project::new() else { return };
+    project.write("backend/init-scripts/10-table.sql", "CREATE TABLE of_a_script AS SELECT 1 AS n;\n");
+    project.write(
+        "backend/init-scripts/20-row.sh",
+        "psql -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" -c 'INSERT INTO of_a_script VALUES (2)'\n",
+    );
+    project.ok(&["up", "-d", "--wait", "db"]);
+    assert_eq!(project.sql("SELECT sum(n) FROM of_a_script"), "3");
+    project.ok(&["restart", "db"]);
+    project.ok(&["up", "-d", "--wait", "db"]);
+    assert_eq!(project.sql("SELECT sum(n) FROM of_a_script"), "3");
+}

@@ -1,0 +1,223 @@
+//! Copies of the database that somebody asks for: an archive with its checksum beside it; and back, into a database of its own
+//! that takes the other's name when it is complete.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::Engine;
+use crate::events::Events;
+use crate::owner::files;
+use crate::postgres::psql::{identifier, literal};
+use crate::postgres::roles;
+use crate::process::{capture, describe};
+use crate::session::Session;
+use crate::{Checkout, Error};
+
+/// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
+const FILLING: &str = "restoring_";
+const LOAD_BOUND: Duration = Duration::from_secs(3600);
+/// The API connects again at once, and a database that somebody is connected to cannot be renamed.
+const SWAP_TRIES: u32 = 10;
+/// What `pg_dump --format=custom` begins with.
+const ARCHIVE: &[u8] = b"PGDMP";
+
+/// What a restore did.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The database.
+    pub database: String,
+    /// The one that had its name before.
+    pub kept: String,
+}
+
+/// Writes a copy to `to`, or into the checkout's `data/backups`. Returns where it is; its SHA-256 is in the file of the same name
+/// with `.sha256`, as `sha256sum --check` reads it.
+///
+/// # Errors
+/// There is no database, or the copy cannot be written; no file is left then.
+pub async fn backup(engine: &impl Engine, to: Option<&Path>, events: &Events) -> Result<PathBuf, Error> {
+    let session = engine.session("cargo dev backup", events).await?;
+    let written = write(&session, to, events).await;
+    session.end().await?;
+    written
+}
+
+async fn write(session: &Session, to: Option<&Path>, events: &Events) -> Result<PathBuf, Error> {
+    let to = match to {
+        Some(path) => std::path::absolute(path).map_err(|source| Error::io("write", path, source))?,
+        None => session.environment().checkout.backups().join(format!("{}.dump", now())),
+    };
+    events.phase("copying the database");
+    session.dump_archive(&to).await?;
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let text = format!("{}  {name}\n", checksum(&to)?);
+    let beside = beside(&to);
+    let io = |source| Error::io("write", &beside, source);
+    std::fs::write(&beside, text).map_err(io)?;
+    files::hand_over(&File::open(&beside).map_err(io)?, &beside).map_err(io)?;
+    Ok(to)
+}
+
+/// Puts a copy back: into a new database, which takes the name when all of it is there. The old one is kept under another name.
+/// A copy is an archive of [`backup`] or of `pg_dump --format=custom`, or SQL as `pg_dump` prints it.
+///
+/// # Errors
+/// The file is damaged or refused, or somebody restores already; the database is as it was then.
+pub async fn restore(engine: &impl Engine, from: &Path, colour: bool, events: &Events) -> Result<Restored, Error> {
+    let archive = look(from, events)?;
+    let session = engine.session("cargo dev restore", events).await?;
+    let restored = restore_on(&session, from, archive, colour, events).await;
+    session.end().await?;
+    restored
+}
+
+async fn restore_on(session: &Session, from: &Path, archive: bool, colour: bool, events: &Events) -> Result<Restored, Error> {
+    session.refuse_external("a restore")?;
+    let _turn = turn(&session.environment().checkout)?;
+    sweep(session).await?;
+    let stamp: String = now().chars().filter(char::is_ascii_digit).collect();
+    let new = format!("{FILLING}{stamp}");
+    let filled = async {
+        fill(session, &new, from, archive, events).await?;
+        events.phase("applying migrations");
+        let said = session.migrate_in(&new, colour).await?;
+        said.lines().for_each(|line| events.note(line));
+        swap(session, &new, &format!("before_restore_{stamp}")).await
+    };
+    let restored = filled.await;
+    if restored.is_err() {
+        // Where even that fails the next restore does it.
+        let _left = session.sql_in("postgres", &drop_database(&new)).await;
+    }
+    restored
+}
+
+async fn fill(session: &Session, new: &str, from: &Path, archive: bool, events: &Events) -> Result<(), Error> {
+    events.phase("restoring into a new database");
+    let owner = &session.url().user;
+    session.sql_in("postgres", &format!("CREATE DATABASE {} OWNER {} TEMPLATE template0", identifier(new), identifier(owner))).await?;
+    let load = if archive {
+        // Rights are given below: the role that has them may not exist where the copy was made.
+        let words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "-w", "--dbname"];
+        session.client_in("pg_restore", new).await?.args(words).args([new.as_ref(), from.as_os_str()])
+    } else {
+        let words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null", "-f"];
+        session.client_in("psql", new).await?.args(words).args([from.as_os_str()])
+    };
+    let output = capture(load, b"", LOAD_BOUND).await?;
+    if !output.status.success() {
+        let said = output.stderr.trim();
+        let reason = if said.is_empty() { describe(output.status) } else { said.to_owned() };
+        return Err(Error::Restore { path: from.to_owned(), reason });
+    }
+    let grants = roles::api_grants_sql(owner, new);
+    session.sql_in(new, &format!("BEGIN;\n{grants}COMMIT;\n")).await?;
+    Ok(())
+}
+
+/// The new database takes the name of the other, which gets `kept`: both at once, or neither.
+async fn swap(session: &Session, new: &str, kept: &str) -> Result<Restored, Error> {
+    let database = &session.url().database;
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}, {}) \\g /dev/null
+BEGIN;
+ALTER DATABASE {} RENAME TO {};
+ALTER DATABASE {} RENAME TO {};
+COMMIT;
+",
+        literal(database),
+        literal(new),
+        identifier(database),
+        identifier(kept),
+        identifier(new),
+        identifier(database)
+    );
+    let mut tries = 1;
+    loop {
+        match session.sql_in("postgres", &sql).await {
+            Ok(_) => return Ok(Restored { database: database.clone(), kept: kept.to_owned() }),
+            Err(error) if tries >= SWAP_TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
+            Err(_) => tries += 1,
+        }
+    }
+}
+
+/// One restore at a time: the lock is the system's, and ends with this process.
+fn turn(checkout: &Checkout) -> Result<File, Error> {
+    checkout.make_folders()?;
+    let path = checkout.run().join("restore.lock");
+    let io = |source| Error::io("write", &path, source);
+    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Restoring),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Removes what killed restores left.
+async fn sweep(session: &Session) -> Result<(), Error> {
+    let left = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(FILLING));
+    for name in session.sql_in("postgres", &left).await?.lines() {
+        session.sql_in("postgres", &drop_database(name)).await?;
+    }
+    Ok(())
+}
+
+fn drop_database(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name))
+}
+
+/// Whether a copy is an archive. Compares it with its checksum, where there is one.
+fn look(from: &Path, events: &Events) -> Result<bool, Error> {
+    let io = |source| Error::io("read", from, source);
+    let mut start = Vec::new();
+    File::open(from).and_then(|file| file.take(ARCHIVE.len() as u64).read_to_end(&mut start)).map_err(io)?;
+    match std::fs::read_to_string(beside(from)) {
+        Ok(text) if text.split_whitespace().next() == Some(checksum(from)?.as_str()) => {}
+        Ok(_) => return Err(Error::DamagedBackup { path: from.to_owned() }),
+        Err(_) => events.note(format!("there is no {}: whether the copy is whole was not checked", beside(from).display())),
+    }
+    Ok(start == ARCHIVE)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sha256");
+    name.into()
+}
+
+fn checksum(path: &Path) -> Result<String, Error> {
+    let io = |source| Error::io("read", path, source);
+    let mut file = File::open(path).map_err(io)?;
+    let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part).map_err(io)? {
+            0 => break,
+            n => hash.update(&part[..n]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_sha256sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.dump");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(checksum(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(beside(&path), folder.path().join("a.dump.sha256"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The database container as seen from the API's: waiting for it, and the role that the API connects as.
+
+use std::time::Duration;
+
+use emotionviz_settings::DatabaseUrl;
+use tokio::time::Instant;
+
+use super::settings::{self, Settings};
+use crate::Error;
+use crate::events::Events;
+use crate::postgres::psql::{Psql, PsqlError, Way};
+use crate::postgres::roles;
+
+/// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
+const PATIENCE: Duration = Duration::from_secs(600);
+const SQL_BOUND: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
+
+/// The owner's way in.
+pub(super) fn owner(settings: &Settings) -> Psql {
+    let url = &settings.owner;
+    Psql {
+        program: "psql".into(),
+        way: Way::Network { host: url.host.clone(), password: url.password.clone().unwrap_or_default() },
+        port: url.port,
+        user: url.user.clone(),
+        database: url.database.clone(),
+    }
+}
+
+/// Waits until it answers, and makes the API's role.
+///
+/// # Errors
+/// It refuses these settings, or does not answer in time, or the owner may not make a role.
+pub(super) async fn prepare(settings: &Settings, events: &Events) -> Result<(), Error> {
+    wait(settings, events).await?;
+    make_api_role(settings).await
+}
+
+async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
+    let psql = owner(settings);
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = false;
+    loop {
+        let message = match psql.run("select 1", SQL_BOUND).await {
+            Ok(_) => return Ok(()),
+            Err(PsqlError::Refused { message }) => message,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_away(&message) || Instant::now() >= deadline {
+            return Err(Error::ContainerDatabase { url: settings.owner.masked(), message });
+        }
+        if !std::mem::replace(&mut said, true) {
+            events.note(format!("waiting for the database: {message}"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Makes the API's role what it has to be. Containers that start at once take turns.
+async fn make_api_role(settings: &Settings) -> Result<(), Error> {
+    if !settings.own_database {
+        return Ok(());
+    }
+    let password = settings.api.password.clone().unwrap_or_default();
+    let role = roles::api_role_sql(&settings.owner.user, &settings.owner.database, &password);
+    let sql = format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::API_ROLE);
+    owner(settings).run(&sql, SQL_BOUND).await?;
+    Ok(())
+}
+
+/// Where tests make their databases. As a role that may what the owner may, with a password that is no public example: some
+/// tests run the service as production does, which refuses one.
+///
+/// # Errors
+/// The owner may not make the role, or the database does not answer.
+pub(super) async fn for_tests(settings: &Settings) -> Result<DatabaseUrl, Error> {
+    if !settings.own_database {
+        return Ok(settings.owner.clone());
+    }
+    let password = settings::derived(roles::TEST_ROLE, &settings.owner.password.clone().unwrap_or_default());
+    let role = roles::test_role_sql(&password);
+    owner(settings).run(&format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::TEST_ROLE), SQL_BOUND).await?;
+    Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..settings.owner.clone() })
+}
+
+/// Whether it may answer later.
+fn is_away(message: &str) -> bool {
+    [
+        "refused",
+        "could not translate host name",
+        "starting up",
+        "shutting down",
+        "timeout expired",
+        "server closed",
+        "in recovery mode",
+        "No route",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
