@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use emotionviz_settings::declared::{self, APP_ENV, MIGRATION_DATABASE_URL};
 use emotionviz_settings::{AppEnv, DatabaseUrl};
@@ -23,6 +23,7 @@ use crate::configuration::{Place, Variables};
 use crate::events::{Event, Events, Source};
 use crate::owner::Owner;
 use crate::process::{Configuration, Process, describe, on_terminal};
+use crate::program::Program;
 use crate::service::{self, Building, Probe};
 use crate::stop::Stop;
 use crate::{Environment, Error, listening};
@@ -117,9 +118,7 @@ struct Development {
 struct Wanted {
     environment: Environment,
     database: DatabaseUrl,
-    program: PathBuf,
-    /// A program that was built again has another time.
-    built: Option<SystemTime>,
+    program: Program,
     /// Settings that differ have another one.
     fingerprint: String,
 }
@@ -143,7 +142,7 @@ impl Development {
             Ok(wanted) => wanted,
             Err(error) => return self.events.warn(format!("{error}\nwhat ran goes on; the next change is tried again")),
         };
-        if self.wanted.as_ref().is_some_and(|now| now.built == wanted.built && now.fingerprint == wanted.fingerprint) {
+        if self.wanted.as_ref().is_some_and(|now| now.program.is(&wanted.program) && now.fingerprint == wanted.fingerprint) {
             return self.events.note("nothing of it concerns the API, which goes on");
         }
         self.stop().await;
@@ -167,11 +166,10 @@ impl Development {
         let said = service::migrate_or_fail(&program, &settings.owner, &["up", "--auto"]).await?;
         said.lines().filter(|line| !line.starts_with("the schema is up to date")).for_each(|line| self.events.note(line));
         Ok(Wanted {
-            built: std::fs::metadata(&program).and_then(|program| program.modified()).ok(),
             fingerprint: fingerprint(&settings.environment, &settings.api),
             environment: settings.environment,
             database: settings.api,
-            program,
+            program: Program::at(program)?,
         })
     }
 
