@@ -114,7 +114,7 @@ async fn of_two_changes_at_once_one_counts() {
 async fn logins_do_not_hold_up_others() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    let logins = (0..16).map(|_| {
+    let logins = (0..40).map(|_| {
         let request = s.server.request("POST", "/api/v1/auth/login").json(&json!({"email": ann.email, "password": User::PASSWORD}));
         tokio::spawn(async move { request.send().await.unwrap().status() })
     });
