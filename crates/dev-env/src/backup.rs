@@ -6,8 +6,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::owner::files;
@@ -15,7 +13,7 @@ use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles;
 use crate::process::{capture, describe};
 use crate::session::Session;
-use crate::{Checkout, Error};
+use crate::{Checkout, Error, sha256};
 
 /// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
 const FILLING: &str = "restoring_";
@@ -192,16 +190,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 fn checksum(path: &Path) -> Result<String, Error> {
-    let io = |source| Error::io("read", path, source);
-    let mut file = File::open(path).map_err(io)?;
-    let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut part).map_err(io)? {
-            0 => break,
-            n => hash.update(&part[..n]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    sha256::of_file(path).map_err(|source| Error::io("read", path, source))
 }
 
 fn now() -> String {

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use emotionviz_settings::declared::{self, APP_ENV, MIGRATION_DATABASE_URL};
 use emotionviz_settings::{AppEnv, DatabaseUrl};
@@ -20,12 +20,13 @@ use nix::unistd::Uid;
 use secrecy::ExposeSecret;
 
 use crate::configuration::{Place, Variables};
-use crate::events::{Event, Events, Source};
+use crate::events::Events;
 use crate::owner::Owner;
 use crate::process::{Configuration, Process, describe, on_terminal};
+use crate::program::Program;
 use crate::service::{self, Building, Probe};
 use crate::stop::Stop;
-use crate::{Environment, Error, listening};
+use crate::{Environment, Error, listening, sha256};
 use settings::Settings;
 use sources::Sources;
 
@@ -117,9 +118,7 @@ struct Development {
 struct Wanted {
     environment: Environment,
     database: DatabaseUrl,
-    program: PathBuf,
-    /// A program that was built again has another time.
-    built: Option<SystemTime>,
+    program: Program,
     /// Settings that differ have another one.
     fingerprint: String,
 }
@@ -143,7 +142,7 @@ impl Development {
             Ok(wanted) => wanted,
             Err(error) => return self.events.warn(format!("{error}\nwhat ran goes on; the next change is tried again")),
         };
-        if self.wanted.as_ref().is_some_and(|now| now.built == wanted.built && now.fingerprint == wanted.fingerprint) {
+        if self.wanted.as_ref().is_some_and(|now| now.program.is(&wanted.program) && now.fingerprint == wanted.fingerprint) {
             return self.events.note("nothing of it concerns the API, which goes on");
         }
         self.stop().await;
@@ -167,24 +166,21 @@ impl Development {
         let said = service::migrate_or_fail(&program, &settings.owner, &["up", "--auto"]).await?;
         said.lines().filter(|line| !line.starts_with("the schema is up to date")).for_each(|line| self.events.note(line));
         Ok(Wanted {
-            built: std::fs::metadata(&program).and_then(|program| program.modified()).ok(),
             fingerprint: fingerprint(&settings.environment, &settings.api),
             environment: settings.environment,
             database: settings.api,
-            program,
+            program: Program::at(program)?,
         })
     }
 
     async fn start_api(&mut self) -> Result<(), Error> {
         let Some(wanted) = &self.wanted else { return Ok(()) };
         let place = Place { host: LISTEN.0, port: LISTEN.1, database: wanted.database.clone() };
-        let events = self.events.clone();
-        let sink = Arc::new(move |_, line: &str| events.tell(Event::Output { from: Source::Api, line: line.to_owned() }));
         let socket = match &self.socket {
             Some(socket) => socket,
             None => self.socket.insert(Arc::new(listening::listen(LISTEN.into())?)),
         };
-        let mut configuration = service::api(&wanted.program, &wanted.environment, &place, Arc::clone(socket), sink);
+        let mut configuration = service::api(wanted.program.path(), &wanted.environment, &place, Arc::clone(socket), &self.events);
         // Nobody outside the container could use it, and nothing in it outlives this process.
         configuration.pid_file = None;
         if Uid::effective().is_root() {
@@ -229,5 +225,5 @@ fn fingerprint(environment: &Environment, database: &DatabaseUrl) -> String {
     let place = Place { host: LISTEN.0, port: LISTEN.1, database: database.clone() };
     let settings = environment.configuration.for_service(&place, &environment.configuration.log_dir(&environment.checkout));
     let text: String = settings.iter().map(|(name, value)| format!("{name}={}\0", value.expose_secret())).collect();
-    settings::digest(&text)
+    sha256::of(text)
 }

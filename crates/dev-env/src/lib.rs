@@ -39,6 +39,7 @@ pub mod schema;
 pub mod seed;
 mod service;
 pub mod session;
+mod sha256;
 pub mod status;
 pub mod stop;
 mod supervisor;

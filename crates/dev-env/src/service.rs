@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
-use crate::process::{Configuration, LineSink, Output, PidFile, Stream, capture, describe, run};
+use crate::process::{Configuration, Output, PidFile, Stream, capture, describe, run};
 use crate::{Checkout, Environment, Error, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
@@ -152,7 +152,7 @@ fn executable(line: &str) -> Option<PathBuf> {
 }
 
 /// The API as a process that answers on `listener`, in an environment that holds its settings and nothing else of the user's.
-pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, listener: Arc<TcpListener>, sink: LineSink) -> Configuration {
+pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, listener: Arc<TcpListener>, events: &Events) -> Configuration {
     let checkout = &environment.checkout;
     let mut api = plain("the API", program).args(["serve"]);
     for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
@@ -164,7 +164,8 @@ pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, list
     api.pid_file = Some(free_pid_file(checkout));
     api.stop_bound = STOP_BOUND;
     api.listener = Some(listener);
-    api.sink = Some(sink);
+    let events = events.clone();
+    api.sink = Some(Arc::new(move |_, line| events.tell(Event::Output { from: Source::Api, line: line.to_owned() })));
     api
 }
 

@@ -124,7 +124,7 @@ settings! {
     /// What runs the services: native, as processes of this machine. There is no docker engine yet.
     DEV_ENGINE: Engine;
     Tools Tool
-    /// A port for Adminer on this machine. Nothing reads it yet.
+    /// The port of Adminer on this machine, which Docker runs.
     ADMINER_PORT: u16 = "8080";
     Tools Tool
     /// The name of the Compose project. Not set: the name of the checkout's folder; two checkouts with equal ones need this.

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::docker::{Finished, finish};
+use crate::support::Finished;
+use crate::support::docker::finish;
 use crate::support::{Project, docker, eventually};
 
 const PRODUCTION: &str = "emotionviz-test:production";

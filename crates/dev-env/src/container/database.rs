@@ -57,14 +57,19 @@ async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
     }
 }
 
-/// Makes the API's role what it has to be. Containers that start at once take turns.
+/// Makes the API's role what it has to be.
 async fn make_api_role(settings: &Settings) -> Result<(), Error> {
     if !settings.own_database {
         return Ok(());
     }
     let password = settings.api.password.clone().unwrap_or_default();
     let role = roles::api_role_sql(&settings.owner.user, &settings.owner.database, &password);
-    let sql = format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::API_ROLE);
+    make_role(settings, roles::API_ROLE, &role).await
+}
+
+/// Makes a role by these statements. Containers that start at once take turns.
+async fn make_role(settings: &Settings, name: &str, sql: &str) -> Result<(), Error> {
+    let sql = format!("SELECT pg_advisory_lock(hashtext('{name}')) \\g /dev/null\n{sql}");
     owner(settings).run(&sql, SQL_BOUND).await?;
     Ok(())
 }
@@ -79,8 +84,7 @@ pub(super) async fn for_tests(settings: &Settings) -> Result<DatabaseUrl, Error>
         return Ok(settings.owner.clone());
     }
     let password = settings::derived(roles::TEST_ROLE, &settings.owner.password.clone().unwrap_or_default());
-    let role = roles::test_role_sql(&password);
-    owner(settings).run(&format!("SELECT pg_advisory_lock(hashtext('{}')) \\g /dev/null\n{role}", roles::TEST_ROLE), SQL_BOUND).await?;
+    make_role(settings, roles::TEST_ROLE, &roles::test_role_sql(&password)).await?;
     Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..settings.owner.clone() })
 }
 

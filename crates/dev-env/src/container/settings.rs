@@ -5,11 +5,10 @@ use std::path::Path;
 use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, POSTGRES_PORT};
 use emotionviz_settings::{DatabaseUrl, Origin};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
 use crate::configuration::{Tool, Variables};
 use crate::postgres::roles::API_ROLE;
-use crate::{Checkout, Environment, Error, env_files};
+use crate::{Checkout, Environment, Error, env_files, sha256};
 
 /// The database as containers reach it, whatever `POSTGRES_PORT` says: that is the machine's.
 const DATABASE: (&str, u16) = ("db", 5432);
@@ -83,12 +82,7 @@ fn url(tool: &Tool, user: &str, password: SecretString) -> DatabaseUrl {
 
 /// A password for a role where nobody sets one: the same in every container of these settings, and no way back from it.
 pub(super) fn derived(role: &str, password: &SecretString) -> SecretString {
-    digest(&format!("{role}\0{}", password.expose_secret())).into()
-}
-
-/// A text's SHA-256 in hexadecimal.
-pub(super) fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256::of(format!("{role}\0{}", password.expose_secret())).into()
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Uid;
-use sha2::{Digest, Sha256};
-
 use super::{Owner, OwnerError, blocked_at};
+use crate::sha256;
+use nix::unistd::Uid;
 
 /// Where a database lives whose checkout the server's user cannot reach.
 const ELSEWHERE: &str = "/var/lib/emotionviz";
@@ -17,8 +16,9 @@ const ELSEWHERE: &str = "/var/lib/emotionviz";
 /// A short name for a checkout that no other checkout on this machine has.
 pub fn checkout_hash(checkout: &Path) -> String {
     let real = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
-    let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let mut hash = sha256::of(real.as_os_str().as_encoded_bytes());
+    hash.truncate(12);
+    hash
 }
 
 /// Where the database of a checkout lives.

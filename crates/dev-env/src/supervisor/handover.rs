@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::services::{Services, sink};
+use super::services::Services;
 use crate::configuration::Place;
 use crate::events::Events;
 use crate::listening::Listening;
@@ -34,7 +34,7 @@ impl Successor<'_> {
         events.phase("starting the API");
         let words = ReadySocket::listen(self.ready_socket)?;
         let begun = Instant::now();
-        let mut configuration = service::api(self.program, self.environment, self.place, self.listening.socket(), sink(events))
+        let mut configuration = service::api(self.program, self.environment, self.place, self.listening.socket(), events)
             .env("NOTIFY_SOCKET", words.path().as_os_str());
         if self.ready {
             configuration = configuration.args(["--when-ready"]);

@@ -1,7 +1,6 @@
 //! The services themselves: started in order, watched, started again when they die, ended in reverse order.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use emotionviz_settings::declared::SERVICE_BINARY;
@@ -14,11 +13,11 @@ use super::retiring::Retiring;
 use crate::board::Board;
 use crate::configuration::{External, Place};
 use crate::engine::UpOptions;
-use crate::events::{Address, Event, Events, Source};
+use crate::events::{Address, Events};
 use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
-use crate::process::{LineSink, Process};
+use crate::process::Process;
 use crate::program::Program;
 use crate::service::{self, Building, Probe};
 use crate::status::State;
@@ -197,7 +196,7 @@ impl Services {
 
     pub(super) async fn spawn_api(&mut self) -> Result<(), Error> {
         let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
-        let mut api = Process::new(service::api(program.path(), &self.environment, place, listening.socket(), sink(&self.events)));
+        let mut api = Process::new(service::api(program.path(), &self.environment, place, listening.socket(), &self.events));
         api.start().await?;
         self.api = Some(api);
         self.api_ready = false;
@@ -290,12 +289,6 @@ impl Services {
         }
         self.board.update(|snapshot| snapshot.db.ended(State::Stopped));
     }
-}
-
-/// Who gets the lines of an API.
-pub(super) fn sink(events: &Events) -> LineSink {
-    let events = events.clone();
-    Arc::new(move |_, line: &str| events.tell(Event::Output { from: Source::Api, line: line.to_owned() }))
 }
 
 /// Says what an API waits for that takes its time.

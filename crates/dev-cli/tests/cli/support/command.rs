@@ -1,6 +1,5 @@
 //! A command that was typed, and what it printed.
 
-use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::{PATIENCE, eventually, processes};
+use super::{Finished, PATIENCE, eventually, processes};
 
 /// A command that runs.
 pub(crate) struct Running {
@@ -20,16 +19,6 @@ pub(crate) struct Running {
     readers: Vec<JoinHandle<()>>,
     shown: String,
     patience: Duration,
-}
-
-/// A command that has ended.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    shown: String,
-    /// The exit status; 128 and more: the signal that ended it.
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
 }
 
 impl Running {
@@ -85,6 +74,7 @@ impl Running {
             std::thread::sleep(super::POLL);
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        // 128 and more: the signal that ended it.
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
         let text = |printed: &Mutex<String>| printed.lock().unwrap().clone();
         Finished { code, stdout: text(&self.stdout), stderr: text(&self.stderr), shown: self.shown.clone() }
@@ -102,12 +92,6 @@ impl Drop for Running {
 }
 
 impl Finished {
-    #[track_caller]
-    pub(crate) fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self}");
-        self
-    }
-
     /// Expects a text on standard error.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) {
@@ -118,12 +102,6 @@ impl Finished {
     #[track_caller]
     pub(crate) fn prints(&self, text: &str) {
         assert!(self.stdout.contains(text), "standard output has no {text:?}: {self}");
-    }
-}
-
-impl fmt::Display for Finished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ended with {}\n--- stdout\n{}\n--- stderr\n{}", self.shown, self.code, self.stdout, self.stderr)
     }
 }
 

@@ -1,8 +1,12 @@
 //! A checkout of its own for each test, and what is needed to look at it from outside.
 
 pub(crate) mod command;
+#[path = "../../shared/finished.rs"]
+mod finished;
 pub(crate) mod load;
 pub(crate) mod processes;
+#[path = "../../shared/waiting.rs"]
+mod waiting;
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,11 +16,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub(crate) use command::{Finished, Running};
+pub(crate) use command::Running;
+pub(crate) use finished::Finished;
 use serde_json::Value;
 use tempfile::TempDir;
+pub(crate) use waiting::eventually;
 
 /// Longer than anything here takes, on a machine that compiles at the same time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -205,18 +211,6 @@ impl Drop for Scratch {
         }
         processes::expect_none(&self.root);
         assert_eq!(self.socket_folders(), Vec::<PathBuf>::new());
-    }
-}
-
-/// Waits until `done` returns something.
-pub(crate) fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(POLL);
     }
 }
 

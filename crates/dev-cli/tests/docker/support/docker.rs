@@ -1,29 +1,15 @@
 //! Commands that are typed, and whether there is a Docker to type them for.
 
-use std::fmt;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::Finished;
+
 /// What the Compose file and the Dockerfile begin with.
 const BASE_IMAGES: [&str; 3] = ["rust:1.95-slim-bookworm", "postgres:15-alpine", "adminer:5"];
 
-/// A command that has ended.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    shown: String,
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Finished {
-    #[track_caller]
-    pub(crate) fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self}");
-        self
-    }
-
     /// Expects a text on either stream.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
@@ -34,12 +20,6 @@ impl Finished {
     /// Standard output without the newline at its end.
     pub(crate) fn text(&self) -> &str {
         self.stdout.trim_end()
-    }
-}
-
-impl fmt::Display for Finished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ended with {}\n--- stdout\n{}\n--- stderr\n{}", self.shown, self.code, self.stdout, self.stderr)
     }
 }
 

@@ -1,31 +1,25 @@
 //! A Compose project of its own for each test.
 
 pub(crate) mod docker;
+#[path = "../../shared/finished.rs"]
+mod finished;
 pub(crate) mod project;
+#[path = "../../shared/waiting.rs"]
+mod waiting;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use docker::docker;
+pub(crate) use finished::Finished;
 pub(crate) use project::Project;
+pub(crate) use waiting::eventually;
 
 /// Longer than anything but a compilation takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
-
-/// Waits until `done` returns something.
-pub(crate) fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(POLL);
-    }
-}
 
 /// The answer to `GET path` on this machine, head and body; a reason where there is none.
 pub(crate) fn get(port: u16, path: &str) -> String {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::docker::{self, Finished, docker, finish};
+use super::Finished;
+use super::docker::{self, docker, finish};
 use super::{eventually, get, workspace};
 
 /// Whose the scratch checkouts are where the tests run as root: anybody who is neither root nor the first user.

