@@ -22,13 +22,13 @@ use crate::services::{self, Error};
 
 /// What the calls on accounts need.
 #[derive(Clone)]
-pub struct State {
+pub(crate) struct State {
     /// The database.
-    pub pool: emotionviz_db::Pool,
+    pub(crate) pool: emotionviz_db::Pool,
     /// Decides who may call, and issues tokens.
-    pub guard: Arc<Guard>,
+    pub(crate) guard: Arc<Guard>,
     /// Hashes passwords.
-    pub passwords: Passwords,
+    pub(crate) passwords: Passwords,
 }
 
 impl FromRef<State> for Arc<Guard> {
@@ -38,7 +38,7 @@ impl FromRef<State> for Arc<Guard> {
 }
 
 /// The calls on accounts, below `/api/v1`.
-pub fn router(state: State) -> OpenApiRouter {
+pub(crate) fn router(state: State) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(login))

@@ -40,9 +40,9 @@ pub(crate) struct App {
 pub(crate) fn build(settings: &Service) -> App {
     let pool = Pool::new(&settings.database);
     let guard = Guard::new(pool.clone(), &settings.security, settings.limits, &settings.http);
-    let accounts = emotionviz_accounts::State { pool: pool.clone(), guard: guard.clone(), passwords: Passwords::new() };
-    let entries = emotionviz_entries::State { pool: pool.clone(), guard: guard.clone() };
-    let api = OpenApiRouter::new().merge(emotionviz_accounts::router(accounts)).merge(emotionviz_entries::router(entries));
+    let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
+    let entries = emotionviz_entries::router(pool.clone(), guard.clone());
+    let api = OpenApiRouter::new().merge(accounts).merge(entries);
     let (probes, probes_document) = health::router(pool.clone()).split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
     document.merge(probes_document);

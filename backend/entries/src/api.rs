@@ -17,11 +17,11 @@ use crate::services::{self, Error};
 
 /// What the calls on entries need.
 #[derive(Clone)]
-pub struct State {
+pub(crate) struct State {
     /// The database.
-    pub pool: emotionviz_db::Pool,
+    pub(crate) pool: emotionviz_db::Pool,
     /// Decides who may call.
-    pub guard: Arc<Guard>,
+    pub(crate) guard: Arc<Guard>,
 }
 
 impl FromRef<State> for Arc<Guard> {
@@ -31,7 +31,7 @@ impl FromRef<State> for Arc<Guard> {
 }
 
 /// The calls on entries, below `/api/v1`.
-pub fn router(state: State) -> OpenApiRouter {
+pub(crate) fn router(state: State) -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete)).routes(routes!(list_emotions)).with_state(state)
 }
 

@@ -180,7 +180,7 @@ impl Development {
             Some(socket) => socket,
             None => self.socket.insert(Arc::new(listening::listen(LISTEN.into())?)),
         };
-        let mut configuration = service::api(wanted.program.path(), &wanted.environment, &place, Arc::clone(socket), &self.events);
+        let mut configuration = service::api(&wanted.program, &wanted.environment, &place, Arc::clone(socket), &self.events);
         // Nobody outside the container could use it, and nothing in it outlives this process.
         configuration.pid_file = None;
         if Uid::effective().is_root() {

@@ -18,6 +18,7 @@ mod env_files;
 mod environment;
 mod error;
 pub mod events;
+mod fast;
 mod kept_ports;
 mod lan;
 mod leftovers;

@@ -11,6 +11,8 @@ pub(crate) struct Program {
     path: PathBuf,
     /// Device, inode, size and time of the last change: what is written anew differs in one of them.
     identity: (u64, u64, u64, i64, i64),
+    /// Libraries that it loads in the place of those which it was linked with; see [`crate::fast`].
+    replaced: Option<PathBuf>,
 }
 
 impl Program {
@@ -20,7 +22,7 @@ impl Program {
     /// There is none.
     pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
         let of = std::fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
-        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path })
+        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path, replaced: None })
     }
 
     /// Where it is.
@@ -28,8 +30,23 @@ impl Program {
         &self.path
     }
 
-    /// Whether both are the same file, with the same contents.
+    /// The folder of the libraries that it loads in the place of those which it was linked with.
+    pub(crate) fn replaced(&self) -> Option<&PathBuf> {
+        self.replaced.as_ref()
+    }
+
+    /// The same with such libraries.
+    pub(crate) fn with_replaced(self, replaced: PathBuf) -> Self {
+        Self { replaced: Some(replaced), ..self }
+    }
+
+    /// Whether both do the same: the same file, with the same contents, and the same libraries.
     pub(crate) fn is(&self, other: &Self) -> bool {
+        self.is_file_of(other) && self.replaced == other.replaced
+    }
+
+    /// Whether both are the same file, with the same contents, whatever they load.
+    pub(crate) fn is_file_of(&self, other: &Self) -> bool {
         self.identity == other.identity
     }
 

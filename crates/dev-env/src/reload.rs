@@ -41,12 +41,26 @@ pub enum Outcome {
 pub struct Times {
     /// From the change to the new code's first accepted connection.
     pub total_ms: u64,
-    /// Cargo's part; none where nothing had to be built.
+    /// Who compiled; none where nothing had to be built.
+    pub builder: Option<Builder>,
+    /// Its part.
     pub compile_ms: Option<u64>,
     /// The migrations' part, where there were any.
     pub migrate_ms: Option<u64>,
     /// From the start of the new process to its word that it is ready.
     pub start_ms: u64,
+    /// From that word until the old process has been told to take leave.
+    pub switch_ms: u64,
+}
+
+/// Who compiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builder {
+    /// The compiler alone, for the features that were edited.
+    Fast,
+    /// Cargo.
+    Cargo,
 }
 
 /// How changes are noticed.
@@ -98,12 +112,13 @@ impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f32();
         write!(f, "live in {:.2} s (", seconds(self.total_ms))?;
-        for (what, ms) in [("cargo", self.compile_ms), ("migrations", self.migrate_ms)] {
+        let builder = if self.builder == Some(Builder::Fast) { "fast" } else { "cargo" };
+        for (what, ms) in [(builder, self.compile_ms), ("migrations", self.migrate_ms)] {
             if let Some(ms) = ms {
                 write!(f, "{what} {:.2}, ", seconds(ms))?;
             }
         }
-        write!(f, "start {:.2})", seconds(self.start_ms))
+        write!(f, "start {:.2}, switch {:.2})", seconds(self.start_ms), seconds(self.switch_ms))
     }
 }
 
@@ -118,12 +133,15 @@ mod tests {
 
     #[test]
     fn one_line() {
-        let mut times = Times { total_ms: 1430, compile_ms: Some(1320), migrate_ms: None, start_ms: 58 };
-        assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (cargo 1.32, start 0.06)");
+        let builder = Some(Builder::Cargo);
+        let mut times = Times { total_ms: 1430, builder, compile_ms: Some(1320), migrate_ms: None, start_ms: 58, switch_ms: 9 };
+        assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (cargo 1.32, start 0.06, switch 0.01)");
+        times.builder = Some(Builder::Fast);
+        assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (fast 1.32, start 0.06, switch 0.01)");
         (times.compile_ms, times.migrate_ms) = (None, Some(100));
         assert_eq!(
             reload(&["1", "2", "3", "4", "5"], Outcome::Live(times)),
-            "reloaded 1, 2, 3 and 2 more: live in 1.43 s (migrations 0.10, start 0.06)"
+            "reloaded 1, 2, 3 and 2 more: live in 1.43 s (migrations 0.10, start 0.06, switch 0.01)"
         );
         let failed = Outcome::Failed { reason: "it does not compile".to_owned(), compiler: "error".to_owned() };
         assert_eq!(reload(&["a.rs"], failed), "not reloaded, and what ran before goes on: a.rs\nit does not compile");

@@ -13,7 +13,9 @@ use serde::Deserialize;
 
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
+use crate::fast::Fast;
 use crate::process::{Configuration, Output, PidFile, Stream, capture, describe, run};
+use crate::program::Program;
 use crate::{Checkout, Environment, Error, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
@@ -63,6 +65,10 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     if building.quiet {
         cargo = cargo.args(["--quiet"]);
     }
+    if let Some(fast) = fast(checkout) {
+        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &build_folder(root), source))?;
+        cargo = cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
+    }
     cargo.pid_file = Some(pid_file.path().to_owned());
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
         Stream::Stderr => {
@@ -93,6 +99,11 @@ fn build_folder(root: &Path) -> PathBuf {
     let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
     // Relative ones are relative to the folder that cargo is started in.
     root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
+}
+
+/// How its features are built fast, where that is known to work.
+pub(crate) fn fast(checkout: &Checkout) -> Option<Fast> {
+    Fast::of(&build_folder(checkout.root()))
 }
 
 /// What cargo says of a build.
@@ -152,9 +163,20 @@ fn executable(line: &str) -> Option<PathBuf> {
 }
 
 /// The API as a process that answers on `listener`, in an environment that holds its settings and nothing else of the user's.
-pub(crate) fn api(program: &Path, environment: &Environment, place: &Place, listener: Arc<TcpListener>, events: &Events) -> Configuration {
+pub(crate) fn api(
+    program: &Program,
+    environment: &Environment,
+    place: &Place,
+    listener: Arc<TcpListener>,
+    events: &Events,
+) -> Configuration {
     let checkout = &environment.checkout;
-    let mut api = plain("the API", program).args(["serve"]);
+    let mut api = plain("the API", program.path()).args(["serve"]);
+    if let Some(replaced) = program.replaced() {
+        let given = std::env::var_os("LD_LIBRARY_PATH").filter(|given| !given.is_empty());
+        let folders = std::iter::once(replaced.clone()).chain(given.iter().flat_map(std::env::split_paths));
+        api = api.env("LD_LIBRARY_PATH", std::env::join_paths(folders).unwrap_or_default());
+    }
     for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
         api = api.env(name, value.expose_secret());
     }

@@ -16,6 +16,7 @@ mod places;
 mod ports;
 mod reload;
 mod reload_builds;
+mod reload_features;
 mod restart;
 mod settings;
 mod support;

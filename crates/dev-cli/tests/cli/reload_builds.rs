@@ -13,14 +13,14 @@ const WELCOME: &str = "backend/app/src/health.rs";
 const MESSAGE: &str = "message: \"";
 
 /// A checkout that runs, and how many reloads it has seen.
-struct Edited {
-    scratch: Scratch,
+pub(crate) struct Edited {
+    pub(crate) scratch: Scratch,
     port: u16,
     reloads: usize,
 }
 
 impl Edited {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let scratch = Scratch::with_sources();
         // As somebody would: the first build takes its time.
         let mut up = scratch.start(&["up", "--detach"]);
@@ -30,13 +30,13 @@ impl Edited {
         Self { scratch, port, reloads: 0 }
     }
 
-    fn edit(&self, file: &str, from: &str, to: &str) {
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let text = self.scratch.read(file);
         assert!(text.contains(from), "{file} has no {from:?}");
         self.scratch.write(file, &text.replacen(from, to, 1));
     }
 
-    fn next(&mut self, outcome: &str) -> Value {
+    pub(crate) fn next(&mut self, outcome: &str) -> Value {
         self.reloads += 1;
         let reload = reload(&self.scratch, self.reloads);
         assert_eq!(reload["outcome"], outcome, "{reload}");
@@ -48,7 +48,7 @@ impl Edited {
         self.scratch.status()["reloads"].as_array().unwrap().len()
     }
 
-    fn answer(&self, path: &str) -> String {
+    pub(crate) fn answer(&self, path: &str) -> String {
         get(self.port, path)
     }
 

@@ -1,6 +1,6 @@
 //! One attempt to let changed code or settings go live. Whatever it does ends when it is dropped, and what runs is not touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::api;
 use super::handover::Successor;
-use crate::configuration::Place;
+use crate::configuration::{Place, Tool};
 use crate::engine::UpOptions;
 use crate::events::Events;
 use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::process::Process;
 use crate::program::Program;
+use crate::reload::Builder;
 use crate::service::{self, Building, Probe};
 use crate::{Environment, Error};
 
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     pub(super) program: Program,
     /// Whether what runs was seen ready.
     pub(super) ready: bool,
+    /// What has changed since that program, as far as it is known.
+    pub(super) changed: BTreeSet<PathBuf>,
     /// Whether to compile.
     pub(super) compile: bool,
     /// And how.
@@ -55,7 +58,7 @@ pub(super) struct Candidate {
     pub(super) program: Program,
     /// Whether the schema is known to be complete.
     pub(super) complete: bool,
-    pub(super) compiled_in: Option<Duration>,
+    pub(super) compiled_in: Option<(Builder, Duration)>,
     pub(super) migrated_in: Option<Duration>,
     pub(super) started_in: Duration,
 }
@@ -64,19 +67,47 @@ impl Plan {
     /// Does it. `None` when nothing is new to the service.
     pub(super) async fn carry_out(self) -> Result<Option<Candidate>, Error> {
         let environment = self.environment.reread()?;
-        let checkout = &environment.checkout;
-        let tool = environment.configuration.tool(checkout)?;
+        let tool = environment.configuration.tool(&environment.checkout)?;
         if tool.external.is_some() != self.cluster.is_none() {
             return Err(Error::NeedsRestart);
         }
-        let (mut program, mut compiled_in) = (self.program.clone(), None);
-        if self.compile {
-            let begun = Instant::now();
-            program = Program::at(service::program(&environment, &tool, self.building, &self.events).await?)?;
-            compiled_in = tool.service_binary.is_none().then(|| begun.elapsed());
+        if !self.compile {
+            return self.start(environment, &tool, self.program.clone(), None).await;
         }
-        let listening = self.listening.clone().or_open(checkout, api::host(&tool, self.options), tool.api_port, &self.events)?;
-        let place = api::place(self.cluster.as_ref(), &tool, self.options, listening.port());
+        let begun = Instant::now();
+        let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
+        if let Some(program) = self.replace_features(&environment, &tool).await {
+            let compiled_in = took(Builder::Fast);
+            // Where that does not start, cargo's may, and says more.
+            if let Ok(candidate) = self.start(environment.clone(), &tool, program, compiled_in).await {
+                return Ok(candidate);
+            }
+        }
+        let program = Program::at(service::program(&environment, &tool, self.building, &self.events).await?)?;
+        let compiled_in = took(Builder::Cargo);
+        self.start(environment, &tool, program, compiled_in).await
+    }
+
+    /// The program that runs with the features that have changed, if it is them alone, and they compile.
+    async fn replace_features(&self, environment: &Environment, tool: &Tool) -> Option<Program> {
+        if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
+            return None;
+        }
+        let fast = service::fast(&environment.checkout)?;
+        fast.replace(&environment.checkout, &self.program, &self.changed, self.building.colour, &self.events).await
+    }
+
+    /// Starts a program beside the one that runs; `None` when nothing is new to the service.
+    async fn start(
+        &self,
+        environment: Environment,
+        tool: &Tool,
+        program: Program,
+        compiled_in: Option<(Builder, Duration)>,
+    ) -> Result<Option<Candidate>, Error> {
+        let checkout = &environment.checkout;
+        let listening = self.listening.clone().or_open(checkout, api::host(tool, self.options), tool.api_port, &self.events)?;
+        let place = api::place(self.cluster.as_ref(), tool, self.options, listening.port());
         let same = program.is(&self.program) && same(&settings(&environment, &place), &settings(&self.environment, &self.place));
         if same && !self.anew {
             return Ok(None);
@@ -85,7 +116,7 @@ impl Plan {
         let complete = if self.migrate {
             let begun = Instant::now();
             self.migrating.store(true, Ordering::Relaxed);
-            let url = api::migration_url(self.cluster.as_ref(), &tool);
+            let url = api::migration_url(self.cluster.as_ref(), tool);
             let complete = api::migrate(program.path(), &url, self.options, &self.events).await;
             self.migrating.store(false, Ordering::Relaxed);
             migrated_in = Some(begun.elapsed());
@@ -95,7 +126,7 @@ impl Plan {
             self.ready && Probe::new(self.place.host, self.place.port).ready().await.is_ok()
         };
         let successor = Successor {
-            program: program.path(),
+            program: &program,
             environment: &environment,
             place: &place,
             listening: &listening,

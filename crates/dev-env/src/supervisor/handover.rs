@@ -8,6 +8,7 @@ use crate::configuration::Place;
 use crate::events::Events;
 use crate::listening::Listening;
 use crate::process::{Process, StopSignal};
+use crate::program::Program;
 use crate::ready_socket::ReadySocket;
 use crate::{Environment, Error, service};
 
@@ -18,7 +19,7 @@ const AT_ONCE: Duration = Duration::ZERO;
 
 /// What is to start.
 pub(super) struct Successor<'a> {
-    pub(super) program: &'a Path,
+    pub(super) program: &'a Program,
     pub(super) environment: &'a Environment,
     pub(super) place: &'a Place,
     pub(super) listening: &'a Listening,
@@ -51,7 +52,7 @@ impl Services {
     pub(super) async fn replace_api(&mut self) -> Result<(), Error> {
         let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
         let successor = Successor {
-            program: program.path(),
+            program,
             environment: &self.environment,
             place,
             listening,

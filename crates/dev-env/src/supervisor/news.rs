@@ -28,6 +28,8 @@ pub(super) enum News {
     Changed(BTreeSet<PathBuf>),
     /// An attempt to let changes go live has come to its end.
     Attempted(Box<Attempted>),
+    /// The compiler has looked at what it may have to compile again.
+    Primed,
 }
 
 impl Services {
@@ -67,8 +69,19 @@ impl Services {
                 None => never().await,
             }
         };
+        let priming = self.reloading.priming.as_mut();
+        let primed = async {
+            match priming {
+                Some(priming) => {
+                    priming.as_mut().await;
+                    News::Primed
+                }
+                None => never().await,
+            }
+        };
         tokio::select! {
             news = attempted => news,
+            news = primed => news,
             news = changed => news,
             news = database => news,
             news = api => news,
@@ -103,6 +116,7 @@ impl Services {
             }
             News::Changed(files) => self.changed(files),
             News::Attempted(attempted) => self.attempted(*attempted).await,
+            News::Primed => self.reloading.priming = None,
             News::DatabaseEnded(why) => {
                 self.server = None;
                 self.board.update(|snapshot| snapshot.db.ended(State::Failed));

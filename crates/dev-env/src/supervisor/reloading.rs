@@ -14,8 +14,9 @@ use super::attempt::{Candidate, Plan};
 use super::services::Services;
 use crate::configuration::Tool;
 use crate::events::{Event, Events};
+use crate::program::Program;
 use crate::reload::{Outcome, Reload, Times};
-use crate::service::Building;
+use crate::service::{self, Building};
 use crate::status::State;
 use crate::watch::{Seen, Sources, Watcher};
 use crate::{Checkout, Error};
@@ -28,6 +29,8 @@ pub(super) type Attempted = Result<Option<Candidate>, Error>;
 pub(super) struct Reloading {
     pub(super) watcher: Option<Watcher>,
     pub(super) attempt: Option<Attempt>,
+    /// The compiler looks at what it may have to compile again.
+    pub(super) priming: Option<Pin<Box<dyn Future<Output = ()>>>>,
     seen: Seen,
     /// Whether another toolchain is asked for than at the start.
     pub(super) toolchain_changed: bool,
@@ -66,6 +69,7 @@ impl Reloading {
 
     /// Drops what goes on; what it was for is not done.
     pub(super) fn cancel(&mut self) {
+        self.priming = None;
         if let Some(attempt) = self.attempt.take() {
             self.behind.extend(attempt.changed);
             self.behind.extend(attempt.later);
@@ -78,10 +82,14 @@ impl Reloading {
     }
 
     /// What runs is what there is.
-    pub(super) fn is_level(&mut self, program: &std::path::Path) {
+    pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
+        let cargos = self.watcher.is_some() && program.replaced().is_none();
+        if let Some(fast) = service::fast(checkout).filter(|_| cargos) {
+            self.priming = Some(Box::pin(fast.prime(checkout.clone())));
+        }
         if let Some(watcher) = &mut self.watcher {
-            watcher.sources.learn(program);
+            watcher.sources.learn(program.path());
         }
     }
 }
@@ -139,6 +147,7 @@ impl Services {
             ready: self.api_ready,
             building: Building { quiet: true, ..self.building() },
             compile: changed.is_empty() || !changed.iter().all(is_settings),
+            changed: changed.clone(),
             migrate: changed.is_empty() || changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
             anew,
             ready_socket: self.ready_socket.clone(),
@@ -154,13 +163,17 @@ impl Services {
         match attempted {
             Ok(None) => {}
             Ok(Some(candidate)) => {
-                let times = Times {
+                let ready = Instant::now();
+                let mut times = Times {
                     total_ms: ms(since.elapsed()),
-                    compile_ms: candidate.compiled_in.map(ms),
+                    builder: candidate.compiled_in.map(|(builder, _)| builder),
+                    compile_ms: candidate.compiled_in.map(|(_, took)| ms(took)),
                     migrate_ms: candidate.migrated_in.map(ms),
                     start_ms: ms(candidate.started_in),
+                    switch_ms: 0,
                 };
                 self.go_live(candidate).await;
+                times.switch_ms = ms(ready.elapsed());
                 self.tell(&changed, Outcome::Live(times));
             }
             Err(error) => {
@@ -182,13 +195,12 @@ impl Services {
     pub(super) async fn go_live(&mut self, candidate: Candidate) {
         let Candidate { process, environment, listening, place, program, complete, .. } = candidate;
         let moved = self.place.as_ref().is_none_or(|before| (before.host, before.port) != (place.host, place.port));
-        let built = program.path().to_owned();
         self.succeed(process);
         (self.environment, self.listening, self.place) = (environment, Some(listening), Some(place));
         self.schema_is_complete = complete;
+        self.reloading.is_level(&self.environment.checkout, &program);
         self.keep(program);
         self.describe_api(State::Running).await;
-        self.reloading.is_level(&built);
         if moved {
             self.events.tell(Event::Ready(self.addresses()));
         }

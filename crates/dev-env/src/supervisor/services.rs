@@ -189,14 +189,14 @@ impl Services {
     /// What runs was seen to work.
     pub(super) fn settle(&mut self) {
         if let Some(program) = self.program.clone() {
-            self.reloading.is_level(program.path());
+            self.reloading.is_level(&self.environment.checkout, &program);
             self.keep(program);
         }
     }
 
     pub(super) async fn spawn_api(&mut self) -> Result<(), Error> {
         let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
-        let mut api = Process::new(service::api(program.path(), &self.environment, place, listening.socket(), &self.events));
+        let mut api = Process::new(service::api(program, &self.environment, place, listening.socket(), &self.events));
         api.start().await?;
         self.api = Some(api);
         self.api_ready = false;
@@ -214,6 +214,9 @@ impl Services {
             program
         });
         self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
+        if let Some(fast) = service::fast(&self.environment.checkout) {
+            fast.sweep(&program);
+        }
         self.program = Some(program);
     }
 

@@ -139,7 +139,7 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 }
 
 /// The files in a folder; those in folders of it too, unless these are hidden.
-pub(super) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
@@ -155,7 +155,7 @@ pub(super) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
 }
 
 /// What a rule of a Makefile depends on. Blanks in names have a backslash before them.
-fn dependencies(text: &str) -> Vec<PathBuf> {
+pub(crate) fn dependencies(text: &str) -> Vec<PathBuf> {
     let mut names = vec![String::new()];
     let (_, rest) = text.split_once(": ").unwrap_or_default();
     let mut characters = rest.chars();

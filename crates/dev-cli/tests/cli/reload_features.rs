@@ -1,0 +1,70 @@
+//! Edits inside features go live the fast way, and what answers is never older than what was saved.
+
+use crate::reload_builds::Edited;
+
+const API: &str = "backend/entries/src/api.rs";
+const SERVICES: &str = "backend/entries/src/services.rs";
+const ACCOUNTS: &str = "backend/accounts/src/api.rs";
+
+/// What the document says of the service, which is all made of its sources.
+fn document(s: &Edited) -> String {
+    s.answer("/openapi.json")
+}
+
+/// The names of calls, of two features; some longer than others, so that all that follows in a file moves.
+const NAMES: [&str; 6] = ["list_entries", "a", "list_all_of_the_entries", "z9", "list_entries", "entries_list"];
+
+#[test]
+fn edits_of_features() {
+    let mut s = Edited::start();
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return;
+    }
+
+    // One edit after the other, all of them visible.
+    for pair in NAMES.windows(2) {
+        s.edit(API, &format!("operation_id = \"{}\"", pair[0]), &format!("operation_id = \"{}\"", pair[1]));
+        let live = s.next("live");
+        assert_eq!(live["builder"], "fast", "{live}");
+        assert!(document(&s).contains(&format!("\"operationId\":\"{}\"", pair[1])), "{live}");
+    }
+
+    // Two features at once, and a function that is new.
+    s.edit(SERVICES, "use ", "/// New.\n#[allow(dead_code)]\nfn new() -> String {\n    String::from(\"new\").repeat(3)\n}\n\nuse ");
+    s.edit(ACCOUNTS, "operation_id = \"get_account\"", "operation_id = \"get_my_account\"");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("get_my_account")), (Some("fast"), true), "{live}");
+    assert!(document(&s).contains("entries_list"), "what was replaced before is still");
+
+    // An error is cargo's to say. Mended, it is as before.
+    s.edit(API, "operation_id = \"entries_list\"", "operation_id = 3");
+    assert!(s.next("failed")["compiler"].as_str().unwrap().contains("error[E"));
+    assert!(document(&s).contains("entries_list"));
+    s.edit(API, "operation_id = 3", "operation_id = \"mended\"");
+    s.next("live");
+    assert!(document(&s).contains("\"operationId\":\"mended\"") && document(&s).contains("get_my_account"));
+
+    // What other crates know, a new file, and a crate below: cargo. Then fast again.
+    s.edit("backend/entries/src/lib.rs", "api::router(", "{}\n    api::router(");
+    assert_eq!(s.next("live")["builder"], "cargo");
+    s.scratch.write("backend/entries/src/more.rs", "//! More.\n\npub(crate) const NAME: &str = \"more\";\n");
+    s.edit("backend/entries/src/lib.rs", "mod models;", "mod models;\nmod more;");
+    s.edit(SERVICES, "String::from(\"new\")", "String::from(crate::more::NAME)");
+    assert_eq!(s.next("live")["builder"], "cargo");
+    s.edit("backend/core/src/lib.rs", "mod envelope;", "/// New.\npub const NEW: &str = \"new below\";\nmod envelope;");
+    assert_eq!(s.next("live")["builder"], "cargo");
+    s.edit(API, "description = \"The page\"", "description = emotionviz_core::NEW");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("new below")), (Some("fast"), true), "{live}");
+
+    // A service that dies comes back as it was, replaced parts and all.
+    let pid = s.scratch.pid("api");
+    crate::support::processes::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    crate::support::eventually("the API", || document(&s).contains("new below").then_some(()));
+
+    // What cargo makes of it all is the same.
+    let fast = document(&s);
+    s.scratch.ok(&["restart", "api"]);
+    let body = |answer: &str| answer.split("\r\n\r\n").nth(1).map(str::to_owned);
+    assert_eq!(body(&document(&s)), body(&fast));
+}

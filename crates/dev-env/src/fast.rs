@@ -1,0 +1,224 @@
+//! The fast way: an edit inside features compiles these crates alone, as cargo had them compiled, and links nothing else. The service
+//! is cargo's all the same; it loads the features when it starts. Whatever is doubtful is left to cargo.
+
+mod interface;
+mod recorded;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::events::{Event, Events, Source};
+use crate::process::{Configuration, run};
+use crate::program::Program;
+use crate::{Checkout, leftovers, sha256};
+
+use recorded::Recorded;
+
+/// What stands in the place of programs that cargo and rustc start.
+const SCRIPTS: [(&str, &str); 3] =
+    [("rustc", include_str!("fast/rustc.sh")), ("cc", include_str!("fast/cc.sh")), ("library", include_str!("fast/library.sh"))];
+/// What the rest of the service could know by its name in the linker, or without: left to cargo.
+const KNOWN_OUTSIDE: [&str; 6] = ["macro_export", "no_mangle", "export_name", "link_section", "global_asm", "extern"];
+/// A crate that takes longer is a case for cargo.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Where the service is built so that its features can be replaced.
+pub(crate) struct Fast {
+    /// Where cargo puts the service.
+    service: PathBuf,
+    folder: PathBuf,
+}
+
+impl Fast {
+    /// That of a checkout whose service is built in `target`. `None` where it is not known to work: on other systems than Linux with
+    /// glibc, beside a wrapper of somebody else's, and below a folder whose name means something in a list of folders.
+    pub(crate) fn of(target: &Path) -> Option<Self> {
+        let proven = cfg!(all(target_os = "linux", target_env = "gnu"))
+            && std::env::var_os("RUSTC_WORKSPACE_WRAPPER").is_none()
+            && target.to_str().is_some_and(|path| !path.contains([':', ';', '$', ',']));
+        // Other scripts are another wrapper to cargo, which then links anew.
+        let hash = sha256::of(SCRIPTS.map(|(_, text)| text).concat());
+        proven.then(|| Self { service: target.join("debug/emotionviz"), folder: target.join(format!("fast-{}", &hash[..8])) })
+    }
+
+    /// What cargo is to start in the place of rustc, made ready for a build.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn wrapper(&self, checkout: &Path) -> std::io::Result<PathBuf> {
+        std::fs::create_dir_all(self.folder.join("linked"))?;
+        for (name, text) in SCRIPTS {
+            let path = self.folder.join(name);
+            if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+                continue;
+            }
+            let unfinished = self.folder.join(format!("{name}.new"));
+            std::fs::write(&unfinished, text)?;
+            std::fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o755))?;
+            std::fs::rename(unfinished, path)?;
+        }
+        let names: String = features(checkout).keys().map(|name| format!("{name}\n")).collect();
+        let file = self.folder.join("features");
+        if !std::fs::read_to_string(&file).is_ok_and(|there| there == names) {
+            std::fs::write(&file, names)?;
+        }
+        Ok(self.folder.join("rustc"))
+    }
+
+    /// The program that runs, with the features that changed files belong to compiled anew. `None`: it is a case for cargo.
+    pub(crate) async fn replace(
+        &self,
+        checkout: &Checkout,
+        running: &Program,
+        changed: &BTreeSet<PathBuf>,
+        colour: bool,
+        events: &Events,
+    ) -> Option<Program> {
+        let of = self.features_of(checkout.root(), changed)?;
+        let built = self.built(running)?;
+        let (_, separate) = self.separate();
+        if !of.keys().all(|name| separate.contains(name)) {
+            return None;
+        }
+        events.phase("building the service");
+        let folder = tempfile::Builder::new().prefix("replaced-").tempdir_in(self.folder.join("linked")).ok()?;
+        for library in running.replaced().into_iter().flat_map(|folder| crate::watch::files(folder, false)) {
+            if !of.keys().any(|name| library.file_name().is_some_and(|file| file == format!("lib{name}.so").as_str())) {
+                std::fs::hard_link(&library, folder.path().join(library.file_name()?)).ok()?;
+            }
+        }
+        for (name, files) in &of {
+            self.compile(checkout, name, files, built, folder.path(), colour, events).await?;
+        }
+        // Nobody has built anything meanwhile.
+        let same = self.built(running)? == built && self.separate().1 == separate;
+        same.then(|| running.clone().with_replaced(folder.keep()))
+    }
+
+    /// Lets the compiler see the features as cargo has built them, in a place of its own, where it then remembers all that an edit
+    /// does not change. What it makes of them is not used.
+    pub(crate) async fn prime(self, checkout: Checkout) {
+        let pid_file = leftovers::BuildFile::new(&checkout);
+        for name in self.separate().1 {
+            let Some(recorded) = Recorded::read(&self.folder, &name) else { continue };
+            let Some((mut rustc, _)) = self.again(checkout.root(), &recorded, false) else { continue };
+            rustc.pid_file = Some(pid_file.path().to_owned());
+            // Then the first edit takes longer.
+            let _unprimed = run(rustc, BOUND).await;
+        }
+    }
+
+    /// What was recorded, to be done in places of ours: always the same ones, as the compiler forgets all in other ones.
+    fn again(&self, root: &Path, recorded: &Recorded, colour: bool) -> Option<(Configuration, PathBuf)> {
+        let out = self.folder.join("compiled");
+        std::fs::create_dir_all(&out).ok()?;
+        Some((recorded.again(root, &out, &self.folder.join("incremental"), colour)?, out))
+    }
+
+    /// Removes what was linked for services that do not run any more.
+    pub(crate) fn sweep(&self, running: &Program) {
+        let folders = std::fs::read_dir(self.folder.join("linked")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut replaced = Vec::new();
+        let mut whole = Vec::new();
+        for folder in folders {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("replaced-") { replaced.push(folder) } else { whole.push(folder) }
+        }
+        replaced.retain(|folder| running.replaced() != Some(folder));
+        let (linked, _) = self.separate();
+        // Their names begin with the time. The last one but one may be that of a build beside this.
+        whole.sort();
+        whole.truncate(whole.len().saturating_sub(2));
+        whole.retain(|folder| *folder != linked);
+        for folder in replaced.into_iter().chain(whole) {
+            let _used = std::fs::remove_dir_all(folder);
+        }
+    }
+
+    /// When cargo has built the program that runs, if it has built no other one since.
+    fn built(&self, running: &Program) -> Option<SystemTime> {
+        let service = Program::at(self.service.clone()).ok()?;
+        if !service.is_file_of(running) {
+            return None;
+        }
+        std::fs::metadata(&self.service).ok()?.modified().ok()
+    }
+
+    /// The folder of the libraries that the service was last linked with, and the names of their crates. None where it is in one piece.
+    fn separate(&self) -> (PathBuf, Vec<String>) {
+        let text = std::fs::read_to_string(self.folder.join("separate")).unwrap_or_default();
+        let mut lines = text.lines().map(str::to_owned);
+        (lines.next().unwrap_or_default().into(), lines.collect())
+    }
+
+    /// The features that files belong to; `None` where one of them is of another crate, or seen by others.
+    fn features_of<'a>(&self, root: &Path, changed: &'a BTreeSet<PathBuf>) -> Option<BTreeMap<String, Vec<&'a PathBuf>>> {
+        let closed = features(root);
+        let mut of: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+        for file in changed {
+            let (name, source) = closed.iter().find(|(_, source)| file.starts_with(source))?;
+            let text = std::fs::read_to_string(file).ok()?;
+            if *file == source.join("lib.rs") || KNOWN_OUTSIDE.iter().any(|word| text.contains(word)) {
+                return None;
+            }
+            of.entry(name.clone()).or_default().push(file);
+        }
+        (!of.is_empty()).then_some(of)
+    }
+
+    /// Compiles a feature and makes a library of it in `into`, where it is made of the same files as before, all of `changed` among them.
+    #[allow(clippy::too_many_arguments)]
+    async fn compile(
+        &self,
+        checkout: &Checkout,
+        name: &str,
+        changed: &[&PathBuf],
+        built: SystemTime,
+        into: &Path,
+        colour: bool,
+        events: &Events,
+    ) -> Option<()> {
+        let recorded = Recorded::read(&self.folder, name).filter(|recorded| recorded.is_older_than(built))?;
+        let (root, stem) = (checkout.root(), recorded.stem(name)?);
+        let dep_info = |folder: &Path| recorded::parts(root, &folder.join(format!("{stem}.d")));
+        let parts = dep_info(&recorded.out_dir()?)?;
+        if !changed.iter().all(|file| parts.0.contains(*file)) {
+            return None;
+        }
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let pid_file = leftovers::BuildFile::new(checkout);
+        let with = |mut tool: Configuration| {
+            let said = Arc::clone(&said);
+            tool.pid_file = Some(pid_file.path().to_owned());
+            tool.sink = Some(Arc::new(move |_, line: &str| said.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned())));
+            tool
+        };
+        // Where it fails cargo says why.
+        let (rustc, out) = self.again(root, &recorded, colour)?;
+        run(with(rustc), BOUND).await.ok()?;
+        if dep_info(&out)? != parts {
+            return None;
+        }
+        let rlib = out.join(format!("lib{stem}.rlib"));
+        run(with(Configuration::new("the linker", self.folder.join("library")).args([rlib.as_path(), into])), BOUND).await.ok()?;
+        for line in said.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            events.tell(Event::Output { from: Source::Build, line });
+        }
+        Some(())
+    }
+}
+
+/// The closed features of a checkout: their names to the compiler, and where their sources are.
+fn features(root: &Path) -> BTreeMap<String, PathBuf> {
+    let folders = std::fs::read_dir(root.join("backend")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let closed = folders.filter_map(|folder| {
+        let lib = std::fs::read_to_string(folder.join("src/lib.rs")).ok()?;
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))?;
+        interface::is_closed(&lib).then(|| (name.replace('-', "_"), folder.join("src")))
+    });
+    closed.collect()
+}

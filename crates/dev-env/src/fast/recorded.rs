@@ -1,0 +1,142 @@
+//! What cargo told the compiler to do for a crate, to be told again.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::process::Configuration;
+use crate::watch::dependencies;
+
+/// One command.
+pub(super) struct Recorded {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    written: SystemTime,
+}
+
+impl Recorded {
+    /// What was written down for a crate.
+    pub(super) fn read(folder: &Path, name: &str) -> Option<Self> {
+        let file = folder.join(format!("{name}.arguments"));
+        let parts = |file: &Path| -> Option<Vec<OsString>> {
+            let bytes = std::fs::read(file).ok()?;
+            let bytes = bytes.strip_suffix(b"\0")?;
+            Some(bytes.split(|byte| *byte == 0).map(|part| OsStr::from_bytes(part).to_owned()).collect())
+        };
+        let variable = |text: OsString| {
+            let at = text.as_bytes().iter().position(|byte| *byte == b'=')?;
+            Some((OsStr::from_bytes(&text.as_bytes()[..at]).to_owned(), OsStr::from_bytes(&text.as_bytes()[at + 1..]).to_owned()))
+        };
+        Some(Self {
+            written: std::fs::metadata(&file).ok()?.modified().ok()?,
+            arguments: parts(&file)?,
+            environment: parts(&folder.join(format!("{name}.environment")))?.into_iter().filter_map(variable).collect(),
+        })
+    }
+
+    /// Whether neither the command nor anything that it reads of other crates is newer than a moment.
+    pub(super) fn is_older_than(&self, moment: SystemTime) -> bool {
+        let older = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|modified| modified <= moment);
+        let read = self.values("--extern").filter_map(|value| value.to_str()?.split_once('=')).map(|(_, path)| Path::new(path));
+        self.written <= moment && read.into_iter().all(older)
+    }
+
+    /// The folder that cargo has the results in.
+    pub(super) fn out_dir(&self) -> Option<PathBuf> {
+        self.values("--out-dir").next().map(PathBuf::from)
+    }
+
+    /// The name of the results without its ending.
+    pub(super) fn stem(&self, name: &str) -> Option<String> {
+        let end = self.values("-C").find_map(|value| value.to_str()?.strip_prefix("extra-filename="))?;
+        Some(format!("{name}{end}"))
+    }
+
+    /// The same command with its results elsewhere, and its words for people. Nothing is left out that the compiler's memory depends on.
+    pub(super) fn again(&self, root: &Path, out: &Path, incremental: &Path, colour: bool) -> Option<Configuration> {
+        let mut arguments = self.arguments.iter();
+        let mut rustc = Configuration::new("rustc", arguments.next()?);
+        while let Some(argument) = arguments.next() {
+            let text = argument.to_str().unwrap_or_default();
+            if text == "--out-dir" {
+                arguments.next()?;
+                rustc = rustc.args([argument.clone(), out.into()]);
+            } else if text == "-C" {
+                let value = arguments.next()?;
+                let ours = value.to_str().is_some_and(|value| value.starts_with("incremental="));
+                let mut elsewhere = OsString::from("incremental=");
+                elsewhere.push(incremental);
+                rustc = rustc.args([argument.clone(), if ours { elsewhere } else { value.clone() }]);
+            } else if !["--error-format", "--json", "--color", "--diagnostic-width"].iter().any(|name| text.starts_with(name)) {
+                rustc = rustc.args([argument]);
+            }
+        }
+        rustc = rustc.args(["--color", if colour { "always" } else { "never" }]);
+        // Cargo's jobserver is gone.
+        let recorded = self.environment.iter().filter(|(name, _)| !["CARGO_MAKEFLAGS", "MAKEFLAGS"].iter().any(|gone| name == gone));
+        let recorded: Vec<_> = recorded.cloned().collect();
+        let others = std::env::vars_os().map(|(name, _)| name).filter(|name| !recorded.iter().any(|(known, _)| known == name));
+        rustc.env = others.map(|name| (name, None)).collect();
+        rustc.env.extend(recorded.into_iter().map(|(name, value)| (name, Some(value))));
+        rustc.current_dir = Some(root.to_owned());
+        Some(rustc)
+    }
+
+    fn values(&self, flag: &str) -> impl Iterator<Item = &OsStr> {
+        let pairs = self.arguments.windows(2).filter(move |pair| pair[0] == flag);
+        pairs.map(|pair| pair[1].as_os_str())
+    }
+}
+
+/// What a crate is made of, as the compiler says: files and variables.
+pub(super) fn parts(root: &Path, dep_info: &Path) -> Option<(BTreeSet<PathBuf>, BTreeSet<String>)> {
+    let text = std::fs::read_to_string(dep_info).ok()?;
+    let rule = text.lines().find(|line| line.contains(".rlib: ") || line.contains(".rmeta: "))?;
+    let files = dependencies(rule).into_iter().map(|file| root.join(file)).collect();
+    Some((files, text.lines().filter(|line| line.starts_with("# env-dep:")).map(str::to_owned).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn said_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = folder.path().join("libdb.rmeta");
+        std::fs::write(&metadata, "").unwrap();
+        let arguments = format!(
+            "/bin/rustc\0src/a b.rs\0--error-format=json\0--json=artifacts\0-C\0extra-filename=-1\0--out-dir\0/t\0-C\0incremental=/i\0--extern\0db={}\0",
+            metadata.display()
+        );
+        std::fs::write(folder.path().join("f.arguments"), arguments).unwrap();
+        std::fs::write(folder.path().join("f.environment"), "CARGO_MAKEFLAGS=-j\0A=b=c\0").unwrap();
+        let recorded = Recorded::read(folder.path(), "f").unwrap();
+        assert!(Recorded::read(folder.path(), "g").is_none());
+        assert_eq!((recorded.stem("f").unwrap().as_str(), recorded.out_dir().unwrap().to_str()), ("f-1", Some("/t")));
+        let again = recorded.again(Path::new("/root"), Path::new("/o"), Path::new("/n"), false).unwrap();
+        let db = format!("db={}", metadata.display());
+        let expected =
+            ["src/a b.rs", "-C", "extra-filename=-1", "--out-dir", "/o", "-C", "incremental=/n", "--extern", &db, "--color", "never"];
+        assert_eq!((again.program.to_str(), again.args), (Some("/bin/rustc"), expected.map(OsString::from).to_vec()));
+        assert!(again.env.contains(&("A".into(), Some("b=c".into()))) && again.env.contains(&("PATH".into(), None)));
+        assert!(!again.env.iter().any(|(name, value)| name == "CARGO_MAKEFLAGS" && value.is_some()));
+
+        let now = SystemTime::now() + std::time::Duration::from_secs(1);
+        assert!(recorded.is_older_than(now) && !recorded.is_older_than(SystemTime::UNIX_EPOCH));
+        std::fs::remove_file(metadata).unwrap();
+        assert!(!recorded.is_older_than(now), "a crate that is gone");
+    }
+
+    #[test]
+    fn what_a_crate_is_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.d");
+        std::fs::write(&file, "/t/f.d: src/a.rs\n\n/t/libf.rlib: src/a.rs src/b\\ c.rs\n\nsrc/a.rs:\n\n# env-dep:A=1\n").unwrap();
+        let (files, variables) = parts(Path::new("/r"), &file).unwrap();
+        assert_eq!(files.into_iter().collect::<Vec<_>>(), [PathBuf::from("/r/src/a.rs"), PathBuf::from("/r/src/b c.rs")]);
+        assert_eq!(variables.into_iter().collect::<Vec<_>>(), ["# env-dep:A=1"]);
+    }
+}
