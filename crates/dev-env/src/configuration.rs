@@ -107,6 +107,11 @@ impl Configuration {
         &self.values
     }
 
+    /// Gives a setting a value that is nobody's wish.
+    pub(crate) fn set_default(&mut self, info: &Info, value: String) {
+        self.values.set(info.name, value, Origin::Default);
+    }
+
     /// Names in the files that are no setting's.
     pub fn undeclared(&self) -> &[(String, Origin)] {
         &self.undeclared

@@ -85,6 +85,8 @@ impl Fast {
         }
         events.phase("building the service");
         let folder = tempfile::Builder::new().prefix("replaced-").tempdir_in(self.folder.join("linked")).ok()?;
+        // The API may be another user than this.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).ok()?;
         for library in running.replaced().into_iter().flat_map(|folder| crate::watch::files(folder, false)) {
             if !of.keys().any(|name| library.file_name().is_some_and(|file| file == format!("lib{name}.so").as_str())) {
                 std::fs::hard_link(&library, folder.path().join(library.file_name()?)).ok()?;

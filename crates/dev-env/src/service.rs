@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use emotionviz_settings::declared::{APP_ENV, MIGRATION_DATABASE_URL};
 use emotionviz_settings::{AppEnv, DatabaseUrl};
+use nix::unistd::Uid;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use crate::events::{Event, Events, Source};
 use crate::fast::Fast;
 use crate::process::{Configuration, Output, PidFile, Stream, capture, describe, run};
 use crate::program::Program;
-use crate::{Checkout, Environment, Error, leftovers};
+use crate::{Checkout, Environment, Error, container, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
@@ -95,7 +96,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
 
 /// Where the service is built: a folder of its own, as cargo locks a folder for as long as it builds in it. A build or an editor beside
 /// the environment would hold a reload up, and a reload them.
-fn build_folder(root: &Path) -> PathBuf {
+pub(crate) fn build_folder(root: &Path) -> PathBuf {
     let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
     // Relative ones are relative to the folder that cargo is started in.
     root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
@@ -182,7 +183,11 @@ pub(crate) fn api(
     }
     // Made here, it is not root's. Where that fails the service says why.
     let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
-    api.current_dir = Some(checkout.root().to_owned());
+    if environment.is_in_container() && Uid::effective().is_root() {
+        api.run_as = Some(container::api_user());
+    } else {
+        api.current_dir = Some(checkout.root().to_owned());
+    }
     api.pid_file = Some(free_pid_file(checkout));
     api.stop_bound = STOP_BOUND;
     api.listener = Some(listener);

@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::reload::Builder;
 use crate::service::{self, Building, Probe};
-use crate::{Environment, Error};
+use crate::{Environment, Error, container};
 
 /// What is to be done, and what runs meanwhile.
 pub(super) struct Plan {
@@ -108,9 +108,12 @@ impl Plan {
         let checkout = &environment.checkout;
         let listening = self.listening.clone().or_open(checkout, api::host(tool, self.options), tool.api_port, &self.events)?;
         let place = api::place(self.cluster.as_ref(), tool, self.options, listening.port());
-        let same = program.is(&self.program) && same(&settings(&environment, &place), &settings(&self.environment, &self.place));
-        if same && !self.anew {
+        let same_settings = same(&settings(&environment, &place), &settings(&self.environment, &self.place));
+        if program.is(&self.program) && same_settings && !self.anew {
             return Ok(None);
+        }
+        if let Some(external) = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings) {
+            container::prepare(external, &self.events).await?;
         }
         let mut migrated_in = None;
         let complete = if self.migrate {

@@ -19,7 +19,7 @@ use crate::reload::{Outcome, Reload, Times};
 use crate::service::{self, Building};
 use crate::status::State;
 use crate::watch::{Seen, Sources, Watcher};
-use crate::{Checkout, Error};
+use crate::{Checkout, Environment, Error};
 
 /// What came of an attempt.
 pub(super) type Attempted = Result<Option<Candidate>, Error>;
@@ -50,19 +50,19 @@ pub(super) struct Attempt {
 
 impl Reloading {
     /// Begins to watch, before anything is built.
-    pub(super) async fn watch(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
-        let watcher = Watcher::start(checkout, Sources::new(checkout, given), events).await?;
+        let watcher = Watcher::start(environment, Sources::new(&environment.checkout, given), events).await?;
         self.seen.look(watcher.sources.rust());
         self.watcher = Some(watcher);
         Ok(())
     }
 
     /// Watches for another program, where the settings name another one.
-    pub(super) async fn watch_again(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch_again(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.as_path());
         match &self.watcher {
-            Some(watcher) if watcher.sources.given() != given => self.watch(checkout, tool, events).await,
+            Some(watcher) if watcher.sources.given() != given => self.watch(environment, tool, events).await,
             _ => Ok(()),
         }
     }
@@ -95,6 +95,16 @@ impl Reloading {
 }
 
 impl Services {
+    /// Waits until something is saved, while nothing runs.
+    pub(super) async fn next_save(&mut self) {
+        // The next start opens it again.
+        self.listening = None;
+        match &mut self.reloading.watcher {
+            Some(watcher) => drop(watcher.changed().await),
+            None => super::never().await,
+        }
+    }
+
     /// Files were saved.
     pub(super) fn changed(&mut self, files: BTreeSet<PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file)).collect();

@@ -22,7 +22,7 @@ use crate::program::Program;
 use crate::service::{self, Building, Probe};
 use crate::status::State;
 use crate::watch::Watcher;
-use crate::{Environment, Error, database, kept_ports, lan, leftovers, session};
+use crate::{Environment, Error, container, database, kept_ports, lan, leftovers, session};
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ impl Services {
         let port = listening.port();
         self.listening = Some(listening);
         if self.options.reload {
-            self.reloading.watch(&checkout, &tool, &self.events).await?;
+            self.reloading.watch(&self.environment, &tool, &self.events).await?;
         }
         // The database starts while cargo compiles.
         let (environment, events) = (self.environment.clone(), self.events.clone());
@@ -121,8 +121,12 @@ impl Services {
         let tool = self.environment.configuration.tool(&checkout)?;
         if let Some(external) = &tool.external {
             self.make_secrets(true)?;
-            self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             self.cluster = None;
+            if self.environment.is_in_container() {
+                container::prepare(external, &self.events).await?;
+            } else {
+                self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
+            }
             self.show_external(external);
             return Ok(());
         }
@@ -208,7 +212,7 @@ impl Services {
     /// Goes on with a program that was seen to work, from where the next build does not replace it.
     pub(super) fn keep(&mut self, program: Program) {
         let given = self.environment.configuration.values().is_set(&SERVICE_BINARY.info);
-        let kept = if given { Ok(program.clone()) } else { program.clone().kept(&self.environment.checkout) };
+        let kept = if given { Ok(program.clone()) } else { program.clone().kept(self.environment.kept_program()) };
         let program = kept.unwrap_or_else(|error| {
             self.events.warn(error.to_string());
             program
