@@ -42,7 +42,7 @@ const STOPPING: Duration = Duration::from_secs(90);
 /// They cannot be started; nothing stays then.
 pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let checkout = &environment.checkout;
-    let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?;
+    let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref());
     let lock = tokio::select! {
         biased;
         () = stop.asked() => return Ok(Up::Stopped),

@@ -28,7 +28,9 @@ pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Con
     if tool.external.is_none() {
         let password = tool.password.clone().unwrap_or_default();
         let api_password = tool.api_password.clone().unwrap_or_else(|| derived(API_ROLE, &password));
-        for (info, url) in [(&MIGRATION_DATABASE_URL.info, url(&tool, &tool.user, password)), (&DATABASE_URL.info, url(&tool, API_ROLE, api_password))] {
+        for (info, url) in
+            [(&MIGRATION_DATABASE_URL.info, url(&tool, &tool.user, password)), (&DATABASE_URL.info, url(&tool, API_ROLE, api_password))]
+        {
             configuration.set_default(info, url.to_secret().expose_secret().to_owned());
         }
     }

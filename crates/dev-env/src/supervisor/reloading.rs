@@ -45,6 +45,8 @@ pub(super) struct Attempt {
     /// What changed while it could not be interrupted.
     later: BTreeSet<PathBuf>,
     since: Instant,
+    /// How many requests had been answered by then.
+    answered: u64,
     migrating: Arc<AtomicBool>,
 }
 
@@ -140,7 +142,7 @@ impl Services {
             return;
         };
         let work = Box::pin(plan.carry_out());
-        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, migrating });
+        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, answered: self.board.answered(), migrating });
     }
 
     /// What an attempt needs to know; `None` before anything runs. Where no file is named, all may have changed.
@@ -168,7 +170,7 @@ impl Services {
     /// An attempt has come to its end.
     pub(super) async fn attempted(&mut self, attempted: Attempted) {
         let Some(attempt) = self.reloading.attempt.take() else { return };
-        let Attempt { changed, later, since, .. } = attempt;
+        let Attempt { changed, later, since, answered, .. } = attempt;
         self.events.tell(Event::Idle);
         match attempted {
             Ok(None) => {}
@@ -181,6 +183,7 @@ impl Services {
                     migrate_ms: candidate.migrated_in.map(ms),
                     start_ms: ms(candidate.started_in),
                     switch_ms: 0,
+                    requests: self.board.answered() - answered,
                 };
                 self.go_live(candidate).await;
                 times.switch_ms = ms(ready.elapsed());

@@ -3,6 +3,7 @@
 pub(crate) mod command;
 #[path = "../../shared/finished.rs"]
 mod finished;
+#[path = "../../shared/load.rs"]
 pub(crate) mod load;
 pub(crate) mod processes;
 #[path = "../../shared/waiting.rs"]
