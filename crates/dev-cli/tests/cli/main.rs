@@ -15,6 +15,7 @@ mod password;
 mod places;
 mod ports;
 mod reload;
+mod reload_bad_days;
 mod reload_builds;
 mod reload_features;
 mod restart;

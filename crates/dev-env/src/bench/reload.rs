@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Scratch;
 use super::figures::median;
-use super::programs::Programs;
+use super::programs;
 use super::{BenchError, Figure, Target, Unit, machine, memory};
 use crate::events::Events;
 use crate::reload::{Builder, Times};
@@ -48,7 +48,7 @@ const UNDISTURBED: Duration = Duration::from_secs(5);
 /// # Errors
 /// An edit does not go live, or a request is lost, or what answers is not what was saved.
 pub async fn reload(environment: &Environment, program: &Path, events: &Events) -> Result<Vec<Figure>, BenchError> {
-    let programs = Programs::build(&environment.checkout, events).await?;
+    let generator = programs::generator(&environment.checkout, events).await?;
     if let Some(disturbance) = machine::disturbance().await {
         events.warn(disturbance);
     }
@@ -56,7 +56,7 @@ pub async fn reload(environment: &Environment, program: &Path, events: &Events) 
     let mut bench = Bench::new(environment, program, &scratch, events).await?;
     let mut figures = vec![bench.first_build()?];
     figures.extend(bench.idle().await?);
-    figures.extend(bench.hundred(&programs.generator).await?);
+    figures.extend(bench.hundred(&generator).await?);
     figures.push(bench.doubled().await?);
     figures.push(bench.random(RANDOM, 1).await?);
     bench.stop().await?;
