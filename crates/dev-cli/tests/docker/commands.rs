@@ -54,7 +54,7 @@ fn as_the_specification_has_them() {
     }
 
     // Onto a database that has rows: the lines of docs/operations.md, as they stand there.
-    project.sql("INSERT INTO users (id, email, hashed_password, name) VALUES (gen_random_uuid(), $$late@example.com$$, $$x$$, $$Late$$)");
+    project.sql("INSERT INTO users (id, email, email_key, hashed_password, name) VALUES (gen_random_uuid(), $$late@example.com$$, $$late@example.com$$, $$x$$, $$Late$$)");
     project.write("backup.sql", &dump);
     let document = project.read("docs/operations.md");
     let (_, lines) = document.split_once("the old one is kept:\n\n```sh\n").unwrap();

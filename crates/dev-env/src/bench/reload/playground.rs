@@ -169,7 +169,7 @@ impl Playground {
             let file = room.place().0;
             let path = self.root.join(file);
             let text = std::fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
-            self.write(file, &format!("{text}\n/// The benchmark's.\npub {}\n", function(0)))?;
+            self.write(file, &format!("{text}\n/// The benchmark's.\n#[allow(unreachable_pub)]\npub {}\n", function(0)))?;
         }
         for below in ["core", "db", "guard"] {
             self.edit(&format!("backend/{below}/src/lib.rs"), "\nmod ", "\npub mod bench;\nmod ")?;
