@@ -1,5 +1,6 @@
 //! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
 
+pub(crate) mod container;
 mod secrets;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,6 @@
 //! in volumes: the sources are mounted to be read.
 
 mod database;
-mod settings;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,16 +13,14 @@ use emotionviz_settings::AppEnv;
 use emotionviz_settings::declared::{self, APP_ENV, MIGRATION_DATABASE_URL};
 use secrecy::ExposeSecret;
 
-use crate::configuration::{External, Variables};
+use crate::configuration::{External, Variables, container as settings};
 use crate::engine::UpOptions;
 use crate::events::Events;
-use crate::owner::Owner;
 use crate::process::{Configuration, on_terminal};
 use crate::stop::Stop;
 use crate::{Environment, Error, supervisor};
 
 pub(crate) use database::prepare;
-pub(crate) use settings::settings;
 
 /// Runs the services until somebody asks to stop; what is changed goes live.
 ///
@@ -57,11 +54,6 @@ pub async fn run(folder: &Path, variables: Variables, program: OsString, args: V
 pub async fn test(folder: &Path, variables: Variables, program: OsString, args: Vec<OsString>) -> Result<ExitStatus, Error> {
     let url = database::for_tests(&beside(folder, variables)?).await?;
     Ok(on_terminal(unset(program, args).env("TEST_DATABASE_URL", url.to_secret().expose_secret())).await?)
-}
-
-/// As whom the API runs where the supervisor is root: a root user's checkout is not the API's business.
-pub(crate) fn api_user() -> Owner {
-    Owner { uid: 1000, gid: 1000, name: "api".to_owned() }
 }
 
 /// Whether Cargo.lock was replaced on the machine, as git does it: a file that is mounted by itself goes on showing the old one

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::configuration::{Configuration, Variables};
-use crate::{Checkout, Error, container, service};
+use crate::configuration::{Configuration, Variables, container};
+use crate::{Checkout, Error};
 
 /// A checkout with its settings.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Environment {
     pub(crate) fn kept_program(&self) -> PathBuf {
         match self.home {
             Home::Machine => self.checkout.run().join("emotionviz"),
-            Home::Container => service::build_folder(self.checkout.root()).join("emotionviz"),
+            Home::Container => self.checkout.build_folder().join("emotionviz"),
         }
     }
 }

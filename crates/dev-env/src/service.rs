@@ -15,9 +15,10 @@ use serde::Deserialize;
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
 use crate::fast::Fast;
+use crate::owner::Owner;
 use crate::process::{Configuration, Output, PidFile, Stream, capture, describe, run};
 use crate::program::Program;
-use crate::{Checkout, Environment, Error, container, leftovers};
+use crate::{Checkout, Environment, Error, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
@@ -58,7 +59,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     let (slot, listener) = (Arc::clone(&built), events.clone());
     let root = checkout.root();
     let mut cargo = if building.toolchain_changed { cargo_of_another_toolchain(root) } else { cargo(root) };
-    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([build_folder(root)]).args([
+    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([checkout.build_folder()]).args([
         "--message-format=json-render-diagnostics",
         "--color",
         if building.colour { "always" } else { "never" },
@@ -67,7 +68,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
         cargo = cargo.args(["--quiet"]);
     }
     if let Ok(fast) = fast(checkout) {
-        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &build_folder(root), source))?;
+        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         cargo = cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
     cargo.pid_file = Some(pid_file.path().to_owned());
@@ -94,20 +95,12 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     }
 }
 
-/// Where the service is built: a folder of its own, as cargo locks a folder for as long as it builds in it. A build or an editor beside
-/// the environment would hold a reload up, and a reload them.
-pub(crate) fn build_folder(root: &Path) -> PathBuf {
-    let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
-    // Relative ones are relative to the folder that cargo is started in.
-    root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
-}
-
 /// How its features are built fast.
 ///
 /// # Errors
 /// That is not known to work here, and why.
 pub(crate) fn fast(checkout: &Checkout) -> Result<Fast, &'static str> {
-    Fast::of(&build_folder(checkout.root()))
+    Fast::of(&checkout.build_folder())
 }
 
 /// What cargo says of a build.
@@ -187,7 +180,8 @@ pub(crate) fn api(
     // Made here, it is not root's. Where that fails the service says why.
     let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     if environment.is_in_container() && Uid::effective().is_root() {
-        api.run_as = Some(container::api_user());
+        // A root user's checkout is not the API's business.
+        api.run_as = Some(Owner { uid: 1000, gid: 1000, name: "api".to_owned() });
     } else {
         api.current_dir = Some(checkout.root().to_owned());
     }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 use tokio::time::Instant;
 
-use super::settings;
 use crate::Error;
-use crate::configuration::External;
+use crate::configuration::{External, container as settings};
 use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
 use crate::postgres::roles;

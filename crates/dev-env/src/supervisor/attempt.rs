@@ -75,8 +75,8 @@ impl Plan {
             return self.start(environment, &tool, self.program.clone(), None).await;
         }
         let begun = Instant::now();
-        let root = environment.checkout.root();
-        freshness::distrust(root, &self.changed).map_err(|source| Error::io("write", &service::build_folder(root), source))?;
+        let checkout = &environment.checkout;
+        freshness::distrust(checkout, &self.changed).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
         if let Some(program) = self.replace_features(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);

@@ -4,7 +4,7 @@ use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DATABASE_U
 use emotionviz_settings::{DatabaseUrl, Info, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::configuration::{Configuration, External, Tool, Variables};
+use super::{Configuration, External, Tool, Variables};
 use crate::postgres::roles::API_ROLE;
 use crate::{Checkout, Error, env_files, sha256};
 
@@ -38,7 +38,7 @@ pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Con
 }
 
 /// Whether a database is the container's beside this one, and its API's role ours to make.
-pub(super) fn is_ours(database: &External) -> bool {
+pub(crate) fn is_ours(database: &External) -> bool {
     database.origin == Origin::Default
 }
 
@@ -54,7 +54,7 @@ fn without(variables: &Variables, checkout: &Checkout) -> Result<Variables, Erro
 ///
 /// # Errors
 /// A file that cannot be read.
-pub(super) fn misplaced(checkout: &Checkout) -> Result<Vec<String>, Error> {
+pub(crate) fn misplaced(checkout: &Checkout) -> Result<Vec<String>, Error> {
     let (env, backend) = (env_files::layer(&checkout.env_file())?, env_files::layer(&checkout.backend_env_file())?);
     let is_set_above = |name: &str| env.iter().any(|(set, value, _)| set == name && !value.is_empty());
     let there = backend.into_iter().filter_map(|(name, value, _)| {
@@ -73,7 +73,7 @@ fn url(tool: &Tool, user: &str, password: SecretString) -> DatabaseUrl {
 }
 
 /// A password for a role where nobody sets one: the same in every container of these settings, and no way back from it.
-pub(super) fn derived(role: &str, password: &SecretString) -> SecretString {
+pub(crate) fn derived(role: &str, password: &SecretString) -> SecretString {
     sha256::of(format!("{role}\0{}", password.expose_secret())).into()
 }
 
