@@ -176,8 +176,8 @@ impl<'a> Bench<'a> {
             let group = taken.entry(group(room)).or_default();
             let (took, times) = self.edit(room).await?;
             group.add(took, times);
+            self.plainly.playground.mark(room)?;
             if group.plain.len() < PLAIN {
-                self.plainly.playground.mark(room)?;
                 group.plain.push(self.plainly.again().await?);
             }
         }
