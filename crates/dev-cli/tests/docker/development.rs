@@ -59,4 +59,10 @@ fn an_edit_goes_live() {
 
     let counted = load.finish();
     assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000, "{counted:?}");
+
+    // As `git switch` does: another file takes the place of one that is mounted by itself.
+    project.write("Cargo.lock.new", &lock);
+    std::fs::rename(project.path("Cargo.lock.new"), project.path("Cargo.lock")).unwrap();
+    project.logged("Cargo.lock was replaced, and this container sees the old one");
+    says("Dependent API");
 }

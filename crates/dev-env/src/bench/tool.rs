@@ -109,25 +109,30 @@ impl Bench<'_> {
 
     /// `up` that has printed where everything answers, and how long that took, in milliseconds.
     async fn up(&self) -> Result<(Process, f64), BenchError> {
-        let printed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&printed);
-        let mut configuration = self.verb(&["up", "--quiet"]);
-        configuration.sink = Some(Arc::new(move |stream, _| {
-            if stream == Stream::Stdout {
-                flag.store(true, Ordering::Relaxed);
-            }
-        }));
-        configuration.stop_bound = PATIENCE;
-        let mut up = Process::new(configuration);
-        let started = Instant::now();
-        up.start().await?;
-        let probe = || {
-            let printed = printed.load(Ordering::Relaxed);
-            async move { if printed { Ok(()) } else { Err("it has printed no address".to_owned()) } }
-        };
-        up.until_ready(PATIENCE, Duration::from_millis(1), probe).await?;
-        Ok((up, milliseconds(started)))
+        let (up, took) = ready(self.verb(&["up", "--quiet"]), PATIENCE).await?;
+        Ok((up, took.as_secs_f64() * 1000.0))
     }
+}
+
+/// `up --quiet`, once it has printed where everything answers, and how long that took.
+pub(super) async fn ready(mut up: Configuration, patience: Duration) -> Result<(Process, Duration), BenchError> {
+    let printed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&printed);
+    up.sink = Some(Arc::new(move |stream, _| {
+        if stream == Stream::Stdout {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }));
+    up.stop_bound = PATIENCE;
+    let mut up = Process::new(up);
+    let started = Instant::now();
+    up.start().await?;
+    let probe = || {
+        let printed = printed.load(Ordering::Relaxed);
+        async move { if printed { Ok(()) } else { Err("it has printed no address".to_owned()) } }
+    };
+    up.until_ready(patience, Duration::from_millis(1), probe).await?;
+    Ok((up, started.elapsed()))
 }
 
 /// How long a program takes, in milliseconds: the median of some times.

@@ -1,17 +1,15 @@
 //! The environment over the playground: `cargo dev up`, as somebody would start it.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use emotionviz_settings::declared::{API_PORT, POSTGRES_PORT};
 use serde::Deserialize;
 
-use super::super::BenchError;
 use super::super::client::{ask, whole};
+use super::super::{BenchError, tool};
 use super::playground::{MARKS, Playground};
-use crate::process::{Configuration, Process, Stream, capture};
+use crate::process::{Configuration, Process, capture};
 use crate::reload::{Outcome, Reload, Times};
 
 /// How long the first build may take.
@@ -44,24 +42,7 @@ struct Service {
 impl<'a> Up<'a> {
     /// Starts it. How long that took, too: with the first build and a new database.
     pub(super) async fn start(program: &'a Path, playground: &Playground) -> Result<(Self, Duration), BenchError> {
-        let printed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&printed);
-        let mut configuration = verb(program, playground, &["up", "--quiet"]);
-        configuration.sink = Some(Arc::new(move |stream, _| {
-            if stream == Stream::Stdout {
-                flag.store(true, Ordering::Relaxed);
-            }
-        }));
-        configuration.stop_bound = PATIENCE;
-        let mut process = Process::new(configuration);
-        let started = Instant::now();
-        process.start().await?;
-        let probe = || {
-            let printed = printed.load(Ordering::Relaxed);
-            async move { if printed { Ok(()) } else { Err("it has printed no address".to_owned()) } }
-        };
-        process.until_ready(FIRST_BUILD, Duration::from_millis(10), probe).await?;
-        let took = started.elapsed();
+        let (process, took) = tool::ready(verb(program, playground, &["up", "--quiet"]), FIRST_BUILD).await?;
         let status = status(program, playground).await?;
         let api = status.services.iter().find(|service| service.name == "api");
         let port = api.and_then(|api| api.port).ok_or(BenchError::Ended)?;
