@@ -21,6 +21,7 @@ use tower_http::add_extension::AddExtension;
 use tower_http::set_header::SetResponseHeader;
 
 use crate::app::TIME_LIMIT;
+use crate::malformed::Shaping;
 use crate::signals::{Signals, Word};
 
 /// How long a client may take to send the head of a request, and how long an unused connection is kept: longer than the gateways
@@ -62,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, signals: &mut S
                     // Answers go out at once. It fails on a connection that is gone already.
                     stream.set_nodelay(true).ok();
                     let service = TowerToHyperService::new(AddExtension::new(service.clone(), ConnectInfo::<SocketAddr>(peer)));
-                    let connection = http.serve_connection(TokioIo::new(stream), service);
+                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), service);
                     // How a connection ends is its client's business.
                     tokio::spawn(connections.watch(connection));
                 }
