@@ -10,6 +10,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::openapi::Failure;
 use emotionviz_core::security::Passwords;
+use emotionviz_core::websocket::WebSockets;
 use emotionviz_core::{ApiError, ErrorCode, request};
 use emotionviz_db::Pool;
 use emotionviz_guard::Guard;
@@ -34,11 +35,13 @@ pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) pool: Pool,
     pub(crate) guard: Arc<Guard>,
+    pub(crate) websockets: WebSockets,
 }
 
 /// Builds it. Nothing is connected yet.
 pub(crate) fn build(settings: &Service) -> App {
     let pool = Pool::new(&settings.database);
+    let websockets = WebSockets::default();
     let guard = Guard::new(pool.clone(), &settings.security, settings.limits, &settings.http);
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
@@ -47,7 +50,7 @@ pub(crate) fn build(settings: &Service) -> App {
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
     document.merge(probes_document);
     let router = layered(probes, api.merge(documents::router(&document)), settings.http.origins.clone());
-    App { router, pool, guard }
+    App { router, pool, guard, websockets }
 }
 
 /// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer

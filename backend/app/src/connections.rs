@@ -12,11 +12,12 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
+use emotionviz_core::websocket::WebSockets;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower_http::add_extension::AddExtension;
 use tower_http::set_header::SetResponseHeader;
 
@@ -48,14 +49,15 @@ struct Notices {
 }
 
 /// Accepts connections and answers their requests until a signal ends it.
-pub(crate) async fn serve(listener: TcpListener, router: Router, signals: &mut Signals) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &WebSockets, signals: &mut Signals) {
     let notices = Arc::new(Notices::default());
     let (close, reload) = (notices.clone(), notices.clone());
     let service = SetResponseHeader::overriding(router, header::CONNECTION, move |_: &Response| said(&close.closing, "close"));
     let service = SetResponseHeader::overriding(service, RELOAD, move |_: &Response| said(&reload.reload_failed, "failed"));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_LIMIT).max_buf_size(MOST_HEAD_BYTES);
-    let connections = GracefulShutdown::new();
+    // Each connection listens here for as long as it lives.
+    let connections = watch::Sender::new(false);
     let handed_over = loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -63,9 +65,19 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, signals: &mut S
                     // Answers go out at once. It fails on a connection that is gone already.
                     stream.set_nodelay(true).ok();
                     let service = TowerToHyperService::new(AddExtension::new(service.clone(), ConnectInfo::<SocketAddr>(peer)));
-                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), service);
-                    // How a connection ends is its client's business.
-                    tokio::spawn(connections.watch(connection));
+                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), service).with_upgrades();
+                    let mut told = connections.subscribe();
+                    tokio::spawn(async move {
+                        let mut connection = std::pin::pin!(connection);
+                        let told = async { drop(told.wait_for(|told| *told).await) };
+                        tokio::select! {
+                            // How a connection ends is its client's business.
+                            _ = connection.as_mut() => return,
+                            () = told => {}
+                        }
+                        connection.as_mut().graceful_shutdown();
+                        connection.await.ok();
+                    });
                 }
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
@@ -84,23 +96,28 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, signals: &mut S
         }
     };
     drop(listener);
+    websockets.leave();
+    let done = async {
+        connections.send_replace(true);
+        tokio::join!(connections.closed(), websockets.left());
+    };
     if handed_over {
-        take_leave(connections, &notices, signals).await;
+        take_leave(done, &notices, signals).await;
     } else {
-        finish(connections.shutdown()).await;
+        finish(done).await;
     }
 }
 
 /// Nobody waits for this process: each request has the time that it would have had.
-async fn take_leave(connections: GracefulShutdown, notices: &Notices, signals: &mut Signals) {
+async fn take_leave(done: impl Future<Output = ()>, notices: &Notices, signals: &mut Signals) {
     tracing::info!("another process takes over");
     notices.closing.store(true, Ordering::Relaxed);
     let mut hurry = std::pin::pin!(signals.stop());
     tokio::select! {
         () = tokio::time::sleep(DRAIN_WINDOW) => {}
-        _ = &mut hurry => return finish(connections.shutdown()).await,
+        _ = &mut hurry => return finish(done).await,
     }
-    let mut done = std::pin::pin!(connections.shutdown());
+    let mut done = std::pin::pin!(done);
     tokio::select! {
         within = tokio::time::timeout(TIME_LIMIT, &mut done) => if within.is_err() { unfinished(TIME_LIMIT) },
         _ = hurry => finish(done).await,
@@ -126,4 +143,48 @@ fn said(notice: &AtomicBool, what: &'static str) -> Option<HeaderValue> {
 fn is_of_the_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::WebSocketUpgrade;
+    use axum::routing::any;
+    use futures_util::StreamExt;
+    use nix::sys::signal::{Signal, raise};
+    use tokio_tungstenite::connect_async;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+    use super::*;
+
+    /// A WebSocket that greets whoever comes, and sees them off.
+    fn greeting(websockets: WebSockets) -> Router {
+        let upgrade = |upgrade: WebSocketUpgrade| async move {
+            websockets.upgrade(upgrade, |mut socket| async move {
+                socket.send("welcome".into()).await.unwrap();
+                while socket.receive().await.is_some() {}
+            })
+        };
+        Router::new().route("/", any(upgrade))
+    }
+
+    #[tokio::test]
+    async fn websockets_are_told_to_come_back() {
+        for signal in [Signal::SIGQUIT, Signal::SIGTERM] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("ws://{}/", listener.local_addr().unwrap());
+            let websockets = WebSockets::default();
+            let mut signals = Signals::catch(false).unwrap();
+            let client = async {
+                let (mut socket, _) = connect_async(url).await.unwrap();
+                assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("welcome"));
+                raise(signal).unwrap();
+                let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("it is not closed in order") };
+                assert_eq!(frame.code, CloseCode::Restart);
+                assert!(socket.next().await.is_none());
+            };
+            let server = serve(listener, greeting(websockets.clone()), &websockets, &mut signals);
+            tokio::join!(server, client);
+        }
+    }
 }

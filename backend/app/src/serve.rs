@@ -30,7 +30,7 @@ pub(crate) async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> 
     if !when_ready || is_ready(&app.pool, &mut signals).await {
         tracing::info!("listening on http://{}", listener.local_addr()?);
         handover::accepting();
-        connections::serve(listener, app.router, &mut signals).await;
+        connections::serve(listener, app.router, &app.websockets, &mut signals).await;
     }
     let farewell = async {
         exchange.stop().await;

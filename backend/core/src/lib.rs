@@ -13,6 +13,7 @@ pub mod security;
 pub mod telemetry;
 pub mod time;
 pub mod token;
+pub mod websocket;
 
 pub use envelope::{Data, Meta, Plain};
 pub use error::{ApiError, ErrorCode};

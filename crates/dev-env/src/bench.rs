@@ -13,10 +13,12 @@ mod http;
 mod machine;
 mod memory;
 mod programs;
+mod reload;
 mod server;
 mod tool;
 
 pub use error::BenchError;
 pub use figures::{Figure, Target, Unit};
 pub use http::http;
+pub use reload::{random_edits, reload};
 pub use tool::tool;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::control::Answer;
-use crate::events::{Address, Event, Events};
+use crate::events::{Address, Event, Events, Source};
 use crate::reload::{Reload, Watching};
 use crate::status::State;
 
@@ -83,6 +83,7 @@ pub(crate) struct Board(Arc<Mutex<Inner>>);
 struct Inner {
     snapshot: Snapshot,
     listeners: Vec<mpsc::UnboundedSender<Answer>>,
+    answered: u64,
 }
 
 impl Board {
@@ -94,6 +95,11 @@ impl Board {
         change(&mut self.lock().snapshot);
     }
 
+    /// How many requests the API has answered so far: those that have a line in its log, which probes have not.
+    pub(crate) fn answered(&self) -> u64 {
+        self.lock().answered
+    }
+
     /// Also tells `listener` whatever happens, until it hangs up.
     pub(crate) fn listen(&self, listener: mpsc::UnboundedSender<Answer>) {
         self.lock().listeners.push(listener);
@@ -103,6 +109,9 @@ impl Board {
     pub(crate) fn relay(&self, events: Events) -> Events {
         let board = self.clone();
         Events::new(move |event| {
+            if matches!(&event, Event::Output { from: Source::Api, line } if is_request(line)) {
+                board.lock().answered += 1;
+            }
             board.update(|snapshot| match &event {
                 Event::Phase(what) => snapshot.doing = Some(what.clone()),
                 Event::Ready(addresses) => {
@@ -125,4 +134,9 @@ impl Board {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a line of the API's log is the one of a request, in either form.
+fn is_request(line: &str) -> bool {
+    line.contains(" request method=") || line.contains("\"message\":\"request\"")
 }

@@ -71,6 +71,14 @@ impl Checkout {
         self.root.join("data/run")
     }
 
+    /// Where the environment builds the service: a folder of its own, as cargo locks a folder for as long as it builds in it. A build
+    /// or an editor beside the environment would hold a reload up, and a reload them.
+    pub(crate) fn build_folder(&self) -> PathBuf {
+        // Relative ones are relative to the folder that cargo is started in.
+        let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
+        self.root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
+    }
+
     /// Makes the folders under `data/` that everybody needs.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
 
+pub(crate) mod container;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -105,6 +106,11 @@ impl Configuration {
     /// The values.
     pub fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// Gives a setting a value that is nobody's wish.
+    pub(crate) fn set_default(&mut self, info: &Info, value: String) {
+        self.values.set(info.name, value, Origin::Default);
     }
 
     /// Names in the files that are no setting's.

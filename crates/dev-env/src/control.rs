@@ -73,12 +73,9 @@ pub(crate) struct Control {
 }
 
 /// Where the socket of a checkout is.
-///
-/// # Errors
-/// This process's user has no name.
-pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> Result<PathBuf, Error> {
+pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
     let id = format!("{}-control", checkout.hash());
-    Ok(socket_dir::choose(&id, runtime_dir, &Owner::current()?).join("socket"))
+    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
 }
 
 impl Control {
@@ -88,7 +85,7 @@ impl Control {
     /// The socket cannot be made.
     pub(crate) fn listen(socket: &Path, board: Board, stop: Stop, orders: mpsc::Sender<Order>) -> Result<Self, Error> {
         let folder = socket.parent().expect("the socket lies in a folder of its own").to_owned();
-        socket_dir::prepare(&folder, &Owner::current()?)?;
+        socket_dir::prepare(&folder, &Owner::of_this_process())?;
         let io = |source| Error::io("listen on", socket, source);
         match std::fs::remove_file(socket) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),

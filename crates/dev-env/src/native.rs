@@ -99,7 +99,7 @@ impl Native {
         let Ok(_lock) = Lock::take(checkout, "cargo dev down", None).await? else { return Ok(false) };
         let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
-        if let Some(folder) = control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?.parent() {
+        if let Some(folder) = control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent() {
             control::remove(folder);
         }
         socket_dir::remove(&database::socket_folder(checkout, &Owner::of_checkout(checkout.root())?));

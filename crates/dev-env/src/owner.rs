@@ -56,6 +56,12 @@ impl Owner {
         by_uid(uid).ok_or(OwnerError::NoName { uid: uid.as_raw() })
     }
 
+    /// The user of this process, who need not have a name: in a container it may be anybody.
+    pub(crate) fn of_this_process() -> Self {
+        let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
+        Self::current().unwrap_or_else(|_| Self { uid, gid, name: format!("the user with id {uid}") })
+    }
+
     /// Who runs the database of this checkout: the user of this process, or for root the owner of the checkout, else
     /// `postgres`, else `nobody`.
     pub fn of_checkout(checkout: &Path) -> Result<Self, OwnerError> {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Checkout, Error};
+use crate::Error;
 
 /// A program as it was at a moment.
 #[derive(Clone, Debug)]
@@ -55,9 +55,9 @@ impl Program {
     ///
     /// # Errors
     /// The disk is full, or the like.
-    pub(crate) fn kept(self, checkout: &Checkout) -> Result<Self, Error> {
-        let (kept, unfinished) = (checkout.run().join("emotionviz"), checkout.run().join("emotionviz.new"));
-        if self.path == kept {
+    pub(crate) fn kept(self, at: PathBuf) -> Result<Self, Error> {
+        let unfinished = at.with_added_extension("new");
+        if self.path == at {
             return Ok(self);
         }
         let io = |source| Error::io("write", &unfinished, source);
@@ -69,9 +69,9 @@ impl Program {
         if std::fs::hard_link(&self.path, &unfinished).is_err() {
             std::fs::copy(&self.path, &unfinished).map_err(io)?;
         }
-        std::fs::rename(&unfinished, &kept).map_err(io)?;
+        std::fs::rename(&unfinished, &at).map_err(io)?;
         // Renaming a link to what is there already does nothing.
         let _gone = std::fs::remove_file(&unfinished);
-        Ok(Self { path: kept, ..self })
+        Ok(Self { path: at, ..self })
     }
 }

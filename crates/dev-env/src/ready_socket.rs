@@ -1,5 +1,7 @@
 //! Where a process says that it is ready: `NOTIFY_SOCKET`, systemd's protocol (sd_notify(3)).
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixDatagram;
@@ -26,7 +28,10 @@ impl ReadySocket {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
             _ => {}
         }
-        Ok(Self { socket: UnixDatagram::bind(path).map_err(io)?, path: path.to_owned() })
+        let socket = UnixDatagram::bind(path).map_err(io)?;
+        // The process may run as another user. Others do not come as far as here: the folder is closed to them.
+        std::fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(io)?;
+        Ok(Self { socket, path: path.to_owned() })
     }
 
     /// Where it listens.

@@ -51,6 +51,8 @@ pub struct Times {
     pub start_ms: u64,
     /// From that word until the old process has been told to take leave.
     pub switch_ms: u64,
+    /// Requests that were answered meanwhile, by the old process: those that have a line in the log.
+    pub requests: u64,
 }
 
 /// Who compiles.
@@ -118,7 +120,11 @@ impl fmt::Display for Times {
                 write!(f, "{what} {:.2}, ", seconds(ms))?;
             }
         }
-        write!(f, "start {:.2}, switch {:.2})", seconds(self.start_ms), seconds(self.switch_ms))
+        write!(f, "start {:.2}, switch {:.2})", seconds(self.start_ms), seconds(self.switch_ms))?;
+        match self.requests {
+            0 => Ok(()),
+            requests => write!(f, "; {requests} requests answered meanwhile"),
+        }
     }
 }
 
@@ -134,14 +140,15 @@ mod tests {
     #[test]
     fn one_line() {
         let builder = Some(Builder::Cargo);
-        let mut times = Times { total_ms: 1430, builder, compile_ms: Some(1320), migrate_ms: None, start_ms: 58, switch_ms: 9 };
+        let mut times =
+            Times { total_ms: 1430, builder, compile_ms: Some(1320), migrate_ms: None, start_ms: 58, switch_ms: 9, requests: 0 };
         assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (cargo 1.32, start 0.06, switch 0.01)");
         times.builder = Some(Builder::Fast);
         assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (fast 1.32, start 0.06, switch 0.01)");
-        (times.compile_ms, times.migrate_ms) = (None, Some(100));
+        (times.compile_ms, times.migrate_ms, times.requests) = (None, Some(100), 57);
         assert_eq!(
             reload(&["1", "2", "3", "4", "5"], Outcome::Live(times)),
-            "reloaded 1, 2, 3 and 2 more: live in 1.43 s (migrations 0.10, start 0.06, switch 0.01)"
+            "reloaded 1, 2, 3 and 2 more: live in 1.43 s (migrations 0.10, start 0.06, switch 0.01); 57 requests answered meanwhile"
         );
         let failed = Outcome::Failed { reason: "it does not compile".to_owned(), compiler: "error".to_owned() };
         assert_eq!(reload(&["a.rs"], failed), "not reloaded, and what ran before goes on: a.rs\nit does not compile");

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use emotionviz_settings::declared::{APP_ENV, MIGRATION_DATABASE_URL};
 use emotionviz_settings::{AppEnv, DatabaseUrl};
+use nix::unistd::Uid;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::configuration::{Place, Tool};
 use crate::events::{Event, Events, Source};
 use crate::fast::Fast;
+use crate::owner::Owner;
 use crate::process::{Configuration, Output, PidFile, Stream, capture, describe, run};
 use crate::program::Program;
 use crate::{Checkout, Environment, Error, leftovers};
@@ -57,7 +59,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     let (slot, listener) = (Arc::clone(&built), events.clone());
     let root = checkout.root();
     let mut cargo = if building.toolchain_changed { cargo_of_another_toolchain(root) } else { cargo(root) };
-    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([build_folder(root)]).args([
+    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([checkout.build_folder()]).args([
         "--message-format=json-render-diagnostics",
         "--color",
         if building.colour { "always" } else { "never" },
@@ -65,8 +67,8 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     if building.quiet {
         cargo = cargo.args(["--quiet"]);
     }
-    if let Some(fast) = fast(checkout) {
-        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &build_folder(root), source))?;
+    if let Ok(fast) = fast(checkout) {
+        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         cargo = cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
     cargo.pid_file = Some(pid_file.path().to_owned());
@@ -93,17 +95,12 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     }
 }
 
-/// Where the service is built: a folder of its own, as cargo locks a folder for as long as it builds in it. A build or an editor beside
-/// the environment would hold a reload up, and a reload them.
-fn build_folder(root: &Path) -> PathBuf {
-    let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
-    // Relative ones are relative to the folder that cargo is started in.
-    root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
-}
-
-/// How its features are built fast, where that is known to work.
-pub(crate) fn fast(checkout: &Checkout) -> Option<Fast> {
-    Fast::of(&build_folder(checkout.root()))
+/// How its features are built fast.
+///
+/// # Errors
+/// That is not known to work here, and why.
+pub(crate) fn fast(checkout: &Checkout) -> Result<Fast, &'static str> {
+    Fast::of(&checkout.build_folder())
 }
 
 /// What cargo says of a build.
@@ -182,7 +179,12 @@ pub(crate) fn api(
     }
     // Made here, it is not root's. Where that fails the service says why.
     let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
-    api.current_dir = Some(checkout.root().to_owned());
+    if environment.is_in_container() && Uid::effective().is_root() {
+        // A root user's checkout is not the API's business.
+        api.run_as = Some(Owner { uid: 1000, gid: 1000, name: "api".to_owned() });
+    } else {
+        api.current_dir = Some(checkout.root().to_owned());
+    }
     api.pid_file = Some(free_pid_file(checkout));
     api.stop_bound = STOP_BOUND;
     api.listener = Some(listener);

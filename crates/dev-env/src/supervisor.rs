@@ -27,7 +27,7 @@ use crate::events::{Address, Event, Events};
 use crate::lock::Lock;
 use crate::log_file::LogFile;
 use crate::stop::Stop;
-use crate::{Environment, Error, control};
+use crate::{Environment, Error, container, control};
 use news::News;
 use services::Services;
 
@@ -42,7 +42,7 @@ const STOPPING: Duration = Duration::from_secs(90);
 /// They cannot be started; nothing stays then.
 pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let checkout = &environment.checkout;
-    let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())?;
+    let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref());
     let lock = tokio::select! {
         biased;
         () = stop.asked() => return Ok(Up::Stopped),
@@ -56,7 +56,12 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
     let events = log_to_file(environment, board.relay(events.clone()));
     let (orders, asked) = mpsc::channel(8);
     let _control = Control::listen(&socket, board.clone(), stop.clone(), orders)?;
-    let mut services = Services::new(environment.clone(), options, control::ready_socket(&socket), board.clone(), events.clone());
+    let ready_socket = match environment.is_in_container() {
+        // There the API may be another user, to whom the control socket's folder is closed.
+        true => checkout.run().join("ready"),
+        false => control::ready_socket(&socket),
+    };
+    let mut services = Services::new(environment.clone(), options, ready_socket, board.clone(), events.clone());
     let outcome = watch(&mut services, &events, stop, asked).await;
     board.update(|snapshot| (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned())));
     if services.run_something() {
@@ -108,7 +113,7 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = services.start() => events.tell(Event::Ready(started?)),
+        started = start(services, events) => events.tell(Event::Ready(started?)),
     }
     services.board.update(|snapshot| snapshot.stage = Stage::Running);
     loop {
@@ -119,6 +124,9 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
             news = services.news() => Happened::News(news),
         };
         match happened {
+            Happened::News(News::Changed(_)) if services.environment.is_in_container() && container::lock_was_replaced() => {
+                return Err(Error::LockReplaced);
+            }
             // Between the file and the database nothing may come.
             Happened::Asked(Order { work: Work::ChangePassword(password), answers }) => {
                 let changed = services.change_password(password).await;
@@ -147,6 +155,19 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
         }
         if services.reloading.attempt.is_none() {
             events.tell(Event::Idle);
+        }
+    }
+}
+
+/// Starts everything. In the container sources that do not compile are waited for to be mended: it would only be started again.
+async fn start(services: &mut Services, events: &Events) -> Result<Vec<Address>, Error> {
+    loop {
+        match services.start().await {
+            Err(error @ Error::Build { .. }) if services.environment.is_in_container() => {
+                events.warn(format!("{error}\nit is built again when they change"));
+                services.next_save().await;
+            }
+            started => return started,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::events::Events;
 use crate::reload::Watching;
-use crate::{Checkout, Error};
+use crate::{Environment, Error};
 
 pub(crate) use seen::Seen;
 pub(crate) use sources::{Sources, dependencies, files};
@@ -60,11 +60,11 @@ impl Watcher {
     ///
     /// # Errors
     /// The files cannot be read.
-    pub(crate) async fn start(checkout: &Checkout, sources: Sources, events: &Events) -> Result<Self, Error> {
+    pub(crate) async fn start(environment: &Environment, sources: Sources, events: &Events) -> Result<Self, Error> {
         let folders = sources.folders();
-        let told = match place::remote(checkout.root()) {
+        let told = match place::remote(environment.checkout.root()) {
             Some(kind) => Err(format!("the checkout is on {kind}, where changes from outside are not told")),
-            None => by_events(&folders, &checkout.run()).await,
+            None => by_events(&folders, &environment.watch_test()).await,
         };
         let (watching, (watcher, told)) = match told {
             Ok(watcher) => (Watching::Events, watcher),
@@ -136,17 +136,17 @@ type Folders = [(PathBuf, RecursiveMode)];
 type Running = (Box<dyn notify::Watcher>, mpsc::UnboundedReceiver<Told>);
 
 /// A watcher that the system tells, once it has been seen to do so.
-async fn by_events(folders: &Folders, scratch: &Path) -> Result<Running, String> {
+async fn by_events(folders: &Folders, test: &Path) -> Result<Running, String> {
     let (sender, mut told) = mpsc::unbounded_channel();
     let mut watcher = RecommendedWatcher::new(move |event| tell(&sender, event), Config::default()).map_err(|error| why(&error))?;
+    let scratch = test.parent().expect("the file lies in a folder");
     watcher.watch(scratch, RecursiveMode::NonRecursive).map_err(|error| why(&error))?;
-    let test = scratch.join("watch-test");
-    std::fs::write(&test, "").map_err(|error| error.to_string())?;
+    std::fs::write(test, "").map_err(|error| error.to_string())?;
     let name = test.file_name();
     let seen = async { while !matches!(told.recv().await, Some(Told::Path(path)) if path.file_name() == name) {} };
     let seen = tokio::time::timeout(TEST_BOUND, seen).await;
     // It has done its work, seen or not.
-    let _gone = std::fs::remove_file(&test);
+    let _gone = std::fs::remove_file(test);
     seen.map_err(|_| "the system does not tell of changes in this folder".to_owned())?;
     watcher.unwatch(scratch).map_err(|error| why(&error))?;
     for (folder, mode) in folders {
@@ -202,14 +202,14 @@ fn why(error: &notify::Error) -> String {
 mod tests {
     use super::*;
 
-    fn checkout() -> (tempfile::TempDir, Checkout) {
+    fn environment() -> (tempfile::TempDir, Environment) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("backend/app/src")).unwrap();
         std::fs::create_dir_all(folder.path().join("data/run")).unwrap();
         std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
         std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
-        (folder, checkout)
+        let environment = Environment::find(folder.path(), []).unwrap();
+        (folder, environment)
     }
 
     fn quiet() -> Events {
@@ -223,8 +223,9 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_way_files_are_written() {
-        let (_folder, checkout) = checkout();
-        let mut watcher = Watcher::start(&checkout, Sources::new(&checkout, None), &quiet()).await.unwrap();
+        let (_folder, environment) = environment();
+        let checkout = &environment.checkout;
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
         assert_eq!(watcher.watching(), Watching::Events);
         let src = checkout.root().join("backend/app/src");
         let files: BTreeSet<PathBuf> = (0..500).map(|n| src.join(format!("f{n}.rs"))).collect();
@@ -254,8 +255,9 @@ mod tests {
 
     #[tokio::test]
     async fn looked_at_where_the_system_does_not_tell() {
-        let (_folder, checkout) = checkout();
-        let mut watcher = Watcher::start(&checkout, Sources::new(&checkout, None), &quiet()).await.unwrap();
+        let (_folder, environment) = environment();
+        let checkout = &environment.checkout;
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
         watcher.take(Told::Lost("a test".to_owned()));
         assert!(matches!(watcher.watching(), Watching::Polling { every_ms: 500.. }));
         let file = checkout.root().join(".env");

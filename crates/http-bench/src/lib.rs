@@ -10,7 +10,9 @@ mod load;
 mod report;
 mod request;
 mod response;
+mod websocket;
 
 pub use load::{Load, LoadError};
 pub use report::{Latency, Report};
 pub use request::{Request, RequestError};
+pub use websocket::Sockets;

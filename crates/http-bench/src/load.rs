@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::report::Tally;
 use crate::response::{Answer, Reader};
@@ -44,12 +45,12 @@ pub enum LoadError {
 }
 
 impl Load {
-    /// Puts the load on the server. Ends when the time is over, whatever the server does; requests under way by then do
-    /// not count. Meant for a runtime of one thread.
+    /// Puts the load on the server. Ends when the time is over, or `enough` is, whatever the server does; requests under way by then
+    /// do not count. Meant for a runtime of one thread.
     ///
     /// # Errors
     /// When the server cannot be reached at all. Whatever happens later is in the report.
-    pub async fn run(self) -> Result<Report, LoadError> {
+    pub async fn run(self, enough: impl Future<Output = ()>) -> Result<Report, LoadError> {
         let request = Arc::new(self.request);
         let mut streams = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
@@ -58,25 +59,33 @@ impl Load {
         }
 
         let from = Instant::now() + self.warm_up;
-        let until = from + self.counted;
+        let (end, over) = watch::channel(());
         let mut connections: JoinSet<Tally> = streams
             .into_iter()
             .map(|stream| {
-                let request = Arc::clone(&request);
+                let (request, mut over) = (Arc::clone(&request), over.clone());
                 async move {
                     let mut connection = Connection { stream: Some(stream), buffer: vec![0; 16 * 1024], tally: Tally::new() };
-                    // It never ends by itself.
-                    let _over = timeout_at(until, connection.keep_asking(&request, self.pause, from)).await;
+                    tokio::select! {
+                        () = connection.keep_asking(&request, self.pause, from) => {}
+                        _ = over.changed() => {}
+                    }
                     connection.tally
                 }
             })
             .collect();
 
+        tokio::select! {
+            () = sleep_until(from + self.counted) => {}
+            () = enough => {}
+        }
+        let counted = from.elapsed();
+        drop(end);
         let mut all = Tally::new();
         while let Some(ended) = connections.join_next().await {
             all.add(ended.expect("a connection's task neither panics nor is cancelled"));
         }
-        Ok(all.report(self.counted))
+        Ok(all.report(counted))
     }
 }
 

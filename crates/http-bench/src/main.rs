@@ -5,9 +5,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use http_bench::{Load, Request, argon2, bare};
+use http_bench::{Load, Request, Sockets, argon2, bare};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Puts load on a server, or is the server that others are compared with.
 #[derive(Parser)]
@@ -19,8 +20,13 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Asks the same thing over and over and reports on it as JSON
+    /// Asks the same thing over and over and reports on it as JSON, when the time is over or on SIGTERM
     Load(LoadArgs),
+    /// Keeps a WebSocket open until SIGTERM, opens it again whenever it is closed, and reports on it as JSON
+    Websocket {
+        /// Where to, ws://host:port/path
+        url: String,
+    },
     /// Serves one constant JSON route, GET /, on 127.0.0.1, with a thread per core
     Bare {
         /// The port
@@ -73,6 +79,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Load(args) => load(&args),
+        Command::Websocket { url } => websocket(&url),
         Command::Bare { port } => Builder::new_multi_thread().enable_all().build()?.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             Ok(bare::serve(listener).await?)
@@ -93,7 +100,28 @@ fn load(args: &LoadArgs) -> anyhow::Result<()> {
         counted: Duration::from_secs_f64(args.seconds),
     };
     // One thread: what it takes from the server's cores is bounded and the same in every run.
-    let report = Builder::new_current_thread().enable_all().build()?.block_on(load.run())?;
+    let report = Builder::new_current_thread().enable_all().build()?.block_on(async { anyhow::Ok(load.run(terminated()?).await?) })?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
+}
+
+fn websocket(url: &str) -> anyhow::Result<()> {
+    let mut sockets = Sockets::default();
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        tokio::select! {
+            () = sockets.keep_open(url) => {}
+            () = terminated()? => {}
+        }
+        anyhow::Ok(())
+    })?;
+    println!("{}", serde_json::to_string(&sockets)?);
+    Ok(())
+}
+
+/// Ends on SIGTERM, which is caught from now on.
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        terminate.recv().await;
+    })
 }

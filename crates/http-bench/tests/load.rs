@@ -53,7 +53,7 @@ fn load(request: Request) -> Load {
 
 async fn get_from(address: SocketAddr) -> Report {
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();
-    load(request).run().await.unwrap()
+    load(request).run(std::future::pending()).await.unwrap()
 }
 
 fn only(failures: &BTreeMap<String, u64>, how: &str) -> u64 {
@@ -72,7 +72,7 @@ async fn counts_what_the_server_answered() {
     };
     let address = serve(Router::new().route("/entries", post(handler))).await;
     let request = Request::new("POST", &format!("http://{address}/entries"), &[], Some(r#"{"a":1}"#)).unwrap();
-    let report = load(request).run().await.unwrap();
+    let report = load(request).run(std::future::pending()).await.unwrap();
 
     // Those under way at the end were served and do not count.
     let served = hits.load(Ordering::Relaxed);
@@ -95,7 +95,7 @@ async fn the_warm_up_does_not_count() {
     };
     let address = serve(Router::new().route("/", get(slow))).await;
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();
-    let report = Load { warm_up: Duration::from_millis(200), ..load(request) }.run().await.unwrap();
+    let report = Load { warm_up: Duration::from_millis(200), ..load(request) }.run(std::future::pending()).await.unwrap();
     assert!(report.answered < hits.load(Ordering::Relaxed) * 3 / 4, "{} answered", report.answered);
     assert!(report.latency.p50_ms >= 20.0, "{:?}", report.latency);
 }
@@ -104,7 +104,7 @@ async fn the_warm_up_does_not_count() {
 async fn pauses_between_requests() {
     let address = serve(Router::new().route("/", get(|| async {}))).await;
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();
-    let report = Load { pause: Duration::from_millis(50), ..load(request) }.run().await.unwrap();
+    let report = Load { pause: Duration::from_millis(50), ..load(request) }.run(std::future::pending()).await.unwrap();
     // At 0, 50, 100 and 150 ms at most, on each of four connections.
     assert!((4..=16).contains(&report.answered) && report.latency.p50_ms < 50.0, "{report:?}");
 }
@@ -163,7 +163,7 @@ async fn nobody_there_is_an_error() {
     let (listener, address) = listener().await;
     drop(listener);
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();
-    let LoadError::Connect { address: named, .. } = load(request).run().await.unwrap_err();
+    let LoadError::Connect { address: named, .. } = load(request).run(std::future::pending()).await.unwrap_err();
     assert_eq!(named, address);
 }
 

@@ -6,7 +6,7 @@ use dev_env::bench::{self, Figure, Target, Unit};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// The benchmarks, all of them or one: release builds, on a database of their own, against a bare server on the same machine. Takes two minutes after the build.
+/// The benchmarks, all of them or one: release builds, on a database of their own, against a bare server on the same machine. The one of reloads takes most of an hour, the others two minutes after the build.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,6 +25,8 @@ pub(crate) struct Bench {
 enum What {
     /// The service over HTTP: answers a second, how long they take, memory
     Http,
+    /// Edits: how quickly they go live, whether a request is lost or an answer stale
+    Reload,
     /// cargo dev itself: up on an existing environment, status
     Tool,
 }
@@ -59,7 +61,11 @@ impl Bench {
             true => bench::http(&environment, &events).await?,
             false => Vec::new(),
         };
-        Ok([http, tool].concat())
+        let reload = match asked(What::Reload) {
+            true => bench::reload(&environment, &std::env::current_exe()?, &events).await?,
+            false => Vec::new(),
+        };
+        Ok([http, tool, reload].concat())
     }
 }
 

@@ -1,5 +1,4 @@
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use clap::Subcommand;
@@ -40,11 +39,11 @@ impl Container {
         match self {
             Self::Up => {
                 let events = context.printer.events(Lines::All);
-                container::up(Path::new(&folder), variables, context.printer.has_colour(), &events, &context.stop).await?;
+                container::up(&folder, variables, context.printer.has_colour(), &events, &context.stop).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Run { program, args } => Ok(code(container::run(Path::new(&folder), &variables, program, args).await?)),
-            Self::Test { program, args } => Ok(code(container::test(Path::new(&folder), &variables, program, args).await?)),
+            Self::Run { program, args } => Ok(code(container::run(&folder, variables, program, args).await?)),
+            Self::Test { program, args } => Ok(code(container::test(&folder, variables, program, args).await?)),
         }
     }
 }

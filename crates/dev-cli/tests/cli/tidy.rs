@@ -1,5 +1,6 @@
 //! The house is in order: layers, file sizes, loose ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -147,4 +148,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
             if path.is_dir() { files(&path) } else { vec![path] }
         })
         .collect()
+}
+
+#[test]
+fn each_flaw_of_the_specification_has_its_row() {
+    const FLAWS: u8 = 38;
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let (_, table) = readme.split_once("### Every command of the infrastructure specification").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let numbers = |part: &str| -> Option<std::ops::RangeInclusive<u8>> {
+        let (first, last) = part.trim().split_once('–').unwrap_or((part.trim(), part.trim()));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    let brackets = table.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(inside, _)| inside);
+    let named: BTreeSet<u8> = brackets.flat_map(|inside| inside.split(',')).filter_map(numbers).flatten().collect();
+    assert_eq!(named, (1..=FLAWS).collect());
 }

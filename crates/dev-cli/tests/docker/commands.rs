@@ -1,6 +1,6 @@
 //! The specification's commands as they are typed, in its order; the README's table has a row for each.
 
-use crate::support::Project;
+use crate::support::{Project, eventually};
 
 #[test]
 fn as_the_specification_has_them() {
@@ -27,18 +27,21 @@ fn as_the_specification_has_them() {
     // Backup, and onto a database that was made anew.
     let dump = project.ok(&["exec", "-T", "db", "pg_dump", "-U", "emotionviz", "emotionviz_db"]).stdout;
     assert!(dump.contains("CREATE TABLE public.users"), "{dump}");
-    project.exec("db", &["createdb", "-U", "emotionviz", "restored"]).expect_code(0);
-    let into = ["exec", "-T", "db", "psql", "-U", "emotionviz", "-v", "ON_ERROR_STOP=1", "-q", "restored"];
+    project.exec("db", &["createdb", "-U", "emotionviz", "anew"]).expect_code(0);
+    let into = ["exec", "-T", "db", "psql", "-U", "emotionviz", "-v", "ON_ERROR_STOP=1", "-q", "anew"];
     project.feed(&into, dump.as_bytes()).expect_code(0);
 
     // Looking at things.
     project.exec("db", &[&psql[..], &["-c", "\\dt"]].concat()).expect_code(0).says("emotion_entries");
-    project.exec("db", &["pg_isready", "-U", "emotionviz"]).expect_code(0).says("accepting connections");
+    let ready = project.exec("db", &["pg_isready", "-U", "emotionviz"]).expect_code(0);
+    assert_eq!(ready.text(), "/var/run/postgresql:5432 - accepting connections");
     project.ok(&["ps"]).says("(healthy)");
+    project.ok(&["ps", "db"]).says("(healthy)");
     project.ok(&["logs", "api"]).says("listening on");
     project.ok(&["logs", "db"]).says("ready to accept connections");
     project.exec("api", &["psql", "-c", "select 40 + 2 as answer"]).expect_code(0).says("42");
-    assert!(project.get("/health").contains("\"status\":\"healthy\""));
+    let health = project.get("/health");
+    assert!(health.contains("\"status\":\"healthy\"") && health.contains("\"timestamp\":\"20"), "{health}");
 
     // Tools of the development image.
     for tool in [
@@ -50,11 +53,31 @@ fn as_the_specification_has_them() {
         project.exec("api", tool).expect_code(0);
     }
 
-    // Stopping.
+    // Onto a database that has rows: the lines of docs/operations.md, as they stand there.
+    project.sql("INSERT INTO users (id, email, email_key, hashed_password, name) VALUES (gen_random_uuid(), $$late@example.com$$, $$late@example.com$$, $$x$$, $$Late$$)");
+    project.write("backup.sql", &dump);
+    let document = project.read("docs/operations.md");
+    let (_, lines) = document.split_once("the old one is kept:\n\n```sh\n").unwrap();
+    project.typed(lines.split("```").next().unwrap()).expect_code(0);
+    assert_eq!(project.sql("SELECT count(*) FROM users"), "0");
+    let before = ["psql", "-U", "emotionviz", "-d", "before_restore", "-XAtqc", "SELECT email FROM users"];
+    assert_eq!(project.exec("db", &before).expect_code(0).text(), "late@example.com");
+    eventually("the API after the swap", || project.get("/health/ready").contains("\"ready\"").then_some(()));
+
+    // Building, and stopping; `docker-compose` is the same command where it is version 2.
+    project.ok(&["build", "--quiet", "api"]);
+    project.ok(&["up", "-d", "--build", "--quiet-pull"]);
+    project.ok(&["restart", "api"]);
+    project.typed("docker-compose ps && docker-compose logs --tail 1 db").expect_code(0).says("(healthy)");
     project.ok(&["stop"]);
-    project.ok(&["up", "-d"]);
-    project.ok(&["down"]);
+    project.ok(&["--profile", "tools", "up", "-d"]);
+    project.ok(&["--profile", "tools", "down"]);
     assert!(project.path("data/postgres/PG_VERSION").exists());
+
+    // What the specification advises against corruption, with what was there kept.
+    project.typed("mv data/postgres data/postgres.old && docker compose up -d --wait db").expect_code(0);
+    assert_eq!(project.sql("SELECT count(*) FROM pg_database WHERE datname = $$before_restore$$"), "0");
+    project.ok(&["down"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Rows and files: what was half made, what somebody else made, what is the wrong one.
 
+use crate::support::project::is_root;
 use crate::support::{Project, docker, eventually};
 
 #[test]
@@ -108,4 +109,27 @@ fn init_scripts_run_once() {
     project.ok(&["restart", "db"]);
     project.ok(&["up", "-d", "--wait", "db"]);
     assert_eq!(project.sql("SELECT sum(n) FROM of_a_script"), "3");
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    if !is_root() {
+        return;
+    }
+    let Some(project) = Project::new() else { return };
+    let (data, owner) = (project.path("data/postgres"), project.owner());
+    std::fs::create_dir_all(&data).unwrap();
+    let options = format!("size=30m,mode=0700,uid={owner},gid={owner}");
+    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&data).status();
+    assert!(mounted.unwrap().success());
+    project.ok(&["up", "-d", "db"]);
+    project.logged("No space left on device");
+    project.logged("MB are left on its disk. It begins again by itself");
+    // Room is made.
+    let larger = std::process::Command::new("mount").args(["-o", "remount,size=500m"]).arg(&data).status();
+    assert!(larger.unwrap().success());
+    project.ok(&["up", "-d", "--wait", "db"]);
+    assert_eq!(project.sql("SELECT current_database()"), "emotionviz_db");
+    project.ok(&["down"]);
+    assert!(std::process::Command::new("umount").arg("--lazy").arg(&data).status().unwrap().success());
 }

@@ -8,16 +8,21 @@ use tokio::net::TcpStream;
 
 /// The status and the body of the answer.
 pub(super) async fn ask(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let answer = whole(port, method, path, "", body).await?;
+    split(&answer).ok_or_else(|| Error::new(ErrorKind::InvalidData, "the answer is no HTTP"))
+}
+
+/// The whole answer, head and body, to a request with more headers, each of which ends its line.
+pub(super) async fn whole(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
-    let text = String::from_utf8(answer).map_err(|error| Error::new(ErrorKind::InvalidData, error))?;
-    split(&text).ok_or_else(|| Error::new(ErrorKind::InvalidData, "the answer is no HTTP"))
+    String::from_utf8(answer).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
 
 fn split(answer: &str) -> Option<(u16, String)> {

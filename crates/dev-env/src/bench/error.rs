@@ -82,6 +82,38 @@ pub enum BenchError {
         /// Its value.
         value: String,
     },
+    /// The files of the checkout are not known.
+    #[error("git does not name the files of this checkout: {said}")]
+    NoFiles {
+        /// What git said.
+        said: String,
+    },
+    /// The sources are not what the benchmark expects.
+    #[error("{file} has no {text:?} any more, which the benchmark edits\nit has to follow: crates/dev-env/src/bench/reload")]
+    Unplantable {
+        /// The file.
+        file: String,
+        /// What it should hold.
+        text: String,
+    },
+    /// An edit did not go live as it should.
+    #[error("{what} did not do what it should: {reason}")]
+    NotLive {
+        /// The edit.
+        what: String,
+        /// What happened instead.
+        reason: String,
+    },
+    /// What answers is not what was saved.
+    #[error("after {what} the service answers:\n{shown}\nan ordinary build answers:\n{expected}")]
+    Stale {
+        /// The edit.
+        what: String,
+        /// By the environment.
+        shown: String,
+        /// By cargo.
+        expected: String,
+    },
     /// Fewer rows were found than answers said were written.
     #[error("{answered} entries were answered as created, and {found} are in the database")]
     Lost {

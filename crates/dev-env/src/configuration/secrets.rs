@@ -18,7 +18,7 @@ impl Configuration {
     pub(crate) fn set_examples(&mut self) {
         for info in [&POSTGRES_PASSWORD.info, &JWT_SECRET_KEY.info] {
             if let (false, Some(example)) = (self.values.is_set(info), info.example) {
-                self.values.set(info.name, example.to_owned(), Origin::Default);
+                self.set_default(info, example.to_owned());
             }
         }
     }

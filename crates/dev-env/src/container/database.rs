@@ -5,8 +5,8 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 use tokio::time::Instant;
 
-use super::settings::{self, Settings};
 use crate::Error;
+use crate::configuration::{External, container as settings};
 use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
 use crate::postgres::roles;
@@ -17,8 +17,7 @@ const SQL_BOUND: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
 /// The owner's way in.
-pub(super) fn owner(settings: &Settings) -> Psql {
-    let url = &settings.owner;
+pub(super) fn owner(url: &DatabaseUrl) -> Psql {
     Psql {
         program: "psql".into(),
         way: Way::Network { host: url.host.clone(), password: url.password.clone().unwrap_or_default() },
@@ -28,17 +27,22 @@ pub(super) fn owner(settings: &Settings) -> Psql {
     }
 }
 
-/// Waits until it answers, and makes the API's role.
+/// Waits until it answers, and makes the API's role where that is ours.
 ///
 /// # Errors
 /// It refuses these settings, or does not answer in time, or the owner may not make a role.
-pub(super) async fn prepare(settings: &Settings, events: &Events) -> Result<(), Error> {
-    wait(settings, events).await?;
-    make_api_role(settings).await
+pub(crate) async fn prepare(database: &External, events: &Events) -> Result<(), Error> {
+    wait(&database.migration_url, events).await?;
+    if !settings::is_ours(database) {
+        return Ok(());
+    }
+    let owner = &database.migration_url;
+    let password = database.url.password.clone().unwrap_or_default();
+    make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await
 }
 
-async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
-    let psql = owner(settings);
+async fn wait(url: &DatabaseUrl, events: &Events) -> Result<(), Error> {
+    let psql = owner(url);
     let deadline = Instant::now() + PATIENCE;
     let mut said = false;
     loop {
@@ -48,7 +52,7 @@ async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
             Err(error) => return Err(error.into()),
         };
         if !is_away(&message) || Instant::now() >= deadline {
-            return Err(Error::ContainerDatabase { url: settings.owner.masked(), message });
+            return Err(Error::ContainerDatabase { url: url.masked(), message });
         }
         if !std::mem::replace(&mut said, true) {
             events.note(format!("waiting for the database: {message}"));
@@ -57,20 +61,10 @@ async fn wait(settings: &Settings, events: &Events) -> Result<(), Error> {
     }
 }
 
-/// Makes the API's role what it has to be.
-async fn make_api_role(settings: &Settings) -> Result<(), Error> {
-    if !settings.own_database {
-        return Ok(());
-    }
-    let password = settings.api.password.clone().unwrap_or_default();
-    let role = roles::api_role_sql(&settings.owner.user, &settings.owner.database, &password);
-    make_role(settings, roles::API_ROLE, &role).await
-}
-
 /// Makes a role by these statements. Containers that start at once take turns.
-async fn make_role(settings: &Settings, name: &str, sql: &str) -> Result<(), Error> {
+async fn make_role(url: &DatabaseUrl, name: &str, sql: &str) -> Result<(), Error> {
     let sql = format!("SELECT pg_advisory_lock(hashtext('{name}')) \\g /dev/null\n{sql}");
-    owner(settings).run(&sql, SQL_BOUND).await?;
+    owner(url).run(&sql, SQL_BOUND).await?;
     Ok(())
 }
 
@@ -79,13 +73,14 @@ async fn make_role(settings: &Settings, name: &str, sql: &str) -> Result<(), Err
 ///
 /// # Errors
 /// The owner may not make the role, or the database does not answer.
-pub(super) async fn for_tests(settings: &Settings) -> Result<DatabaseUrl, Error> {
-    if !settings.own_database {
-        return Ok(settings.owner.clone());
+pub(super) async fn for_tests(database: &External) -> Result<DatabaseUrl, Error> {
+    let owner = &database.migration_url;
+    if !settings::is_ours(database) {
+        return Ok(owner.clone());
     }
-    let password = settings::derived(roles::TEST_ROLE, &settings.owner.password.clone().unwrap_or_default());
-    make_role(settings, roles::TEST_ROLE, &roles::test_role_sql(&password)).await?;
-    Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..settings.owner.clone() })
+    let password = settings::derived(roles::TEST_ROLE, &owner.password.clone().unwrap_or_default());
+    make_role(owner, roles::TEST_ROLE, &roles::test_role_sql(&password)).await?;
+    Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..owner.clone() })
 }
 
 /// Whether it may answer later.

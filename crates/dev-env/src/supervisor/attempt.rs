@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::reload::Builder;
 use crate::service::{self, Building, Probe};
-use crate::{Environment, Error};
+use crate::{Environment, Error, container, freshness};
 
 /// What is to be done, and what runs meanwhile.
 pub(super) struct Plan {
@@ -75,6 +75,8 @@ impl Plan {
             return self.start(environment, &tool, self.program.clone(), None).await;
         }
         let begun = Instant::now();
+        let checkout = &environment.checkout;
+        freshness::distrust(checkout, &self.changed).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
         if let Some(program) = self.replace_features(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);
@@ -93,7 +95,7 @@ impl Plan {
         if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
             return None;
         }
-        let fast = service::fast(&environment.checkout)?;
+        let fast = service::fast(&environment.checkout).ok()?;
         fast.replace(&environment.checkout, &self.program, &self.changed, self.building.colour, &self.events).await
     }
 
@@ -108,9 +110,12 @@ impl Plan {
         let checkout = &environment.checkout;
         let listening = self.listening.clone().or_open(checkout, api::host(tool, self.options), tool.api_port, &self.events)?;
         let place = api::place(self.cluster.as_ref(), tool, self.options, listening.port());
-        let same = program.is(&self.program) && same(&settings(&environment, &place), &settings(&self.environment, &self.place));
-        if same && !self.anew {
+        let same_settings = same(&settings(&environment, &place), &settings(&self.environment, &self.place));
+        if program.is(&self.program) && same_settings && !self.anew {
             return Ok(None);
+        }
+        if let Some(external) = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings) {
+            container::prepare(external, &self.events).await?;
         }
         let mut migrated_in = None;
         let complete = if self.migrate {

@@ -19,7 +19,7 @@ use crate::reload::{Outcome, Reload, Times};
 use crate::service::{self, Building};
 use crate::status::State;
 use crate::watch::{Seen, Sources, Watcher};
-use crate::{Checkout, Error};
+use crate::{Checkout, Environment, Error};
 
 /// What came of an attempt.
 pub(super) type Attempted = Result<Option<Candidate>, Error>;
@@ -45,24 +45,26 @@ pub(super) struct Attempt {
     /// What changed while it could not be interrupted.
     later: BTreeSet<PathBuf>,
     since: Instant,
+    /// How many requests had been answered by then.
+    answered: u64,
     migrating: Arc<AtomicBool>,
 }
 
 impl Reloading {
     /// Begins to watch, before anything is built.
-    pub(super) async fn watch(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
-        let watcher = Watcher::start(checkout, Sources::new(checkout, given), events).await?;
+        let watcher = Watcher::start(environment, Sources::new(&environment.checkout, given), events).await?;
         self.seen.look(watcher.sources.rust());
         self.watcher = Some(watcher);
         Ok(())
     }
 
     /// Watches for another program, where the settings name another one.
-    pub(super) async fn watch_again(&mut self, checkout: &Checkout, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch_again(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.as_path());
         match &self.watcher {
-            Some(watcher) if watcher.sources.given() != given => self.watch(checkout, tool, events).await,
+            Some(watcher) if watcher.sources.given() != given => self.watch(environment, tool, events).await,
             _ => Ok(()),
         }
     }
@@ -85,7 +87,7 @@ impl Reloading {
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
         let cargos = self.watcher.is_some() && program.replaced().is_none();
-        if let Some(fast) = service::fast(checkout).filter(|_| cargos) {
+        if let Some(fast) = service::fast(checkout).ok().filter(|_| cargos) {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {
@@ -95,6 +97,16 @@ impl Reloading {
 }
 
 impl Services {
+    /// Waits until something is saved, while nothing runs.
+    pub(super) async fn next_save(&mut self) {
+        // The next start opens it again.
+        self.listening = None;
+        match &mut self.reloading.watcher {
+            Some(watcher) => drop(watcher.changed().await),
+            None => super::never().await,
+        }
+    }
+
     /// Files were saved.
     pub(super) fn changed(&mut self, files: BTreeSet<PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file)).collect();
@@ -130,7 +142,7 @@ impl Services {
             return;
         };
         let work = Box::pin(plan.carry_out());
-        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, migrating });
+        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, answered: self.board.answered(), migrating });
     }
 
     /// What an attempt needs to know; `None` before anything runs. Where no file is named, all may have changed.
@@ -158,7 +170,7 @@ impl Services {
     /// An attempt has come to its end.
     pub(super) async fn attempted(&mut self, attempted: Attempted) {
         let Some(attempt) = self.reloading.attempt.take() else { return };
-        let Attempt { changed, later, since, .. } = attempt;
+        let Attempt { changed, later, since, answered, .. } = attempt;
         self.events.tell(Event::Idle);
         match attempted {
             Ok(None) => {}
@@ -171,6 +183,7 @@ impl Services {
                     migrate_ms: candidate.migrated_in.map(ms),
                     start_ms: ms(candidate.started_in),
                     switch_ms: 0,
+                    requests: self.board.answered() - answered,
                 };
                 self.go_live(candidate).await;
                 times.switch_ms = ms(ready.elapsed());

@@ -9,7 +9,7 @@ use crate::listening::Listening;
 use crate::postgres::{ClusterConfig, roles};
 use crate::program::Program;
 use crate::status::State;
-use crate::{Environment, Error, database, kept_ports, service, session};
+use crate::{Environment, Error, container, database, kept_ports, service, session};
 
 /// All that the services are started with.
 struct Settings {
@@ -47,7 +47,7 @@ impl Services {
         }
         self.settle();
         let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        self.reloading.watch_again(&self.environment.checkout, &tool, &self.events).await?;
+        self.reloading.watch_again(&self.environment, &tool, &self.events).await?;
         self.describe_api(State::Running).await;
         self.events.tell(Event::Ready(self.addresses()));
         Ok(())
@@ -80,6 +80,9 @@ impl Services {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
             _ => Program::at(service::program(&environment, &tool, self.building(), &self.events).await?)?,
         };
+        if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
+            container::prepare(external, &self.events).await?;
+        }
         let running = self.verified(cluster.as_ref()).await?;
         let url = match (&external, &running) {
             (Some(external), _) => Some(external.migration_url.clone()),

@@ -22,7 +22,7 @@ use crate::program::Program;
 use crate::service::{self, Building, Probe};
 use crate::status::State;
 use crate::watch::Watcher;
-use crate::{Environment, Error, database, kept_ports, lan, leftovers, session};
+use crate::{Environment, Error, container, database, kept_ports, lan, leftovers, session};
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ impl Services {
         let port = listening.port();
         self.listening = Some(listening);
         if self.options.reload {
-            self.reloading.watch(&checkout, &tool, &self.events).await?;
+            self.reloading.watch(&self.environment, &tool, &self.events).await?;
         }
         // The database starts while cargo compiles.
         let (environment, events) = (self.environment.clone(), self.events.clone());
@@ -106,6 +106,10 @@ impl Services {
         self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
         self.settle();
+        let fast = service::fast(&checkout).and_then(|fast| fast.is_prepared());
+        if let (Err(reason), true) = (fast, self.options.reload && tool.service_binary.is_none()) {
+            self.events.note(format!("each edit is built by cargo: {reason}"));
+        }
         Ok(self.addresses())
     }
 
@@ -121,8 +125,12 @@ impl Services {
         let tool = self.environment.configuration.tool(&checkout)?;
         if let Some(external) = &tool.external {
             self.make_secrets(true)?;
-            self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             self.cluster = None;
+            if self.environment.is_in_container() {
+                container::prepare(external, &self.events).await?;
+            } else {
+                self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
+            }
             self.show_external(external);
             return Ok(());
         }
@@ -208,13 +216,13 @@ impl Services {
     /// Goes on with a program that was seen to work, from where the next build does not replace it.
     pub(super) fn keep(&mut self, program: Program) {
         let given = self.environment.configuration.values().is_set(&SERVICE_BINARY.info);
-        let kept = if given { Ok(program.clone()) } else { program.clone().kept(&self.environment.checkout) };
+        let kept = if given { Ok(program.clone()) } else { program.clone().kept(self.environment.kept_program()) };
         let program = kept.unwrap_or_else(|error| {
             self.events.warn(error.to_string());
             program
         });
         self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
-        if let Some(fast) = service::fast(&self.environment.checkout) {
+        if let Ok(fast) = service::fast(&self.environment.checkout) {
             fast.sweep(&program);
         }
         self.program = Some(program);
@@ -245,6 +253,11 @@ impl Services {
     }
 
     pub(super) fn addresses(&self) -> Vec<Address> {
+        if self.environment.is_in_container() {
+            // Compose publishes them elsewhere.
+            self.events.note("the API answers with these sources; what is saved goes live");
+            return Vec::new();
+        }
         let snapshot = self.board.snapshot();
         let address = |name: &str, url: String| Address { name: name.to_owned(), url };
         let mut addresses = Vec::new();

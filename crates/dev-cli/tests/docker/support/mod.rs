@@ -3,6 +3,8 @@
 pub(crate) mod docker;
 #[path = "../../shared/finished.rs"]
 mod finished;
+#[path = "../../shared/load.rs"]
+pub(crate) mod load;
 pub(crate) mod project;
 #[path = "../../shared/waiting.rs"]
 mod waiting;

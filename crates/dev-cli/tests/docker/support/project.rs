@@ -174,13 +174,27 @@ impl Project {
 
     /// The same with something on standard input.
     pub(crate) fn feed(&self, args: &[&str], input: &[u8]) -> Finished {
-        let mut command = Command::new("docker");
-        command.arg("compose").args(args).current_dir(&self.root).env_clear().env("COMPOSE_PROJECT_NAME", &self.name);
+        let mut command = self.shell("docker");
+        command.arg("compose").args(args);
+        finish(command, input)
+    }
+
+    /// Lines of a shell, typed in the checkout; the first that fails is the last.
+    pub(crate) fn typed(&self, lines: &str) -> Finished {
+        let mut command = self.shell("bash");
+        command.args(["-euo", "pipefail", "-c", lines]);
+        finish(command, b"")
+    }
+
+    /// A program as the shell starts it.
+    fn shell(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).env_clear().env("COMPOSE_PROJECT_NAME", &self.name);
         for name in ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.envs(self.variables.iter().cloned());
-        finish(command, input)
+        command
     }
 
     /// The same; it has to succeed.
