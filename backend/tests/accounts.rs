@@ -156,6 +156,44 @@ async fn logout_counts_on_every_replica_and_for_one_token() {
     assert_eq!(s.database.count("SELECT count(*) FROM revoked_tokens WHERE expires_at > now()").await, 1);
 }
 
+/// Those that ask first and those that ask in the statement which does the work, with rows to find and without.
+#[tokio::test]
+async fn every_call_refuses_who_counts_no_longer() {
+    let s = Service::start().await;
+    let replica = crate::support::Server::start(&s.database.url, &[]);
+    for (sql, status, code) in [
+        ("UPDATE users SET is_active = false WHERE email = $", 403, "FORBIDDEN"),
+        ("UPDATE users SET token_generation = token_generation + 1 WHERE email = $", 401, "UNAUTHORIZED"),
+        ("DELETE FROM users WHERE email = $", 401, "UNAUTHORIZED"),
+        ("", 401, "UNAUTHORIZED"),
+    ] {
+        for entries in [0, 1] {
+            let ann = s.server.user().await;
+            let mut id = uuid::Uuid::new_v4().to_string();
+            for _ in 0..entries {
+                id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
+            }
+            let before = s.database.count("SELECT count(*) FROM emotion_entries").await;
+            match sql {
+                "" => ann.post("/auth/logout", &json!({})).await.empty(),
+                sql => s.database.execute(&sql.replace('$', &format!("'{}'", ann.email))).await,
+            }
+            for server in [&s.server, &replica] {
+                let ann = ann.on(server);
+                for path in ["/entries", "/entries?emotion=joy&offset=7", "/auth/me", "/auth/me/export", &format!("/entries/{id}")] {
+                    ann.get(path).await.error(status, code);
+                }
+                ann.post("/entries", &entry()).await.error(status, code);
+                ann.put(&format!("/entries/{id}"), &entry()).await.error(status, code);
+                ann.delete(&format!("/entries/{id}")).await.error(status, code);
+                ann.post("/auth/refresh", &json!({})).await.error(status, code);
+            }
+            let gone = if sql.starts_with("DELETE") { entries } else { 0 };
+            assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries").await, before - gone);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_inactive_account_is_refused() {
     let s = Service::start().await;

@@ -131,3 +131,33 @@ async fn head_is_get_without_a_body() {
     let nowhere = Reply::of(s.server.request("HEAD", "/nope")).await;
     assert_eq!((nowhere.status, nowhere.text.as_str()), (404, ""));
 }
+
+/// Nothing of ours sees these.
+#[tokio::test]
+async fn what_is_no_http() {
+    let s = Service::start().await;
+    // As long as a head may be, and not ended: all of it is read, so that no reset takes the answer away.
+    let begun = "GET / HTTP/1.1\r\nhost: x\r\nx: ";
+    let large = begun.to_owned() + &"x".repeat(64 * 1024 - begun.len());
+    let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let twice = "GET /health HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n".to_owned();
+    for (request, status) in [
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), "400"),
+        ("POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/3.7\r\n\r\n".to_owned(), "400"),
+        (large, "431"),
+        (many, "431"),
+        (twice, "400"),
+    ] {
+        let mut connection = std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer[answer.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("{answer}"))..].split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!((&body["success"], &body["error"]["code"]), (&false.into(), &"VALIDATION_ERROR".into()), "{answer}");
+        assert!(head.contains(&format!("x-request-id: {}", body["meta"]["request_id"].as_str().unwrap())), "{answer}");
+    }
+}

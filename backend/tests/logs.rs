@@ -78,6 +78,20 @@ async fn app_log_has_the_same_lines() {
     assert_eq!(read().lines().collect::<Vec<_>>(), s.server.log());
 }
 
+/// Standard output goes on, and so do the answers.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_silences_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("app.log")).unwrap();
+    let s = Service::with(&[("LOG_DIR", dir.path().to_str().unwrap())]).await;
+    for _ in 0..3 {
+        let reply = s.server.get("/api/v1/emotions").await;
+        reply.data(200);
+        s.server.lines_of(reply.header("x-request-id"), 1).await;
+    }
+}
+
 /// Secrets in every place where a client can put one, at the level that says most.
 #[tokio::test]
 async fn no_secret_is_in_any_log() {

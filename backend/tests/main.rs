@@ -16,6 +16,7 @@ mod limits;
 mod logs;
 mod migrations;
 mod passwords;
+mod plans;
 mod shutdown;
 mod startup;
 mod support;

@@ -22,6 +22,7 @@ use tower_http::add_extension::AddExtension;
 use tower_http::set_header::SetResponseHeader;
 
 use crate::app::TIME_LIMIT;
+use crate::malformed::Shaping;
 use crate::signals::{Signals, Word};
 
 /// How long a client may take to send the head of a request, and how long an unused connection is kept: longer than the gateways
@@ -64,7 +65,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
                     // Answers go out at once. It fails on a connection that is gone already.
                     stream.set_nodelay(true).ok();
                     let service = TowerToHyperService::new(AddExtension::new(service.clone(), ConnectInfo::<SocketAddr>(peer)));
-                    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), service).with_upgrades();
                     let mut told = connections.subscribe();
                     tokio::spawn(async move {
                         let mut connection = std::pin::pin!(connection);

@@ -7,6 +7,7 @@ mod documents;
 mod handover;
 mod health;
 mod healthcheck;
+mod malformed;
 mod migrate;
 mod serve;
 mod signals;

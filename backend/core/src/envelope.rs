@@ -26,7 +26,10 @@ pub struct Meta {
 impl Meta {
     /// That of an answer which is made now, to the request that this task serves.
     pub fn now() -> Self {
-        let request_id = request::id().and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default();
+        Self::of(request::id().and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default())
+    }
+
+    pub(crate) fn of(request_id: String) -> Self {
         Self { timestamp: time::now(), request_id, api_version: "v1" }
     }
 }

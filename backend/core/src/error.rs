@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
 
 use crate::{Meta, envelope};
 
@@ -147,6 +148,17 @@ impl ApiError {
         error
     }
 
+    /// The body of a failure to read a request at all, and the id that it has instead of the request's.
+    pub fn without_request(status: StatusCode) -> (String, String) {
+        let (error, id) = (Self::from(ErrorCode::of(status)), Uuid::new_v4().to_string());
+        let body = serde_json::to_string(&error.failure(Meta::of(id.clone()))).expect("texts and numbers have a form in JSON");
+        (id, body)
+    }
+
+    fn failure(&self, meta: Meta) -> Failure<'_> {
+        Failure { success: false, error: FailureError { code: self.code, message: &self.message, details: &self.details }, meta }
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -161,8 +173,7 @@ impl From<ErrorCode> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = FailureError { code: self.code, message: &self.message, details: &self.details };
-        let mut response = envelope::json(self.code.status(), &Failure { success: false, error, meta: Meta::now() });
+        let mut response = envelope::json(self.code.status(), &self.failure(Meta::now()));
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use emotionviz_core::openapi::{Always, Failure, WithBody, WithOwner, WithToken};
 use emotionviz_core::{ApiError, Data, ErrorCode, Id, Json, Query};
-use emotionviz_guard::{CurrentUser, Guard};
+use emotionviz_guard::{Claimant, CurrentUser, Guard};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,11 +43,11 @@ type Call = axum::extract::State<State>;
     (status = 400, body = Failure, description = "A parameter breaks a rule"),
     WithToken, Always,
 ))]
-async fn list(call: Call, user: CurrentUser, Query(params): Query<ListParams>) -> Result<Data<EntryList>, ApiError> {
+async fn list(call: Call, claimant: Claimant, Query(params): Query<ListParams>) -> Result<Data<EntryList>, ApiError> {
     let emotion = params.emotion.map(|id| services::known_emotions(&[id])).transpose()?.map(|ids| ids[0]);
     let filter = Filter { emotion, from: params.from, to: params.to };
     let page = Page { order: params.sort.into(), limit: params.limit, offset: params.offset };
-    let (entries, total) = services::list(&call.pool, user.id, filter, page).await?;
+    let (entries, total) = services::list(&call.pool, &claimant, filter, page).await?;
     let entries = entries.into_iter().map(Entry::from).collect();
     Ok(Data::new(EntryList { entries, total, limit: params.limit, offset: params.offset }))
 }
@@ -57,10 +57,10 @@ async fn list(call: Call, user: CurrentUser, Query(params): Query<ListParams>) -
     (status = 201, body = Data<Created>, description = "The entry"),
     WithBody, WithToken, Always,
 ))]
-async fn create(call: Call, user: CurrentUser, Json(new): Json<NewEntry>) -> Result<(StatusCode, Data<Created>), ApiError> {
+async fn create(call: Call, claimant: Claimant, Json(new): Json<NewEntry>) -> Result<(StatusCode, Data<Created>), ApiError> {
     let emotions = Some(services::known_emotions(&new.emotions)?);
     let draft = Draft { situation: Some(new.situation), emotions, intensity: Some(new.intensity), notes: Some(new.notes) };
-    let entry = services::create(&call.pool, user.id, draft).await?.into();
+    let entry = services::create(&call.pool, &claimant, draft).await?.into();
     Ok((StatusCode::CREATED, Data::new(Created { entry })))
 }
 
@@ -116,6 +116,7 @@ impl From<Error> for ApiError {
                 .with("valid_values", emotions::ids().collect::<Vec<_>>()),
             Error::NotYours => Self::new(ErrorCode::Forbidden, "This entry is another user's."),
             Error::Missing => Self::new(ErrorCode::NotFound, "There is no such entry."),
+            Error::Refused(refusal) => refusal.into(),
             Error::Database(error) => error.into(),
         }
     }

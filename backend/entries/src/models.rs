@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
+use emotionviz_guard::Claimant;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Row};
 use uuid::Uuid;
@@ -107,8 +108,14 @@ fn read<T>(row: &PgRow, index: usize, decode: impl FnOnce(&[u8]) -> Result<T, de
     decode(bytes).map_err(|error| sqlx::Error::ColumnDecode { index: index.to_string(), source: error.into() })
 }
 
-/// A page of a user's entries, and how many there are on all pages.
-pub(crate) async fn list(connection: &mut PgConnection, user: Uuid, filter: Filter, page: Page) -> db::Result<(Vec<Entry>, i64)> {
+/// A page of the claimant's entries, and how many there are on all pages. `None` when it has none, which is also what who is to be refused
+/// gets.
+pub(crate) async fn list(
+    connection: &mut PgConnection,
+    claimant: &Claimant,
+    filter: Filter,
+    page: Page,
+) -> db::Result<Option<(Vec<Entry>, i64)>> {
     let (key, direction) = match page.order {
         Order::Created => ("e.created_at", ""),
         Order::CreatedDesc => ("e.created_at", " DESC"),
@@ -117,51 +124,52 @@ pub(crate) async fn list(connection: &mut PgConnection, user: Uuid, filter: Filt
         Order::Updated => ("coalesce(e.updated_at, e.created_at)", ""),
         Order::UpdatedDesc => ("coalesce(e.updated_at, e.created_at)", " DESC"),
     };
-    let (conditions, used) = conditions(filter);
-    let (limit, offset) = (used + 1, used + 2);
+    let (filters, used) = conditions(filter);
+    let (user, limit, offset) = (Claimant::SQL, used + 1, used + 2);
     // The count comes with each row: one round trip.
     let sql = format!(
-        "SELECT {JOINED}, (SELECT count(*) FROM emotion_entries e WHERE {conditions})
+        "SELECT {JOINED}, (SELECT count(*) FROM emotion_entries e WHERE e.user_id = $1{filters})
          FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id
-         WHERE {conditions} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
+         WHERE e.user_id = {user}{filters} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
     );
-    let query = bind(sqlx::query(AssertSqlSafe(sql)), user, filter).bind(page.limit).bind(page.offset);
-    let rows = query.fetch_all(&mut *connection).await?;
-    let total = match rows.first() {
-        Some(row) => row.try_get(9)?,
-        None if page.offset == 0 => 0,
-        None => count(connection, user, filter).await?,
-    };
+    let query = bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter).bind(page.limit).bind(page.offset);
+    let rows = query.fetch_all(connection).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let total = first.try_get(9)?;
     let entries = rows.iter().map(Entry::from_row).collect::<sqlx::Result<_>>()?;
-    Ok((entries, total))
+    Ok(Some((entries, total)))
 }
 
-/// How many there are, for a page that is beyond the last one.
-async fn count(connection: &mut PgConnection, user: Uuid, filter: Filter) -> db::Result<i64> {
-    let sql = format!("SELECT count(*) FROM emotion_entries e WHERE {}", conditions(filter).0);
-    Ok(bind(sqlx::query(AssertSqlSafe(sql)), user, filter).fetch_one(connection).await?.try_get(0)?)
+/// How many entries the claimant has, for a page that has none.
+pub(crate) async fn count(connection: &mut PgConnection, claimant: &Claimant, filter: Filter) -> db::Result<i64> {
+    let sql = format!("SELECT count(*) FROM emotion_entries e WHERE e.user_id = {}{}", Claimant::SQL, conditions(filter).0);
+    Ok(bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter).fetch_one(connection).await?.try_get(0)?)
 }
 
-/// The conditions of a user and a filter, and how many parameters they use, numbered as [`bind`] binds them. Each set of filters
+/// The conditions of a filter, and how many parameters they and the claimant use, numbered as [`bind`] binds them. Each set of filters
 /// has a statement of its own, so that each is planned for what it asks.
 fn conditions(filter: Filter) -> (String, usize) {
-    let mut sql = "e.user_id = $1".to_owned();
-    let mut used = 1;
-    let filters =
-        [(filter.emotion.is_some(), "e.emotions @>"), (filter.from.is_some(), "e.created_at >="), (filter.to.is_some(), "e.created_at <")];
-    for (_, condition) in filters.iter().filter(|(given, _)| *given) {
+    let mut sql = String::new();
+    let mut used = Claimant::PARAMETERS;
+    let filters = [
+        // Not `@>`: of all entries with an emotion, which that looks up, hardly any are the user's.
+        (filter.emotion.is_some(), ["", " = ANY (e.emotions)"]),
+        (filter.from.is_some(), ["e.created_at >= ", ""]),
+        (filter.to.is_some(), ["e.created_at < ", ""]),
+    ];
+    for (_, [before, after]) in filters.iter().filter(|(given, _)| *given) {
         used += 1;
-        sql.push_str(&format!(" AND {condition} ${used}"));
+        sql.push_str(&format!(" AND {before}${used}{after}"));
     }
     (sql, used)
 }
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-fn bind(query: Query<'_>, user: Uuid, filter: Filter) -> Query<'_> {
-    let mut query = query.bind(user);
+fn bind<'q>(query: Query<'q>, claimant: &Claimant, filter: Filter) -> Query<'q> {
+    let mut query = claimant.bind(query);
     if let Some(emotion) = filter.emotion {
-        query = query.bind([emotion]);
+        query = query.bind(emotion);
     }
     if let Some(from) = filter.from {
         query = query.bind(from);
@@ -172,21 +180,17 @@ fn bind(query: Query<'_>, user: Uuid, filter: Filter) -> Query<'_> {
     query
 }
 
-/// Stores a new entry.
-pub(crate) async fn insert(connection: &mut PgConnection, user: Uuid, draft: Draft) -> db::Result<Entry> {
-    let entry = sqlx::query_as(concat!(
+/// Stores a new entry of the claimant. `None` when it is to be refused.
+pub(crate) async fn insert(connection: &mut PgConnection, claimant: &Claimant, draft: Draft) -> db::Result<Option<Entry>> {
+    let sql = format!(
         "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
-         VALUES ($1, $2, $3, $4::float8, coalesce($5, '')) RETURNING ",
+         SELECT id, $4, $5, $6::float8, coalesce($7, '') FROM {} AS claimant RETURNING {}",
+        Claimant::SQL,
         columns!("NULL::uuid")
-    ))
-    .bind(user)
-    .bind(draft.situation)
-    .bind(draft.emotions)
-    .bind(draft.intensity)
-    .bind(draft.notes)
-    .fetch_one(connection)
-    .await?;
-    Ok(entry)
+    );
+    let query = claimant.bind(sqlx::query(AssertSqlSafe(sql)));
+    let query = query.bind(draft.situation).bind(draft.emotions).bind(draft.intensity).bind(draft.notes);
+    Ok(query.fetch_optional(connection).await?.as_ref().map(Entry::from_row).transpose()?)
 }
 
 /// The entry of an id, whoever's it is.

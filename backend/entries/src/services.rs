@@ -1,6 +1,7 @@
 //! What can be done with journal entries.
 
 use emotionviz_db as db;
+use emotionviz_guard::{Claimant, Refusal};
 use uuid::Uuid;
 
 use crate::emotions;
@@ -18,6 +19,9 @@ pub(crate) enum Error {
     /// There is no such entry.
     #[error("no such entry")]
     Missing,
+    /// Who asks is to be refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The database.
     #[error(transparent)]
     Database(#[from] db::Error),
@@ -29,12 +33,20 @@ pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error>
     if unknown.is_empty() { Ok(ids.iter().filter_map(|id| emotions::known(id)).collect()) } else { Err(Error::UnknownEmotions(unknown)) }
 }
 
-pub(crate) async fn list(pool: &db::Pool, user: Uuid, filter: Filter, page: Page) -> Result<(Vec<Entry>, i64), Error> {
-    Ok(pool.run(async |c| models::list(c, user, filter, page).await).await?)
+pub(crate) async fn list(pool: &db::Pool, claimant: &Claimant, filter: Filter, page: Page) -> Result<(Vec<Entry>, i64), Error> {
+    if let Some(found) = pool.run(async |c| models::list(c, claimant, filter, page).await).await? {
+        return Ok(found);
+    }
+    pool.run(async |c| claimant.confirm(c).await).await??;
+    Ok((Vec::new(), pool.run(async |c| models::count(c, claimant, filter).await).await?))
 }
 
-pub(crate) async fn create(pool: &db::Pool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
-    Ok(pool.run(async |c| models::insert(c, user, draft).await).await?)
+pub(crate) async fn create(pool: &db::Pool, claimant: &Claimant, draft: Draft) -> Result<Entry, Error> {
+    if let Some(entry) = pool.run(async |c| models::insert(c, claimant, draft).await).await? {
+        return Ok(entry);
+    }
+    // Of all reasons inactivity alone can be gone by now.
+    Err(pool.run(async |c| claimant.confirm(c).await).await?.err().unwrap_or(Refusal::Inactive).into())
 }
 
 pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, Error> {

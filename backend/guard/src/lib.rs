@@ -1,5 +1,6 @@
 //! Who may call, and how often.
 
+mod claimant;
 mod client;
 mod exchange;
 mod limiter;
@@ -12,12 +13,13 @@ use emotionviz_core::token::Tokens;
 use emotionviz_db as db;
 use emotionviz_settings::{Http, Limits, Proxies, Security};
 
+pub use claimant::{Claimant, Refusal};
 pub use exchange::Exchange;
 use limiter::Limiter;
 pub use login::LoginAttempt;
 pub use user::CurrentUser;
 
-/// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`LoginAttempt`]) through `FromRef`.
+/// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`Claimant`], [`LoginAttempt`]) through `FromRef`.
 pub struct Guard {
     pool: db::Pool,
     tokens: Tokens,
@@ -31,7 +33,7 @@ impl Guard {
         Arc::new(Self { pool, tokens: Tokens::new(security), limiter: Limiter::new(limits.on), proxies: http.trusted_proxies.clone() })
     }
 
-    /// Issues tokens that [`CurrentUser`] accepts.
+    /// Issues tokens that [`CurrentUser`] and [`Claimant`] accept.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }

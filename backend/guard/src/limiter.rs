@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_or_on_locks_nobody_out() {
+        let (limiter, user) = (Limiter::new(true), Subject::User(Uuid::new_v4()));
+        let used_up =
+            |now| (0..100).all(|_| matches!(limiter.take(user, now), Some(Ok(_)))) && matches!(limiter.take(user, now), Some(Err(_)));
+        let now = 1_800_000_000;
+        for now in [now, now - 86_400, now + 86_400, now, 0, -1] {
+            assert!(used_up(now), "{now}");
+            let (Ok(left) | Err(left)) = limiter.take(user, now).unwrap();
+            assert!((1..=3600).contains(&(left.reset - now)), "{now}: {left:?}");
+        }
+    }
+
+    #[test]
     fn the_tighter_window_is_told() {
         let limiter = Limiter::new(true);
         let minute = start(NOW, 60) + 60;

@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use emotionviz_core::token::Claims;
-use emotionviz_core::{ApiError, ErrorCode, request};
+use emotionviz_core::{ApiError, request};
 use emotionviz_db as db;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Guard;
 use crate::limiter::Subject;
+use crate::{Claimant, Guard};
 
 /// The user who makes the request: has a token that we issued and nobody revoked, an active account, and requests left.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +21,10 @@ pub struct CurrentUser {
 }
 
 impl CurrentUser {
+    pub(crate) fn of(claims: Claims) -> Self {
+        Self { id: claims.sub, claims }
+    }
+
     /// The generation of the token; an update that depends on it fails when the password changed meanwhile.
     pub fn generation(&self) -> i32 {
         self.claims.generation
@@ -50,15 +53,8 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let guard = Arc::<Guard>::from_ref(state);
-        let claims = bearer(parts).and_then(|token| guard.tokens.read(token)).ok_or(ErrorCode::Unauthorized)?;
-        request::set_user(claims.sub);
-        guard.admit(Subject::User(claims.sub))?;
-        match guard.pool.run(async |c| standing(c, &claims).await).await? {
-            Some((true, false)) => Ok(Self { id: claims.sub, claims }),
-            Some((false, false)) => Err(ApiError::new(ErrorCode::Forbidden, "This account is inactive.")),
-            Some((_, true)) | None => Err(ErrorCode::Unauthorized.into()),
-        }
+        let claimant = Claimant::from_request_parts(parts, state).await?;
+        Ok(Arc::<Guard>::from_ref(state).pool.run(async |c| claimant.confirm(c).await).await??)
     }
 }
 
@@ -71,25 +67,4 @@ impl Guard {
         request::set_rate_limit(left);
         outcome.map(drop).map_err(|left| ApiError::rate_limited(u64::try_from(left.reset - now).unwrap_or(0).max(1)))
     }
-}
-
-/// The token of `Authorization: Bearer …` (RFC 6750, 2.1).
-fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Whether the account is active, and whether the token was revoked. `None`: there is no such account, or its password changed
-/// after the token was issued.
-async fn standing(connection: &mut PgConnection, claims: &Claims) -> db::Result<Option<(bool, bool)>> {
-    let found = sqlx::query_as(
-        "SELECT coalesce(is_active, false), EXISTS (SELECT FROM revoked_tokens WHERE jti = $3)
-         FROM users WHERE id = $1 AND token_generation = $2",
-    )
-    .bind(claims.sub)
-    .bind(claims.generation)
-    .bind(claims.jti)
-    .fetch_optional(connection)
-    .await?;
-    Ok(found)
 }

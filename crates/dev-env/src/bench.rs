@@ -3,6 +3,7 @@
 //!
 //! Everything runs privately: release builds on a database of their own, which goes with its folder, and so do the servers.
 
+mod alone;
 mod client;
 mod database;
 mod error;

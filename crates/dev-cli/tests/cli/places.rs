@@ -93,6 +93,7 @@ fn git_sees_nothing_of_it() {
     git(&["commit", "--quiet", "--message", "all"]);
     scratch.up();
     scratch.ok(&["db", "seed"]);
+    scratch.ok(&["backup"]);
     scratch.ok(&["migrate", "down"]);
     assert_eq!(git(&["status", "--porcelain"]), "");
     scratch.ok(&["down"]);

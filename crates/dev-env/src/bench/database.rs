@@ -16,7 +16,7 @@ use crate::owner::{self, Owner};
 use crate::postgres::psql::{Psql, identifier, literal};
 use crate::postgres::server::Server;
 use crate::postgres::{ClusterConfig, Durability, cluster, roles, socket_dir};
-use crate::process::{PidFile, StopSignal};
+use crate::process::{Configuration, PidFile, StopSignal};
 use crate::session::{api_url, local_url};
 use crate::{Checkout, Error, ports};
 
@@ -141,6 +141,17 @@ impl Database {
         local_url(self.config.port, &self.config.superuser, self.config.password.clone(), database)
     }
 
+    /// Runs SQL as the owner and returns what it printed.
+    pub(super) async fn run(&self, database: &str, sql: &str) -> Result<String, Error> {
+        Ok(self.psql(database).run(sql, PATIENCE).await?)
+    }
+
+    /// PostgreSQL's own load generator, where it is installed.
+    pub(super) fn pgbench(&self, database: &str) -> Option<Configuration> {
+        let program = self.config.binaries.program("pgbench");
+        program.is_file().then(|| self.psql(database).client("pgbench", program))
+    }
+
     fn psql(&self, database: &str) -> Psql {
         self.config.psql().in_database(database)
     }
@@ -204,6 +215,7 @@ impl Database {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::alone::Alone;
     use super::*;
     use crate::Environment;
 
@@ -247,8 +259,12 @@ mod tests {
         }
         database.add_entries(database.first()).await.unwrap();
         database.settle(database.first()).await.unwrap();
+        if let Some(alone) = Alone::new(&database, database.first()).await.unwrap() {
+            assert!(alone.list().await.unwrap() > 0.0 && alone.create().await.unwrap() > 0.0);
+        }
         assert_eq!(database.count_written(database.first()).await.unwrap(), 0);
-        assert_eq!(psql.run("SELECT count(*) FROM emotion_entries", PATIENCE).await.unwrap(), OWN_ENTRIES.to_string());
+        let read = format!("SELECT count(*) FROM emotion_entries JOIN users ON users.id = user_id WHERE email = {}", literal(READER));
+        assert_eq!(psql.run(&read, PATIENCE).await.unwrap(), OWN_ENTRIES.to_string());
 
         database.stop().await.unwrap();
         drop(scratch);

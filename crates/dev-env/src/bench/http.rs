@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::alone::Alone;
 use super::client::ask;
 use super::database::{Database, OWN_ENTRIES, READER, Scratch, WRITER};
 use super::figures::median;
@@ -138,23 +139,41 @@ impl Bench<'_> {
         self.database.add_entries(database).await?;
         self.database.settle(database).await?;
 
-        let list = Load { token: Some(reader), ..Load::get(service.port, LIST, ALONE) };
-        let create = Load { method: "POST", path: CREATE, token: Some(writer), body: Some(entry()), ..list.clone() };
-        let (list, create) = {
-            let measured = async { Ok::<_, BenchError>((self.generator.run(&list).await?, self.generator.run(&create).await?)) };
-            tokio::select! {
-                measured = measured => measured?,
-                () = memory::watch(service.pid(), most) => return Err(BenchError::Ended),
-            }
-        };
-        let found = self.database.count_written(database).await?;
-        if found < create.answered {
-            return Err(BenchError::Lost { answered: create.answered, found });
+        let alone = Alone::new(&self.database, database).await?;
+        if alone.is_none() {
+            self.events.warn("pgbench is not among PostgreSQL's programs: nothing is said of what PostgreSQL does alone");
         }
-        let read = format!("32 connections, a user with {OWN_ENTRIES} entries");
-        let written = "32 connections, each commit on the disk (fsync) before its answer".to_owned();
-        Ok([throughput(&format!("GET {LIST}"), &list, 6500.0, read), throughput(&format!("POST {CREATE}"), &create, 5000.0, written)]
-            .concat())
+        let list = Load { token: Some(reader), ..Load::get(service.port, LIST, ROUND) };
+        let create = Load { method: "POST", path: CREATE, token: Some(writer), body: Some(entry()), ..list.clone() };
+        let measured = async {
+            let (mut lists, mut creates) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
+            let (mut lists_alone, mut creates_alone) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
+            for _ in 0..ROUNDS {
+                lists.push(self.generator.run(&list).await?);
+                if let Some(alone) = &alone {
+                    lists_alone.push(alone.list().await?);
+                }
+                creates.push(self.generator.run(&create).await?);
+                if let Some(alone) = &alone {
+                    creates_alone.push(alone.create().await?);
+                }
+            }
+            Ok::<_, BenchError>(((lists, lists_alone), (creates, creates_alone)))
+        };
+        let ((lists, lists_alone), (creates, creates_alone)) = tokio::select! {
+            measured = measured => measured?,
+            () = memory::watch(service.pid(), most) => return Err(BenchError::Ended),
+        };
+        let (answered, found) = (creates.iter().map(|report| report.answered).sum(), self.database.count_written(database).await?);
+        if found < answered {
+            return Err(BenchError::Lost { answered, found });
+        }
+        let (read, written) = (format!("GET {LIST}"), format!("POST {CREATE}"));
+        let mut figures = throughput(&read, &lists, 6500.0, &format!("a user with {OWN_ENTRIES} entries"));
+        figures.extend(share(&read, &lists, lists_alone, 0.24, "the same page without its total"));
+        figures.extend(throughput(&written, &creates, 5000.0, "each commit on the disk (fsync) before its answer"));
+        figures.extend(share(&written, &creates, creates_alone, 0.36, "the same row"));
+        Ok(figures)
     }
 
     async fn logins(&self, service: &Server) -> Result<Vec<Figure>, BenchError> {
@@ -196,7 +215,6 @@ impl Bench<'_> {
         let list = |server: &Server, token| Load { token: Some(token), ..Load::get(server.port, LIST, ROUND) };
         let (smalls, larges) = self.in_turn(list(small, of_small), list(&large, of_large)).await?;
         large.stop().await?;
-        let p99 = |reports: &[Report]| median(reports.iter().map(|report| report.latency.p99_ms).collect());
         let (few, many) = (p99(&smalls), p99(&larges));
         Ok(Figure {
             name: "GET /api/v1/entries p99, a million rows / a thousand".to_owned(),
@@ -224,17 +242,35 @@ fn per_second(reports: &[Report]) -> f64 {
     median(reports.iter().map(|report| report.per_second).collect())
 }
 
+fn p99(reports: &[Report]) -> f64 {
+    median(reports.iter().map(|report| report.latency.p99_ms).collect())
+}
+
 /// How many answers a second, and how slow the slowest in a hundred are.
-fn throughput(name: &str, report: &Report, wanted: f64, compared: String) -> Vec<Figure> {
-    let name = name.to_owned();
+fn throughput(name: &str, reports: &[Report], wanted: f64, of: &str) -> Vec<Figure> {
     let slowest = Figure {
         name: format!("{name} p99"),
-        value: report.latency.p99_ms,
+        value: p99(reports),
         unit: Unit::Milliseconds,
         target: Some(Target::AtMost(20.0)),
         compared: "the same requests".to_owned(),
     };
-    vec![Figure { name, value: report.per_second, unit: Unit::PerSecond, target: Some(Target::AtLeast(wanted)), compared }, slowest]
+    let compared = format!("32 connections, {of}; median of {ROUNDS} rounds");
+    let name = name.to_owned();
+    vec![Figure { name, value: per_second(reports), unit: Unit::PerSecond, target: Some(Target::AtLeast(wanted)), compared }, slowest]
+}
+
+/// How much of what PostgreSQL does alone the service gets out of it. Unlike answers a second that says the same on a slower machine:
+/// what is `wanted` is the target of those, divided by what PostgreSQL did on the machine that they were set on.
+fn share(name: &str, reports: &[Report], alone: Vec<f64>, wanted: f64, of: &str) -> Option<Figure> {
+    let alone = (!alone.is_empty()).then(|| median(alone))?;
+    Some(Figure {
+        name: format!("{name} / PostgreSQL alone"),
+        value: per_second(reports) / alone,
+        unit: Unit::Ratio,
+        target: Some(Target::AtLeast(wanted)),
+        compared: format!("{:.0}/s against {alone:.0}/s of pgbench, {of}; medians of {ROUNDS} rounds in turn", per_second(reports)),
+    })
 }
 
 fn entry() -> String {

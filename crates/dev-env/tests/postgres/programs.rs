@@ -8,8 +8,10 @@ use dev_env::postgres::fetch::{self, FetchError, Progress, Sources};
 use dev_env::postgres::find::{FindError, PREFERRED_MAJOR, Search, Source, find};
 use dev_env::postgres::{ClusterConfig, cluster};
 use dev_env::process::{Configuration, capture};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
-use super::place::{Place, Quiet, SOON, run, write_program};
+use super::place::{Place, Quiet, SOON, eventually, run, write_program};
 
 fn owner() -> Owner {
     Owner::of_checkout(Path::new("/")).unwrap()
@@ -161,4 +163,24 @@ async fn the_download_serves_a_database_and_is_kept() {
     let extensions = "create extension pg_trgm; create extension pgcrypto; select similarity('joy', 'joyful') > 0";
     assert_eq!(run(&place.owner_over_tcp(), extensions).await.unwrap(), "t");
     server.stop().await.unwrap();
+}
+
+/// Ctrl-C drops it where it stands.
+#[tokio::test]
+async fn a_download_that_is_given_up_leaves_nothing() {
+    let folder = open_folder().await;
+    let (cache, started, python) = (folder.path().join("cache"), folder.path().join("pid"), folder.path().join("python3"));
+    write_program(&python, &format!("#!/bin/sh\necho $$ >'{}'\nsleep 1000\n", started.display()), 0o755);
+    let sources = Sources { releases: "http://127.0.0.1:1".to_owned(), python };
+    let download = tokio::spawn({
+        let cache = cache.clone();
+        async move { fetch::fetch(&cache, &sources, Arc::new(Quiet)).await }
+    });
+    let pid = || Some(Pid::from_raw(std::fs::read_to_string(&started).ok()?.trim().parse().ok()?));
+    eventually("pip runs", || pid().is_some()).await;
+    download.abort();
+    assert!(download.await.is_err_and(|ended| ended.is_cancelled()));
+    eventually("pip has ended", || kill(pid().unwrap(), None).is_err()).await;
+    let left: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -1,0 +1,59 @@
+use nix::sys::signal::Signal;
+use sqlx::PgConnection;
+
+use crate::support::{Server, TestDatabase, until};
+
+/// How many users there are beside Ann, and how many entries each has, Ann too.
+const OTHERS: i64 = 100;
+const EACH: i64 = 200;
+
+/// Of the tables that a list reads: how often one was read from end to end, and how many of the entries' places were looked up in indexes.
+async fn counters(connection: &mut PgConnection) -> (i64, i64) {
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(&mut *connection).await.unwrap();
+    let counters = "SELECT (SELECT sum(seq_scan)::int8 FROM pg_stat_user_tables
+                            WHERE relname IN ('emotion_entries', 'visualizations', 'users', 'revoked_tokens')),
+                           (SELECT sum(idx_tup_read)::int8 FROM pg_stat_user_indexes WHERE relname = 'emotion_entries')";
+    sqlx::query_as(counters).fetch_one(connection).await.unwrap()
+}
+
+/// By PostgreSQL's own count. What a list reads then grows with the user's entries, and not with everybody's.
+#[tokio::test]
+async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
+    let database = TestDatabase::create().await;
+    let mut server = Server::start(&database.url, &[]);
+    let ann = server.user().await;
+    let mut connection = database.pool.acquire().await.unwrap();
+    let fill = format!(
+        "INSERT INTO users (email, email_key, hashed_password, name) SELECT n, n, '', '' FROM generate_series(1, {OTHERS}) AS n;
+         INSERT INTO emotion_entries (user_id, situation, emotions, intensity, created_at)
+         SELECT users.id, 'It rained.', CASE n % 3 WHEN 0 THEN '{{joy}}' ELSE '{{fear,anger}}' END::text[], n % 101 / 100.0, now() - n * interval '1 hour'
+         FROM generate_series(1, {EACH}) AS n CROSS JOIN users;
+         ANALYZE;"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(fill)).execute(&mut *connection).await.unwrap();
+    let (read_whole, looked_up) = counters(&mut connection).await;
+
+    let mut lists = 0;
+    for sort in ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"] {
+        for emotion in ["", "&emotion=joy"] {
+            for from in ["", "&from=2020-01-01T00:00:00Z"] {
+                for to in ["", "&to=2100-01-01T00:00:00Z"] {
+                    let page = ann.get(&format!("/entries?sort={sort}{emotion}{from}{to}")).await.data(200);
+                    assert_eq!(page["total"], if emotion.is_empty() { EACH } else { EACH / 3 });
+                    lists += 1;
+                }
+            }
+        }
+    }
+
+    // The server's connections tell the last of their counts when they end.
+    server.signal(Signal::SIGTERM);
+    server.ended().await;
+    let connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'emotionviz'";
+    until("its connections have ended", async || database.count(connected).await == 0).await;
+    let (read_whole_then, looked_up_then) = counters(&mut connection).await;
+    assert_eq!(read_whole_then - read_whole, 0);
+    // Once for the page and once for the total.
+    let looked_up = looked_up_then - looked_up;
+    assert!((lists..=lists * 2 * EACH).contains(&looked_up), "{looked_up} for {lists} lists");
+}
