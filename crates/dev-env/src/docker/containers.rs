@@ -25,8 +25,6 @@ pub(super) struct Container {
     /// The port of this machine that leads to it, and whether the local network reaches it there.
     pub(super) port: Option<u16>,
     pub(super) is_public: bool,
-    /// The version of PostgreSQL in it.
-    pub(super) postgres: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +57,6 @@ struct Health {
 #[serde(rename_all = "PascalCase")]
 struct Config {
     labels: HashMap<String, String>,
-    env: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +92,6 @@ impl Container {
         let time = |text: &str| humantime::parse_rfc3339_weak(text.trim_end_matches('Z')).ok();
         let ports = inspected.network_settings.ports.unwrap_or_default();
         let published = ports.into_values().flatten().flatten().next();
-        let env = inspected.config.env.unwrap_or_default();
         Some(Self {
             service,
             id: inspected.id,
@@ -107,7 +103,6 @@ impl Container {
             exit_code: inspected.state.exit_code,
             port: published.as_ref().and_then(|published| published.host_port.parse().ok()),
             is_public: published.is_some_and(|published| published.host_ip == "0.0.0.0" || published.host_ip == "::"),
-            postgres: env.iter().find_map(|line| line.strip_prefix("PG_VERSION=")).map(str::to_owned),
         })
     }
 }
@@ -167,12 +162,12 @@ mod tests {
     #[test]
     fn as_docker_describes_one() {
         let text = r#"[{"Id":"0123456789abcdef","Created":"2026-11-25T10:00:00.123456789Z","RestartCount":2,"State":{"Status":"running",
-            "StartedAt":"2026-11-25T10:00:01Z","ExitCode":0,"Health":{"Status":"healthy"}},"Config":{"Labels":{"com.docker.compose.service":"db"},
-            "Env":["A=b","PG_VERSION=15.14"]},"NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
+            "StartedAt":"2026-11-25T10:00:01Z","ExitCode":0,"Health":{"Status":"healthy"}},"Config":{"Labels":{"com.docker.compose.service":"db"}},
+            "NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
         let described: Vec<Inspected> = serde_json::from_str(text).unwrap();
         let container = described.into_iter().find_map(Container::of).unwrap();
         assert_eq!((container.service.as_str(), container.short_id().as_str(), container.port), ("db", "0123456789ab", Some(5433)));
-        assert_eq!((container.postgres.as_deref(), container.restarts, container.is_public), (Some("15.14"), 2, false));
+        assert_eq!((container.restarts, container.is_public), (2, false));
         assert!(container.started.unwrap() > container.created.unwrap() && container.runs() && !container.has_failed());
     }
 }

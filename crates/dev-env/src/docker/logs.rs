@@ -28,6 +28,8 @@ pub(super) struct Line {
 
 /// `api-1  | 2026-11-25T10:00:00.123456789Z text`; `None` for what no container says.
 fn parse(line: &str) -> Option<Line> {
+    // Some versions clear the line of the terminal first, colours or not.
+    let line = line.trim_start_matches("\u{1b}[2K");
     let (container, rest) = line.split_once('|')?;
     let (service, _) = container.trim().rsplit_once('-')?;
     let (at, text) = rest.strip_prefix(' ')?.split_once(' ').unwrap_or((rest.trim(), ""));
@@ -163,7 +165,7 @@ mod tests {
         let line = parse("api-1  | 2026-11-25T10:00:00.123456789Z   api │ 2026-11-25T10:00:00.1Z  INFO listening").unwrap();
         assert_eq!((line.from, line.text.as_str()), (Source::Api, "2026-11-25T10:00:00.1Z  INFO listening"));
         assert!(line.at.is_some());
-        let line = parse("api-1      | 2026-11-25T10:00:00.1Z    Compiling a | b").unwrap();
+        let line = parse("\u{1b}[2Kapi-1      | 2026-11-25T10:00:00.1Z    Compiling a | b").unwrap();
         assert_eq!((line.from, line.text.as_str()), (Source::Build, "   Compiling a | b"));
         let line = parse("db-1  | 2026-11-25T10:00:00.1Z \tan indented detail").unwrap();
         assert_eq!((line.from, line.text.as_str()), (Source::Db, "\tan indented detail"));

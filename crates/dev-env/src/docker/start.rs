@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT};
@@ -99,9 +101,11 @@ impl Started {
 
     /// Waits for the API, and shows meanwhile what the containers say.
     async fn until_ready(&self, events: &Events) -> Result<Containers, Error> {
-        let listener = events.clone();
+        // Before it says something it is not there, and whoever asks already waits in a queue.
+        let speaks = Arc::new(AtomicBool::new(false));
+        let (listener, heard) = (events.clone(), Arc::clone(&speaks));
         let _told = Told::follow(&self.project, self.since, move |line| {
-            // The terminal is for what takes long: the compiler.
+            heard.fetch_or(line.from == Source::Api, Ordering::Relaxed);
             listener.tell(Event::Output { from: line.from, line: line.text });
         })
         .await?;
@@ -117,16 +121,16 @@ impl Started {
                 }
             }
             let look_again = Instant::now() + LOOK_EVERY;
-            while let Some(port) = containers.running("api").and_then(|api| api.port) {
-                if self.is_ready(port).await {
+            let api = containers.running("api");
+            while Instant::now() < look_again {
+                let may_answer = speaks.load(Ordering::Relaxed) || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
+                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
+                    && self.is_ready(port).await
+                {
                     return Ok(containers);
-                }
-                if Instant::now() >= look_again {
-                    break;
                 }
                 tokio::time::sleep(PROBE_EVERY).await;
             }
-            tokio::time::sleep_until(look_again).await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+use super::docker;
 use super::containers::{Container, Containers};
 use super::engine::Docker;
 use super::inside::Inside;
@@ -43,8 +44,8 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
         let applied = tokio::time::timeout(BOUND, applied).await.ok().flatten();
         Schema::compare(&code, applied.as_ref())
     };
-    let (schema, seen, ready) = tokio::join!(schema, seen(&containers), ready(&containers));
-    let mut services = vec![api(&containers, ready), db(&containers, &tool)];
+    let (schema, seen, ready, postgres) = tokio::join!(schema, seen(&containers), ready(&containers), postgres(&containers));
+    let mut services = vec![api(&containers, ready), db(&containers, &tool, postgres)];
     services.extend(containers.get("adminer").map(adminer));
     Ok(Status {
         engine: "docker",
@@ -63,6 +64,13 @@ async fn seen(containers: &Containers) -> Seen {
     // While it compiles itself it says nothing.
     let said = tokio::time::timeout(BOUND, capture(tool_inside(api, "status --json"), b"", BOUND)).await;
     said.ok().and_then(Result::ok).and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default()
+}
+
+/// The version of PostgreSQL: `postgres (PostgreSQL) 15.14`.
+async fn postgres(containers: &Containers) -> Option<String> {
+    let output = docker(&["exec", &containers.running("db")?.id, "postgres", "--version"], BOUND).await.ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned)
 }
 
 /// Whether the API answers, and the version that does.
@@ -87,12 +95,11 @@ fn api(containers: &Containers, ready: Option<(Result<(), String>, Option<String
     api
 }
 
-fn db(containers: &Containers, tool: &Tool) -> ServiceStatus {
-    let container = containers.get("db");
-    let mut db = describe("db", container);
+fn db(containers: &Containers, tool: &Tool, version: Option<String>) -> ServiceStatus {
+    let mut db = describe("db", containers.get("db"));
     let password = tool.password.clone().unwrap_or_default();
     db.url = db.port.map(|port| session::local_url(port, &tool.user, password, &tool.database).masked());
-    db.version = container.filter(|container| container.runs()).and_then(|container| container.postgres.clone());
+    db.version = version;
     db
 }
 
