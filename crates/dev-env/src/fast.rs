@@ -33,15 +33,32 @@ pub(crate) struct Fast {
 }
 
 impl Fast {
-    /// That of a checkout whose service is built in `target`. `None` where it is not known to work: on other systems than Linux with
-    /// glibc, beside a wrapper of somebody else's, and below a folder whose name means something in a list of folders.
-    pub(crate) fn of(target: &Path) -> Option<Self> {
-        let proven = cfg!(all(target_os = "linux", target_env = "gnu"))
-            && std::env::var_os("RUSTC_WORKSPACE_WRAPPER").is_none()
-            && target.to_str().is_some_and(|path| !path.contains([':', ';', '$', ',']));
+    /// That of a checkout whose service is built in `target`.
+    ///
+    /// # Errors
+    /// It is not known to work here, and why: on other systems than Linux with glibc, beside a wrapper of somebody else's, and below
+    /// a folder whose name means something in a list of folders.
+    pub(crate) fn of(target: &Path) -> Result<Self, &'static str> {
+        if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+            return Err("the fast way is known to work on Linux with glibc alone");
+        }
+        if std::env::var_os("RUSTC_WORKSPACE_WRAPPER").is_some() {
+            return Err("RUSTC_WORKSPACE_WRAPPER is set");
+        }
+        if target.to_str().is_none_or(|path| path.contains([':', ';', '$', ','])) {
+            return Err("the path of the folder it is built in has one of : ; $ , or is no UTF-8");
+        }
         // Other scripts are another wrapper to cargo, which then links anew.
         let hash = sha256::of(SCRIPTS.map(|(_, text)| text).concat());
-        proven.then(|| Self { service: target.join("debug/emotionviz"), folder: target.join(format!("fast-{}", &hash[..8])) })
+        Ok(Self { service: target.join("debug/emotionviz"), folder: target.join(format!("fast-{}", &hash[..8])) })
+    }
+
+    /// Whether the service was built so that its features can be replaced.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn is_prepared(&self) -> Result<(), &'static str> {
+        if self.separate().1.is_empty() { Err("the service was linked in one piece, as its linker is not the usual one") } else { Ok(()) }
     }
 
     /// What cargo is to start in the place of rustc, made ready for a build.

@@ -21,6 +21,7 @@ mod environment;
 mod error;
 pub mod events;
 mod fast;
+mod freshness;
 mod kept_ports;
 mod lan;
 mod leftovers;

@@ -66,7 +66,7 @@ async fn build(checkout: &Checkout, building: Building, events: &Events) -> Resu
     if building.quiet {
         cargo = cargo.args(["--quiet"]);
     }
-    if let Some(fast) = fast(checkout) {
+    if let Ok(fast) = fast(checkout) {
         let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &build_folder(root), source))?;
         cargo = cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
@@ -102,8 +102,11 @@ pub(crate) fn build_folder(root: &Path) -> PathBuf {
     root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
 }
 
-/// How its features are built fast, where that is known to work.
-pub(crate) fn fast(checkout: &Checkout) -> Option<Fast> {
+/// How its features are built fast.
+///
+/// # Errors
+/// That is not known to work here, and why.
+pub(crate) fn fast(checkout: &Checkout) -> Result<Fast, &'static str> {
     Fast::of(&build_folder(checkout.root()))
 }
 

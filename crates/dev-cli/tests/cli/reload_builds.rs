@@ -21,7 +21,10 @@ pub(crate) struct Edited {
 
 impl Edited {
     pub(crate) fn start() -> Self {
-        let scratch = Scratch::with_sources();
+        Self::of(Scratch::with_sources())
+    }
+
+    pub(crate) fn of(scratch: Scratch) -> Self {
         // As somebody would: the first build takes its time.
         let mut up = scratch.start(&["up", "--detach"]);
         up.patiently();
@@ -135,6 +138,14 @@ fn edits_of_every_kind() {
     s.edit(WELCOME, "Fourth", "Fifth");
     s.next("live");
     assert!(s.answer("/").contains("Fifth"));
+
+    // A file that is older than what was built: cargo goes by times.
+    s.edit(WELCOME, "Fifth", "Moved back");
+    std::fs::File::options().write(true).open(s.scratch.path(WELCOME)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    s.next("live");
+    assert!(s.answer("/").contains("Moved back"));
+    s.edit(WELCOME, "Moved back", "Fifth");
+    s.next("live");
 
     // As `git switch` does: many files at once, one of them new.
     s.edit("backend/app/src/main.rs", "mod app;", "mod another;\nmod app;");

@@ -27,24 +27,35 @@ pub(super) struct Programs {
 impl Programs {
     pub(super) async fn build(checkout: &Checkout, events: &Events) -> Result<Self, BenchError> {
         events.phase("building the service and the load generator in release");
-        let built = Arc::new(Mutex::new(Vec::new()));
-        let (slot, listener) = (Arc::clone(&built), events.clone());
-        let packages = ["build", "--release", "--package", SERVICE, "--package", GENERATOR, "--bins"];
-        let mut cargo = cargo(checkout.root()).args(packages).args(["--message-format=json-render-diagnostics"]);
-        cargo.sink = Some(Arc::new(move |stream, line| match stream {
-            Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
-            Stream::Stdout => slot.lock().unwrap_or_else(PoisonError::into_inner).extend(executable(line)),
-        }));
-        run(cargo, BUILD_BOUND).await.map_err(|error| match error {
-            ProcessError::Exited { .. } => {
-                events.tell(Event::BuildFailed);
-                BenchError::Build
-            }
-            other => other.into(),
-        })?;
-        let built = built.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = build(checkout, &[SERVICE, GENERATOR], events).await?;
         Ok(Self { service: find(&built, SERVICE)?, generator: find(&built, GENERATOR)? })
     }
+}
+
+/// The load generator alone.
+pub(super) async fn generator(checkout: &Checkout, events: &Events) -> Result<PathBuf, BenchError> {
+    events.phase("building the load generator in release");
+    find(&build(checkout, &[GENERATOR], events).await?, GENERATOR)
+}
+
+/// All programs of some packages.
+async fn build(checkout: &Checkout, packages: &[&str], events: &Events) -> Result<Vec<PathBuf>, BenchError> {
+    let built = Arc::new(Mutex::new(Vec::new()));
+    let (slot, listener) = (Arc::clone(&built), events.clone());
+    let mut cargo = cargo(checkout.root()).args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]);
+    cargo = packages.iter().fold(cargo, |cargo, package| cargo.args(["--package", package]));
+    cargo.sink = Some(Arc::new(move |stream, line| match stream {
+        Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
+        Stream::Stdout => slot.lock().unwrap_or_else(PoisonError::into_inner).extend(executable(line)),
+    }));
+    run(cargo, BUILD_BOUND).await.map_err(|error| match error {
+        ProcessError::Exited { .. } => {
+            events.tell(Event::BuildFailed);
+            BenchError::Build
+        }
+        other => other.into(),
+    })?;
+    Ok(std::mem::take(&mut *built.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 fn find(built: &[PathBuf], name: &'static str) -> Result<PathBuf, BenchError> {

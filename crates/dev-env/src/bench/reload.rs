@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Scratch;
 use super::figures::median;
-use super::programs::Programs;
+use super::programs;
 use super::{BenchError, Figure, Target, Unit, machine, memory};
 use crate::events::Events;
 use crate::reload::{Builder, Times};
@@ -48,15 +48,15 @@ const UNDISTURBED: Duration = Duration::from_secs(5);
 /// # Errors
 /// An edit does not go live, or a request is lost, or what answers is not what was saved.
 pub async fn reload(environment: &Environment, program: &Path, events: &Events) -> Result<Vec<Figure>, BenchError> {
-    let programs = Programs::build(&environment.checkout, events).await?;
+    let generator = programs::generator(&environment.checkout, events).await?;
     if let Some(disturbance) = machine::disturbance().await {
         events.warn(disturbance);
     }
     let scratch = Scratch::new(&environment.checkout).await?;
-    let mut bench = Bench::new(environment, program, &scratch, events).await?;
+    let mut bench = Bench::new(environment, program, &scratch, None, events).await?;
     let mut figures = vec![bench.first_build()?];
     figures.extend(bench.idle().await?);
-    figures.extend(bench.hundred(&programs.generator).await?);
+    figures.extend(bench.hundred(&generator).await?);
     figures.push(bench.doubled().await?);
     figures.push(bench.random(RANDOM, 1).await?);
     bench.stop().await?;
@@ -66,16 +66,18 @@ pub async fn reload(environment: &Environment, program: &Path, events: &Events) 
 /// Makes edits at random, compares what answers with what an ordinary build answers after each of them, and says what it saw.
 ///
 /// # Errors
-/// What answers is not what was saved; the same `seed` makes the same edits.
+/// What answers is not what was saved. The same `seed` makes the same edits; what the service depends on is taken from `built`, a build
+/// folder of cargo's.
 pub async fn random_edits(
     environment: &Environment,
     program: &Path,
     count: usize,
     seed: u64,
+    built: &Path,
     events: &Events,
 ) -> Result<Figure, BenchError> {
     let scratch = Scratch::new(&environment.checkout).await?;
-    let mut bench = Bench::new(environment, program, &scratch, events).await?;
+    let mut bench = Bench::new(environment, program, &scratch, Some(built), events).await?;
     let figure = bench.random(count, seed).await?;
     bench.stop().await?;
     Ok(figure)
@@ -91,9 +93,15 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    async fn new(environment: &Environment, program: &'a Path, scratch: &Scratch, events: &'a Events) -> Result<Self, BenchError> {
+    async fn new(
+        environment: &Environment,
+        program: &'a Path,
+        scratch: &Scratch,
+        built: Option<&Path>,
+        events: &'a Events,
+    ) -> Result<Self, BenchError> {
         let checkout = &environment.checkout;
-        let (logs, copy) = (scratch.path().join("logs"), |name: &str| Playground::new(checkout, scratch.path().join(name)));
+        let (logs, copy) = (scratch.path().join("logs"), |name: &str| Playground::new(checkout, scratch.path().join(name), built));
         std::fs::create_dir(&logs).map_err(|source| Error::io("make", &logs, source))?;
         let plainly = Plainly::new(copy("plainly").await?, logs);
         let playground = copy("checkout").await?;

@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::reload::Builder;
 use crate::service::{self, Building, Probe};
-use crate::{Environment, Error, container};
+use crate::{Environment, Error, container, freshness};
 
 /// What is to be done, and what runs meanwhile.
 pub(super) struct Plan {
@@ -75,6 +75,8 @@ impl Plan {
             return self.start(environment, &tool, self.program.clone(), None).await;
         }
         let begun = Instant::now();
+        let root = environment.checkout.root();
+        freshness::distrust(root, &self.changed).map_err(|source| Error::io("write", &service::build_folder(root), source))?;
         let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
         if let Some(program) = self.replace_features(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);
@@ -93,7 +95,7 @@ impl Plan {
         if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
             return None;
         }
-        let fast = service::fast(&environment.checkout)?;
+        let fast = service::fast(&environment.checkout).ok()?;
         fast.replace(&environment.checkout, &self.program, &self.changed, self.building.colour, &self.events).await
     }
 

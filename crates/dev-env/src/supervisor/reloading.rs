@@ -87,7 +87,7 @@ impl Reloading {
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
         let cargos = self.watcher.is_some() && program.replaced().is_none();
-        if let Some(fast) = service::fast(checkout).filter(|_| cargos) {
+        if let Some(fast) = service::fast(checkout).ok().filter(|_| cargos) {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {

@@ -106,6 +106,10 @@ impl Services {
         self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
         self.settle();
+        let fast = service::fast(&checkout).and_then(|fast| fast.is_prepared());
+        if let (Err(reason), true) = (fast, self.options.reload && tool.service_binary.is_none()) {
+            self.events.note(format!("each edit is built by cargo: {reason}"));
+        }
         Ok(self.addresses())
     }
 
@@ -218,7 +222,7 @@ impl Services {
             program
         });
         self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
-        if let Some(fast) = service::fast(&self.environment.checkout) {
+        if let Ok(fast) = service::fast(&self.environment.checkout) {
             fast.sweep(&program);
         }
         self.program = Some(program);

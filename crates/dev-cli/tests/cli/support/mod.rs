@@ -73,8 +73,7 @@ impl Scratch {
         for file in names.split('\0').filter(|name| !name.is_empty() && workspace().join(name).is_file()) {
             copy(&workspace().join(file), &scratch.path(file));
         }
-        let built = Path::new(env!("CARGO_BIN_EXE_dev-cli")).ancestors().nth(2).unwrap();
-        scratch.set("CARGO_BUILD_BUILD_DIR", built);
+        scratch.set("CARGO_BUILD_BUILD_DIR", built());
         scratch.set("CARGO_TARGET_DIR", scratch.path("target"));
         scratch.set("SERVICE_BINARY", "");
         scratch
@@ -247,6 +246,11 @@ pub(crate) fn service_binary() -> PathBuf {
         binary
     };
     BUILT.get_or_init(build).clone()
+}
+
+/// Where cargo has built what is tested, and all that it depends on.
+pub(crate) fn built() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_dev-cli")).ancestors().nth(2).unwrap().to_owned()
 }
 
 /// The checkout that the tests are of.

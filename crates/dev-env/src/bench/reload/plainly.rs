@@ -38,7 +38,7 @@ impl Plainly {
             .args(["build", "--quiet", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"])
             .args([root.join("target")]);
         let started = Instant::now();
-        run(build, BUILD_BOUND).await?;
+        run(self.playground.run(build), BUILD_BOUND).await?;
         Ok(started.elapsed())
     }
 

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use emotionviz_settings::declared;
+
 use super::super::BenchError;
 use crate::process::{Configuration, capture};
+use crate::watch::files;
 use crate::{Checkout, Error};
 
 /// How long git may take to name its files.
@@ -57,18 +60,20 @@ impl Room {
 pub(super) struct Playground {
     root: PathBuf,
     marks: [u32; Room::ALL.len()],
+    /// Where what the service depends on was built already.
+    built: Option<PathBuf>,
 }
 
 impl Playground {
     /// Copies what git has of a checkout, as it is now, and plants the marks.
-    pub(super) async fn new(checkout: &Checkout, root: PathBuf) -> Result<Self, BenchError> {
+    pub(super) async fn new(checkout: &Checkout, root: PathBuf, built: Option<&Path>) -> Result<Self, BenchError> {
         let mut list = Configuration::new("git", "git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
         list.current_dir = Some(checkout.root().to_owned());
         let listed = capture(list, b"", PATIENCE).await?;
         if !listed.status.success() {
             return Err(BenchError::NoFiles { said: listed.stderr.trim().to_owned() });
         }
-        let playground = Self { root, marks: [0; Room::ALL.len()] };
+        let playground = Self { root, marks: [0; Room::ALL.len()], built: built.map(Path::to_owned) };
         for name in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
             let from = checkout.root().join(name);
             // A file that is deleted and not committed.
@@ -83,6 +88,17 @@ impl Playground {
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Runs a program in here, without what whoever measures has set for himself.
+    pub(super) fn run(&self, mut program: Configuration) -> Configuration {
+        let set = declared::ALL.iter().map(|info| info.name).chain(["CARGO_TARGET_DIR"]);
+        program.env.extend(set.map(|name| (name.into(), None)));
+        program.current_dir = Some(self.root.clone());
+        match &self.built {
+            Some(built) => program.env("CARGO_BUILD_BUILD_DIR", built),
+            None => program,
+        }
     }
 
     /// Changes a mark. Returns what is shown from then on, apart from what follows it.
@@ -124,7 +140,7 @@ impl Playground {
     /// Gives the workspace twice the features: each one again, under another name and below another path.
     pub(super) fn double(&self) -> Result<(), BenchError> {
         for feature in FEATURES {
-            for file in super::super::super::watch::files(&self.root.join("backend").join(feature), true) {
+            for file in files(&self.root.join("backend").join(feature), true) {
                 let name = file.strip_prefix(&self.root).unwrap_or(&file).to_string_lossy();
                 let text = std::fs::read_to_string(&file).map_err(|source| Error::io("read", &file, source))?;
                 let twin = name.replacen(&format!("backend/{feature}/"), &format!("backend/{feature}-twin/"), 1);

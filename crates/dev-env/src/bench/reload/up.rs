@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use emotionviz_settings::declared::{self, API_PORT, POSTGRES_PORT};
+use emotionviz_settings::declared::{API_PORT, POSTGRES_PORT};
 use serde::Deserialize;
 
 use super::super::BenchError;
@@ -159,10 +159,6 @@ async fn status(program: &Path, playground: &Playground) -> Result<Status, Bench
 }
 
 fn verb(program: &Path, playground: &Playground, args: &[&str]) -> Configuration {
-    let mut verb = Configuration::new("cargo dev", program).args(args.iter().copied());
-    // Whatever the user sets is not the playground's.
-    let set = declared::ALL.iter().map(|info| info.name).chain(["CARGO_TARGET_DIR"]);
-    verb.env = set.map(|name| (name.into(), None)).collect();
-    verb.current_dir = Some(playground.root().to_owned());
-    verb.env(API_PORT.info.name, "0").env(POSTGRES_PORT.info.name, "0")
+    let verb = Configuration::new("cargo dev", program).args(args.iter().copied());
+    playground.run(verb).env(API_PORT.info.name, "0").env(POSTGRES_PORT.info.name, "0")
 }
