@@ -16,8 +16,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
 /// A phone reads what is dark on light, whatever the terminal's colours are.
-const CODE: Style =
-    Style::new().fg_color(Some(Color::Ansi(AnsiColor::Black))).bg_color(Some(Color::Ansi(AnsiColor::BrightWhite)));
+const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Black))).bg_color(Some(Color::Ansi(AnsiColor::BrightWhite)));
 const DIM: Style = Style::new().dimmed();
 /// How long a terminal that does not read is waited for once somebody wants this to end, or before another program gets it.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::declared::{self, ADMINER_PORT, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{
+    self, ADMINER_PORT, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL,
+};
 use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
 use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
 use emotionviz_settings::{AppEnv, DatabaseUrl, Engine, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};

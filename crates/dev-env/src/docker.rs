@@ -115,9 +115,11 @@ fn refused(stderr: &str, otherwise: &str) -> Error {
 /// The image that a message speaks of.
 fn image_in(said: &str) -> String {
     let words = said.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).map(|word| word.trim_end_matches(':'));
-    let image = words.filter(|word| !word.starts_with("http")).find(|word| word.split_once(':').is_some_and(|(name, tag)| {
-        !name.is_empty() && !tag.is_empty() && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-    }));
+    let image = words.filter(|word| !word.starts_with("http")).find(|word| {
+        word.split_once(':').is_some_and(|(name, tag)| {
+            !name.is_empty() && !tag.is_empty() && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        })
+    });
     image.unwrap_or("that docker-compose.yml names").to_owned()
 }
 
@@ -128,8 +130,14 @@ mod tests {
     #[test]
     fn refusals_have_a_remedy() {
         for (said, wanted) in [
-            ("Error response from daemon: driver failed programming external connectivity: Bind for 127.0.0.1:8000 failed: port is already allocated", "another port"),
-            ("db Error pull access denied for postgres:15-alpine, repository does not exist", "the image postgres:15-alpine is not on this machine"),
+            (
+                "Error response from daemon: driver failed programming external connectivity: Bind for 127.0.0.1:8000 failed: port is already allocated",
+                "another port",
+            ),
+            (
+                "db Error pull access denied for postgres:15-alpine, repository does not exist",
+                "the image postgres:15-alpine is not on this machine",
+            ),
             ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "start it"),
             ("permission denied while trying to connect to the Docker daemon socket", "usermod -aG docker"),
             (" Container a-db-1  Creating\nno space left on device", "no space left on device"),

@@ -154,7 +154,9 @@ pub enum Error {
         source: ProcessError,
     },
     /// The container's program was built before a migration was written.
-    #[error("the program in the container does not know migration {version} yet\nlet it be built: cargo dev up --engine docker; what the compiler says: cargo dev status")]
+    #[error(
+        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev up --engine docker; what the compiler says: cargo dev status"
+    )]
     OldProgram {
         /// The newest file's version.
         version: i64,
@@ -271,7 +273,9 @@ pub enum Error {
     #[error("another command moves the database to another engine: try again when it has ended")]
     Switching,
     /// The database is newer than the other engine.
-    #[error("the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it\nnothing was changed: go on with cargo dev up --engine native")]
+    #[error(
+        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it\nnothing was changed: go on with cargo dev up --engine native"
+    )]
     NewerDatabase {
         /// Its major version.
         major: String,

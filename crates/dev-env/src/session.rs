@@ -49,9 +49,7 @@ impl Session {
             }
             Where::Moment { cluster, .. } => owners_url(cluster),
             Where::External(external) => external.migration_url.clone(),
-            Where::Docker { inside, .. } => {
-                local_url(inside.port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database)
-            }
+            Where::Docker { inside, .. } => local_url(inside.port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database),
         };
         Ok(Self { environment, tool, url, at, events })
     }

@@ -8,6 +8,8 @@
 mod commands;
 mod data;
 mod development;
+mod engine;
+mod engine_switch;
 mod production;
 mod settings;
 mod start;

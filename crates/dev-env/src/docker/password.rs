@@ -18,12 +18,7 @@ use crate::{Error, configuration};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-pub(super) async fn change(
-    engine: &Docker,
-    password: Option<String>,
-    events: &Events,
-    stop: &Stop,
-) -> Result<Option<PathBuf>, Error> {
+pub(super) async fn change(engine: &Docker, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
     engine.environment.configuration.passwords_can_be_written()?;
     let passwords = Passwords::new(password.map_or_else(|| configuration::generate().into(), SecretString::from));
     let runs = engine.look().await?.1.running("api").is_some();
@@ -45,7 +40,9 @@ pub(super) async fn change(
 }
 
 async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {
-    let sql = roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
+    // No API may have run yet.
+    let create = roles::create_api_role();
+    let sql = create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
     let in_database = async {
         let psql = session.client_in("psql", "postgres").await?;
         psql::run(psql, sql.as_bytes(), BOUND).await?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use emotionviz_settings::Origin;
@@ -101,21 +102,13 @@ impl Project {
     ///
     /// # Errors
     /// It fails.
-    pub(super) async fn tell(&self, args: &[&str], bound: Duration, mut sink: impl FnMut(&str)) -> Result<(), Error> {
-        let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    pub(super) async fn tell(&self, args: &[&str], bound: Duration, sink: impl Fn(&str) + Send + Sync + 'static) -> Result<(), Error> {
         let mut compose = self.compose(args);
-        compose.sink = Some(std::sync::Arc::new(move |_, line: &str| drop(sender.send(line.to_owned()))));
+        compose.sink = Some(Arc::new(move |_, line: &str| sink(line)));
         let mut process = Process::new(compose);
         process.start().await?;
-        let ended = async {
-            loop {
-                tokio::select! {
-                    Some(line) = lines.recv() => sink(&line),
-                    status = process.exited() => return status,
-                }
-            }
-        };
-        let status = tokio::time::timeout(bound, ended).await.map_err(|_| Error::Compose { said: "it did not end".to_owned() })??;
+        let status = tokio::time::timeout(bound, process.exited()).await;
+        let status = status.map_err(|_| Error::Compose { said: format!("it did not end within {} s", bound.as_secs()) })??;
         if status.success() { Ok(()) } else { Err(super::refused(&process.tail().join("\n"), &describe(status))) }
     }
 }

@@ -32,12 +32,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const RESTART_BOUND: Duration = Duration::from_secs(3600);
 
 pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
-    let since = SystemTime::now();
+    let (since, tool) = (SystemTime::now(), engine.tool()?);
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
     let (project, containers) = engine.look().await?;
     if let (Some(api), Some(_)) = (containers.running("api"), containers.running("db")) {
         let doing = (api.health.as_deref() != Some("healthy")).then(|| "waiting for the API".to_owned());
-        return Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &engine.tool()?) });
+        return Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &tool) });
     }
     let mut started = Started { project, options, since };
     let ready = tokio::select! {
@@ -81,7 +81,6 @@ impl Started {
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
         let _turn = engine.turn().await?;
-        engine.tool()?;
         let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
         if !made.is_empty() {
             events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
@@ -93,7 +92,8 @@ impl Started {
         self.project.variables = published(&environment, &tool, containers, self.options, events)?;
         events.phase("starting the containers");
         let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
-        self.project.tell(&[profile, &["up", "--detach"]].concat(), COMPOSE_BOUND, |line| tell_of_compose(line, events)).await?;
+        let listener = events.clone();
+        self.project.tell(&[profile, &["up", "--detach"]].concat(), COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await?;
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))
@@ -196,7 +196,7 @@ pub(super) fn published(
     let host = if options.lan { lan::ALL_ADDRESSES } else { tool.api_host };
     let has = |service: &str, wanted: Port| {
         let port = containers.running(service).and_then(|container| container.port);
-        port.filter(|port| !wanted.set || wanted.port == *port)
+        port.filter(|port| !wanted.set || wanted.port == *port || wanted.port == 0)
     };
     let api = has("api", tool.api_port).map_or_else(|| kept_ports::api(checkout, host, tool.api_port, events), Ok)?;
     let postgres = has("db", tool.postgres_port).map_or_else(|| kept_ports::postgres(checkout, tool.postgres_port, events), Ok)?;

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::docker;
 use super::containers::{Container, Containers};
+use super::docker;
 use super::engine::Docker;
 use super::inside::Inside;
 use super::start::tool_inside;

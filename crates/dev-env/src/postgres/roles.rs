@@ -103,13 +103,14 @@ pub async fn set_passwords(config: &ClusterConfig, password: &SecretString, api_
     Ok(())
 }
 
-/// The same as the owner says it. The API's role is made where no API has run yet.
+/// The same as the owner says it.
 pub(crate) fn set_passwords_sql(owner: &str, password: &SecretString, api_password: &SecretString) -> String {
     let (owner, api) = (set_password(owner, password), set_password(API_ROLE, api_password));
-    format!("{UNLOGGED}BEGIN;\n{}{owner}{api}COMMIT;\n", create_api_role())
+    format!("{UNLOGGED}BEGIN;\n{owner}{api}COMMIT;\n")
 }
 
-fn create_api_role() -> String {
+/// Makes the API's role where there is none.
+pub(crate) fn create_api_role() -> String {
     let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
     format!("SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec\n")
 }

@@ -50,6 +50,8 @@ impl Project {
         turn.lock().unwrap();
         let folder = tempfile::Builder::new().prefix("emotionviz-docker-").tempdir().unwrap();
         let id = folder.path().file_name().unwrap().to_string_lossy().to_lowercase().replace('.', "");
+        // A root user's PostgreSQL runs as somebody else, who has to get through.
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let root = folder.path().canonicalize().unwrap().join("check out");
         let mut project = Self { root, name: id, variables: Vec::new(), _folder: folder, _turn: turn };
         project.copy_sources();
@@ -167,6 +169,26 @@ impl Project {
         self.variables.retain(|(known, _)| known != name);
     }
 
+    /// `cargo dev` with these words, typed in the checkout.
+    pub(crate) fn dev_command(&self, args: &[&str]) -> Command {
+        self.typed(Command::new(env!("CARGO_BIN_EXE_dev-cli")), args)
+    }
+
+    /// The same, run to its end.
+    pub(crate) fn dev(&self, args: &[&str]) -> Finished {
+        finish(self.dev_command(args), b"")
+    }
+
+    /// A command with these words and what a shell in the checkout has.
+    fn typed(&self, mut command: Command, args: &[&str]) -> Command {
+        command.args(args).current_dir(&self.root).env_clear().env("COMPOSE_PROJECT_NAME", &self.name);
+        for name in ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command.envs(self.variables.iter().cloned());
+        command
+    }
+
     /// `docker compose` with these words, typed in the checkout.
     pub(crate) fn compose(&self, args: &[&str]) -> Finished {
         self.feed(args, b"")
@@ -175,12 +197,8 @@ impl Project {
     /// The same with something on standard input.
     pub(crate) fn feed(&self, args: &[&str], input: &[u8]) -> Finished {
         let mut command = Command::new("docker");
-        command.arg("compose").args(args).current_dir(&self.root).env_clear().env("COMPOSE_PROJECT_NAME", &self.name);
-        for name in ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"] {
-            command.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        command.envs(self.variables.iter().cloned());
-        finish(command, input)
+        command.arg("compose");
+        finish(self.typed(command, args), input)
     }
 
     /// The same; it has to succeed.
