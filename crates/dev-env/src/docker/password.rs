@@ -7,7 +7,6 @@ use secrecy::SecretString;
 
 use super::engine::Docker;
 use super::start;
-use crate::engine::Service;
 use crate::events::Events;
 use crate::passwords::Passwords;
 use crate::postgres::psql;
@@ -32,9 +31,14 @@ pub(super) async fn change(engine: &Docker, password: Option<String>, events: &E
     session.end().await?;
     let file = changed?;
     if runs {
-        // The database's health is asked with the new one; the API connects with it.
+        // The database's health is asked with the new one; the API connects with it, and may have seen the file before the database
+        // had it.
         let engine = Docker::new(engine.environment.reread()?);
-        start::restart(&engine, Some(Service::Db), events).await?;
+        tokio::select! {
+            biased;
+            () = stop.asked() => {}
+            restarted = start::restart(&engine, None, events) => restarted?,
+        }
     }
     Ok(Some(file))
 }

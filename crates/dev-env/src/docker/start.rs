@@ -29,7 +29,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(20);
 /// Asking Docker costs more than asking the API.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What runs in there builds first.
-const RESTART_BOUND: Duration = Duration::from_secs(3600);
+const RESTART_BOUND: Duration = Duration::from_secs(600);
 
 pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let (since, tool) = (SystemTime::now(), engine.tool()?);
@@ -254,7 +254,8 @@ pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &
     };
     for name in services {
         events.phase(format!("starting {name} anew"));
-        project.run(&["up", "--detach", "--no-deps", name], COMPOSE_BOUND).await?;
+        // With what it depends on: --no-deps makes another container of it.
+        project.run(&["up", "--detach", name], COMPOSE_BOUND).await?;
         let after = Containers::of(&project).await?;
         let same = |containers: &Containers| containers.running(name).map(|container| (container.id.clone(), container.started));
         if same(&before).is_none() || same(&before) != same(&after) {
@@ -267,7 +268,9 @@ pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &
         }
     }
     events.phase("waiting for the API");
-    Started { project, options, since: SystemTime::now() }.until_ready(events).await.map(drop)
+    let ready = Started { project, options, since: SystemTime::now() };
+    let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
+    ready.map_err(|_| Error::Container { service: "api", said: "it is not ready".to_owned() })?.map(drop)
 }
 
 async fn restart_inside(api: &Container) -> Result<(), Error> {
