@@ -1,6 +1,7 @@
 //! What can be typed.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use dev_env::engine::Kind;
 
 use crate::commands;
 
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Print more of what is done
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
+    /// What runs the services [default: DEV_ENGINE, else what ran here last, else native]
+    #[arg(long, global = true, value_enum, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineName>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -58,6 +62,9 @@ pub(crate) enum Command {
     Backup(commands::backup::Backup),
     /// Put a copy of the database back, and keep what was there
     Restore(commands::restore::Restore),
+    /// What runs the services: moving the database from one to the other
+    #[command(subcommand)]
+    Engine(commands::engine::Engine),
     /// The settings: their values, where each one comes from, what it does
     #[command(subcommand)]
     Config(commands::config::Config),
@@ -68,4 +75,22 @@ pub(crate) enum Command {
     Bench(commands::bench::Bench),
     /// Completion of this command for a shell
     Completions(commands::completions::Completions),
+}
+
+/// What runs the services.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EngineName {
+    /// Processes of this machine
+    Native,
+    /// The containers of docker-compose.yml
+    Docker,
+}
+
+impl From<EngineName> for Kind {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Native => Self::Native,
+            EngineName::Docker => Self::Docker,
+        }
+    }
 }

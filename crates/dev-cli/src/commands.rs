@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod container;
 pub(crate) mod db;
 pub(crate) mod down;
+pub(crate) mod engine;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod restart;
@@ -39,6 +40,7 @@ impl Command {
             Self::Db(verb) => verb.run(context).await,
             Self::Backup(verb) => verb.run(context).await,
             Self::Restore(verb) => verb.run(context).await,
+            Self::Engine(verb) => verb.run(context).await,
             Self::Config(verb) => verb.run(context),
             Self::Container(verb) => verb.run(context).await,
             Self::Bench(verb) => verb.run(context).await,

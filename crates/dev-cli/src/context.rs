@@ -4,7 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::path::Path;
 
-use dev_env::native::Native;
+use dev_env::engine::Kind;
+use dev_env::engines::Chosen;
 use dev_env::stop::Stop;
 use dev_env::{Checkout, Environment, Error};
 
@@ -12,6 +13,8 @@ use crate::printer::Printer;
 
 pub(crate) struct Context {
     pub(crate) printer: Printer,
+    /// The engine that was asked for.
+    pub(crate) engine: Option<Kind>,
     /// Asked by Ctrl-C and the like.
     pub(crate) stop: Stop,
 }
@@ -28,8 +31,18 @@ impl Context {
     }
 
     /// The engine of the checkout.
-    pub(crate) fn engine(&self) -> Result<Native, Error> {
-        Ok(Native::new(self.environment()?))
+    pub(crate) fn engine(&self) -> Result<Chosen, Error> {
+        Chosen::of(self.environment()?, self.engine)
+    }
+
+    /// The same to stop what runs: a settings file that cannot be read must not keep it running.
+    pub(crate) fn engine_to_stop(&self) -> Result<Chosen, Error> {
+        match self.engine() {
+            Err(Error::BadLine { .. } | Error::NotText { .. } | Error::Settings(_)) => {
+                Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)
+            }
+            engine => engine,
+        }
     }
 
     /// Does `work` until Ctrl-C. What is interrupted is dropped, and ends what it started.

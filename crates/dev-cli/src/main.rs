@@ -46,7 +46,7 @@ async fn run(args: Args, printer: &Printer) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(printer, &error.into()),
     };
-    let context = Context { printer: printer.clone(), stop };
+    let context = Context { printer: printer.clone(), engine: args.engine.map(Into::into), stop };
     let code = args.command.run(&context).await.unwrap_or_else(|error| fail(printer, &error));
     match printer.end(&context.stop).await {
         Ok(()) => code,

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Color, Style};
 use dev_env::events::{Address, Event, Events, Source};
 use dev_env::stop::Stop;
 
@@ -15,6 +15,8 @@ use terminal::{Item, Terminal};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
+/// A phone reads what is dark on light, whatever the terminal's colours are.
+const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Black))).bg_color(Some(Color::Ansi(AnsiColor::BrightWhite)));
 const DIM: Style = Style::new().dimmed();
 /// How long a terminal that does not read is waited for once somebody wants this to end, or before another program gets it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -86,6 +88,9 @@ impl Printer {
         let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
         for address in addresses {
             self.terminal.show(Item::Address(format!("{:width$}  {}", address.name, address.url)));
+        }
+        for code in addresses.iter().filter_map(|address| address.code.as_ref()).filter(|_| !self.quiet) {
+            code.lines().for_each(|line| self.line(&format!("{CODE}{line}{CODE:#}")));
         }
     }
 

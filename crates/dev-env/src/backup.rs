@@ -11,12 +11,12 @@ use crate::events::Events;
 use crate::owner::files;
 use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles;
-use crate::process::{capture, describe};
+use crate::process::{describe, from_file};
 use crate::session::Session;
 use crate::{Checkout, Error, sha256};
 
 /// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
-const FILLING: &str = "restoring_";
+pub(crate) const FILLING: &str = "restoring_";
 const LOAD_BOUND: Duration = Duration::from_secs(3600);
 /// The API connects again at once, and a database that somebody is connected to cannot be renamed.
 const SWAP_TRIES: u32 = 10;
@@ -50,7 +50,7 @@ async fn write(session: &Session, to: Option<&Path>, events: &Events) -> Result<
         None => session.environment().checkout.backups().join(format!("{}.dump", now())),
     };
     events.phase("copying the database");
-    session.dump_archive(&to).await?;
+    session.dump_archive(&session.url().database, &to).await?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let text = format!("{}  {name}\n", checksum(&to)?);
     let beside = beside(&to);
@@ -94,19 +94,21 @@ async fn restore_on(session: &Session, from: &Path, archive: bool, colour: bool,
     restored
 }
 
-async fn fill(session: &Session, new: &str, from: &Path, archive: bool, events: &Events) -> Result<(), Error> {
+pub(crate) async fn fill(session: &Session, new: &str, from: &Path, archive: bool, events: &Events) -> Result<(), Error> {
     events.phase("restoring into a new database");
     let owner = &session.url().user;
     session.sql_in("postgres", &format!("CREATE DATABASE {} OWNER {} TEMPLATE template0", identifier(new), identifier(owner))).await?;
     let load = if archive {
         // Rights are given below: the role that has them may not exist where the copy was made.
-        let words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "-w", "--dbname"];
-        session.client_in("pg_restore", new).await?.args(words).args([new.as_ref(), from.as_os_str()])
+        let words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "-w", "--dbname", new];
+        session.client_in("pg_restore", new).await?.args(words)
     } else {
-        let words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null", "-f"];
-        session.client_in("psql", new).await?.args(words).args([from.as_os_str()])
+        let words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null", "-f", "-"];
+        session.client_in("psql", new).await?.args(words)
     };
-    let output = capture(load, b"", LOAD_BOUND).await?;
+    // On its standard input, where whoever the client runs as, and wherever, can read it.
+    let file = File::open(from).map_err(|source| Error::io("read", from, source))?;
+    let output = from_file(load, file, LOAD_BOUND).await?;
     if !output.status.success() {
         let said = output.stderr.trim();
         let reason = if said.is_empty() { describe(output.status) } else { said.to_owned() };
@@ -118,7 +120,7 @@ async fn fill(session: &Session, new: &str, from: &Path, archive: bool, events: 
 }
 
 /// The new database takes the name of the other, which gets `kept`: both at once, or neither.
-async fn swap(session: &Session, new: &str, kept: &str) -> Result<Restored, Error> {
+pub(crate) async fn swap(session: &Session, new: &str, kept: &str) -> Result<Restored, Error> {
     let database = &session.url().database;
     let sql = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}, {}) \\g /dev/null
@@ -166,7 +168,7 @@ async fn sweep(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-fn drop_database(name: &str) -> String {
+pub(crate) fn drop_database(name: &str) -> String {
     format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name))
 }
 
@@ -193,7 +195,7 @@ fn checksum(path: &Path) -> Result<String, Error> {
     sha256::of_file(path).map_err(|source| Error::io("read", path, source))
 }
 
-fn now() -> String {
+pub(crate) fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
 }
 

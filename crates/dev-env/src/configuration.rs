@@ -8,7 +8,9 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::declared::{self, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{
+    self, ADMINER_PORT, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL,
+};
 use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
 use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
 use emotionviz_settings::{AppEnv, DatabaseUrl, Engine, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
@@ -46,6 +48,8 @@ pub struct Tool {
     pub api_port: Port,
     /// The database that somebody else runs, when the settings name one.
     pub external: Option<External>,
+    /// `ADMINER_PORT`.
+    pub adminer_port: Port,
     /// `POSTGRES_BIN_DIR`.
     pub bin_dir: Option<PathBuf>,
     /// `SERVICE_BINARY`, and where it was set.
@@ -125,10 +129,6 @@ impl Configuration {
             (info.check)(text).err().map(|what| self.values.problem(info, what))
         });
         let mut problems: Vec<Problem> = bad.collect();
-        if let Ok(Some(Engine::Docker)) = self.values.read(&DEV_ENGINE) {
-            let what = "is docker, and there is no such engine yet: set it to native, or leave it out";
-            problems.push(self.values.problem(&DEV_ENGINE.info, what.to_owned()));
-        }
         // What `up` would make up is no problem while it is missing.
         let mut made = self.values.clone();
         let stand_ins = [(&JWT_SECRET_KEY.info, "a stand-in that is thirty-two bytes long"), (&DATABASE_URL.info, "postgres://a@b/c")];
@@ -167,9 +167,18 @@ impl Configuration {
             api_host: self.get(&API_HOST)?,
             api_port: self.port(&API_PORT)?,
             external: self.external()?,
+            adminer_port: self.port(&ADMINER_PORT)?,
             bin_dir: file(&POSTGRES_BIN_DIR)?,
             service_binary,
         })
+    }
+
+    /// `DEV_ENGINE`.
+    ///
+    /// # Errors
+    /// There is no such engine.
+    pub fn engine(&self) -> Result<Option<Engine>, Error> {
+        self.values.read(&DEV_ENGINE).map_err(|problem| Problems(vec![problem]).into())
     }
 
     /// Where a setting's value comes from.
@@ -206,7 +215,7 @@ impl Configuration {
         settings
     }
 
-    fn external(&self) -> Result<Option<External>, Error> {
+    pub(crate) fn external(&self) -> Result<Option<External>, Error> {
         let one = |problem: Problem| Problems(vec![problem]);
         let url = self.values.read(&DATABASE_URL).map_err(one)?;
         let migration_url = self.values.read(&MIGRATION_DATABASE_URL).map_err(one)?;
@@ -317,14 +326,6 @@ mod tests {
         for part in ["API_PORT", "JWT_ALGORITHM", "ADMINER_PORT", ".env:3"] {
             assert!(message.contains(part), "{message}");
         }
-    }
-
-    #[test]
-    fn an_engine_that_does_not_exist_is_refused() {
-        let (_folder, checkout) = checkout("DEV_ENGINE=docker\n", "");
-        let refused = Configuration::read(&checkout, &Vec::new()).unwrap().tool(&checkout).unwrap_err().to_string();
-        assert!(refused.contains("DEV_ENGINE is docker") && refused.contains("native") && refused.contains(".env:1"), "{refused}");
-        Configuration::read(&checkout, &variables(&[("DEV_ENGINE", "native")])).unwrap().tool(&checkout).unwrap();
     }
 
     #[test]

@@ -26,10 +26,9 @@ pub(crate) use database::prepare;
 ///
 /// # Errors
 /// They cannot be started, or the container has to be started again.
-pub async fn up(folder: &Path, variables: Variables, colour: bool, events: &Events, stop: &Stop) -> Result<(), Error> {
+pub async fn up(folder: &Path, variables: Variables, options: UpOptions, events: &Events, stop: &Stop) -> Result<(), Error> {
     let environment = Environment::in_container(folder, variables)?;
     settings::misplaced(&environment.checkout)?.iter().for_each(|note| events.warn(note));
-    let options = UpOptions { migrate: true, reload: true, lan: false, colour };
     supervisor::run(&environment, options, events, stop).await.map(drop)
 }
 

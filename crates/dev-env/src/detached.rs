@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::engine::Up;
+use crate::engine::{Up, UpOptions};
 use crate::events::{Event, Events};
 use crate::stop::Stop;
 use crate::{Checkout, Error};
@@ -29,11 +29,20 @@ enum Line {
     Failed(String),
 }
 
-/// Starts this program with `args` in the background, and returns when what it starts is ready.
+/// Starts this program's `up` in the background, and returns when what it starts is ready.
 ///
 /// # Errors
 /// What it failed at, as in the foreground.
-pub async fn start(checkout: &Checkout, args: &[&str], events: &Events, stop: &Stop) -> Result<Up, Error> {
+pub(crate) async fn start(checkout: &Checkout, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+    let args = [
+        ("--engine=native", true),
+        ("up", true),
+        ("--background", true),
+        ("--lan", options.lan),
+        ("--no-migrate", !options.migrate),
+        ("--no-reload", !options.reload),
+    ];
+    let args = args.into_iter().filter_map(|(arg, given)| given.then_some(arg));
     checkout.make_folders()?;
     let log = checkout.logs().join("dev.log");
     let io = |source| Error::io("start", &log, source);
@@ -56,7 +65,7 @@ pub async fn start(checkout: &Checkout, args: &[&str], events: &Events, stop: &S
     match ended {
         Some(Line::Ended(up)) => Ok(up),
         Some(Line::Failed(message)) => Err(Error::Supervisor(message)),
-        Some(Line::Event(_)) => Ok(Up::Background { pid }),
+        Some(Line::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
         None => Err(Error::Supervisor(format!("the environment ended without a word\nits last words may be in {}", log.display()))),
     }
 }

@@ -1,11 +1,15 @@
 //! What every engine does. A verb that only one of them can do does not exist.
 
 use std::future::Future;
+use std::path::PathBuf;
 
+use emotionviz_settings::DatabaseUrl;
+pub use emotionviz_settings::Engine as Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::events::{Address, Events};
+use crate::logs::{Entry, Follower, Query};
 use crate::session::Session;
 use crate::status::Status;
 use crate::stop::Stop;
@@ -18,6 +22,9 @@ pub trait Engine {
     /// Ends the services, wherever they were started. Data stays. `false` when none ran.
     fn stop(&self, events: &Events) -> impl Future<Output = Result<bool, Error>>;
 
+    /// The same, and leaves nothing but the data.
+    fn down(&self, events: &Events) -> impl Future<Output = Result<bool, Error>>;
+
     /// Reads the settings again and starts one service anew, or all.
     fn restart(&self, service: Option<Service>, events: &Events) -> impl Future<Output = Result<(), Error>>;
 
@@ -26,6 +33,25 @@ pub trait Engine {
 
     /// The database, started for the moment where it does not run, in the name of `what`.
     fn session(&self, what: &'static str, events: &Events) -> impl Future<Output = Result<Session, Error>>;
+
+    /// The owner's URL of the database, and whether it runs now.
+    fn url(&self) -> impl Future<Output = Result<(DatabaseUrl, bool), Error>>;
+
+    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
+    /// old ones. Returns the file that was changed; `None` when `stop` was asked before that was known. Whatever happens, either
+    /// all of it has changed or nothing.
+    fn change_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> impl Future<Output = Result<Option<PathBuf>, Error>>;
+
+    /// What the services have said, oldest first.
+    fn logs(&self, query: &Query) -> impl Future<Output = Result<Vec<Entry>, Error>>;
+
+    /// What they say from now on.
+    fn follow(&self, query: Query) -> impl Future<Output = Result<Follower, Error>>;
 }
 
 /// How services are started.
@@ -37,8 +63,19 @@ pub struct UpOptions {
     pub reload: bool,
     /// Whether the API is to answer the local network too.
     pub lan: bool,
+    /// Whether Adminer is to run.
+    pub tools: bool,
+    /// Whether to return when everything is ready, and to leave it running.
+    pub detach: bool,
     /// Whether messages of cargo are to have colours.
     pub colour: bool,
+}
+
+impl UpOptions {
+    /// As `up` without any.
+    pub(crate) fn plain() -> Self {
+        Self { migrate: true, reload: true, lan: false, tools: false, detach: false, colour: false }
+    }
 }
 
 /// How `up` ended.
@@ -49,13 +86,13 @@ pub enum Up {
     Stopped,
     /// They run in the background.
     Background {
-        /// The supervisor.
-        pid: u32,
+        /// The supervisor, where there is one.
+        pid: Option<u32>,
     },
     /// They ran already.
     Already {
-        /// The supervisor.
-        pid: u32,
+        /// The supervisor, where there is one.
+        pid: Option<u32>,
         /// What it does, unless everything runs.
         doing: Option<String>,
         /// Where everything answers.

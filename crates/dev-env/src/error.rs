@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::{Problems, env_file};
+use emotionviz_settings::{Engine as Kind, Problems, env_file};
 
+use crate::docker::Unavailable;
 use crate::owner::OwnerError;
 use crate::ports::PortError;
 use crate::postgres::cluster::ClusterError;
@@ -152,6 +153,14 @@ pub enum Error {
         /// How it failed.
         source: ProcessError,
     },
+    /// The container's program was built before a migration was written.
+    #[error(
+        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev up --engine docker; what the compiler says: cargo dev status"
+    )]
+    OldProgram {
+        /// The newest file's version.
+        version: i64,
+    },
     /// A version is no migration's.
     #[error("no migration file begins with {version}\nall of them: cargo dev migrate status")]
     NoMigration {
@@ -216,8 +225,67 @@ pub enum Error {
     #[error("Cargo.lock was replaced, and this container sees the old one: it has to be started again, which Docker does by itself")]
     LockReplaced,
     /// A container runs the database.
-    #[error("Docker runs the database of this checkout\nstop it first: docker compose down")]
+    #[error("Docker runs the database of this checkout\nstop it first: cargo dev down --engine docker, or docker compose down")]
     DockerRuns,
+    /// Docker cannot be used.
+    #[error("{0}\nwithout Docker: cargo dev up --engine native")]
+    Docker(#[from] Unavailable),
+    /// `docker compose` failed.
+    #[error("docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker", indented(said))]
+    Compose {
+        /// What it said.
+        said: String,
+    },
+    /// A port that a container was to have.
+    #[error("a port is taken: {said}\nstop whoever has it, or choose another port: API_PORT, POSTGRES_PORT, ADMINER_PORT in .env")]
+    PortOfContainer {
+        /// What Docker said.
+        said: String,
+    },
+    /// A container ended by itself.
+    #[error("the container {service} does not run:\n{}\nall that it says: cargo dev logs {service} --engine docker", indented(said))]
+    Container {
+        /// Its service.
+        service: &'static str,
+        /// Its last words.
+        said: String,
+    },
+    /// The database is the other engine's.
+    #[error(
+        "data/postgres was made by the {maker} engine, and this is the {asked} engine\n\
+         go on with it: cargo dev up --engine {maker}, or move the data: cargo dev engine switch {asked}"
+    )]
+    OtherEngine {
+        /// Who made it.
+        maker: Kind,
+        /// Who was asked for.
+        asked: Kind,
+    },
+    /// One engine cannot do it.
+    #[error("{what} is nothing that the docker engine can do: {instead}")]
+    NotInDocker {
+        /// What was asked for.
+        what: &'static str,
+        /// What to type instead.
+        instead: &'static str,
+    },
+    /// A switch of engines is under way.
+    #[error("another command moves the database to another engine: try again when it has ended")]
+    Switching,
+    /// The database is newer than the other engine.
+    #[error(
+        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it\nnothing was changed: go on with cargo dev up --engine native"
+    )]
+    NewerDatabase {
+        /// Its major version.
+        major: String,
+    },
+    /// The moved database is not the same.
+    #[error("the moved database differs from the one that was there, which was put back: {what}")]
+    Differs {
+        /// The first difference.
+        what: String,
+    },
     /// A dump was not written.
     #[error("the copy of the database failed, and nothing was changed: {reason}")]
     Copy {

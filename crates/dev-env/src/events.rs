@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lan;
 use crate::reload::Reload;
 
 /// Something that happened.
@@ -75,6 +76,19 @@ pub struct Address {
     pub name: String,
     /// The URL; a password in it is masked.
     pub url: String,
+    /// The URL drawn for a phone's camera, where a phone is to go there.
+    pub code: Option<String>,
+}
+
+impl Address {
+    pub(crate) fn new(name: &str, url: String) -> Self {
+        Self { name: name.to_owned(), url, code: None }
+    }
+
+    /// Where a phone reaches the API.
+    pub(crate) fn for_phones(url: String) -> Self {
+        Self { code: lan::code(&url), ..Self::new("API in the local network", url) }
+    }
 }
 
 /// Who is told.

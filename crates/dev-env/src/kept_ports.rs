@@ -13,9 +13,11 @@ use crate::owner::files;
 use crate::{Checkout, Error, ports};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Kept {
     api: Option<u16>,
     postgres: Option<u16>,
+    adminer: Option<u16>,
 }
 
 /// A port for the API, which listens at `host`.
@@ -32,6 +34,14 @@ pub(crate) fn api(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Even
 /// Somebody set it, and it is taken.
 pub(crate) fn postgres(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
     choose(checkout, "POSTGRES_PORT", Ipv4Addr::LOCALHOST.into(), wanted, |kept| &mut kept.postgres, events)
+}
+
+/// A port for Adminer.
+///
+/// # Errors
+/// Somebody set it, and it is taken.
+pub(crate) fn adminer(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
+    choose(checkout, "ADMINER_PORT", Ipv4Addr::LOCALHOST.into(), wanted, |kept| &mut kept.adminer, events)
 }
 
 /// Whether what listens on `port` has it by these settings, and goes on with it.

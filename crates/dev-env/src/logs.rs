@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use follow::Follower;
+pub(crate) use follow::Lines;
 pub use time::since;
 
 use crate::events::Source;
@@ -53,12 +54,27 @@ impl Query {
             Log { from: Source::Db, path: folder.join("postgres.log") },
             Log { from: Source::Dev, path: folder.join("dev.log") },
         ];
-        all.into_iter().filter(|log| self.sources.is_empty() || self.sources.contains(&log.from)).collect()
+        all.into_iter().filter(|log| self.is_of(log.from)).collect()
     }
 
-    fn wants(&self, entry: &Entry) -> bool {
+    /// Whether somebody's messages are wanted.
+    pub(crate) fn is_of(&self, from: Source) -> bool {
+        self.sources.is_empty() || self.sources.contains(&from)
+    }
+
+    pub(crate) fn wants(&self, entry: &Entry) -> bool {
         self.since.is_none_or(|since| entry.at.is_some_and(|at| at >= since))
             && self.request.as_ref().is_none_or(|id| entry.text.contains(id.as_str()))
+    }
+
+    /// As many of the messages as are wanted, by their time.
+    pub(crate) fn newest(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        // Stable: what has the same time stays in the order of its file.
+        entries.sort_by_key(|entry| entry.at);
+        if let Some(last) = self.last {
+            entries.drain(..entries.len().saturating_sub(last));
+        }
+        entries
     }
 }
 
@@ -66,7 +82,7 @@ impl Query {
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn read(environment: &Environment, query: &Query) -> Result<Vec<Entry>, Error> {
+pub(crate) fn read(environment: &Environment, query: &Query) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
     for log in query.logs(environment) {
         let mut of_log = Vec::new();
@@ -83,12 +99,7 @@ pub fn read(environment: &Environment, query: &Query) -> Result<Vec<Entry>, Erro
         }
         entries.append(&mut of_log);
     }
-    // Stable: what has the same time stays in the order of its file.
-    entries.sort_by_key(|entry| entry.at);
-    if let Some(last) = query.last {
-        entries.drain(..entries.len().saturating_sub(last));
-    }
-    Ok(entries)
+    Ok(query.newest(entries))
 }
 
 /// The file that is written, then those that it was rotated to, newest first.
@@ -176,7 +187,7 @@ mod tests {
         use std::io::Write;
         let (_folder, environment) = environment();
         write(&environment, "app.log", "2026-11-24T10:00:00Z old\n");
-        let mut follower = Follower::new(&environment, query());
+        let mut follower = Follower::of_files(&environment, query());
         let path = environment.checkout.logs().join("app.log");
         let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"2026-11-24T10:00:01Z one\n2026-11-24T10:00:02Z half a").unwrap();

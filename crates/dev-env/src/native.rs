@@ -2,6 +2,7 @@
 
 mod password;
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use emotionviz_settings::DatabaseUrl;
@@ -13,14 +14,15 @@ use crate::configuration::Tool;
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::lock::{self, Holder, Lock};
-use crate::migrations::{self, Applied};
+use crate::logs::{self, Entry, Follower, Query};
+use crate::migrations;
 use crate::owner::Owner;
 use crate::postgres::socket_dir;
 use crate::service::Probe;
 use crate::session::{Session, Where};
 use crate::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
 use crate::stop::Stop;
-use crate::{Environment, Error, control, database, kept_ports, leftovers, supervisor};
+use crate::{Environment, Error, control, database, detached, kept_ports, leftovers, supervisor};
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -45,24 +47,36 @@ impl Native {
         Self { environment }
     }
 
-    /// The owner's URL of the database, and whether it runs now.
-    ///
-    /// # Errors
-    /// The password is set nowhere.
-    pub async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
-        let tool = self.tool()?;
-        if let Some(external) = tool.external {
-            return Ok((external.migration_url, true));
-        }
-        let checkout = &self.environment.checkout;
-        let running = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port);
-        let port = running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
-        let password = tool.password.ok_or_else(|| Error::PasswordLost { data_dir: checkout.root().join("data/postgres") })?;
-        Ok((crate::session::local_url(port, &tool.user, password, &tool.database), running.is_some()))
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     fn tool(&self) -> Result<Tool, Error> {
         self.environment.configuration.tool(&self.environment.checkout)
+    }
+
+    /// A session on the database, which is started for the moment where it does not run. With `new` it is made where there is none.
+    pub(crate) async fn session_on(&self, what: &'static str, new: bool, events: &Events) -> Result<Session, Error> {
+        let checkout = &self.environment.checkout;
+        let tool = self.tool()?;
+        if let Some(external) = tool.external.clone() {
+            return Session::new(self.environment.clone(), tool, Where::External(Box::new(external)), events.clone());
+        }
+        let place = if new { database::place(checkout, events)? } else { self.existing(events)? };
+        if let Some(port) = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port) {
+            return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
+        }
+        let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        let exists = place.exists;
+        let binaries = database::binaries(&tool, Some(&place), events).await?;
+        // Nobody else is to find it: any port.
+        let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+        if exists {
+            events.note("the environment does not run: the database is started for the moment");
+        }
+        let server = database::start(checkout, &cluster, exists, events).await?;
+        let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
+        Session::new(self.environment.clone(), tool, at, events.clone())
     }
 
     fn existing(&self, events: &Events) -> Result<database::Place, Error> {
@@ -117,13 +131,24 @@ impl Native {
             migrations::applied(program, &url).await.ok()
         };
         let applied = tokio::time::timeout(SCHEMA_BOUND, applied).await.ok().flatten();
-        compare(&code, applied.as_ref())
+        Schema::compare(&code, applied.as_ref())
     }
 }
 
 impl Engine for Native {
     async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+        if options.tools {
+            events.warn("Adminer needs Docker, and this engine runs without it\nlook into the database: cargo dev db shell");
+        }
+        if options.detach {
+            return detached::start(&self.environment.checkout, options, events, stop).await;
+        }
         supervisor::run(&self.environment, options, events, stop).await
+    }
+
+    async fn down(&self, events: &Events) -> Result<bool, Error> {
+        // Without containers there is nothing that `stop` leaves.
+        self.stop(events).await
     }
 
     async fn stop(&self, events: &Events) -> Result<bool, Error> {
@@ -174,23 +199,31 @@ impl Engine for Native {
     }
 
     async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
-        let checkout = &self.environment.checkout;
+        self.session_on(what, false, events).await
+    }
+
+    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
         let tool = self.tool()?;
-        if let Some(external) = tool.external.clone() {
-            return Session::new(self.environment.clone(), tool, Where::External(Box::new(external)), events.clone());
+        if let Some(external) = tool.external {
+            return Ok((external.migration_url, true));
         }
-        let place = self.existing(events)?;
-        if let Some(port) = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port) {
-            return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
-        }
-        let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
-        let binaries = database::binaries(&tool, Some(&place), events).await?;
-        // Nobody else is to find it: any port.
-        let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
-        events.note("the environment does not run: the database is started for the moment");
-        let server = database::start(checkout, &cluster, true, events).await?;
-        let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
-        Session::new(self.environment.clone(), tool, at, events.clone())
+        let checkout = &self.environment.checkout;
+        let running = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port);
+        let port = running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
+        let password = tool.password.ok_or_else(|| Error::PasswordLost { data_dir: checkout.root().join("data/postgres") })?;
+        Ok((crate::session::local_url(port, &tool.user, password, &tool.database), running.is_some()))
+    }
+
+    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+        self.new_password(password, events, stop).await
+    }
+
+    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+        logs::read(&self.environment, query)
+    }
+
+    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+        Ok(Follower::of_files(&self.environment, query))
     }
 }
 
@@ -231,26 +264,11 @@ fn describe(name: &'static str, running: &Running) -> ServiceStatus {
         health: None,
         reason: None,
         pid: running.pid,
+        container: None,
         port: running.port,
         url: running.url.clone(),
         uptime_seconds: running.since.and_then(|since| SystemTime::now().duration_since(since).ok()).map(|up| up.as_secs()),
         version: running.version.clone(),
         restarts: running.restarts,
     }
-}
-
-fn compare(code: &[i64], applied: Option<&Applied>) -> Schema {
-    let newest = code.last().copied();
-    let Some(applied) = applied else { return Schema { code: newest, ..Schema::default() } };
-    // The files are the code; a program that was built before the newest of them knows less.
-    let is_applied = |version: &i64| applied.migrations.iter().any(|m| m.version == *version && m.state != "pending");
-    let pending = code.iter().filter(|version| !is_applied(version)).count();
-    let ahead = applied.migrations.iter().any(|m| m.state != "pending" && !code.contains(&m.version));
-    let state = match (applied.count("edited"), pending, ahead) {
-        (1.., ..) => SchemaState::Edited,
-        (_, 1.., _) => SchemaState::Behind,
-        (_, 0, true) => SchemaState::Ahead,
-        (_, 0, false) => SchemaState::Current,
-    };
-    Schema { revision: applied.revision, code: newest, state, pending: Some(pending), paused: Some(applied.paused) }
 }

@@ -31,10 +31,23 @@ impl Passwords {
     /// # Errors
     /// Nothing has changed then.
     pub(crate) async fn set(&self, cluster: &ClusterConfig, configuration: &Configuration, checkout: &Checkout) -> Result<PathBuf, Error> {
+        self.set_by(configuration, checkout, self.set_in_database(cluster)).await
+    }
+
+    /// The same, where `in_database` gives them to the roles.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub(crate) async fn set_by(
+        &self,
+        configuration: &Configuration,
+        checkout: &Checkout,
+        in_database: impl Future<Output = Result<(), Error>>,
+    ) -> Result<PathBuf, Error> {
         let before = [Before::of(checkout.env_file())?, Before::of(checkout.backend_env_file())?];
         let done = match configuration.write_passwords(checkout, &self.owner, &self.api) {
             // The file first: putting it back needs no server.
-            Ok(file) => self.set_in_database(cluster).await.map(|()| file),
+            Ok(file) => in_database.await.map(|()| file),
             Err(error) => Err(error),
         };
         if done.is_err() {

@@ -227,7 +227,14 @@ pub(crate) async fn migrate(program: &Path, url: &DatabaseUrl, args: &[&str]) ->
 /// # Errors
 /// It does not run, or fails.
 pub(crate) async fn migrate_or_fail(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<String, Error> {
-    let output = migrate(program, url, args).await?;
+    success(migrate(program, url, args).await?)
+}
+
+/// What the service's `migrate` printed, where anything but success is an error.
+///
+/// # Errors
+/// It has failed.
+pub(crate) fn success(output: Output) -> Result<String, Error> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);

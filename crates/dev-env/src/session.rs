@@ -1,12 +1,13 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
 use secrecy::SecretString;
 
 use crate::configuration::{External, Tool};
+use crate::docker::{Inside, Moment};
 use crate::events::Events;
 use crate::lock::Lock;
 use crate::postgres::psql::{self, Psql, Way};
@@ -25,6 +26,8 @@ pub(crate) enum Where {
     Moment { cluster: Box<ClusterConfig>, server: Box<Server>, lock: Lock },
     /// Somebody else runs it.
     External(Box<External>),
+    /// In a container, started for the moment or not.
+    Docker { inside: Inside, moment: Option<Moment> },
 }
 
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
@@ -46,6 +49,7 @@ impl Session {
             }
             Where::Moment { cluster, .. } => owners_url(cluster),
             Where::External(external) => external.migration_url.clone(),
+            Where::Docker { inside, .. } => local_url(inside.port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database),
         };
         Ok(Self { environment, tool, url, at, events })
     }
@@ -70,8 +74,16 @@ impl Session {
     /// # Errors
     /// The service does not compile, or does not run.
     pub async fn migrate(&self, args: &[&str], colour: bool) -> Result<Output, Error> {
-        let program = self.program(colour).await?;
-        service::migrate(&program, &self.url, args).await
+        self.migrate_at(&self.url, args, colour).await
+    }
+
+    async fn migrate_at(&self, url: &DatabaseUrl, args: &[&str], colour: bool) -> Result<Output, Error> {
+        if let Where::Docker { inside, .. } = &self.at {
+            return inside.migrate(&self.environment.checkout, url, args, &self.events).await;
+        }
+        let building = service::Building { colour, ..Default::default() };
+        let program = service::program(&self.environment, &self.tool, building, &self.events).await?;
+        service::migrate(&program, url, args).await
     }
 
     /// psql, as somebody would type it.
@@ -79,8 +91,10 @@ impl Session {
     /// # Errors
     /// There is none on this machine.
     pub async fn psql(&self) -> Result<Configuration, Error> {
-        let binaries = self.binaries().await?;
-        Ok(self.client("psql", &binaries))
+        match &self.at {
+            Where::Docker { inside, .. } => Ok(inside.client("psql", &self.url.database, true)),
+            _ => self.client_in("psql", &self.url.database).await,
+        }
     }
 
     /// Runs SQL, and returns what it prints.
@@ -88,7 +102,7 @@ impl Session {
     /// # Errors
     /// A statement is refused; none after it runs.
     pub async fn sql(&self, sql: &str) -> Result<String, Error> {
-        Ok(psql::run(self.psql().await?, sql.as_bytes(), SQL_BOUND).await?)
+        self.sql_in(&self.url.database, sql).await
     }
 
     /// Writes a copy of the database as SQL that puts everything back, in one transaction, when psql reads it. A copy that fails
@@ -97,17 +111,15 @@ impl Session {
     /// # Errors
     /// It cannot be written.
     pub async fn dump(&self, to: &Path) -> Result<(), Error> {
-        let binaries = self.binaries().await?;
-        crate::dump::write(self.client("pg_dump", &binaries), to).await
+        crate::dump::write(self.client_in("pg_dump", &self.url.database).await?, to).await
     }
 
-    /// Writes a copy of the database as a compressed archive for `pg_restore`. A copy that fails leaves no file.
+    /// Writes a copy of a database of the same server as a compressed archive for `pg_restore`. A copy that fails leaves no file.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) async fn dump_archive(&self, to: &Path) -> Result<(), Error> {
-        let binaries = self.binaries().await?;
-        crate::dump::write_archive(self.client("pg_dump", &binaries), to).await
+    pub(crate) async fn dump_archive(&self, database: &str, to: &Path) -> Result<(), Error> {
+        crate::dump::write_archive(self.client_in("pg_dump", database).await?, to).await
     }
 
     /// A client program of the database's own PostgreSQL, in another database of the same server.
@@ -115,6 +127,9 @@ impl Session {
     /// # Errors
     /// There is none on this machine.
     pub(crate) async fn client_in(&self, program: &str, database: &str) -> Result<Configuration, Error> {
+        if let Where::Docker { inside, .. } = &self.at {
+            return Ok(inside.client(program, database, false));
+        }
         let binaries = self.binaries().await?;
         Ok(self.client(program, &binaries).env("PGDATABASE", database))
     }
@@ -132,9 +147,8 @@ impl Session {
     /// # Errors
     /// The service does not compile, or a migration fails.
     pub(crate) async fn migrate_in(&self, database: &str, colour: bool) -> Result<String, Error> {
-        let program = self.program(colour).await?;
         let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
-        service::migrate_or_fail(&program, &url, &["up", "--auto"]).await
+        service::success(self.migrate_at(&url, &["up", "--auto"], colour).await?)
     }
 
     /// Refuses what only a database of the tool's own can have done to it.
@@ -150,22 +164,22 @@ impl Session {
     /// # Errors
     /// A server that was started for the moment does not stop.
     pub async fn end(self) -> Result<(), Error> {
-        if let Where::Moment { server, lock, .. } = self.at {
-            server.stop().await?;
-            drop(lock);
+        match self.at {
+            Where::Moment { server, lock, .. } => {
+                server.stop().await?;
+                drop(lock);
+            }
+            Where::Docker { moment: Some(moment), .. } => moment.end().await?,
+            Where::Running { .. } | Where::External(_) | Where::Docker { moment: None, .. } => {}
         }
         Ok(())
-    }
-
-    async fn program(&self, colour: bool) -> Result<PathBuf, Error> {
-        service::program(&self.environment, &self.tool, service::Building { colour, ..Default::default() }, &self.events).await
     }
 
     async fn binaries(&self) -> Result<Binaries, Error> {
         match &self.at {
             Where::Moment { cluster, .. } => Ok(cluster.binaries.clone()),
             Where::Running { place, .. } => database::binaries(&self.tool, Some(place), &self.events).await,
-            Where::External(_) => database::binaries(&self.tool, None, &self.events).await,
+            Where::External(_) | Where::Docker { .. } => database::binaries(&self.tool, None, &self.events).await,
         }
     }
 

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::migrations::Applied;
 use crate::reload::{Reload, Watching};
 
 /// The whole environment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    /// What runs the services: `native`.
+    /// What runs the services: `native` or `docker`.
     pub engine: &'static str,
     /// The top folder of the checkout.
     pub checkout: String,
@@ -28,7 +29,7 @@ pub struct Status {
 /// One service.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServiceStatus {
-    /// `api` or `db`.
+    /// `api`, `db` or `adminer`.
     pub name: &'static str,
     /// Where it is in its life.
     pub state: State,
@@ -36,8 +37,10 @@ pub struct ServiceStatus {
     pub health: Option<Health>,
     /// Why it is not healthy, where that is known.
     pub reason: Option<String>,
-    /// Its pid.
+    /// Its pid, where it is a process of this machine.
     pub pid: Option<u32>,
+    /// Its container, where it is in one.
+    pub container: Option<String>,
     /// Its port on 127.0.0.1.
     pub port: Option<u16>,
     /// Where it answers; a password is masked.
@@ -142,5 +145,24 @@ impl SchemaState {
             Self::Ahead => "ahead",
             Self::Edited => "edited",
         }
+    }
+}
+
+impl Schema {
+    /// What is applied against the versions of the code.
+    pub(crate) fn compare(code: &[i64], applied: Option<&Applied>) -> Self {
+        let newest = code.last().copied();
+        let Some(applied) = applied else { return Self { code: newest, ..Self::default() } };
+        // The files are the code; a program that was built before the newest of them knows less.
+        let is_applied = |version: &i64| applied.migrations.iter().any(|m| m.version == *version && m.state != "pending");
+        let pending = code.iter().filter(|version| !is_applied(version)).count();
+        let ahead = applied.migrations.iter().any(|m| m.state != "pending" && !code.contains(&m.version));
+        let state = match (applied.count("edited"), pending, ahead) {
+            (1.., ..) => SchemaState::Edited,
+            (_, 1.., _) => SchemaState::Behind,
+            (_, 0, true) => SchemaState::Ahead,
+            (_, 0, false) => SchemaState::Current,
+        };
+        Self { revision: applied.revision, code: newest, state, pending: Some(pending), paused: Some(applied.paused) }
     }
 }

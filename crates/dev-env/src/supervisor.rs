@@ -88,7 +88,7 @@ async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &E
                 drop(Lock::wait(checkout, "cargo dev up", STOPPING).await?);
             }
             Some((holder, snapshot)) => {
-                return Ok(Err(Up::Already { pid: holder.pid, doing: snapshot.doing, addresses: snapshot.addresses }));
+                return Ok(Err(Up::Already { pid: Some(holder.pid), doing: snapshot.doing, addresses: snapshot.addresses }));
             }
             // It has just ended.
             None => {}
@@ -183,7 +183,7 @@ fn answer(answers: &mpsc::UnboundedSender<Answer>, outcome: Result<Answer, Error
 }
 
 /// What is worth knowing afterwards goes to data/logs/dev.log.
-fn log_to_file(environment: &Environment, events: Events) -> Events {
+pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
     let file = LogFile::open(&environment.checkout.logs().join("dev.log"));
     Events::new(move |event| {
         match &event {

@@ -121,13 +121,18 @@ settings! {
     ALLOWED_ORIGINS: Origins = "http://localhost:*,capacitor://localhost,ionic://localhost";
 
     Tools Tool
-    /// What runs the services: native, as processes of this machine. There is no docker engine yet.
+    /// What runs the services: native, as processes of this machine, or docker, as the containers of docker-compose.yml. Not set:
+    /// what ran here last.
     DEV_ENGINE: Engine;
+    Tools Tool
+    /// What the API's container starts with: --no-migrate, --no-reload. `cargo dev up` sets it.
+    DEV_UP_OPTIONS: String;
     Tools Tool
     /// The port of Adminer on this machine, which Docker runs.
     ADMINER_PORT: u16 = "8080";
     Tools Tool
-    /// The name of the Compose project. Not set: the name of the checkout's folder; two checkouts with equal ones need this.
+    /// The name of the Compose project. `cargo dev up` makes one up when nobody sets it; without it plain `docker compose` takes the
+    /// name of the checkout's folder, and two checkouts with equal ones take each other's containers away.
     COMPOSE_PROJECT_NAME: String;
     Tools Tool
     /// The most processors that the API's container may use, compiling included. 0 is all of them.

@@ -151,7 +151,7 @@ choice!(
 
 choice!(
     /// What runs the services of the development environment.
-    Engine, "native (docker does not exist yet)",
+    Engine, "native or docker",
     /// Processes of this machine.
     Native = "native",
     /// The containers of `docker-compose.yml`.

@@ -3,6 +3,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use clap::Subcommand;
 use dev_env::container;
+use dev_env::engine::UpOptions;
 
 use crate::context::Context;
 use crate::printer::Lines;
@@ -12,7 +13,14 @@ use crate::printer::Lines;
 pub(crate) enum Container {
     /// Build and run the service, again whenever its sources or settings change
     #[command(after_help = "Examples:\n  cargo dev container up")]
-    Up,
+    Up {
+        /// Leave migrations to `emotionviz migrate up`
+        #[arg(long)]
+        no_migrate: bool,
+        /// Leave what is saved to `docker compose restart api`
+        #[arg(long)]
+        no_reload: bool,
+    },
     /// Run a program with the database owner's settings in its environment
     #[command(after_help = "Examples:\n  cargo dev container run psql -c 'select 1'")]
     Run {
@@ -37,9 +45,17 @@ impl Container {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let (folder, variables) = (context.checkout()?.root().to_owned(), std::env::vars_os().collect());
         match self {
-            Self::Up => {
+            Self::Up { no_migrate, no_reload } => {
                 let events = context.printer.events(Lines::All);
-                container::up(&folder, variables, context.printer.has_colour(), &events, &context.stop).await?;
+                let options = UpOptions {
+                    migrate: !no_migrate,
+                    reload: !no_reload,
+                    lan: false,
+                    tools: false,
+                    detach: false,
+                    colour: context.printer.has_colour(),
+                };
+                container::up(&folder, variables, options, &events, &context.stop).await?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Run { program, args } => Ok(code(container::run(&folder, variables, program, args).await?)),

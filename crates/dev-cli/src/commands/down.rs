@@ -1,11 +1,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use dev_env::engine::Engine;
 
-use crate::commands::stop_all::stop_all;
+use crate::commands::stop_all::stopped;
 use crate::context::Context;
+use crate::printer::Lines;
 
-/// Stops everything that runs for this checkout, wherever it was started. Data stays, always.
+/// Stops everything that runs for this checkout, wherever it was started, and removes its containers and networks. Data stays, always.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -14,6 +16,8 @@ pub(crate) struct Down {}
 
 impl Down {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        stop_all(context).await
+        let engine = context.engine_to_stop()?;
+        let ran = context.or_stop(engine.down(&context.printer.events(Lines::Build))).await?;
+        Ok(stopped(context, ran))
     }
 }

@@ -2,8 +2,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
+use dev_env::engine::Engine;
 use dev_env::events::Source;
-use dev_env::logs::{self, Entry, Follower, Query};
+use dev_env::logs::{self, Entry, Query};
 
 use crate::context::{Context, Interrupted};
 use crate::printer::prefixed;
@@ -45,7 +46,7 @@ enum Name {
 
 impl Logs {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let environment = context.environment()?;
+        let engine = context.engine()?;
         let since = self.since.as_deref().map(|text| logs::since(text, SystemTime::now())).transpose()?;
         let narrowed = since.is_some() || self.request.is_some();
         let source = |name: &Name| match name {
@@ -60,8 +61,11 @@ impl Logs {
             last: self.lines.or((!narrowed).then_some(NEWEST)),
         };
         // Before what is there is read: a line that is written meanwhile is printed twice rather than not at all.
-        let follower = self.follow.then(|| Follower::new(&environment, query.clone()));
-        print(context, &logs::read(&environment, &query)?).await?;
+        let follower = match self.follow {
+            true => Some(context.or_stop(engine.follow(query.clone())).await?),
+            false => None,
+        };
+        print(context, &context.or_stop(engine.logs(&query)).await?).await?;
         if let Some(mut follower) = follower {
             loop {
                 let entries = context.or_stop(async { Ok(follower.next().await) }).await?;

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use dev_env::engine::Engine;
-use dev_env::status::{SchemaState, ServiceStatus};
+use dev_env::status::{SchemaState, ServiceStatus, State};
 
 use crate::context::Context;
 
@@ -27,8 +27,14 @@ impl Status {
             return Ok(ExitCode::SUCCESS);
         }
         printer.data(&format!(
-            "{:8} {:9} {:10} {:>8} {:>6} {:>8}  {:9} URL",
-            "SERVICE", "STATE", "HEALTH", "PID", "PORT", "UPTIME", "VERSION"
+            "{:8} {:9} {:10} {:>12} {:>6} {:>8}  {:9} URL",
+            "SERVICE",
+            "STATE",
+            "HEALTH",
+            if status.engine == "docker" { "CONTAINER" } else { "PID" },
+            "PORT",
+            "UPTIME",
+            "VERSION"
         ))?;
         for service in &status.services {
             printer.data(row(service).trim_end())?;
@@ -52,7 +58,8 @@ impl Status {
         }
         match (&status.doing, status.pid) {
             (Some(doing), Some(pid)) => printer.note(&format!("the environment (pid {pid}) is {doing}")),
-            (None, None) => printer.note("nothing runs: cargo dev up"),
+            (Some(doing), None) => printer.note(&format!("the environment is {doing}")),
+            _ if status.services.iter().all(|service| service.state == State::Stopped) => printer.note("nothing runs: cargo dev up"),
             _ => {}
         }
         Ok(ExitCode::SUCCESS)
@@ -63,11 +70,11 @@ fn row(service: &ServiceStatus) -> String {
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let restarts = if service.restarts > 0 { format!("  (restarted {} times)", service.restarts) } else { String::new() };
     format!(
-        "{:8} {:9} {:10} {:>8} {:>6} {:>8}  {:9} {}{restarts}",
+        "{:8} {:9} {:10} {:>12} {:>6} {:>8}  {:9} {}{restarts}",
         service.name,
         service.state.as_str(),
         service.health.map_or("-", |health| health.as_str()),
-        text(service.pid.map(|pid| pid.to_string())),
+        text(service.pid.map(|pid| pid.to_string()).or_else(|| service.container.clone())),
         text(service.port.map(|port| port.to_string())),
         text(service.uptime_seconds.map(uptime)),
         text(service.version.clone()),

@@ -1,9 +1,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use dev_env::engine::Engine;
 
-use crate::commands::stop_all::stop_all;
+use crate::commands::stop_all::stopped;
 use crate::context::Context;
+use crate::printer::Lines;
 
 /// Stops the services of this checkout, wherever they were started. Data stays, always.
 #[derive(Debug, Args)]
@@ -14,6 +16,8 @@ pub(crate) struct Stop {}
 
 impl Stop {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        stop_all(context).await
+        let engine = context.engine_to_stop()?;
+        let ran = context.or_stop(engine.stop(&context.printer.events(Lines::Build))).await?;
+        Ok(stopped(context, ran))
     }
 }

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::detached::{self, Reporter};
+use dev_env::detached::Reporter;
 use dev_env::engine::{self, Engine, UpOptions};
 
 use crate::context::{Context, Interrupted};
@@ -42,36 +42,23 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
-        if self.tools {
-            printer.warn("Adminer needs Docker, and this environment runs without it\nlook into the database: cargo dev db shell");
-        }
         let up = if self.background {
             let outcome = self.start(context, &Reporter::events()).await;
             Reporter::ended(&outcome);
             return Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        } else if self.detach {
-            let args = [
-                ("up", true),
-                ("--background", true),
-                ("--lan", self.lan),
-                ("--no-migrate", self.no_migrate),
-                ("--no-reload", self.no_reload),
-            ];
-            let args: Vec<&str> = args.into_iter().filter_map(|(arg, given)| given.then_some(arg)).collect();
-            detached::start(&context.checkout()?, &args, &printer.events(Lines::Build), &context.stop).await?
         } else {
-            self.start(context, &printer.events(Lines::All)).await?
+            // In the background the logs have their own verb.
+            self.start(context, &printer.events(if self.detach { Lines::Build } else { Lines::All })).await?
         };
         printer.finish();
         match up {
             engine::Up::Stopped if self.detach => return Err(Interrupted.into()),
             engine::Up::Stopped => printer.note("everything is stopped"),
             engine::Up::Background { pid } => {
-                printer.note(&format!("it runs in the background (pid {pid}): cargo dev logs -f, cargo dev down"))
+                printer.note(&format!("it runs in the background{}: cargo dev logs -f, cargo dev down", in_brackets(pid, None)));
             }
             engine::Up::Already { pid, doing, addresses } => {
-                let doing = doing.map(|doing| format!(", and is {doing}")).unwrap_or_default();
-                printer.note(&format!("it runs already (pid {pid}{doing}): cargo dev logs -f, cargo dev down"));
+                printer.note(&format!("it runs already{}: cargo dev logs -f, cargo dev down", in_brackets(pid, doing)));
                 printer.addresses(&addresses);
             }
         }
@@ -79,7 +66,21 @@ impl Up {
     }
 
     async fn start(&self, context: &Context, events: &dev_env::events::Events) -> Result<engine::Up, dev_env::Error> {
-        let options = UpOptions { migrate: !self.no_migrate, reload: !self.no_reload, lan: self.lan, colour: context.printer.has_colour() };
+        let options = UpOptions {
+            migrate: !self.no_migrate,
+            reload: !self.no_reload,
+            lan: self.lan,
+            tools: self.tools,
+            detach: self.detach,
+            colour: context.printer.has_colour(),
+        };
         context.engine()?.up(options, events, &context.stop).await
     }
+}
+
+/// What is known of what runs.
+fn in_brackets(pid: Option<u32>, doing: Option<String>) -> String {
+    let known = [pid.map(|pid| format!("pid {pid}")), doing.map(|doing| format!("and is {doing}"))];
+    let known: Vec<String> = known.into_iter().flatten().collect();
+    if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) }
 }

@@ -6,6 +6,7 @@ mod backup;
 mod compose_file;
 mod data_directory;
 mod database;
+mod engine;
 mod full_disk;
 mod help;
 mod interrupted;

@@ -97,22 +97,6 @@ fn values_that_do_not_fit_are_said_together() {
 }
 
 #[test]
-fn an_engine_that_does_not_exist_is_refused() {
-    let scratch = Scratch::new();
-    scratch.write(".env", "DEV_ENGINE=docker\n");
-    for verb in [&["up"][..], &["up", "--detach"], &["test"], &["db", "url"], &["config", "check"]] {
-        let refused = scratch.dev(verb).expect_code(1);
-        refused.says("DEV_ENGINE is docker, and there is no such engine yet: set it to native, or leave it out");
-        refused.says(".env:1");
-        // Said once.
-        assert_eq!(refused.stderr.matches("no such engine").count(), 1, "{refused}");
-    }
-    assert!(!scratch.path("data/postgres").exists());
-    scratch.ok(&["down"]);
-    expect_none(scratch.root());
-}
-
-#[test]
 fn a_wrong_database_url_is_refused_and_nothing_is_started() {
     let mut scratch = Scratch::new();
     scratch.set("DATABASE_URL", "mysql://a:secret@b/c");

@@ -9,6 +9,8 @@ mod browser;
 mod commands;
 mod data;
 mod development;
+mod engine;
+mod engine_switch;
 mod production;
 mod settings;
 mod start;

@@ -5,8 +5,12 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::{Entry, Log, Query, group};
 use crate::Environment;
+use crate::events::Source;
+use crate::process::Process;
 
 /// Files say nothing by themselves; asking them costs a system call each.
 const POLL: Duration = Duration::from_millis(100);
@@ -15,6 +19,13 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Follower {
     query: Query,
     files: Vec<Followed>,
+    lines: Option<Lines>,
+}
+
+/// Messages that a process tells, which ends with this.
+pub(crate) struct Lines {
+    pub(crate) entries: mpsc::UnboundedReceiver<Entry>,
+    pub(crate) _process: Process,
 }
 
 struct Followed {
@@ -26,7 +37,7 @@ struct Followed {
 
 impl Follower {
     /// Begins at the end of what is there.
-    pub fn new(environment: &Environment, query: Query) -> Self {
+    pub(crate) fn of_files(environment: &Environment, query: Query) -> Self {
         let files = query.logs(environment).into_iter().map(|log| {
             let mut open = File::open(&log.path).ok();
             if let Some(file) = &mut open {
@@ -35,13 +46,23 @@ impl Follower {
             }
             Followed { log, open, unfinished: Vec::new() }
         });
-        Self { files: files.collect(), query }
+        Self { files: files.collect(), query, lines: None }
+    }
+
+    /// The environment's own file, and what a process tells of the services.
+    pub(crate) fn of_lines(environment: &Environment, query: Query, lines: Lines) -> Self {
+        let mut follower = Self::of_files(environment, query);
+        follower.files.retain(|followed| followed.log.from == Source::Dev);
+        Self { lines: Some(lines), ..follower }
     }
 
     /// Waits for more. Cancel safe.
     pub async fn next(&mut self) -> Vec<Entry> {
         loop {
             let mut entries: Vec<Entry> = self.files.iter_mut().flat_map(Followed::more).collect();
+            if let Some(lines) = &mut self.lines {
+                entries.extend(std::iter::from_fn(|| lines.entries.try_recv().ok()));
+            }
             entries.retain(|entry| self.query.wants(entry));
             if !entries.is_empty() {
                 entries.sort_by_key(|entry| entry.at);

@@ -40,7 +40,7 @@ impl Native {
     ///
     /// # Errors
     /// There is no database here, or it does not start.
-    pub async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+    pub(super) async fn new_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
         refuse_external(&self.tool()?, "changing the password")?;
         self.environment.configuration.passwords_can_be_written()?;
         let password: SecretString = password.unwrap_or_else(configuration::generate).into();

@@ -99,9 +99,20 @@ pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
 
 /// Gives both roles new passwords, together or not at all. Needs no old one.
 pub async fn set_passwords(config: &ClusterConfig, password: &SecretString, api_password: &SecretString) -> Result<(), RolesError> {
-    let sql = format!("{UNLOGGED}BEGIN;\n{}{}COMMIT;\n", set_password(&config.superuser, password), set_password(API_ROLE, api_password));
-    config.psql().run(&sql, BOUND).await?;
+    config.psql().run(&set_passwords_sql(&config.superuser, password, api_password), BOUND).await?;
     Ok(())
+}
+
+/// The same as the owner says it.
+pub(crate) fn set_passwords_sql(owner: &str, password: &SecretString, api_password: &SecretString) -> String {
+    let (owner, api) = (set_password(owner, password), set_password(API_ROLE, api_password));
+    format!("{UNLOGGED}BEGIN;\n{owner}{api}COMMIT;\n")
+}
+
+/// Makes the API's role where there is none.
+pub(crate) fn create_api_role() -> String {
+    let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
+    format!("SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec\n")
 }
 
 /// What a refused session says about the settings, if it does.
@@ -152,13 +163,12 @@ pub(super) fn api_role(config: &ClusterConfig) -> String {
 
 /// The same for any database, as its owner says it in there.
 pub(crate) fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
-    let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
+    let (api, create) = (identifier(API_ROLE), create_api_role());
     let password = set_password(API_ROLE, password);
     let grants = api_grants_sql(owner, database);
     format!(
         "{UNLOGGED}BEGIN;
-SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
-ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+{create}ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 {password}{grants}COMMIT;
 "
     )

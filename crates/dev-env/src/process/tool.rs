@@ -43,10 +43,19 @@ pub async fn run(configuration: Configuration, bound: Duration) -> Result<(), Pr
 
 /// Runs a tool to its end with `input` on its standard input, and returns all that it printed, success or not.
 pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration) -> Result<Output, ProcessError> {
+    captured(configuration, Stdio::piped(), input, bound).await
+}
+
+/// The same with a file on its standard input.
+pub async fn from_file(configuration: Configuration, file: std::fs::File, bound: Duration) -> Result<Output, ProcessError> {
+    captured(configuration, file.into(), b"", bound).await
+}
+
+async fn captured(configuration: Configuration, stdin: Stdio, input: &[u8], bound: Duration) -> Result<Output, ProcessError> {
     let name = configuration.name.clone();
     let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
     let mut command = configuration.command();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGKILL, None);
     let mut child =
         command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;

@@ -259,17 +259,16 @@ impl Services {
             return Vec::new();
         }
         let snapshot = self.board.snapshot();
-        let address = |name: &str, url: String| Address { name: name.to_owned(), url };
         let mut addresses = Vec::new();
         if let (Some(url), Some(place)) = (snapshot.api.url, &self.place) {
-            addresses.push(address("API", url.clone()));
-            addresses.push(address("documentation", format!("{url}/docs")));
+            addresses.push(Address::new("API", url.clone()));
+            addresses.push(Address::new("documentation", format!("{url}/docs")));
             if let Some(here) = lan::address().filter(|_| place.host.is_unspecified()) {
-                addresses.push(address("API in the local network", service::base_url(here, place.port)));
+                addresses.push(Address::for_phones(service::base_url(here, place.port)));
             }
         }
         if let Some(url) = snapshot.db.url {
-            addresses.push(address("database", url));
+            addresses.push(Address::new("database", url));
         }
         addresses
     }

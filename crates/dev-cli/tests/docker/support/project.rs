@@ -50,6 +50,8 @@ impl Project {
         turn.lock().unwrap();
         let folder = tempfile::Builder::new().prefix("emotionviz-docker-").tempdir().unwrap();
         let id = folder.path().file_name().unwrap().to_string_lossy().to_lowercase().replace('.', "");
+        // A root user's PostgreSQL runs as somebody else, who has to get through.
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let root = folder.path().canonicalize().unwrap().join("check out");
         let mut project = Self { root, name: id, variables: Vec::new(), _folder: folder, _turn: turn };
         project.copy_sources();
@@ -165,6 +167,18 @@ impl Project {
     /// A variable that the shell does not have.
     pub(crate) fn unset(&mut self, name: &str) {
         self.variables.retain(|(known, _)| known != name);
+    }
+
+    /// `cargo dev` with these words, typed in the checkout.
+    pub(crate) fn dev_command(&self, args: &[&str]) -> Command {
+        let mut command = self.shell(env!("CARGO_BIN_EXE_dev-cli"));
+        command.args(args);
+        command
+    }
+
+    /// The same, run to its end.
+    pub(crate) fn dev(&self, args: &[&str]) -> Finished {
+        finish(self.dev_command(args), b"")
     }
 
     /// `docker compose` with these words, typed in the checkout.

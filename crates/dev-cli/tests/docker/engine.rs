@@ -1,0 +1,143 @@
+//! `cargo dev` with the docker engine: the verbs as they are with the native one, on the containers that plain Compose shows.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::docker::finish;
+use crate::support::{Finished, Project, docker, eventually, get};
+
+/// What `status --json` says of a service, in both engines.
+const FIELDS: [&str; 11] =
+    ["container", "health", "name", "pid", "port", "reason", "restarts", "state", "uptime_seconds", "url", "version"];
+
+fn status(project: &Project) -> Value {
+    serde_json::from_str(&project.dev(&["status", "--json"]).expect_code(0).stdout).unwrap()
+}
+
+fn service<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap()
+}
+
+fn port(project: &Project, name: &str) -> u16 {
+    u16::try_from(service(&status(project), name)["port"].as_u64().unwrap()).unwrap()
+}
+
+fn sql(project: &Project, sql: &str) -> String {
+    project.dev(&["db", "shell", "-c", &format!("COPY ({sql}) TO STDOUT")]).expect_code(0).text().to_owned()
+}
+
+/// Standard input from a text.
+fn feed(project: &Project, args: &[&str], input: &str) -> Finished {
+    finish(project.dev_command(args), input.as_bytes())
+}
+
+#[test]
+fn every_verb_on_the_containers() {
+    let Some(project) = Project::new() else { return };
+    let up = project.dev(&["up", "--engine", "docker", "--detach"]).expect_code(0);
+    let up = up.says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY").says("it runs in the background");
+    for address in ["API            http://127.0.0.1:", "documentation  http://127.0.0.1:", "database       postgres://emotionviz:***@"] {
+        assert!(up.stdout.contains(address), "{up}");
+    }
+    assert!(get(port(&project, "api"), "/health/ready").contains("\"ready\""), "it returns when that is so");
+    project.dev(&["up", "--detach"]).expect_code(0).says("it runs already");
+
+    status_and_logs(&project);
+    what_plain_compose_does_is_seen(&project);
+    migrations_and_the_database(&project);
+    a_copy_and_back(&project);
+    restarts(&project);
+    nothing_stays_but_the_data(&project);
+}
+
+fn status_and_logs(project: &Project) {
+    let now = status(project);
+    assert_eq!((&now["engine"], &now["schema"]["state"], &now["watching"]["by"]), (&"docker".into(), &"current".into(), &"events".into()));
+    for name in ["api", "db"] {
+        let service = service(&now, name);
+        assert_eq!(service.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), FIELDS);
+        assert_eq!((&service["state"], &service["health"], &service["restarts"]), (&"running".into(), &"healthy".into(), &0.into()));
+        assert!(project.container(name).starts_with(service["container"].as_str().unwrap()), "{service}");
+        assert_eq!(service["port"], project.port(name, if name == "api" { "8000" } else { "5432" }));
+        assert!(service["version"].is_string() && service["uptime_seconds"].is_u64(), "{service}");
+    }
+    project.dev(&["status"]).expect_code(0).says("SERVICE").says("schema   current");
+    project.dev(&["logs", "api"]).expect_code(0).says("  api │ ").says("listening on");
+    project.dev(&["logs", "db", "-n", "3"]).expect_code(0).says("   db │ ");
+    let answer = get(project.port("api", "8000"), "/api/v1/entries");
+    let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().trim();
+    eventually("the line of a request", || {
+        let logs = project.dev(&["logs", "--request", id]).expect_code(0);
+        (logs.stdout.lines().count() == 1 && logs.stdout.contains("/api/v1/entries")).then_some(())
+    });
+}
+
+fn what_plain_compose_does_is_seen(project: &Project) {
+    project.ok(&["stop", "api"]);
+    let now = status(project);
+    assert_eq!((&service(&now, "api")["state"], &service(&now, "db")["state"]), (&"stopped".into(), &"running".into()));
+    project.dev(&["logs", "api"]).expect_code(0).says("stopped");
+    // As the container was made: by the tool, whose variables a shell does not have.
+    project.ok(&["start", "api"]);
+    eventually("the API that Compose started", || (service(&status(project), "api")["health"] == "healthy").then_some(()));
+}
+
+fn migrations_and_the_database(project: &Project) {
+    project.dev(&["migrate", "verify"]).expect_code(0);
+    let migrations: Value = serde_json::from_str(&project.dev(&["migrate", "status", "--json"]).expect_code(0).stdout).unwrap();
+    assert!(migrations["migrations"].as_array().unwrap().iter().all(|migration| migration["state"] == "applied"), "{migrations}");
+    project.dev(&["migrate", "down"]).expect_code(0).says("the database as it was is in").says("reverted");
+    assert_eq!(status(project)["schema"]["state"], "behind");
+    project.dev(&["migrate", "up"]).expect_code(0).says("applied");
+    project.dev(&["db", "seed"]).expect_code(0).says("has 30 entries");
+    assert_eq!(feed(project, &["db", "shell"], "SELECT count(*) FROM emotion_entries\\g (format=unaligned tuples_only)\n").text(), "30");
+    let url = project.dev(&["db", "url"]).expect_code(0);
+    assert!(url.text().starts_with("postgres://emotionviz:") && url.text().contains("@127.0.0.1:"), "{url}");
+}
+
+fn a_copy_and_back(project: &Project) {
+    let copy = project.dev(&["backup"]).expect_code(0).text().to_owned();
+    project.dev(&["db", "shell", "-c", "DELETE FROM emotion_entries"]).expect_code(0);
+    project.dev(&["restore", &copy]).expect_code(0).says("what was there is kept as before_restore_");
+    assert_eq!(sql(project, "SELECT count(*) FROM emotion_entries"), "30");
+    eventually("the API on the restored rows", || get(port(project, "api"), "/health/ready").contains("\"ready\"").then_some(()));
+}
+
+fn restarts(project: &Project) {
+    let (api, started) = (project.container("api"), project.inspect("db", "{{.State.StartedAt}}"));
+    project.dev(&["restart", "api"]).expect_code(0);
+    assert_eq!(project.container("api"), api, "the supervisor in there does it");
+    project.dev(&["restart", "db"]).expect_code(0);
+    assert_ne!(project.inspect("db", "{{.State.StartedAt}}"), started);
+
+    let login = |password: &str| {
+        let script = format!("PGPASSWORD='{password}' psql -h 127.0.0.1 -U emotionviz -d emotionviz_db -wXAtqc 'select 1'");
+        project.exec("db", &["sh", "-c", &script]).code
+    };
+    feed(project, &["db", "password", "--stdin"], "another $one\n").expect_code(0).says("the database has a new password");
+    assert_eq!((login("another $one"), login("devpassword")), (0, 2));
+    assert_eq!(service(&status(project), "api")["health"], "healthy");
+}
+
+fn nothing_stays_but_the_data(project: &Project) {
+    project.dev(&["stop"]).expect_code(0).says("everything is stopped");
+    project.dev(&["stop"]).expect_code(0).says("nothing was running");
+    project.dev(&["down"]).expect_code(0);
+    let label = format!("label=com.docker.compose.project={}", project.name());
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
+    assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &label]).text(), "");
+    // What it said stays, and it can be asked for a moment.
+    project.dev(&["logs", "db"]).expect_code(0).says("database system is ready to accept connections");
+    project.dev(&["status"]).expect_code(0).says("nothing runs: cargo dev up");
+    assert_eq!(sql(project, "SELECT count(*) FROM emotion_entries"), "30");
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
+
+    let started = Instant::now();
+    project.dev(&["up", "--detach", "--tools", "--no-reload"]).expect_code(0).says("Adminer        http://127.0.0.1:");
+    eprintln!("cargo dev up --engine docker on built images and existing data: {:?}", started.elapsed());
+    let now = status(project);
+    assert_eq!((&now["watching"], &service(&now, "adminer")["state"]), (&Value::Null, &"running".into()));
+    project.dev(&["down"]).expect_code(0);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
+}

@@ -1,0 +1,172 @@
+//! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use emotionviz_settings::DatabaseUrl;
+use tokio::time::Instant;
+
+use super::containers::Containers;
+use super::inside::{Inside, Moment};
+use super::project::Project;
+use super::{available, logs, start};
+use crate::configuration::Tool;
+use crate::engine::{Engine, Service, Up, UpOptions};
+use crate::events::Events;
+use crate::logs::{Entry, Follower, Query};
+use crate::owner::files;
+use crate::session::{Session, Where, local_url};
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::{Environment, Error, kept_ports, maker};
+
+/// Another command of this engine is waited for this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// The docker engine of a checkout.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    pub(super) environment: Environment,
+}
+
+impl Docker {
+    /// The engine of `environment`.
+    pub fn new(environment: Environment) -> Self {
+        Self { environment }
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The settings, and for what nobody sets the values that docker-compose.yml has.
+    pub(super) fn tool(&self) -> Result<Tool, Error> {
+        let mut configuration = self.environment.configuration.clone();
+        configuration.set_examples();
+        let tool = configuration.tool(&self.environment.checkout)?;
+        match tool.external {
+            None => Ok(tool),
+            Some(_) => Err(Error::NotInDocker {
+                what: "somebody else's database (DATABASE_URL, MIGRATION_DATABASE_URL)",
+                instead: "leave those settings out, or type cargo dev --engine native …",
+            }),
+        }
+    }
+
+    /// The project and its containers.
+    pub(super) async fn look(&self) -> Result<(Project, Containers), Error> {
+        // It says what is the matter where Docker does not answer; asked at the same time, it costs nothing.
+        let project = async {
+            let project = Project::of(&self.environment).await?;
+            let containers = Containers::of(&project).await?;
+            Ok::<_, Error>((project, containers))
+        };
+        let (available, project) = tokio::join!(available(), project);
+        available?;
+        project
+    }
+
+    /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.
+    pub(super) async fn turn(&self) -> Result<File, Error> {
+        self.environment.checkout.make_folders()?;
+        let path = self.environment.checkout.run().join("compose.lock");
+        let io = |source| Error::io("write", &path, source);
+        let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Compose { said: "another cargo dev is starting or stopping the containers".to_owned() });
+                }
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
+        }
+    }
+
+    async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
+        let (project, containers) = self.look().await?;
+        if containers.is_empty() {
+            return Ok(false);
+        }
+        let ran = containers.any_runs();
+        events.phase("stopping");
+        let _turn = self.turn().await?;
+        project.end(verb).await?;
+        Ok(ran)
+    }
+
+    /// A session on the database, which is started for the moment where it does not run. With `new` it is made where there is none.
+    pub(crate) async fn session_on(&self, new: bool, events: &Events) -> Result<Session, Error> {
+        let tool = self.tool()?;
+        let data_dir = maker::data_dir(&self.environment.checkout);
+        if !new && !maker::exists(&data_dir) {
+            return Err(Error::NoDatabase { path: data_dir });
+        }
+        let (mut project, containers) = self.look().await?;
+        if let Some(inside) = Inside::of(&project, &containers, &tool) {
+            return Session::new(self.environment.clone(), tool, Where::Docker { inside, moment: None }, events.clone());
+        }
+        let turn = self.turn().await?;
+        events.note("the environment does not run: the database is started for the moment");
+        project.variables = start::published(&self.environment, &tool, &containers, UpOptions::plain(), events)?;
+        let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
+        let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, &tool) else {
+            moment.end().await?;
+            return Err(Error::Container { service: "db", said: "it has ended".to_owned() });
+        };
+        Session::new(self.environment.clone(), tool, Where::Docker { inside, moment: Some(moment) }, events.clone())
+    }
+}
+
+impl Engine for Docker {
+    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+        start::up(self, options, events, stop).await
+    }
+
+    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+        self.end("stop", events).await
+    }
+
+    async fn down(&self, events: &Events) -> Result<bool, Error> {
+        if let Ok((project, _)) = self.look().await {
+            logs::keep(&self.environment, &project).await;
+        }
+        self.end("down", events).await
+    }
+
+    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+        start::restart(self, service, events).await
+    }
+
+    async fn status(&self) -> Result<Status, Error> {
+        super::status::status(self).await
+    }
+
+    async fn session(&self, _what: &'static str, events: &Events) -> Result<Session, Error> {
+        self.session_on(false, events).await
+    }
+
+    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+        let tool = self.tool()?;
+        let (_, containers) = self.look().await?;
+        let running = containers.running("db").and_then(|db| db.port);
+        let port = running.unwrap_or_else(|| kept_ports::last_postgres(&self.environment.checkout, tool.postgres_port));
+        Ok((local_url(port, &tool.user, tool.password.unwrap_or_default(), &tool.database), running.is_some()))
+    }
+
+    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+        super::password::change(self, password, events, stop).await
+    }
+
+    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+        logs::read(self, query).await
+    }
+
+    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+        logs::follow(self, query).await
+    }
+}

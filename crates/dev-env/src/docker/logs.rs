@@ -1,0 +1,183 @@
+//! What the containers say: as `docker compose logs` shows it, and before their time what is in `data/logs`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::engine::Docker;
+use super::project::Project;
+use crate::events::Source;
+use crate::log_file::LogFile;
+use crate::logs::{self, Entry, Follower, Lines, Query};
+use crate::process::{Process, capture};
+use crate::{Environment, Error};
+
+const READ_BOUND: Duration = Duration::from_secs(60);
+/// What the tool in the API's container writes before a line of the API.
+const OF_THE_API: &str = "  api │ ";
+/// Enough to say why a container ended.
+const LAST_WORDS: usize = 12;
+
+/// A line of a container.
+pub(super) struct Line {
+    pub(super) from: Source,
+    pub(super) at: Option<SystemTime>,
+    pub(super) text: String,
+}
+
+/// `api-1  | 2026-11-25T10:00:00.123456789Z text`; `None` for what no container says.
+fn parse(line: &str) -> Option<Line> {
+    // Some versions clear the line of the terminal first, colours or not.
+    let line = line.trim_start_matches("\u{1b}[2K");
+    let (container, rest) = line.split_once('|')?;
+    let (service, _) = container.trim().rsplit_once('-')?;
+    let (at, text) = rest.strip_prefix(' ')?.split_once(' ').unwrap_or((rest.trim(), ""));
+    let at = humantime::parse_rfc3339_weak(at.trim_end_matches('Z')).ok();
+    let (from, text) = match (service.rsplit('-').next()?, text.strip_prefix(OF_THE_API)) {
+        ("api", Some(text)) => (Source::Api, text),
+        ("api", None) => (Source::Build, text),
+        ("db", _) => (Source::Db, text),
+        _ => (Source::Dev, text),
+    };
+    Some(Line { from, at, text: text.to_owned() })
+}
+
+/// The containers' lines as they come, told by a process that ends with this.
+pub(super) struct Told(Process);
+
+impl Told {
+    /// Hands each line since then to `sink`.
+    ///
+    /// # Errors
+    /// Docker does not run.
+    pub(super) async fn follow(project: &Project, since: SystemTime, sink: impl Fn(Line) + Send + Sync + 'static) -> Result<Self, Error> {
+        let since = humantime::format_rfc3339_nanos(since).to_string();
+        let follow = ["--profile", "tools", "logs", "--no-color", "--timestamps", "--follow", "--since", &since];
+        let mut compose = project.compose(&follow);
+        compose.sink = Some(Arc::new(move |_, line: &str| {
+            if let Some(line) = parse(line) {
+                sink(line);
+            }
+        }));
+        let mut process = Process::new(compose);
+        process.start().await?;
+        Ok(Self(process))
+    }
+
+    /// Waits until no container says anything any more.
+    ///
+    /// # Errors
+    /// Docker cannot be waited for.
+    pub(super) async fn ended(&mut self) -> Result<(), Error> {
+        self.0.exited().await?;
+        Ok(())
+    }
+}
+
+async fn lines(project: &Project, args: &[&str]) -> Result<Vec<Line>, Error> {
+    let read = ["--profile", "tools", "logs", "--no-color", "--timestamps"];
+    let output = capture(project.compose(&[&read, args].concat()), b"", READ_BOUND).await?;
+    if !output.status.success() {
+        return Err(super::refused(&output.stderr, "docker compose logs failed"));
+    }
+    let mut lines: Vec<Line> = String::from_utf8_lossy(&output.stdout).lines().filter_map(parse).collect();
+    // One container after the other, and of each its two streams in any order.
+    lines.sort_by_key(|line| line.at);
+    Ok(lines)
+}
+
+/// Why a container ended, in its own words.
+pub(super) async fn last_words(project: &Project, service: &str) -> String {
+    // Without them the message is shorter, and true.
+    let lines = lines(project, &["--tail", "40", service]).await.unwrap_or_default();
+    let said: Vec<String> = lines.into_iter().map(|line| line.text).filter(|text| !text.trim().is_empty()).collect();
+    // What it says of itself begins so, if it says anything.
+    let from = said.iter().rposition(|text| text.starts_with("error:")).unwrap_or(said.len().saturating_sub(LAST_WORDS));
+    said[from..].iter().take(LAST_WORDS).map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// Writes what the database has said to its file, before its container goes and its log with it.
+pub(super) async fn keep(environment: &Environment, project: &Project) {
+    // A log is not worth a failure.
+    let Ok(lines) = lines(project, &["db"]).await else { return };
+    let file = LogFile::open(&environment.checkout.logs().join("postgres.log"));
+    lines.iter().for_each(|line| file.line(&line.text));
+}
+
+/// Lines as messages: what is indented belongs to the line before it.
+fn group(lines: Vec<Line>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in lines {
+        let from = if line.from == Source::Build { Source::Dev } else { line.from };
+        let continues = line.text.starts_with([' ', '\t']) && line.from != Source::Build;
+        match entries.iter_mut().rev().find(|entry| entry.from == from).filter(|_| continues) {
+            Some(entry) => {
+                entry.text.push('\n');
+                entry.text.push_str(&line.text);
+            }
+            None => entries.push(Entry { at: line.at, from, text: line.text }),
+        }
+    }
+    entries
+}
+
+/// What the containers have said, and before their time what is in the files.
+pub(super) async fn read(engine: &Docker, query: &Query) -> Result<Vec<Entry>, Error> {
+    let (project, containers) = engine.look().await?;
+    let mut entries = logs::read(&engine.environment, &Query { last: None, ..query.clone() })?;
+    entries.retain(|entry| {
+        let service = match entry.from {
+            Source::Api => "api",
+            Source::Db => "db",
+            Source::Dev | Source::Build => return true,
+        };
+        containers.get(service).is_none_or(|container| entry.at < container.created)
+    });
+    if !containers.is_empty() {
+        let said = group(lines(&project, &[]).await?);
+        entries.extend(said.into_iter().filter(|entry| query.is_of(entry.from) && query.wants(entry)));
+    }
+    Ok(query.newest(entries))
+}
+
+/// What they say from now on.
+pub(super) async fn follow(engine: &Docker, query: Query) -> Result<Follower, Error> {
+    let (project, _) = engine.look().await?;
+    let (sender, entries) = mpsc::unbounded_channel();
+    let wanted = query.clone();
+    let told = Told::follow(&project, SystemTime::now(), move |line| {
+        for entry in group(vec![line]).into_iter().filter(|entry| wanted.is_of(entry.from)) {
+            // Nobody listens any more.
+            let _gone = sender.send(entry);
+        }
+    })
+    .await?;
+    Ok(Follower::of_lines(&engine.environment, query, Lines { entries, _process: told.0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_compose_prints_them() {
+        let line = parse("api-1  | 2026-11-25T10:00:00.123456789Z   api │ 2026-11-25T10:00:00.1Z  INFO listening").unwrap();
+        assert_eq!((line.from, line.text.as_str()), (Source::Api, "2026-11-25T10:00:00.1Z  INFO listening"));
+        assert!(line.at.is_some());
+        let line = parse("\u{1b}[2Kapi-1      | 2026-11-25T10:00:00.1Z    Compiling a | b").unwrap();
+        assert_eq!((line.from, line.text.as_str()), (Source::Build, "   Compiling a | b"));
+        let line = parse("db-1  | 2026-11-25T10:00:00.1Z \tan indented detail").unwrap();
+        assert_eq!((line.from, line.text.as_str()), (Source::Db, "\tan indented detail"));
+        let line = parse("db-1  | 2026-11-25T10:00:00.1Z ").unwrap();
+        assert_eq!((line.text.as_str(), line.at.is_some()), ("", true));
+        assert!(parse("a warning of Compose").is_none());
+    }
+
+    #[test]
+    fn what_is_indented_belongs_to_the_line_before() {
+        let of = |text: &str| parse(&format!("db-1  | 2026-11-25T10:00:00.1Z {text}")).unwrap();
+        let entries = group(vec![of("2026 LOG:  one"), of("\tits detail"), of("2026 LOG:  two")]);
+        assert_eq!(entries.iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>(), ["2026 LOG:  one\n\tits detail", "2026 LOG:  two"]);
+    }
+}

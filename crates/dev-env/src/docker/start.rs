@@ -1,0 +1,289 @@
+//! Starting the containers, waiting until they are ready, following them, and starting them anew.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT};
+use tokio::time::Instant;
+
+use super::containers::{Container, Containers};
+use super::engine::Docker;
+use super::logs::{self, Told};
+use super::project::{Project, STOP_BOUND};
+use crate::configuration::{Port, Tool};
+use crate::engine::{Service, Up, UpOptions};
+use crate::events::{Address, Event, Events, Source};
+use crate::process::{Configuration, capture};
+use crate::service::{self, Probe};
+use crate::stop::Stop;
+use crate::{Environment, Error, kept_ports, lan, maker, session, supervisor};
+
+/// The image is built in minutes, and pulled in some more.
+const COMPOSE_BOUND: Duration = Duration::from_secs(3600);
+/// Everything is compiled in there the first time.
+const READY_BOUND: Duration = Duration::from_secs(2 * 3600);
+const PROBE_EVERY: Duration = Duration::from_millis(20);
+/// Asking Docker costs more than asking the API.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What runs in there builds first.
+const RESTART_BOUND: Duration = Duration::from_secs(600);
+
+pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+    let (since, tool) = (SystemTime::now(), engine.tool()?);
+    let events = &supervisor::log_to_file(&engine.environment, events.clone());
+    let (project, containers) = engine.look().await?;
+    if let (Some(api), Some(_)) = (containers.running("api"), containers.running("db")) {
+        let doing = (api.health.as_deref() != Some("healthy")).then(|| "waiting for the API".to_owned());
+        return Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &tool) });
+    }
+    let mut started = Started { project, options, since };
+    let ready = tokio::select! {
+        biased;
+        () = stop.asked() => None,
+        ready = started.start(engine, &containers, events) => Some(ready),
+    };
+    match ready {
+        Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
+        Some(Err(error)) => {
+            // Nothing stays of what does not start.
+            started.end(events, stop).await?;
+            return Err(error);
+        }
+        None => {
+            started.end(events, stop).await?;
+            return Ok(Up::Stopped);
+        }
+    }
+    if options.detach {
+        return Ok(Up::Background { pid: None });
+    }
+    tokio::select! {
+        biased;
+        () = stop.asked() => started.end(events, stop).await?,
+        // Somebody stopped them from another shell.
+        ended = started.follow(events) => ended?,
+    }
+    Ok(Up::Stopped)
+}
+
+/// What this process starts.
+struct Started {
+    project: Project,
+    options: UpOptions,
+    since: SystemTime,
+}
+
+impl Started {
+    async fn start(&mut self, engine: &Docker, containers: &Containers, events: &Events) -> Result<Vec<Address>, Error> {
+        let mut environment = engine.environment.clone();
+        let checkout = environment.checkout.clone();
+        let _turn = engine.turn().await?;
+        let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
+        if !made.is_empty() {
+            events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
+        }
+        if self.project.make_known(&checkout)? {
+            events.note(format!("the containers are called {}, as {} says now", self.project.name, checkout.env_file().display()));
+        }
+        let tool = Docker::new(environment.clone()).tool()?;
+        self.project.variables = published(&environment, &tool, containers, self.options, events)?;
+        events.phase("starting the containers");
+        let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
+        let listener = events.clone();
+        self.project.tell(&[profile, &["up", "--detach"]].concat(), COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await?;
+        events.phase("starting the API");
+        let containers = self.until_ready(events).await?;
+        Ok(addresses(&containers, &tool))
+    }
+
+    /// Waits for the API, and shows meanwhile what the containers say.
+    async fn until_ready(&self, events: &Events) -> Result<Containers, Error> {
+        // Before it says something it is not there, and whoever asks already waits in a queue.
+        let speaks = Arc::new(AtomicBool::new(false));
+        let (listener, heard) = (events.clone(), Arc::clone(&speaks));
+        let _told = Told::follow(&self.project, self.since, move |line| {
+            heard.fetch_or(line.from == Source::Api, Ordering::Relaxed);
+            listener.tell(Event::Output { from: line.from, line: line.text });
+        })
+        .await?;
+        let deadline = Instant::now() + READY_BOUND;
+        let first = Containers::of(&self.project).await?;
+        loop {
+            let containers = Containers::of(&self.project).await?;
+            for service in ["setup", "db", "api"] {
+                let restarts = |containers: &Containers| containers.get(service).map_or(0, |container| container.restarts);
+                let failed = containers.get(service).is_some_and(Container::has_failed) || restarts(&containers) > restarts(&first);
+                if failed || Instant::now() >= deadline {
+                    return Err(Error::Container { service, said: logs::last_words(&self.project, service).await });
+                }
+            }
+            let look_again = Instant::now() + LOOK_EVERY;
+            let api = containers.running("api");
+            while Instant::now() < look_again {
+                let may_answer = speaks.load(Ordering::Relaxed) || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
+                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
+                    && self.is_ready(port).await
+                {
+                    return Ok(containers);
+                }
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+        }
+    }
+
+    async fn is_ready(&self, port: u16) -> bool {
+        let probe = Probe::new(IpAddr::from([127, 0, 0, 1]), port);
+        if self.options.migrate { probe.ready().await.is_ok() } else { probe.live().await.is_ok() }
+    }
+
+    /// Shows what the containers say until they run no more.
+    async fn follow(&self, events: &Events) -> Result<(), Error> {
+        let mut since = SystemTime::now();
+        loop {
+            let listener = events.clone();
+            let mut told =
+                Told::follow(&self.project, since, move |line| listener.tell(Event::Output { from: line.from, line: line.text })).await?;
+            told.ended().await?;
+            since = SystemTime::now();
+            if !Containers::of(&self.project).await?.any_runs() {
+                return Ok(());
+            }
+            // They were started again this moment.
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Stops everything in order; at once when somebody insists.
+    async fn end(&self, events: &Events, stop: &Stop) -> Result<(), Error> {
+        events.phase("stopping");
+        tokio::select! {
+            stopped = self.project.end("stop") => stopped,
+            () = stop.insisted() => {
+                events.warn("ending everything at once");
+                self.project.end("kill").await
+            }
+        }
+    }
+}
+
+/// What Compose prints is of interest where it builds.
+fn tell_of_compose(line: &str, events: &Events) {
+    let said = line.trim_start();
+    match said.split(' ').next() {
+        Some("Container" | "Network" | "Volume") => {}
+        Some(step) if step.starts_with('#') => {
+            events.phase("building the image");
+            events.tell(Event::Output { from: Source::Build, line: line.to_owned() });
+        }
+        Some("") | None => {}
+        Some(_) if said.contains("Pulling") || said.contains("Pulled") => events.phase(format!("pulling images: {said}")),
+        Some(_) => events.tell(Event::Output { from: Source::Dev, line: line.to_owned() }),
+    }
+}
+
+/// Where the containers are published on this machine, as variables for Compose. A port that one of them has already stays.
+pub(super) fn published(
+    environment: &Environment,
+    tool: &Tool,
+    containers: &Containers,
+    options: UpOptions,
+    events: &Events,
+) -> Result<Vec<(OsString, OsString)>, Error> {
+    let checkout = &environment.checkout;
+    let host = if options.lan { lan::ALL_ADDRESSES } else { tool.api_host };
+    let has = |service: &str, wanted: Port| {
+        let port = containers.running(service).and_then(|container| container.port);
+        port.filter(|port| !wanted.set || wanted.port == *port || wanted.port == 0)
+    };
+    let api = has("api", tool.api_port).map_or_else(|| kept_ports::api(checkout, host, tool.api_port, events), Ok)?;
+    let postgres = has("db", tool.postgres_port).map_or_else(|| kept_ports::postgres(checkout, tool.postgres_port, events), Ok)?;
+    let adminer = match has("adminer", tool.adminer_port) {
+        Some(port) => port,
+        None if options.tools => kept_ports::adminer(checkout, tool.adminer_port, events)?,
+        None => tool.adminer_port.port,
+    };
+    let flags = [("--no-migrate", !options.migrate), ("--no-reload", !options.reload)];
+    let flags: Vec<&str> = flags.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect();
+    let variables = [
+        (API_HOST.info.name, host.to_string()),
+        (API_PORT.info.name, api.to_string()),
+        (POSTGRES_PORT.info.name, postgres.to_string()),
+        (ADMINER_PORT.info.name, adminer.to_string()),
+        (DEV_UP_OPTIONS.info.name, flags.join(" ")),
+    ];
+    Ok(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+/// Where everything answers.
+pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let mut addresses = Vec::new();
+    if let Some((api, port)) = containers.running("api").and_then(|api| Some((api, api.port?))) {
+        let url = service::base_url(here, port);
+        addresses.push(Address::new("documentation", format!("{url}/docs")));
+        addresses.insert(0, Address::new("API", url));
+        addresses.extend(lan::address().filter(|_| api.is_public).map(|lan| Address::for_phones(service::base_url(lan, port))));
+    }
+    if let Some(port) = containers.running("db").and_then(|db| db.port) {
+        let url = session::local_url(port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database);
+        addresses.push(Address::new("database", url.masked()));
+    }
+    if let Some(port) = containers.running("adminer").and_then(|adminer| adminer.port) {
+        addresses.push(Address::new("Adminer", service::base_url(here, port)));
+    }
+    addresses
+}
+
+/// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
+pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &Events) -> Result<(), Error> {
+    let tool = engine.tool()?;
+    let (mut project, before) = engine.look().await?;
+    if !before.any_runs() {
+        return Err(Error::NotRunning);
+    }
+    let _turn = engine.turn().await?;
+    let options = UpOptions { lan: before.running("api").is_some_and(|api| api.is_public), ..UpOptions::plain() };
+    project.variables = published(&engine.environment, &tool, &before, options, events)?;
+    let services: &[&str] = match service {
+        Some(Service::Api) => &["api"],
+        Some(Service::Db) => &["db"],
+        None => &["db", "api"],
+    };
+    for name in services {
+        events.phase(format!("starting {name} anew"));
+        // With what it depends on: --no-deps makes another container of it.
+        project.run(&["up", "--detach", name], COMPOSE_BOUND).await?;
+        let after = Containers::of(&project).await?;
+        let same = |containers: &Containers| containers.running(name).map(|container| (container.id.clone(), container.started));
+        if same(&before).is_none() || same(&before) != same(&after) {
+            continue;
+        }
+        match (*name, after.running("api")) {
+            // The supervisor in there does it without losing a request.
+            ("api", Some(api)) => restart_inside(api).await?,
+            _ => project.run(&["restart", "--no-deps", name], STOP_BOUND).await.map(drop)?,
+        }
+    }
+    events.phase("waiting for the API");
+    let ready = Started { project, options, since: SystemTime::now() };
+    let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
+    ready.map_err(|_| Error::Container { service: "api", said: "it is not ready".to_owned() })?.map(drop)
+}
+
+async fn restart_inside(api: &Container) -> Result<(), Error> {
+    let output = capture(tool_inside(api, "restart api"), b"", RESTART_BOUND).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = output.stderr.trim();
+    Err(Error::Supervisor(said.rsplit_once("error: ").map_or(said, |(_, error)| error).to_owned()))
+}
+
+/// This tool in the API's container, where it asks the supervisor.
+pub(super) fn tool_inside(api: &Container, verb: &str) -> Configuration {
+    let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
+    Configuration::new("docker exec", "docker").args(["exec", &api.id, "sh", "-c", &script])
+}

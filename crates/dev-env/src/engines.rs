@@ -1,0 +1,154 @@
+//! The engine of a checkout: the one that is asked for, that the settings name, that last ran here; else the native one.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use emotionviz_settings::{DatabaseUrl, Engine as Kind, Kind as _};
+
+use crate::docker::Docker;
+use crate::engine::{Engine, Service, Up, UpOptions};
+use crate::events::Events;
+use crate::logs::{Entry, Follower, Query};
+use crate::native::Native;
+use crate::owner::files;
+use crate::session::Session;
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::{Checkout, Environment, Error, maker, switch};
+
+/// One of the two.
+#[derive(Clone, Debug)]
+pub enum Chosen {
+    /// Processes of this machine.
+    Native(Native),
+    /// Containers.
+    Docker(Docker),
+}
+
+macro_rules! either {
+    ($self:ident, $engine:ident => $work:expr) => {
+        match $self {
+            Self::Native($engine) => $work,
+            Self::Docker($engine) => $work,
+        }
+    };
+}
+
+impl Chosen {
+    /// The engine of a checkout; `asked` comes first.
+    ///
+    /// # Errors
+    /// `DEV_ENGINE` names none.
+    pub fn of(environment: Environment, asked: Option<Kind>) -> Result<Self, Error> {
+        let kind = match asked {
+            Some(kind) => kind,
+            None => environment.configuration.engine()?.or_else(|| last(&environment.checkout)).unwrap_or(Kind::Native),
+        };
+        Ok(Self::new(environment, kind))
+    }
+
+    pub(crate) fn new(environment: Environment, kind: Kind) -> Self {
+        match kind {
+            Kind::Native => Self::Native(Native::new(environment)),
+            Kind::Docker => Self::Docker(Docker::new(environment)),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Native(_) => Kind::Native,
+            Self::Docker(_) => Kind::Docker,
+        }
+    }
+
+    fn environment(&self) -> &Environment {
+        match self {
+            Self::Native(native) => native.environment(),
+            Self::Docker(docker) => docker.environment(),
+        }
+    }
+
+    /// Sees to it that the database is whole and this engine's.
+    async fn check_database(&self, events: &Events) -> Result<(), Error> {
+        let environment = self.environment();
+        switch::recover(environment, events).await?;
+        // Somebody else's database is nobody's here.
+        if environment.configuration.external()?.is_some() { Ok(()) } else { maker::refuse_other(&environment.checkout, self.kind()) }
+    }
+
+    /// A session on the database of this engine, which is made where there is none, for the moment.
+    pub(crate) async fn new_database(&self, events: &Events) -> Result<Session, Error> {
+        match self {
+            Self::Native(native) => native.session_on("cargo dev engine switch", true, events).await,
+            Self::Docker(docker) => docker.session_on(true, events).await,
+        }
+    }
+}
+
+fn path(checkout: &Checkout) -> PathBuf {
+    checkout.run().join("engine")
+}
+
+/// What last ran here.
+fn last(checkout: &Checkout) -> Option<Kind> {
+    Kind::read(std::fs::read_to_string(path(checkout)).ok()?.trim()).ok()
+}
+
+/// Remembers what runs here.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
+    checkout.make_folders()?;
+    let path = path(checkout);
+    files::open(OpenOptions::new().write(true).truncate(true), &path)
+        .and_then(|mut file| file.write_all(format!("{kind}\n").as_bytes()))
+        .map_err(|source| Error::io("write", &path, source))
+}
+
+impl Engine for Chosen {
+    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+        self.check_database(events).await?;
+        remember(&self.environment().checkout, self.kind())?;
+        either!(self, engine => engine.up(options, events, stop).await)
+    }
+
+    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+        either!(self, engine => engine.stop(events).await)
+    }
+
+    async fn down(&self, events: &Events) -> Result<bool, Error> {
+        either!(self, engine => engine.down(events).await)
+    }
+
+    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+        either!(self, engine => engine.restart(service, events).await)
+    }
+
+    async fn status(&self) -> Result<Status, Error> {
+        either!(self, engine => engine.status().await)
+    }
+
+    async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
+        self.check_database(events).await?;
+        either!(self, engine => engine.session(what, events).await)
+    }
+
+    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+        either!(self, engine => engine.url().await)
+    }
+
+    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+        self.check_database(events).await?;
+        either!(self, engine => engine.change_password(password, events, stop).await)
+    }
+
+    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+        either!(self, engine => engine.logs(query).await)
+    }
+
+    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+        either!(self, engine => engine.follow(query).await)
+    }
+}

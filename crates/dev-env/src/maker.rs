@@ -1,0 +1,75 @@
+//! Which engine made the database: each has users, paths and a C library of its own, so it belongs to that one.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use emotionviz_settings::Engine as Kind;
+
+use crate::{Checkout, Error};
+
+/// What the native engine writes into pg_hba.conf, and nobody else does.
+const NATIVE: &str = "peer map=owner";
+
+/// Where the database of either engine is.
+pub(crate) fn data_dir(checkout: &Checkout) -> PathBuf {
+    checkout.root().join("data/postgres")
+}
+
+/// Whether there is a database. One that this user may not look into is one.
+pub(crate) fn exists(data_dir: &Path) -> bool {
+    match std::fs::metadata(data_dir.join("PG_VERSION")) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    }
+}
+
+/// Who made the database; `None` where there is none, or something that is none.
+pub(crate) fn of(checkout: &Checkout) -> Option<Kind> {
+    let data_dir = data_dir(checkout);
+    if !exists(&data_dir) {
+        return None;
+    }
+    match std::fs::read_to_string(data_dir.join("pg_hba.conf")) {
+        Ok(rules) if rules.contains(NATIVE) => Some(Kind::Native),
+        Ok(_) => Some(Kind::Docker),
+        // What this user may not read a container's user has made.
+        Err(error) => (error.kind() == ErrorKind::PermissionDenied).then_some(Kind::Docker),
+    }
+}
+
+/// Refuses a database of the other engine.
+///
+/// # Errors
+/// It is one.
+pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error> {
+    match of(checkout) {
+        Some(maker) if maker != asked => Err(Error::OtherEngine { maker, asked }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_what_it_says_of_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("Cargo.toml", "");
+        write("backend/.env.example", "");
+        let checkout = Checkout::find(folder.path()).unwrap();
+        assert_eq!(of(&checkout), None);
+        write("data/postgres/PG_VERSION", "15");
+        assert_eq!(of(&checkout), None);
+        write("data/postgres/pg_hba.conf", "host all all all scram-sha-256");
+        assert_eq!(of(&checkout), Some(Kind::Docker));
+        assert!(refuse_other(&checkout, Kind::Docker).is_ok() && refuse_other(&checkout, Kind::Native).is_err());
+        write("data/postgres/pg_hba.conf", "local all \"emotionviz\" peer map=owner");
+        assert_eq!(of(&checkout), Some(Kind::Native));
+    }
+}

@@ -1,0 +1,299 @@
+//! The database moves to the other engine: copied, restored into a new one, compared, and the old one kept.
+//!
+//! The old directory is renamed before the new one is made in its place, and a note of that stands in `data/switch.json` until the
+//! new one is complete and the same. Whoever is killed meanwhile leaves that note: the next command puts the old one back.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
+use emotionviz_settings::{Engine as Kind, Kind as _, Origin};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use crate::compare::Contents;
+use crate::engine::Engine;
+use crate::engines::{self, Chosen};
+use crate::events::Events;
+use crate::owner::{self, files};
+use crate::postgres::find::PREFERRED_MAJOR;
+use crate::postgres::psql::identifier;
+use crate::postgres::roles;
+use crate::session::Session;
+use crate::stop::Stop;
+use crate::{Checkout, Environment, Error, backup, env_files, maker};
+
+/// What a switch did.
+#[derive(Clone, Debug)]
+pub enum Switched {
+    /// The database was moved.
+    Moved {
+        /// Where the old one is kept.
+        kept: PathBuf,
+        /// Tables that are the same.
+        tables: usize,
+        /// Rows in them.
+        rows: u64,
+    },
+    /// There was nothing to move: the engine has the database already, or there is none.
+    Nothing,
+}
+
+/// Where the old database is while the new one is made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    to: String,
+    /// Where the files were.
+    from: PathBuf,
+    /// Where they are.
+    kept: PathBuf,
+    /// Whether `data/postgres` was a link to them.
+    link: bool,
+}
+
+/// A database and what it holds.
+struct Copy {
+    database: String,
+    file: PathBuf,
+    contents: Contents,
+}
+
+/// Moves the database to an engine. Either all of it is there afterwards, or everything is as it was. `None` when `stop` was asked.
+///
+/// # Errors
+/// The database cannot be moved; it is as it was.
+pub async fn switch(environment: &Environment, to: Kind, events: &Events, stop: &Stop) -> Result<Option<Switched>, Error> {
+    let checkout = &environment.checkout;
+    let _turn = turn(checkout)?;
+    put_back(environment, events).await?;
+    let switched = match maker::of(checkout) {
+        Some(maker) if maker != to => tokio::select! {
+            biased;
+            () = stop.asked() => Ok(None),
+            moved = carry_over(environment, maker, to, events) => moved.map(Some),
+        },
+        _ => Ok(Some(Switched::Nothing)),
+    };
+    if !matches!(switched, Ok(Some(_))) {
+        put_back(environment, events).await?;
+        return switched;
+    }
+    engines::remember(checkout, to)?;
+    follow_settings(environment, to, events)?;
+    switched
+}
+
+/// Puts the database back that a killed switch had moved aside.
+///
+/// # Errors
+/// A switch is under way, or a file cannot be moved.
+pub(crate) async fn recover(environment: &Environment, events: &Events) -> Result<(), Error> {
+    if !note_path(&environment.checkout).exists() {
+        return Ok(());
+    }
+    let _turn = turn(&environment.checkout)?;
+    put_back(environment, events).await
+}
+
+async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Events) -> Result<Switched, Error> {
+    let checkout = &environment.checkout;
+    let folder = tempfile::Builder::new().prefix("switch-").tempdir_in(checkout.root().join("data"));
+    let folder = folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
+    let source = Chosen::new(environment.clone(), from);
+    if source.stop(events).await? {
+        events.note("the environment is stopped: its database moves");
+    }
+    let session = source.session("cargo dev engine switch", events).await?;
+    let copied = copy(&session, to, folder.path(), events).await;
+    let password = session.url().password.clone();
+    session.end().await?;
+    let copies = copied?;
+
+    // The password stays, where nobody has said one.
+    let mut environment = environment.reread()?;
+    if let Some(password) = password.filter(|_| !environment.configuration.values().is_set(&POSTGRES_PASSWORD.info)) {
+        let line = [(POSTGRES_PASSWORD.info.name, password.expose_secret())];
+        env_files::append(&checkout.env_file(), "The database's password, as it is.", &line)?;
+        environment = environment.reread()?;
+    }
+    environment.configuration.make_secrets(checkout, false)?;
+    let environment = environment.reread()?;
+
+    let kept = move_aside(checkout, from, to)?;
+    let target = Chosen::new(environment.clone(), to);
+    let session = target.new_database(events).await?;
+    let filled = fill(&environment, &session, &copies, events).await;
+    session.end().await?;
+    filled?;
+    // From here on the new one counts.
+    forget(checkout)?;
+    let sizes = copies.iter().map(|copy| copy.contents.size());
+    let (tables, rows) = sizes.fold((0, 0), |(tables, rows), size| (tables + size.0, rows + size.1));
+    Ok(Switched::Moved { kept, tables, rows })
+}
+
+async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Result<Vec<Copy>, Error> {
+    let version = session.sql_in("postgres", "SELECT current_setting('server_version_num')::int / 10000").await?;
+    if to == Kind::Docker && version.parse::<u32>().is_ok_and(|major| major > PREFERRED_MAJOR) {
+        return Err(Error::NewerDatabase { major: version });
+    }
+    let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
+        AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
+    let others = session.sql_in("postgres", roles).await?;
+    if !others.is_empty() {
+        events.warn(format!("these roles and their rights are not moved: {others}"));
+    }
+    let all = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
+    let mut copies = Vec::new();
+    for (number, database) in session.sql_in("postgres", all).await?.lines().enumerate() {
+        events.phase(format!("copying {database}"));
+        let file = folder.join(format!("{number}.dump"));
+        session.dump_archive(database, &file).await?;
+        let contents = Contents::of(session, database).await?;
+        copies.push(Copy { database: database.to_owned(), file, contents });
+    }
+    Ok(copies)
+}
+
+async fn fill(environment: &Environment, session: &Session, copies: &[Copy], events: &Events) -> Result<(), Error> {
+    let (owner, database) = (&session.url().user, &session.url().database);
+    let api_password = environment.configuration.tool(&environment.checkout)?.api_password.unwrap_or_default();
+    session.sql_in(database, &roles::api_role_sql(owner, database, &api_password)).await?;
+    for copy in copies {
+        // The server made it, and a script of the user's may have filled it.
+        session.sql_in("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&copy.database))).await?;
+        backup::fill(session, &copy.database, &copy.file, true, events).await?;
+        events.phase(format!("comparing {}", copy.database));
+        if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
+            return Err(Error::Differs { what });
+        }
+    }
+    Ok(())
+}
+
+/// `DEV_ENGINE` is to say the same, where somebody has set it.
+fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Result<(), Error> {
+    let configuration = &environment.configuration;
+    match configuration.origin(&DEV_ENGINE.info) {
+        Origin::File(path, _) if configuration.engine()? != Some(to) => {
+            env_files::change(&path, DEV_ENGINE.info.name, &to.to_string())?;
+            events.note(format!("{} says DEV_ENGINE={to} now", path.display()));
+        }
+        Origin::Environment if configuration.engine()? != Some(to) => {
+            events.warn(format!("DEV_ENGINE is set in the environment of this shell, to the other engine\nunset DEV_ENGINE, or type cargo dev --engine {to} …"));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// One switch at a time: the lock is the system's, and ends with this process.
+fn turn(checkout: &Checkout) -> Result<File, Error> {
+    checkout.make_folders()?;
+    let path = checkout.run().join("switch.lock");
+    let io = |source| Error::io("write", &path, source);
+    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Switching),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn note_path(checkout: &Checkout) -> PathBuf {
+    checkout.root().join("data/switch.json")
+}
+
+/// Gives the old directory another name, and notes that first.
+fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Error> {
+    let data_dir = maker::data_dir(checkout);
+    let from = data_dir.canonicalize().map_err(|source| Error::io("read", &data_dir, source))?;
+    let kept = from.with_file_name(format!("postgres.{maker}-{}", backup::now()));
+    let note = Note { to: to.to_string(), link: data_dir.is_symlink(), from, kept };
+    write_note(checkout, &note)?;
+    if note.link {
+        std::fs::remove_file(&data_dir).map_err(|source| Error::io("remove", &data_dir, source))?;
+    }
+    rename(&note.from, &note.kept)?;
+    Ok(note.kept)
+}
+
+fn write_note(checkout: &Checkout, note: &Note) -> Result<(), Error> {
+    let path = note_path(checkout);
+    let io = |source| Error::io("write", &path, source);
+    let text = serde_json::to_vec(note).expect("names are JSON");
+    let mut file = tempfile::NamedTempFile::new_in(checkout.root().join("data")).map_err(io)?;
+    std::io::Write::write_all(&mut file, &text).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    files::hand_over(file.as_file(), &path).map_err(io)?;
+    file.persist(&path).map_err(|error| io(error.error))?;
+    sync(&checkout.root().join("data"))
+}
+
+fn forget(checkout: &Checkout) -> Result<(), Error> {
+    let path = note_path(checkout);
+    std::fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+    sync(&checkout.root().join("data"))
+}
+
+/// Everything as it was before the switch that the note is of. What was begun is put aside, not removed: plain `docker compose`
+/// does not know of the note, and may have gone on with it.
+async fn put_back(environment: &Environment, events: &Events) -> Result<(), Error> {
+    let checkout = &environment.checkout;
+    let path = note_path(checkout);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::io("read", &path, source)),
+    };
+    let note: Note = serde_json::from_slice(&text).map_err(|error| Error::io("read", &path, error.into()))?;
+    if note.kept.exists() {
+        events.phase("putting the database back");
+        let to = Kind::read(&note.to).unwrap_or(Kind::Native);
+        match Chosen::new(environment.clone(), to).stop(events).await {
+            // Without Docker no container runs.
+            Ok(_) | Err(Error::Docker(_)) => {}
+            Err(error) => return Err(error),
+        }
+        put_begun_aside(checkout, events)?;
+        owner::make_parents(&note.from)?;
+        rename(&note.kept, &note.from)?;
+    }
+    let data_dir = maker::data_dir(checkout);
+    if note.link && !data_dir.is_symlink() {
+        std::os::unix::fs::symlink(&note.from, &data_dir).map_err(|source| Error::io("write", &data_dir, source))?;
+    }
+    forget(checkout)?;
+    events.note("a move to the other engine did not come to its end: the database is as it was");
+    Ok(())
+}
+
+fn put_begun_aside(checkout: &Checkout, events: &Events) -> Result<(), Error> {
+    let data_dir = maker::data_dir(checkout);
+    let Ok(begun) = data_dir.canonicalize() else {
+        // A link that leads nowhere, or nothing.
+        let _nothing = std::fs::remove_file(&data_dir);
+        return Ok(());
+    };
+    if data_dir.is_symlink() {
+        std::fs::remove_file(&data_dir).map_err(|source| Error::io("remove", &data_dir, source))?;
+    }
+    // An empty folder is what Docker makes before anything else.
+    if std::fs::remove_dir(&begun).is_ok() {
+        return Ok(());
+    }
+    let aside = begun.with_file_name(format!("postgres.begun-{}", backup::now()));
+    rename(&begun, &aside)?;
+    events.note(format!("the copy that was begun is not needed any more: rm -rf '{}'", aside.display()));
+    Ok(())
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to).map_err(|source| Error::io("move", from, source))?;
+    from.parent().map_or(Ok(()), sync)
+}
+
+/// A name is on disk when its folder is.
+fn sync(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| Error::io("write", folder, source))
+}
