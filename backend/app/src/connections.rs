@@ -99,7 +99,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
     websockets.leave();
     let done = async {
         connections.send_replace(true);
-        tokio::join!(connections.closed(), websockets.left());
+        connections.closed().await;
+        // After them: one of them may have become a WebSocket this moment.
+        websockets.left().await;
     };
     if handed_over {
         take_leave(done, &notices, signals).await;

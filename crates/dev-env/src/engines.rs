@@ -55,7 +55,8 @@ impl Chosen {
         }
     }
 
-    fn kind(&self) -> Kind {
+    /// Which one it is.
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Native(_) => Kind::Native,
             Self::Docker(_) => Kind::Docker,

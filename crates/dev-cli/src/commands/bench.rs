@@ -25,7 +25,7 @@ pub(crate) struct Bench {
 enum What {
     /// The service over HTTP: answers a second, how long they take, memory
     Http,
-    /// Edits: how quickly they go live, whether a request is lost or an answer stale
+    /// Edits, over this checkout's engine: how quickly they go live, whether a request is lost or an answer stale
     Reload,
     /// cargo dev itself: up on an existing environment, status
     Tool,
@@ -62,7 +62,7 @@ impl Bench {
             false => Vec::new(),
         };
         let reload = match asked(What::Reload) {
-            true => bench::reload(&environment, &std::env::current_exe()?, &events).await?,
+            true => bench::reload(&environment, &std::env::current_exe()?, context.engine()?.kind(), &events).await?,
             false => Vec::new(),
         };
         Ok([http, tool, reload].concat())

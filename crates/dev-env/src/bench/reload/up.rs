@@ -6,25 +6,35 @@ use std::time::{Duration, Instant};
 use emotionviz_settings::declared::{API_PORT, POSTGRES_PORT};
 use serde::Deserialize;
 
+use super::super::BenchError;
 use super::super::client::{ask, whole};
-use super::super::{BenchError, tool};
+use super::super::tool::ready;
 use super::playground::{MARKS, Playground};
-use crate::process::{Configuration, Process, capture};
+use crate::engine::Kind;
+use crate::process::{Configuration, Process, capture, run};
 use crate::reload::{Outcome, Reload, Times};
 
 /// How long the first build may take.
 const FIRST_BUILD: Duration = Duration::from_secs(3600);
 /// How long anything else may.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often it is looked whether an edit is live.
+/// How often it is looked whether an edit is live, and how often the environment is asked.
 const LOOK: Duration = Duration::from_millis(4);
+const ASK: Duration = Duration::from_millis(50);
 
 /// The environment, and what it was last seen to do.
 pub(super) struct Up<'a> {
-    program: &'a Path,
+    tool: Tool<'a>,
     process: Process,
     pub(super) port: u16,
     last: Option<Reload>,
+}
+
+/// The tool, and the engine that it is to use.
+#[derive(Clone, Copy)]
+pub(super) struct Tool<'a> {
+    pub(super) program: &'a Path,
+    pub(super) engine: Kind,
 }
 
 #[derive(Deserialize)]
@@ -41,17 +51,19 @@ struct Service {
 
 impl<'a> Up<'a> {
     /// Starts it. How long that took, too: with the first build and a new database.
-    pub(super) async fn start(program: &'a Path, playground: &Playground) -> Result<(Self, Duration), BenchError> {
-        let (process, took) = tool::ready(verb(program, playground, &["up", "--quiet"]), FIRST_BUILD).await?;
-        let status = status(program, playground).await?;
+    pub(super) async fn start(tool: Tool<'a>, playground: &Playground) -> Result<(Self, Duration), BenchError> {
+        // Containers outlive a benchmark that was killed.
+        tool.run(playground, &["down"]).await?;
+        let (process, took) = ready(tool.verb(playground, &["up", "--quiet"]), FIRST_BUILD).await?;
+        let status = tool.status(playground).await?;
         let api = status.services.iter().find(|service| service.name == "api");
         let port = api.and_then(|api| api.port).ok_or(BenchError::Ended)?;
-        Ok((Self { program, process, port, last: None }, took))
+        Ok((Self { tool, process, port, last: None }, took))
     }
 
-    /// The supervisor's pid.
-    pub(super) fn pid(&self) -> u32 {
-        self.process.pid().expect("it was not stopped")
+    /// The supervisor's pid, where it is a process of this machine.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.process.pid().filter(|_| self.tool.engine == Kind::Native)
     }
 
     /// Waits until the next edit, which was just made, is live, and answers as it should.
@@ -101,16 +113,20 @@ impl<'a> Up<'a> {
         marks(self.port).await
     }
 
-    /// Ends it.
-    pub(super) async fn stop(mut self) -> Result<(), BenchError> {
+    /// Ends it, and removes what was built in volumes.
+    pub(super) async fn stop(mut self, playground: &Playground) -> Result<(), BenchError> {
         self.process.stop().await?;
+        if self.tool.engine == Kind::Docker {
+            let down = Configuration::new("docker compose", "docker").args(["compose", "down", "--volumes"]);
+            run(playground.run(down), PATIENCE).await?;
+        }
         Ok(())
     }
 
     async fn next(&mut self, playground: &Playground, what: &str) -> Result<Reload, BenchError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let last = status(self.program, playground).await?.reloads.pop();
+            let last = self.tool.status(playground).await?.reloads.pop();
             if let Some(reload) = last.filter(|reload| self.last.as_ref() != Some(reload)) {
                 self.last = Some(reload.clone());
                 return Ok(reload);
@@ -118,7 +134,7 @@ impl<'a> Up<'a> {
             if Instant::now() > deadline {
                 return Err(BenchError::NotLive { what: what.to_owned(), reason: "nothing was reloaded".to_owned() });
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(ASK).await;
         }
     }
 }
@@ -133,13 +149,21 @@ pub(super) async fn marks(port: u16) -> Result<String, BenchError> {
     }
 }
 
-async fn status(program: &Path, playground: &Playground) -> Result<Status, BenchError> {
-    let output = capture(verb(program, playground, &["status", "--json"]), b"", PATIENCE).await?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| BenchError::NoReport { program: program.to_owned(), reason: format!("{error}: {}", output.stderr.trim()) })
-}
+impl Tool<'_> {
+    async fn status(self, playground: &Playground) -> Result<Status, BenchError> {
+        let output = capture(self.verb(playground, &["status", "--json"]), b"", PATIENCE).await?;
+        serde_json::from_slice(&output.stdout).map_err(|error| BenchError::NoReport {
+            program: self.program.to_owned(),
+            reason: format!("{error}: {}", output.stderr.trim()),
+        })
+    }
 
-fn verb(program: &Path, playground: &Playground, args: &[&str]) -> Configuration {
-    let verb = Configuration::new("cargo dev", program).args(args.iter().copied());
-    playground.run(verb).env(API_PORT.info.name, "0").env(POSTGRES_PORT.info.name, "0")
+    async fn run(self, playground: &Playground, args: &[&str]) -> Result<(), BenchError> {
+        Ok(run(self.verb(playground, args), PATIENCE).await?)
+    }
+
+    fn verb(self, playground: &Playground, args: &[&str]) -> Configuration {
+        let verb = Configuration::new("cargo dev", self.program).args(["--engine".to_owned(), self.engine.to_string()]);
+        playground.run(verb.args(args.iter().copied())).env(API_PORT.info.name, "0").env(POSTGRES_PORT.info.name, "0")
+    }
 }
