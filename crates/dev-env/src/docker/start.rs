@@ -28,6 +28,8 @@ const READY_BOUND: Duration = Duration::from_secs(2 * 3600);
 const PROBE_EVERY: Duration = Duration::from_millis(20);
 /// Asking Docker costs more than asking the API.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often ports are chosen: between the choice and the start another checkout may start, too.
+const PORT_TRIES: usize = 3;
 /// What runs in there builds first.
 const RESTART_BOUND: Duration = Duration::from_secs(600);
 
@@ -89,11 +91,21 @@ impl Started {
             events.note(format!("the containers are called {}, as {} says now", self.project.name, checkout.env_file().display()));
         }
         let tool = Docker::new(environment.clone()).tool()?;
-        self.project.variables = published(&environment, &tool, containers, self.options, events)?;
-        events.phase("starting the containers");
         let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
-        let listener = events.clone();
-        self.project.tell(&[profile, &["up", "--detach"]].concat(), COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await?;
+        let words = [profile, &["up", "--detach"]].concat();
+        for tries_left in (0..PORT_TRIES).rev() {
+            self.project.variables = published(&environment, &tool, containers, self.options, events)?;
+            events.phase("starting the containers");
+            let listener = events.clone();
+            match self.project.tell(&words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await {
+                // Somebody else has taken it since it was found free.
+                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {}
+                started => {
+                    started?;
+                    break;
+                }
+            }
+        }
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))
