@@ -18,7 +18,7 @@ use crate::engine::UpOptions;
 use crate::events::Events;
 use crate::process::{Configuration, on_terminal};
 use crate::stop::Stop;
-use crate::{Environment, Error, supervisor};
+use crate::{Checkout, Environment, Error, supervisor};
 
 pub(crate) use database::prepare;
 
@@ -55,11 +55,12 @@ pub async fn test(folder: &Path, variables: Variables, program: OsString, args: 
     Ok(on_terminal(unset(program, args).env("TEST_DATABASE_URL", url.to_secret().expose_secret())).await?)
 }
 
-/// Whether Cargo.lock was replaced on the machine, as git does it: a file that is mounted by itself goes on showing the old one
-/// until the container is started again. The kernel says so of its source (proc(5), mountinfo).
-pub(crate) fn lock_was_replaced() -> bool {
+/// Whether Cargo.lock is mounted by itself, so that it may be written. Where it is replaced on the machine, as git does it, the kernel
+/// takes that mount away (proc(5), mountinfo: the fifth field is where it is).
+pub(crate) fn lock_is_mounted(checkout: &Checkout) -> bool {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounts.lines().any(|line| line.split(' ').nth(3).is_some_and(|source| source.ends_with("Cargo.lock//deleted")))
+    let lock = checkout.root().join("Cargo.lock");
+    mounts.lines().any(|line| line.split(' ').nth(4).is_some_and(|place| Path::new(place) == lock))
 }
 
 /// The database beside this container.

@@ -221,8 +221,10 @@ pub enum Error {
         /// What psql said.
         message: String,
     },
-    /// The container sees an old file.
-    #[error("Cargo.lock was replaced, and this container sees the old one: it has to be started again, which Docker does by itself")]
+    /// The container's mount of a file is gone.
+    #[error(
+        "Cargo.lock was replaced, and this container may not write the new one: it has to be started again, which Docker does by itself"
+    )]
     LockReplaced,
     /// A container runs the database.
     #[error("Docker runs the database of this checkout\nstop it first: cargo dev down --engine docker, or docker compose down")]

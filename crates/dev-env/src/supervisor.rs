@@ -116,6 +116,7 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
         started = start(services, events) => events.tell(Event::Ready(started?)),
     }
     services.board.update(|snapshot| snapshot.stage = Stage::Running);
+    let lock_is_mounted = services.environment.is_in_container() && container::lock_is_mounted(&services.environment.checkout);
     loop {
         let happened = tokio::select! {
             biased;
@@ -124,7 +125,7 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
             news = services.news() => Happened::News(news),
         };
         match happened {
-            Happened::News(News::Changed(_)) if services.environment.is_in_container() && container::lock_was_replaced() => {
+            Happened::News(News::Changed(_)) if lock_is_mounted && !container::lock_is_mounted(&services.environment.checkout) => {
                 return Err(Error::LockReplaced);
             }
             // Between the file and the database nothing may come.

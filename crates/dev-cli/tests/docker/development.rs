@@ -63,6 +63,6 @@ fn an_edit_goes_live() {
     // As `git switch` does: another file takes the place of one that is mounted by itself.
     project.write("Cargo.lock.new", &lock);
     std::fs::rename(project.path("Cargo.lock.new"), project.path("Cargo.lock")).unwrap();
-    project.logged("Cargo.lock was replaced, and this container sees the old one");
+    project.logged("Cargo.lock was replaced, and this container may not write the new one");
     says("Dependent API");
 }
