@@ -64,5 +64,8 @@ fn an_edit_goes_live() {
     project.write("Cargo.lock.new", &lock);
     std::fs::rename(project.path("Cargo.lock.new"), project.path("Cargo.lock")).unwrap();
     project.logged("Cargo.lock was replaced, and this container may not write the new one");
-    says("Dependent API");
+    let again = "{{.RestartCount}} {{.State.Health.Status}}";
+    eventually("the container started again", || (project.inspect("api", again) == "1 healthy").then_some(()));
+    // It may be published on another port now.
+    assert!(project.get("/").contains("Dependent API"));
 }
