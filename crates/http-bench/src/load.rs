@@ -75,11 +75,10 @@ impl Load {
             })
             .collect();
 
-        tokio::select! {
-            () = sleep_until(from + self.counted) => {}
-            () = enough => {}
-        }
-        let counted = from.elapsed();
+        let counted = tokio::select! {
+            () = sleep_until(from + self.counted) => self.counted,
+            () = enough => from.elapsed(),
+        };
         drop(end);
         let mut all = Tally::new();
         while let Some(ended) = connections.join_next().await {
