@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use emotionviz_core::websocket::WebSockets;
 use hyper::server::conn::http1;
@@ -52,7 +52,10 @@ struct Notices {
 pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &WebSockets, signals: &mut Signals) {
     let notices = Arc::new(Notices::default());
     let (close, reload) = (notices.clone(), notices.clone());
-    let service = SetResponseHeader::overriding(router, header::CONNECTION, move |_: &Response| said(&close.closing, "close"));
+    let service = SetResponseHeader::overriding(router, header::CONNECTION, move |response: &Response| {
+        // A connection that becomes a WebSocket says `upgrade` here, and is told by its own means.
+        said(&close.closing, "close").filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS)
+    });
     let service = SetResponseHeader::overriding(service, RELOAD, move |_: &Response| said(&reload.reload_failed, "failed"));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_LIMIT).max_buf_size(MOST_HEAD_BYTES);

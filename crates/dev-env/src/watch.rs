@@ -164,12 +164,14 @@ async fn by_events(folders: &Folders, test: &Path) -> Result<Running, String> {
 fn looking(folders: &Folders, reason: &str, events: &Events) -> Result<(Watching, Running), Error> {
     let started = std::time::Instant::now();
     for (folder, mode) in folders {
-        sources::files(folder, *mode == RecursiveMode::Recursive).iter().for_each(|file| drop(file.metadata()));
+        sources::files(folder, *mode == RecursiveMode::Recursive).iter().for_each(|file| drop(std::fs::read(file)));
     }
     let every = (started.elapsed() * LOOKING).clamp(OFTEN, SELDOM);
     let (sender, told) = mpsc::unbounded_channel();
     let failed = |error: notify::Error| Error::Watch { reason: error.to_string() };
-    let mut watcher = PollWatcher::new(move |event| tell(&sender, event), Config::default().with_poll_interval(every)).map_err(failed)?;
+    let mut watcher =
+        PollWatcher::new(move |event| tell(&sender, event), Config::default().with_poll_interval(every).with_compare_contents(true))
+            .map_err(failed)?;
     for (folder, mode) in folders {
         watcher.watch(folder, *mode).map_err(failed)?;
     }

@@ -83,6 +83,16 @@ impl Reloading {
         !self.behind.is_empty()
     }
 
+    /// What is not live though it was saved.
+    pub(super) fn behind(&self) -> BTreeSet<PathBuf> {
+        self.behind.clone()
+    }
+
+    /// What runs was not built anew: this is still to go live.
+    pub(super) fn stays_behind(&mut self, behind: BTreeSet<PathBuf>) {
+        self.behind = behind;
+    }
+
     /// What runs is what there is.
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
@@ -109,7 +119,9 @@ impl Services {
 
     /// Files were saved.
     pub(super) fn changed(&mut self, files: BTreeSet<PathBuf>) {
-        let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file)).collect();
+        // What a compiler has read meanwhile may be neither what was there before nor what is there now.
+        let attempting = self.reloading.attempt.is_some();
+        let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file) || attempting).collect();
         if files.is_empty() {
             return;
         }

@@ -37,6 +37,16 @@ impl Services {
     /// API is replaced without a moment in which nobody answers.
     pub(super) async fn restart(&mut self, service: Option<Service>) -> Result<(), Error> {
         self.reloading.cancel();
+        let behind = (!concerns(service, Service::Api)).then(|| self.reloading.behind());
+        let restarted = self.start_anew(service).await;
+        if let Some(behind) = behind {
+            self.reloading.stays_behind(behind);
+        }
+        self.try_again();
+        restarted
+    }
+
+    async fn start_anew(&mut self, service: Option<Service>) -> Result<(), Error> {
         let plan = self.plan(service).await?;
         let Plan { settings, external, database_exists, restarts_database, migrates_later } = plan;
         let old = self.adopt(settings);
