@@ -1,7 +1,7 @@
 //! Copies of the database that somebody asks for: an archive with its checksum beside it; and back, into a database of its own
 //! that takes the other's name when it is complete.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles;
 use crate::process::{describe, from_file};
 use crate::session::Session;
-use crate::{Checkout, Error, sha256};
+use crate::{Checkout, Error, lock, sha256};
 
 /// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
 pub(crate) const FILLING: &str = "restoring_";
@@ -148,15 +148,7 @@ COMMIT;
 
 /// One restore at a time: the lock is the system's, and ends with this process.
 fn turn(checkout: &Checkout) -> Result<File, Error> {
-    checkout.make_folders()?;
-    let path = checkout.run().join("restore.lock");
-    let io = |source| Error::io("write", &path, source);
-    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Restoring),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+    lock::file(checkout, "restore.lock")?.ok_or(Error::Restoring)
 }
 
 /// Removes what killed restores left.

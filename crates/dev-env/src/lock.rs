@@ -44,6 +44,22 @@ fn docker_runs(checkout: &Checkout) -> bool {
     File::open(checkout.run().join("docker.lock")).is_ok_and(held)
 }
 
+/// Locks a file of `data/run` for one kind of work, until it is closed; `None` where somebody else has it.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<File>, Error> {
+    checkout.make_folders()?;
+    let path = checkout.run().join(name);
+    let io = |source| Error::io("write", &path, source);
+    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
 impl Lock {
     /// Takes the lock in the name of `what`, or says who holds it.
     ///

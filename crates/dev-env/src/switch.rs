@@ -3,7 +3,7 @@
 //! The old directory is renamed before the new one is made in its place, and a note of that stands in `data/switch.json` until the
 //! new one is complete and the same. Whoever is killed meanwhile leaves that note: the next command puts the old one back.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
@@ -21,7 +21,7 @@ use crate::postgres::psql::identifier;
 use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
-use crate::{Checkout, Environment, Error, backup, env_files, maker};
+use crate::{Checkout, Environment, Error, backup, env_files, lock, maker};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -189,15 +189,7 @@ fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Resu
 
 /// One switch at a time: the lock is the system's, and ends with this process.
 fn turn(checkout: &Checkout) -> Result<File, Error> {
-    checkout.make_folders()?;
-    let path = checkout.run().join("switch.lock");
-    let io = |source| Error::io("write", &path, source);
-    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Switching),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+    lock::file(checkout, "switch.lock")?.ok_or(Error::Switching)
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {

@@ -1,44 +1,24 @@
 //! What is changed goes live on bad days too, or what runs goes on and says why.
 
-use std::path::Path;
 use std::process::{Child, Command};
 
 use crate::reload::reload;
 use crate::reload_builds::Edited;
+use crate::support::small_disk::SmallDisk;
 use crate::support::{Running, Scratch, eventually};
 
 const WELCOME: &str = "backend/app/src/health.rs";
 const TEXT: &str = "EmotionVisualizer API";
 
-/// A small disk in memory, gone with this. Only root can make one.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, megabytes: u32) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let size = format!("size={megabytes}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(at))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _gone = Command::new("umount").arg("--lazy").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_disk_that_is_full_and_a_toolchain_that_is_not_there() {
     let mut scratch = Scratch::with_sources();
     let (disk, target) = (scratch.beside().join("disk"), scratch.beside().join("disk/target"));
-    let Some(_disk) = SmallDisk::mount(&disk, 400) else { return };
+    let Some(disk) = SmallDisk::mount(disk, 400) else { return };
     scratch.set("CARGO_TARGET_DIR", &target);
     let mut s = Edited::of(scratch);
 
-    let filler = disk.join("filler");
-    // Fails when the disk is full, which is the point.
-    let _full = std::fs::write(&filler, vec![0; 400 << 20]);
+    let filler = disk.fill();
     s.edit(WELCOME, TEXT, "Edited API");
     let failed = s.next("failed");
     assert!(failed.to_string().contains("No space left on device"), "{failed}");

@@ -6,6 +6,7 @@ mod finished;
 #[path = "../../shared/load.rs"]
 pub(crate) mod load;
 pub(crate) mod processes;
+pub(crate) mod small_disk;
 #[path = "../../shared/waiting.rs"]
 mod waiting;
 
