@@ -3,35 +3,52 @@
 # All that the other crates hold is linked and exported, whether it is called today or not: a feature may call it tomorrow.
 here=${0%/*}
 into=$here/linked/$(date +%s)-$$
+newline='
+'
 
 separately() {
-    names=
+    # What a file of arguments would have to say in another way.
+    case $into$* in *[\"\\]*) return 1 ;; esac
+    names= making= failed=
+    features=$newline$(cat "$here/features")$newline
     mkdir -p "$into" || return
     for argument do
         case $argument in -m64 | -B* | -fuse-ld=*) printf '%s\n' "$argument" ;; esac
     done >"$here/linker"
+    # In a file, as a shell copies its arguments whenever it is given one more, and there are hundreds.
+    instead "$@" >"$here/arguments"
+    for library in $making; do wait "$library" || failed=1; done
+    [ -z "$failed" ] || return
+    # What is in LD_LIBRARY_PATH comes before this.
+    cc "@$here/arguments" -Wl,--enable-new-dtags -Xlinker -rpath -Xlinker "$into" || return
+    printf '%s\n%s' "$into" "$names" >"$here/separate"
+}
+
+# Says what the linker is told in the place of this, and begins to make the libraries.
+instead() {
     for argument do
-        shift
         case $argument in
         */lib*.rlib)
             name=${argument##*/lib}
             name=${name%%-*}
-            if grep -qsx "$name" "$here/features"; then
-                "$here/library" "$argument" "$into" || return
-                names="$names$name
-"
-                set -- "$@" -Wl,-Bdynamic -Wl,--no-as-needed "$into/lib$name.so" -Wl,--as-needed -Wl,-Bstatic
-            else
-                set -- "$@" -Wl,--whole-archive "$argument" -Wl,--no-whole-archive
-            fi
+            case $features in
+            *"$newline$name$newline"*)
+                "$here/library" "$argument" "$into" >&2 &
+                making="$making $!"
+                names=$names$name$newline
+                tell -Wl,-Bdynamic -Wl,--no-as-needed "$into/lib$name.so" -Wl,--as-needed -Wl,-Bstatic
+                ;;
+            *) tell -Wl,--whole-archive "$argument" -Wl,--no-whole-archive ;;
+            esac
             ;;
         -Wl,--gc-sections) ;;
-        *) set -- "$@" "$argument" ;;
+        *) tell "$argument" ;;
         esac
     done
-    # What is in LD_LIBRARY_PATH comes before this.
-    cc "$@" -Wl,--enable-new-dtags -Xlinker -rpath -Xlinker "$into" || return
-    printf '%s\n%s' "$into" "$names" >"$here/separate"
+}
+
+tell() {
+    printf '"%s"\n' "$@"
 }
 
 (separately "$@") 2>"$here/link.log" && exit

@@ -64,9 +64,10 @@ impl Scratch {
         scratch
     }
 
-    /// With all sources, to be built. What they depend on is taken from where cargo has built it beside this test.
+    /// With all sources, to be built, in a folder whose name has to be quoted. What they depend on is taken from where cargo has built it
+    /// beside this test.
     pub(crate) fn with_sources() -> Self {
-        let mut scratch = Self::new();
+        let mut scratch = Self::named("a checkout's folder");
         let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
         let listed = Command::new("git").args(list).current_dir(workspace()).output().unwrap();
         assert!(listed.status.success(), "{listed:?}");
