@@ -223,7 +223,7 @@ pub enum Error {
     },
     /// The container's mount of a file is gone.
     #[error(
-        "Cargo.lock was replaced, and this container may not write the new one: it has to be started again, which Docker does by itself"
+        "cargo has to write Cargo.lock, which was replaced and cannot be written: this container has to be started again, which Docker does by itself"
     )]
     LockReplaced,
     /// A container runs the database.

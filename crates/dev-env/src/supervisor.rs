@@ -27,7 +27,7 @@ use crate::events::{Address, Event, Events};
 use crate::lock::Lock;
 use crate::log_file::LogFile;
 use crate::stop::Stop;
-use crate::{Environment, Error, container, control};
+use crate::{Checkout, Environment, Error, container, control};
 use news::News;
 use services::Services;
 
@@ -110,13 +110,13 @@ async fn take(environment: &Environment, socket: std::path::PathBuf, events: &Ev
 
 /// Starts everything, then does what comes up, until somebody asks to stop.
 async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked: mpsc::Receiver<Order>) -> Result<(), Error> {
+    let lock = MountedLock::of(&services.environment);
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = start(services, events) => events.tell(Event::Ready(started?)),
+        started = start(services, &lock, events) => events.tell(Event::Ready(started?)),
     }
     services.board.update(|snapshot| snapshot.stage = Stage::Running);
-    let lock_is_mounted = services.environment.is_in_container() && container::lock_is_mounted(&services.environment.checkout);
     loop {
         let happened = tokio::select! {
             biased;
@@ -125,7 +125,7 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
             news = services.news() => Happened::News(news),
         };
         match happened {
-            Happened::News(News::Changed(_)) if lock_is_mounted && !container::lock_is_mounted(&services.environment.checkout) => {
+            Happened::News(News::Attempted(attempted)) if attempted.as_ref().as_ref().is_err_and(|error| lock.is_refused(error)) => {
                 return Err(Error::LockReplaced);
             }
             // Between the file and the database nothing may come.
@@ -161,15 +161,32 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
 }
 
 /// Starts everything. In the container sources that do not compile are waited for to be mended: it would only be started again.
-async fn start(services: &mut Services, events: &Events) -> Result<Vec<Address>, Error> {
+async fn start(services: &mut Services, lock: &MountedLock, events: &Events) -> Result<Vec<Address>, Error> {
     loop {
         match services.start().await {
+            Err(error) if lock.is_refused(&error) => return Err(Error::LockReplaced),
             Err(error @ Error::Build { .. }) if services.environment.is_in_container() => {
                 events.warn(format!("{error}\nit is built again when they change"));
                 services.next_save().await;
             }
             started => return started,
         }
+    }
+}
+
+/// Cargo.lock where it is mounted by itself, so that cargo may write it: in a container.
+struct MountedLock(Option<Checkout>);
+
+impl MountedLock {
+    fn of(environment: &Environment) -> Self {
+        let checkout = Some(&environment.checkout).filter(|checkout| environment.is_in_container() && container::lock_is_mounted(checkout));
+        Self(checkout.cloned())
+    }
+
+    /// Whether that is why a build failed: it was replaced, and what is there now can only be read.
+    fn is_refused(&self, error: &Error) -> bool {
+        let wanted = matches!(error, Error::Build { said } if said.contains("Cargo.lock"));
+        wanted && self.0.as_ref().is_some_and(|checkout| !container::lock_is_mounted(checkout))
     }
 }
 
