@@ -79,6 +79,13 @@ impl Checkout {
         self.root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
     }
 
+    /// Where cargo has what it makes on the way there (<https://doc.rust-lang.org/cargo/reference/build-cache.html>). A template is not
+    /// followed: what lies there has to be found.
+    pub(crate) fn intermediate_folder(&self) -> PathBuf {
+        let given = std::env::var_os("CARGO_BUILD_BUILD_DIR").filter(|given| !given.is_empty() && !given.to_string_lossy().contains('{'));
+        given.map_or_else(|| self.build_folder(), |given| self.root.join(given))
+    }
+
     /// Makes the folders under `data/` that everybody needs.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::events::Events;
 use crate::process::{Configuration, capture, on_terminal};
-use crate::{Checkout, Error, service};
+use crate::{Checkout, Error, build};
 
 const PROBE_BOUND: Duration = Duration::from_secs(60);
 const ADVISORIES_BOUND: Duration = Duration::from_secs(120);
@@ -103,5 +103,5 @@ async fn is_reachable(root: &Path) -> Result<bool, Error> {
 }
 
 fn cargo(root: &Path, args: &[&str]) -> Configuration {
-    service::cargo(root).args(args)
+    build::cargo(root).args(args)
 }

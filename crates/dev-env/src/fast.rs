@@ -58,7 +58,13 @@ impl Fast {
     /// # Errors
     /// Why not.
     pub(crate) fn is_prepared(&self) -> Result<(), &'static str> {
-        if self.separate().1.is_empty() { Err("the service was linked in one piece, as its linker is not the usual one") } else { Ok(()) }
+        if self.linked().is_none() { Err("the service was linked in one piece, as its linker is not the usual one") } else { Ok(()) }
+    }
+
+    /// The folder of the libraries that the service was last linked with, unless it is in one piece.
+    pub(crate) fn linked(&self) -> Option<PathBuf> {
+        let (folder, names) = self.separate();
+        (!names.is_empty()).then_some(folder)
     }
 
     /// What cargo is to start in the place of rustc, made ready for a build.
@@ -112,8 +118,9 @@ impl Fast {
         for (name, files) in &of {
             self.compile(checkout, name, files, built, folder.path(), colour, events).await?;
         }
-        // Nobody has built anything meanwhile.
-        let same = self.built(running)? == built && self.separate().1 == separate;
+        // Nobody has built anything meanwhile, or begun to.
+        let read = |name: &String| Recorded::read(&self.folder, name).is_some_and(|recorded| recorded.is_older_than(built));
+        let same = self.built(running)? == built && self.separate().1 == separate && of.keys().all(read);
         same.then(|| running.clone().with_replaced(folder.keep()))
     }
 
@@ -147,11 +154,10 @@ impl Fast {
             if name.starts_with("replaced-") { replaced.push(folder) } else { whole.push(folder) }
         }
         replaced.retain(|folder| running.replaced() != Some(folder));
-        let (linked, _) = self.separate();
         // Their names begin with the time. The last one but one may be that of a build beside this.
         whole.sort();
         whole.truncate(whole.len().saturating_sub(2));
-        whole.retain(|folder| *folder != linked);
+        whole.retain(|folder| running.linked() != Some(folder));
         for folder in replaced.into_iter().chain(whole) {
             let _used = std::fs::remove_dir_all(folder);
         }
@@ -204,7 +210,8 @@ impl Fast {
         let (root, stem) = (checkout.root(), recorded.stem(name)?);
         let dep_info = |folder: &Path| recorded::parts(root, &folder.join(format!("{stem}.d")));
         let parts = dep_info(&recorded.out_dir()?)?;
-        if !changed.iter().all(|file| parts.0.contains(*file)) {
+        let others = recorded::of_others(root, &recorded.out_dir()?, name)?;
+        if !changed.iter().all(|file| parts.0.contains(*file) && !others.contains(*file)) {
             return None;
         }
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -218,7 +225,7 @@ impl Fast {
         // Where it fails cargo says why.
         let (rustc, out) = self.again(root, &recorded, colour)?;
         run(with(rustc), BOUND).await.ok()?;
-        if dep_info(&out)? != parts {
+        if dep_info(&out)? != parts || !recorded.shows_the_same(root)? {
             return None;
         }
         let rlib = out.join(format!("lib{stem}.rlib"));
@@ -237,7 +244,8 @@ fn features(root: &Path) -> BTreeMap<String, PathBuf> {
         let lib = std::fs::read_to_string(folder.join("src/lib.rs")).ok()?;
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))?;
-        interface::is_closed(&lib).then(|| (name.replace('-', "_"), folder.join("src")))
+        let closed = interface::is_closed(&lib) && !folder.join("build.rs").exists() && !manifest.contains("build =");
+        closed.then(|| (name.replace('-', "_"), folder.join("src")))
     });
     closed.collect()
 }

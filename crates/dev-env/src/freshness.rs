@@ -7,28 +7,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::Checkout;
 use crate::watch::files;
 
-/// Lets cargo compile anew what was built of the service's own crates, where a file that changed is older than that.
+/// Lets cargo compile anew what it built of the service's own crates since the times that changed files bear. None is aged where these
+/// are newer than all that was built, as they are where somebody has just written them.
 ///
 /// # Errors
-/// What was built cannot be written.
-pub(crate) fn distrust(checkout: &Checkout, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
+/// What was built cannot be looked at, or written.
+pub(crate) fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
     let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
-    let Ok(built) = time(&checkout.build_folder().join("debug/emotionviz")) else { return Ok(()) };
     // What is gone is missed in any case.
-    if !changed.iter().any(|file| time(file).is_ok_and(|time| time <= built)) {
+    let Some(oldest) = changed.iter().filter_map(|file| time(file).ok()).min() else { return Ok(()) };
+    let built = build_folder.join("debug/.fingerprint");
+    if !built.exists() {
         return Ok(());
     }
     // Beside each crate's fingerprint lies the list of its files, whose time theirs are compared with
     // (https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint).
-    for folder in std::fs::read_dir(intermediates(checkout).join("debug/.fingerprint")).into_iter().flatten().flatten() {
+    for folder in std::fs::read_dir(built)? {
+        let folder = folder?;
         if !folder.file_name().to_string_lossy().starts_with("emotionviz") {
             continue;
         }
         for list in files(&folder.path(), false) {
-            if list.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dep-")) {
+            let is_list = list.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dep-"));
+            if is_list && time(&list)? >= oldest {
                 File::options().write(true).open(list)?.set_modified(SystemTime::UNIX_EPOCH)?;
             }
         }
@@ -36,10 +39,36 @@ pub(crate) fn distrust(checkout: &Checkout, changed: &BTreeSet<PathBuf>) -> io::
     Ok(())
 }
 
-/// Where cargo has what it needs for itself (`build.build-dir`).
-fn intermediates(checkout: &Checkout) -> PathBuf {
-    match std::env::var_os("CARGO_BUILD_BUILD_DIR").filter(|given| !given.is_empty()) {
-        Some(given) => checkout.root().join(given),
-        None => checkout.build_folder(),
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_built_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |name: &str, age: u64| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let at = SystemTime::now() - Duration::from_secs(age);
+            File::create(&path).unwrap().set_modified(at).unwrap();
+            path
+        };
+        let of = |path: &PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
+        let [before, since, other, fingerprint] = [("core-1/dep-lib", 30), ("db-1/dep-lib", 10), ("db-1/output", 10), ("db-1/lib", 10)]
+            .map(|(name, age)| save(&format!("debug/.fingerprint/emotionviz-{name}"), age));
+        let foreign = save("debug/.fingerprint/serde-1/dep-lib", 10);
+        let lists = [&before, &since, &other, &fingerprint, &foreign];
+
+        let times = lists.map(of);
+        distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), folder.path().join("gone.rs")])).unwrap();
+        assert_eq!(lists.map(of), times, "cargo sees a time that is newer than all");
+
+        distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), save("moved.rs", 20)])).unwrap();
+        let aged: Vec<_> = lists.into_iter().filter(|path| of(path) == SystemTime::UNIX_EPOCH).collect();
+        assert_eq!(aged, [&since]);
+
+        distrust(&folder.path().join("nothing"), &BTreeSet::from([save("moved.rs", 20)])).unwrap();
     }
 }

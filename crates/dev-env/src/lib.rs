@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod bench;
 mod board;
+mod build;
 mod checkout;
 pub mod checks;
 mod compare;

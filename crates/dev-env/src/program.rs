@@ -11,7 +11,9 @@ pub(crate) struct Program {
     path: PathBuf,
     /// Device, inode, size and time of the last change: what is written anew differs in one of them.
     identity: (u64, u64, u64, i64, i64),
-    /// Libraries that it loads in the place of those which it was linked with; see [`crate::fast`].
+    /// The folder of the libraries that it was linked with, where those can be replaced; see [`crate::fast`].
+    linked: Option<PathBuf>,
+    /// Libraries that it loads in the place of those.
     replaced: Option<PathBuf>,
 }
 
@@ -22,12 +24,22 @@ impl Program {
     /// There is none.
     pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
         let of = std::fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
-        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path, replaced: None })
+        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path, linked: None, replaced: None })
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The folder of the libraries that it was linked with, where those can be replaced.
+    pub(crate) fn linked(&self) -> Option<&PathBuf> {
+        self.linked.as_ref()
+    }
+
+    /// The same, linked with such libraries.
+    pub(crate) fn linked_with(self, linked: Option<PathBuf>) -> Self {
+        Self { linked, ..self }
     }
 
     /// The folder of the libraries that it loads in the place of those which it was linked with.

@@ -14,7 +14,7 @@ use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
-use crate::{Environment, Error, database, native, service};
+use crate::{Environment, Error, build, database, native, service};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -81,9 +81,9 @@ impl Session {
         if let Where::Docker { inside, .. } = &self.at {
             return inside.migrate(&self.environment.checkout, url, args, &self.events).await;
         }
-        let building = service::Building { colour, ..Default::default() };
-        let program = service::program(&self.environment, &self.tool, building, &self.events).await?;
-        service::migrate(&program, url, args).await
+        let building = build::Options { colour, ..Default::default() };
+        let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
+        service::migrate(program.path(), url, args).await
     }
 
     /// psql, as somebody would type it.

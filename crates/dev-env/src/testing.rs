@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::postgres::server::Server;
 use crate::postgres::{ClusterConfig, Durability, cluster, socket_dir};
 use crate::process::{Configuration, PidFile, capture, on_terminal};
-use crate::{Environment, Error, database, ports, service, session};
+use crate::{Environment, Error, build, database, ports, session};
 
 const PREFIX: &str = "emotionviz-test-";
 const PID_FILE: &str = "postgres.pid";
@@ -100,13 +100,13 @@ pub async fn run(environment: &Environment, server: &TestServer, filters: &[Stri
 
 /// cargo without the settings of whoever types: a test sets what it needs.
 fn cargo(root: &Path) -> Configuration {
-    let mut cargo = service::cargo(root);
+    let mut cargo = build::cargo(root);
     cargo.env.extend(declared::ALL.iter().map(|info| (info.name.into(), None)));
     cargo
 }
 
 async fn has_nextest(root: &Path) -> bool {
-    let probe = capture(service::cargo(root).args(["nextest", "--version"]), b"", PROBE_BOUND).await;
+    let probe = capture(build::cargo(root).args(["nextest", "--version"]), b"", PROBE_BOUND).await;
     probe.is_ok_and(|output| output.status.success())
 }
 

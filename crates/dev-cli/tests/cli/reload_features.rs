@@ -47,20 +47,33 @@ fn edits_of_features() {
     // What other crates know, a new file, and a crate below: cargo. Then fast again.
     s.edit("backend/entries/src/lib.rs", "api::router(", "{}\n    api::router(");
     assert_eq!(s.next("live")["builder"], "cargo");
-    s.scratch.write("backend/entries/src/more.rs", "//! More.\n\npub(crate) const NAME: &str = \"more\";\n");
+    s.scratch.write("backend/entries/src/more.rs", "//! More.\n\npub(crate) const NAME: &str = include_str!(\"new.txt\");\n");
+    s.scratch.write("backend/entries/src/new.txt", "new below");
     s.edit("backend/entries/src/lib.rs", "mod models;", "mod models;\nmod more;");
     s.edit(SERVICES, "String::from(\"new\")", "String::from(crate::more::NAME)");
     assert_eq!(s.next("live")["builder"], "cargo");
-    s.edit("backend/core/src/lib.rs", "mod envelope;", "/// New.\npub const NEW: &str = \"new below\";\nmod envelope;");
+    s.edit(
+        "backend/core/src/lib.rs",
+        "mod envelope;",
+        "/// New.\npub const NEW: &str = include_str!(\"../../entries/src/new.txt\");\nmod envelope;",
+    );
     assert_eq!(s.next("live")["builder"], "cargo");
     s.edit(API, "description = \"The page\"", "description = emotionviz_core::NEW");
     let live = s.next("live");
     assert_eq!((live["builder"].as_str(), document(&s).contains("new below")), (Some("fast"), true), "{live}");
 
+    // A file that a crate below is made of too.
+    s.edit("backend/entries/src/new.txt", "new below", "newer below");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("newer below")), (Some("cargo"), true), "{live}");
+    s.edit(API, "operation_id = \"mended\"", "operation_id = \"more_mended\"");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("more_mended")), (Some("fast"), true), "{live}");
+
     // A service that dies comes back as it was, replaced parts and all.
     let pid = s.scratch.pid("api");
     crate::support::processes::kill(pid, nix::sys::signal::Signal::SIGKILL);
-    crate::support::eventually("the API", || document(&s).contains("new below").then_some(()));
+    crate::support::eventually("the API", || document(&s).contains("newer below").then_some(()));
 
     // What cargo makes of it all is the same.
     let fast = document(&s);

@@ -57,15 +57,28 @@ fn an_edit_goes_live() {
     assert!(service.split("\n\n").next().unwrap().contains("\"humantime\""));
     assert_eq!(project.owner_of("Cargo.lock"), project.owner());
 
+    // As `git switch` does: another file takes the place of one that is mounted by itself. It can be read.
+    project.write("Cargo.lock.new", &lock);
+    std::fs::rename(project.path("Cargo.lock.new"), project.path("Cargo.lock")).unwrap();
+    project.edit(FILE, "Dependent API", "Switched API");
+    says("Switched API");
+
     let counted = load.finish();
     assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000, "{counted:?}");
 
-    // As `git switch` does: another file takes the place of one that is mounted by itself.
-    project.write("Cargo.lock.new", &lock);
-    std::fs::rename(project.path("Cargo.lock.new"), project.path("Cargo.lock")).unwrap();
-    project.logged("Cargo.lock was replaced, and this container may not write the new one");
+    // Settings that the new service refuses: the old one has its database still, whose password was about to change.
+    project.write(".env", "LOG_LEVEL=error\nPOSTGRES_API_PASSWORD=another\nJWT_ALGORITHM=none\n");
+    project.logged("not reloaded, and what ran before goes on: .env");
+    project.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'emotionviz_api'");
+    eventually("new connections to the database", || get(port, "/health/ready").contains("200 OK").then_some(()));
+    project.write(".env", "LOG_LEVEL=error\n");
+
+    // One that cannot be written is another matter.
     let again = "{{.RestartCount}} {{.State.Health.Status}}";
+    assert_eq!(project.inspect("api", again), "0 healthy");
+    project.edit("backend/app/Cargo.toml", "humantime.workspace = true", "humantime.workspace = true\nthiserror.workspace = true");
+    project.logged("cargo has to write Cargo.lock, which was replaced and cannot be written");
     eventually("the container started again", || (project.inspect("api", again) == "1 healthy").then_some(()));
     // It may be published on another port now.
-    assert!(project.get("/").contains("Dependent API"));
+    assert!(project.get("/").contains("Switched API"));
 }

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::BenchError;
 use crate::Checkout;
+use crate::build::cargo;
 use crate::events::{Event, Events, Source};
 use crate::process::{ProcessError, Stream, run};
-use crate::service::cargo;
 
 /// With link-time optimisation, on a slow machine.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);

@@ -11,10 +11,11 @@ use emotionviz_settings::declared::SERVICE_BINARY;
 use super::database::Scratch;
 use super::figures::median;
 use super::{BenchError, Figure, Target, Unit, machine};
+use crate::build::cargo;
 use crate::events::Events;
 use crate::process::{Configuration, Process, Stream, run};
-use crate::service::{self, cargo, plain};
-use crate::{Checkout, Environment, Error};
+use crate::service::plain;
+use crate::{Checkout, Environment, Error, build};
 
 /// How often each thing is done.
 const TIMES: usize = 5;
@@ -29,14 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub async fn tool(environment: &Environment, program: &Path, events: &Events) -> Result<Vec<Figure>, BenchError> {
     let checkout = &environment.checkout;
     let tool = environment.configuration.tool(checkout)?;
-    let service = service::program(environment, &tool, service::Building::default(), events).await?;
+    let service = build::program(environment, &tool, build::Options::default(), events).await?;
 
     if let Some(disturbance) = machine::disturbance().await {
         events.warn(disturbance);
     }
     events.phase("measuring cargo dev up and status");
     let scratch = Scratch::new(checkout).await?;
-    let bench = Bench { program, service, checkout: copy(checkout, &scratch)? };
+    let bench = Bench { program, service: service.path().to_owned(), checkout: copy(checkout, &scratch)? };
     // Makes the database.
     bench.up().await?.0.stop().await?;
     let mut ready = Vec::with_capacity(TIMES);

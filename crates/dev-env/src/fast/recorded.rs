@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::process::Configuration;
@@ -14,6 +14,8 @@ pub(super) struct Recorded {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     written: SystemTime,
+    /// `lib.rs` as it was then.
+    lib: Vec<u8>,
 }
 
 impl Recorded {
@@ -30,6 +32,7 @@ impl Recorded {
             Some((OsStr::from_bytes(&text.as_bytes()[..at]).to_owned(), OsStr::from_bytes(&text.as_bytes()[at + 1..]).to_owned()))
         };
         Some(Self {
+            lib: std::fs::read(folder.join(format!("{name}.lib"))).ok()?,
             written: std::fs::metadata(&file).ok()?.modified().ok()?,
             arguments: parts(&file)?,
             environment: parts(&folder.join(format!("{name}.environment")))?.into_iter().filter_map(variable).collect(),
@@ -41,6 +44,12 @@ impl Recorded {
         let older = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|modified| modified <= moment);
         let read = self.values("--extern").filter_map(|value| value.to_str()?.split_once('=')).map(|(_, path)| Path::new(path));
         self.written <= moment && read.into_iter().all(older)
+    }
+
+    /// Whether `lib.rs`, which says what others see of the crate, is as it was.
+    pub(super) fn shows_the_same(&self, root: &Path) -> Option<bool> {
+        let lib = self.arguments.iter().find(|argument| Path::new(argument).extension().is_some_and(|extension| extension == "rs"))?;
+        Some(std::fs::read(root.join(lib)).ok()? == self.lib)
     }
 
     /// The folder that cargo has the results in.
@@ -94,8 +103,28 @@ impl Recorded {
 pub(super) fn parts(root: &Path, dep_info: &Path) -> Option<(BTreeSet<PathBuf>, BTreeSet<String>)> {
     let text = std::fs::read_to_string(dep_info).ok()?;
     let rule = text.lines().find(|line| line.contains(".rlib: ") || line.contains(".rmeta: "))?;
-    let files = dependencies(rule).into_iter().map(|file| root.join(file)).collect();
+    let files = dependencies(rule).iter().map(|named| file(root, named)).collect();
     Some((files, text.lines().filter(|line| line.starts_with("# env-dep:")).map(str::to_owned).collect()))
+}
+
+/// The files that the other crates of the workspace are made of, as the compiler says: one may include what lies in another's folder.
+pub(super) fn of_others(root: &Path, out_dir: &Path, name: &str) -> Option<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(out_dir).ok()?.flatten() {
+        let list = entry.file_name().to_string_lossy().into_owned();
+        let ours = list.starts_with("emotionviz") && list.ends_with(".d") && !list.starts_with(&format!("{name}-"));
+        if ours {
+            let text = std::fs::read_to_string(entry.path()).ok()?;
+            found.extend(text.lines().flat_map(dependencies).map(|named| file(root, &named)));
+        }
+    }
+    Some(found)
+}
+
+/// A file as others name it. The compiler does as it is written in the sources: `src/../../entries/src/file`.
+fn file(root: &Path, named: &Path) -> PathBuf {
+    let path = root.join(named);
+    if named.components().any(|part| part == Component::ParentDir) { path.canonicalize().unwrap_or(path) } else { path }
 }
 
 #[cfg(test)]
@@ -113,6 +142,7 @@ mod tests {
         );
         std::fs::write(folder.path().join("f.arguments"), arguments).unwrap();
         std::fs::write(folder.path().join("f.environment"), "CARGO_MAKEFLAGS=-j\0A=b=c\0").unwrap();
+        std::fs::write(folder.path().join("f.lib"), "mod a;").unwrap();
         let recorded = Recorded::read(folder.path(), "f").unwrap();
         assert!(Recorded::read(folder.path(), "g").is_none());
         assert_eq!((recorded.stem("f").unwrap().as_str(), recorded.out_dir().unwrap().to_str()), ("f-1", Some("/t")));
@@ -128,6 +158,13 @@ mod tests {
         assert!(recorded.is_older_than(now) && !recorded.is_older_than(SystemTime::UNIX_EPOCH));
         std::fs::remove_file(metadata).unwrap();
         assert!(!recorded.is_older_than(now), "a crate that is gone");
+
+        let lib = folder.path().join("src/a b.rs");
+        std::fs::create_dir(folder.path().join("src")).unwrap();
+        for (text, same) in [("mod a;", true), ("pub mod a;", false)] {
+            std::fs::write(&lib, text).unwrap();
+            assert_eq!(recorded.shows_the_same(folder.path()), Some(same));
+        }
     }
 
     #[test]
@@ -138,5 +175,10 @@ mod tests {
         let (files, variables) = parts(Path::new("/r"), &file).unwrap();
         assert_eq!(files.into_iter().collect::<Vec<_>>(), [PathBuf::from("/r/src/a.rs"), PathBuf::from("/r/src/b c.rs")]);
         assert_eq!(variables.into_iter().collect::<Vec<_>>(), ["# env-dep:A=1"]);
+
+        std::fs::write(folder.path().join("emotionviz_f-1.d"), "/t/libf.rlib: src/f.rs\n").unwrap();
+        std::fs::write(folder.path().join("emotionviz_g-1.d"), "/t/libg.rlib: src/g.rs\n").unwrap();
+        let others = of_others(Path::new("/r"), folder.path(), "emotionviz_f").unwrap();
+        assert!(others.contains(Path::new("/r/src/g.rs")) && !others.contains(Path::new("/r/src/f.rs")), "{others:?}");
     }
 }

@@ -13,6 +13,9 @@ record=$here/$CARGO_CRATE_NAME
 if [ -n "$CARGO_CRATE_NAME" ] && grep -qsx "$CARGO_CRATE_NAME" "$here/features"; then
     env -u CARGO_MAKEFLAGS -u MAKEFLAGS -u _ -0 >"$record.environment.new"
     printf '%s\0' "$@" >"$record.arguments.new"
+    for argument do
+        case $argument in */lib.rs) cat "$argument" >"$record.lib" ;; esac
+    done
     # What is as it was stays as old as it was.
     if ! cmp -s "$record.environment.new" "$record.environment" || ! cmp -s "$record.arguments.new" "$record.arguments"; then
         mv "$record.environment.new" "$record.environment"

@@ -18,8 +18,8 @@ use crate::postgres::ClusterConfig;
 use crate::process::Process;
 use crate::program::Program;
 use crate::reload::Builder;
-use crate::service::{self, Building, Probe};
-use crate::{Environment, Error, container, freshness};
+use crate::service::Probe;
+use crate::{Environment, Error, build, container};
 
 /// What is to be done, and what runs meanwhile.
 pub(super) struct Plan {
@@ -38,15 +38,15 @@ pub(super) struct Plan {
     /// Whether to compile.
     pub(super) compile: bool,
     /// And how.
-    pub(super) building: Building,
+    pub(super) building: build::Options,
     /// Whether to apply migrations.
     pub(super) migrate: bool,
     /// Whether a new process is wanted in any case.
     pub(super) anew: bool,
     /// Where the new process says that it is ready.
     pub(super) ready_socket: PathBuf,
-    /// Whether the schema is being changed at this moment, which is not to be interrupted.
-    pub(super) migrating: Arc<AtomicBool>,
+    /// Whether the database is being changed at this moment, which is not to be interrupted.
+    pub(super) held: Arc<AtomicBool>,
 }
 
 /// A process that accepts connections beside the one that did so far.
@@ -75,8 +75,6 @@ impl Plan {
             return self.start(environment, &tool, self.program.clone(), None).await;
         }
         let begun = Instant::now();
-        let checkout = &environment.checkout;
-        freshness::distrust(checkout, &self.changed).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
         if let Some(program) = self.replace_features(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);
@@ -85,7 +83,7 @@ impl Plan {
                 return Ok(candidate);
             }
         }
-        let program = Program::at(service::program(&environment, &tool, self.building, &self.events).await?)?;
+        let program = build::program(&environment, &tool, self.building, &self.events).await?;
         let compiled_in = took(Builder::Cargo);
         self.start(environment, &tool, program, compiled_in).await
     }
@@ -95,7 +93,7 @@ impl Plan {
         if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
             return None;
         }
-        let fast = service::fast(&environment.checkout).ok()?;
+        let fast = build::fast(&environment.checkout).ok()?;
         fast.replace(&environment.checkout, &self.program, &self.changed, self.building.colour, &self.events).await
     }
 
@@ -114,16 +112,39 @@ impl Plan {
         if program.is(&self.program) && same_settings && !self.anew {
             return Ok(None);
         }
-        if let Some(external) = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings) {
+        // The API's role may get another password, which what runs does not have.
+        let moved = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings);
+        if let Some(external) = moved {
+            self.held.store(true, Ordering::Relaxed);
             container::prepare(external, &self.events).await?;
         }
+        let started = self.start_at(environment, listening, place, tool, program, compiled_in).await;
+        if moved.is_some()
+            && started.is_err()
+            && let Some(external) = &self.environment.configuration.tool(&self.environment.checkout)?.external
+        {
+            container::prepare(external, &self.events).await?;
+        }
+        self.held.store(false, Ordering::Relaxed);
+        started.map(Some)
+    }
+
+    async fn start_at(
+        &self,
+        environment: Environment,
+        listening: Listening,
+        place: Place,
+        tool: &Tool,
+        program: Program,
+        compiled_in: Option<(Builder, Duration)>,
+    ) -> Result<Candidate, Error> {
         let mut migrated_in = None;
         let complete = if self.migrate {
             let begun = Instant::now();
-            self.migrating.store(true, Ordering::Relaxed);
+            let held = self.held.swap(true, Ordering::Relaxed);
             let url = api::migration_url(self.cluster.as_ref(), tool);
             let complete = api::migrate(program.path(), &url, self.options, &self.events).await;
-            self.migrating.store(false, Ordering::Relaxed);
+            self.held.store(held, Ordering::Relaxed);
             migrated_in = Some(begun.elapsed());
             complete?
         } else {
@@ -139,7 +160,7 @@ impl Plan {
             ready_socket: &self.ready_socket,
         };
         let (process, started_in) = successor.start(&self.events).await?;
-        Ok(Some(Candidate { process, environment, listening, place, program, complete, compiled_in, migrated_in, started_in }))
+        Ok(Candidate { process, environment, listening, place, program, complete, compiled_in, migrated_in, started_in })
     }
 }
 

@@ -14,6 +14,14 @@ impl Services {
     pub(super) async fn change_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
         // What starts with the old one would not be ready.
         self.reloading.cancel();
+        let changed = self.set_password(password).await;
+        if changed.is_err() {
+            self.try_again();
+        }
+        changed
+    }
+
+    async fn set_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
         let environment = self.environment.reread()?;
         // Without one of its own it is not asked.
         let cluster = self.cluster.as_mut().ok_or(Error::NotRunning)?;

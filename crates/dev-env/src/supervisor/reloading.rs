@@ -16,10 +16,9 @@ use crate::configuration::Tool;
 use crate::events::{Event, Events};
 use crate::program::Program;
 use crate::reload::{Outcome, Reload, Times};
-use crate::service::{self, Building};
 use crate::status::State;
 use crate::watch::{Seen, Sources, Watcher};
-use crate::{Checkout, Environment, Error};
+use crate::{Checkout, Environment, Error, build, freshness};
 
 /// What came of an attempt.
 pub(super) type Attempted = Result<Option<Candidate>, Error>;
@@ -47,7 +46,9 @@ pub(super) struct Attempt {
     since: Instant,
     /// How many requests had been answered by then.
     answered: u64,
-    migrating: Arc<AtomicBool>,
+    held: Arc<AtomicBool>,
+    /// Whether a new process is wanted in any case.
+    anew: bool,
 }
 
 impl Reloading {
@@ -97,11 +98,12 @@ impl Reloading {
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
         let cargos = self.watcher.is_some() && program.replaced().is_none();
-        if let Some(fast) = service::fast(checkout).ok().filter(|_| cargos) {
+        if let Some(fast) = build::fast(checkout).ok().filter(|_| cargos) {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {
             watcher.sources.learn(program.path());
+            self.seen.learn(watcher.sources.built());
         }
     }
 }
@@ -112,8 +114,19 @@ impl Services {
         // The next start opens it again.
         self.listening = None;
         match &mut self.reloading.watcher {
-            Some(watcher) => drop(watcher.changed().await),
+            Some(watcher) => {
+                let files = watcher.changed().await;
+                self.distrust(&files);
+            }
             None => super::never().await,
+        }
+    }
+
+    /// Lets cargo see changes that it would not see by their times.
+    fn distrust(&self, files: &BTreeSet<PathBuf>) {
+        let folder = self.environment.checkout.intermediate_folder();
+        if let Err(source) = freshness::distrust(&folder, files) {
+            self.events.warn(Error::io("write", &folder, source).to_string());
         }
     }
 
@@ -125,9 +138,10 @@ impl Services {
         if files.is_empty() {
             return;
         }
+        self.distrust(&files);
         let is_toolchain = |file: &PathBuf| file.file_stem().is_some_and(|name| name == "rust-toolchain");
         self.reloading.toolchain_changed |= files.iter().any(is_toolchain);
-        if let Some(attempt) = self.reloading.attempt.as_mut().filter(|attempt| attempt.migrating.load(Ordering::Relaxed)) {
+        if let Some(attempt) = self.reloading.attempt.as_mut().filter(|attempt| attempt.held.load(Ordering::Relaxed)) {
             attempt.later.extend(files);
             return;
         }
@@ -144,21 +158,22 @@ impl Services {
 
     /// Begins an attempt, in place of one that goes on.
     fn begin(&mut self, files: BTreeSet<PathBuf>, since: Instant) {
-        let anew = self.reloading.is_behind();
+        let anew = self.reloading.is_behind() || self.reloading.attempt.as_ref().is_some_and(|attempt| attempt.anew);
         self.reloading.cancel();
         let mut changed = std::mem::take(&mut self.reloading.behind);
         changed.extend(files);
-        let migrating = Arc::new(AtomicBool::new(false));
-        let Some(plan) = self.plan_attempt(&changed, anew, Arc::clone(&migrating)) else {
+        let held = Arc::new(AtomicBool::new(false));
+        let Some(plan) = self.plan_attempt(&changed, anew, Arc::clone(&held)) else {
             self.reloading.behind = changed;
             return;
         };
         let work = Box::pin(plan.carry_out());
-        self.reloading.attempt = Some(Attempt { work, changed, later: BTreeSet::new(), since, answered: self.board.answered(), migrating });
+        self.reloading.attempt =
+            Some(Attempt { work, changed, later: BTreeSet::new(), since, answered: self.board.answered(), held, anew });
     }
 
-    /// What an attempt needs to know; `None` before anything runs. Where no file is named, all may have changed.
-    fn plan_attempt(&self, changed: &BTreeSet<PathBuf>, anew: bool, migrating: Arc<AtomicBool>) -> Option<Plan> {
+    /// What an attempt needs to know; `None` before anything runs.
+    fn plan_attempt(&self, changed: &BTreeSet<PathBuf>, anew: bool, held: Arc<AtomicBool>) -> Option<Plan> {
         let is_settings = |file: &PathBuf| self.reloading.watcher.as_ref().is_some_and(|watcher| watcher.sources.is_settings(file));
         Some(Plan {
             environment: self.environment.clone(),
@@ -169,13 +184,13 @@ impl Services {
             place: self.place.clone()?,
             program: self.program.clone()?,
             ready: self.api_ready,
-            building: Building { quiet: true, ..self.building() },
-            compile: changed.is_empty() || !changed.iter().all(is_settings),
+            building: build::Options { quiet: true, ..self.building() },
+            compile: !changed.iter().all(is_settings),
             changed: changed.clone(),
-            migrate: changed.is_empty() || changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
+            migrate: changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
             anew,
             ready_socket: self.ready_socket.clone(),
-            migrating,
+            held,
         })
     }
 

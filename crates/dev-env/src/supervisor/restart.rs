@@ -9,7 +9,7 @@ use crate::listening::Listening;
 use crate::postgres::{ClusterConfig, roles};
 use crate::program::Program;
 use crate::status::State;
-use crate::{Environment, Error, container, database, kept_ports, service, session};
+use crate::{Environment, Error, build, container, database, kept_ports, session};
 
 /// All that the services are started with.
 struct Settings {
@@ -88,7 +88,7 @@ impl Services {
         };
         let program = match &self.program {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
-            _ => Program::at(service::program(&environment, &tool, self.building(), &self.events).await?)?,
+            _ => build::program(&environment, &tool, self.building(), &self.events).await?,
         };
         if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
             container::prepare(external, &self.events).await?;

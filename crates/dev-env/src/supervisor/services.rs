@@ -19,10 +19,10 @@ use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
 use crate::process::Process;
 use crate::program::Program;
-use crate::service::{self, Building, Probe};
+use crate::service::{self, Probe};
 use crate::status::State;
 use crate::watch::Watcher;
-use crate::{Environment, Error, container, database, kept_ports, lan, leftovers, session};
+use crate::{Environment, Error, build, container, database, kept_ports, lan, leftovers, session};
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
@@ -96,17 +96,17 @@ impl Services {
         }
         // The database starts while cargo compiles.
         let (environment, events) = (self.environment.clone(), self.events.clone());
-        let build = service::program(&environment, &tool, self.building(), &events);
-        let (program, ()) = tokio::try_join!(build, self.start_database())?;
+        let built = build::program(&environment, &tool, self.building(), &events);
+        let (program, ()) = tokio::try_join!(built, self.start_database())?;
         let tool = self.environment.configuration.tool(&checkout)?;
-        self.board.update(|snapshot| snapshot.program = Some(program.clone()));
+        self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
         self.schema_is_complete =
-            api::migrate(&program, &api::migration_url(self.cluster.as_ref(), &tool), self.options, &self.events).await?;
-        self.program = Some(Program::at(program)?);
+            api::migrate(program.path(), &api::migration_url(self.cluster.as_ref(), &tool), self.options, &self.events).await?;
+        self.program = Some(program);
         self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
         self.settle();
-        let fast = service::fast(&checkout).and_then(|fast| fast.is_prepared());
+        let fast = build::fast(&checkout).and_then(|fast| fast.is_prepared());
         if let (Err(reason), true) = (fast, self.options.reload && tool.service_binary.is_none()) {
             self.events.note(format!("each edit is built by cargo: {reason}"));
         }
@@ -222,7 +222,7 @@ impl Services {
             program
         });
         self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
-        if let Ok(fast) = service::fast(&self.environment.checkout) {
+        if let Ok(fast) = build::fast(&self.environment.checkout) {
             fast.sweep(&program);
         }
         self.program = Some(program);
@@ -247,9 +247,9 @@ impl Services {
         });
     }
 
-    pub(super) fn building(&self) -> Building {
+    pub(super) fn building(&self) -> build::Options {
         let toolchain_changed = self.reloading.toolchain_changed;
-        Building { colour: self.options.colour, quiet: false, toolchain_changed }
+        build::Options { colour: self.options.colour, quiet: false, toolchain_changed }
     }
 
     pub(super) fn addresses(&self) -> Vec<Address> {

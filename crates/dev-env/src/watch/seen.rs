@@ -5,33 +5,55 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
 
-/// The contents of files; `None` for one that was not there.
+/// What is known of files.
 #[derive(Default)]
-pub(crate) struct Seen(HashMap<PathBuf, Option<Vec<u8>>>);
+pub(crate) struct Seen(HashMap<PathBuf, Known>);
+
+enum Known {
+    /// It was not there.
+    Absent,
+    /// It was there.
+    Present,
+    /// And held this.
+    Contents(Vec<u8>),
+}
+
+impl Known {
+    fn of(path: &Path) -> Self {
+        std::fs::read(path).map_or(Self::Absent, Self::Contents)
+    }
+}
 
 impl Seen {
     /// Looks at files.
     pub(crate) fn look(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         self.0.extend(files.into_iter().map(|path| {
-            let contents = std::fs::read(&path).ok();
-            (path, contents)
+            let known = Known::of(&path);
+            (path, known)
         }));
+    }
+
+    /// Learns of files that they are there. What they hold is read when they are told to have changed: by now that may be news.
+    pub(crate) fn learn(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        for path in files.into_iter().filter(|path| path.is_file()) {
+            self.0.entry(path).or_insert(Known::Present);
+        }
     }
 
     /// Whether a file says something else than when it was last looked at. Comments and blanks of Rust say nothing; comments that
     /// are documentation do.
     pub(crate) fn is_new(&mut self, path: &Path) -> bool {
-        let now = std::fs::read(path).ok();
-        let before = self.0.insert(path.to_owned(), now.clone());
-        match (before, now) {
-            // One that was never looked at: who knows?
-            (None, Some(_)) => true,
-            (None | Some(None), None) => false,
-            (Some(Some(before)), Some(now)) => {
-                before != now && !(path.extension().is_some_and(|extension| extension == "rs") && same_tokens(&before, &now))
+        let now = Known::of(path);
+        let is_new = match (self.0.get(path), &now) {
+            (None | Some(Known::Absent), Known::Absent) => false,
+            (Some(Known::Contents(before)), Known::Contents(now)) => {
+                before != now && !(path.extension().is_some_and(|extension| extension == "rs") && same_tokens(before, now))
             }
-            (Some(_), _) => true,
-        }
+            // One that was never looked at: who knows?
+            _ => true,
+        };
+        self.0.insert(path.to_owned(), now);
+        is_new
     }
 }
 
@@ -79,5 +101,12 @@ mod tests {
         assert!(seen.is_new(&text) && !seen.is_new(&text));
         std::fs::write(&text, "SELECT 1 -- two").unwrap();
         assert!(seen.is_new(&text), "comments of other languages are not understood");
+
+        let (known, gone) = (folder.path().join("known.sql"), folder.path().join("gone.sql"));
+        std::fs::write(&known, "SELECT 1").unwrap();
+        seen.learn([known.clone(), gone.clone(), text.clone()]);
+        assert!(!seen.is_new(&text) && !seen.is_new(&gone));
+        std::fs::remove_file(&known).unwrap();
+        assert!(seen.is_new(&known) && !seen.is_new(&known));
     }
 }

@@ -43,6 +43,12 @@ impl Sources {
         self.built = Some(Built { files, packages });
     }
 
+    /// The files that were there when it was built: what cargo names, and what lies in the folders that it names.
+    pub(crate) fn built(&self) -> Vec<PathBuf> {
+        let named = self.built.iter().flat_map(|built| &built.files);
+        named.flat_map(|path| if path.is_dir() { files(path, true) } else { vec![path.clone()] }).collect()
+    }
+
     /// The program that is not built here, if that is what runs.
     pub(crate) fn given(&self) -> Option<&Path> {
         self.given.as_deref()

@@ -9,8 +9,8 @@ use super::super::BenchError;
 use super::super::server::{Server, Service};
 use super::playground::Playground;
 use super::up;
+use crate::build::cargo;
 use crate::process::run;
-use crate::service::cargo;
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(3600);
