@@ -1,6 +1,7 @@
-//! The fast way: an edit inside features compiles these crates alone, as cargo had them compiled, and links nothing else. The service
-//! is cargo's all the same; it loads the features when it starts. Whatever is doubtful is left to cargo.
+//! The fast way: an edit that others see nothing of compiles its crate alone, as cargo had it compiled, and links nothing else. The
+//! service is cargo's all the same; it loads its crates when it starts. Whatever is doubtful is left to cargo.
 
+mod bodies;
 mod interface;
 mod recorded;
 
@@ -25,7 +26,7 @@ const KNOWN_OUTSIDE: [&str; 6] = ["macro_export", "no_mangle", "export_name", "l
 /// A crate that takes longer is a case for cargo.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Where the service is built so that its features can be replaced.
+/// Where the service is built so that its parts can be replaced.
 pub(crate) struct Fast {
     /// Where cargo puts the service.
     service: PathBuf,
@@ -53,7 +54,7 @@ impl Fast {
         Ok(Self { service: target.join("debug/emotionviz"), folder: target.join(format!("fast-{}", &hash[..8])) })
     }
 
-    /// Whether the service was built so that its features can be replaced.
+    /// Whether the service was built so that its parts can be replaced.
     ///
     /// # Errors
     /// Why not.
@@ -83,15 +84,15 @@ impl Fast {
             std::fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o755))?;
             std::fs::rename(unfinished, path)?;
         }
-        let names: String = features(checkout).keys().map(|name| format!("{name}\n")).collect();
-        let file = self.folder.join("features");
+        let names: String = parts(checkout).keys().map(|name| format!("{name}\n")).collect();
+        let file = self.folder.join("parts");
         if !std::fs::read_to_string(&file).is_ok_and(|there| there == names) {
             std::fs::write(&file, names)?;
         }
         Ok(self.folder.join("rustc"))
     }
 
-    /// The program that runs, with the features that changed files belong to compiled anew. `None`: it is a case for cargo.
+    /// The program that runs, with the parts that changed files belong to compiled anew. `None`: it is a case for cargo.
     pub(crate) async fn replace(
         &self,
         checkout: &Checkout,
@@ -100,7 +101,8 @@ impl Fast {
         colour: bool,
         events: &Events,
     ) -> Option<Program> {
-        let of = self.features_of(checkout.root(), changed)?;
+        let parts = parts(checkout.root());
+        let of = parts_of(&parts, changed)?;
         let built = self.built(running)?;
         let (_, separate) = self.separate();
         if !of.keys().all(|name| separate.contains(name)) {
@@ -116,7 +118,7 @@ impl Fast {
             }
         }
         for (name, files) in &of {
-            self.compile(checkout, name, files, built, folder.path(), colour, events).await?;
+            self.compile(checkout, name, &parts[name], files, built, folder.path(), colour, events).await?;
         }
         // Nobody has built anything meanwhile, or begun to.
         let read = |name: &String| Recorded::read(&self.folder, name).is_some_and(|recorded| recorded.is_older_than(built));
@@ -124,7 +126,7 @@ impl Fast {
         same.then(|| running.clone().with_replaced(folder.keep()))
     }
 
-    /// Lets the compiler see the features as cargo has built them, in a place of its own, where it then remembers all that an edit
+    /// Lets the compiler see the parts as cargo has built them, in a place of its own, where it then remembers all that an edit
     /// does not change. What it makes of them is not used.
     pub(crate) async fn prime(self, checkout: Checkout) {
         let pid_file = leftovers::BuildFile::new(&checkout);
@@ -179,27 +181,14 @@ impl Fast {
         (lines.next().unwrap_or_default().into(), lines.collect())
     }
 
-    /// The features that files belong to; `None` where one of them is of another crate, or seen by others.
-    fn features_of<'a>(&self, root: &Path, changed: &'a BTreeSet<PathBuf>) -> Option<BTreeMap<String, Vec<&'a PathBuf>>> {
-        let closed = features(root);
-        let mut of: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
-        for file in changed {
-            let (name, source) = closed.iter().find(|(_, source)| file.starts_with(source))?;
-            let text = std::fs::read_to_string(file).ok()?;
-            if *file == source.join("lib.rs") || KNOWN_OUTSIDE.iter().any(|word| text.contains(word)) {
-                return None;
-            }
-            of.entry(name.clone()).or_default().push(file);
-        }
-        (!of.is_empty()).then_some(of)
-    }
-
-    /// Compiles a feature and makes a library of it in `into`, where it is made of the same files as before, all of `changed` among them.
+    /// Compiles a part and makes a library of it in `into`, where it is made of the same files as before, all of `changed` among them, and
+    /// shows others the same.
     #[allow(clippy::too_many_arguments)]
     async fn compile(
         &self,
         checkout: &Checkout,
         name: &str,
+        part: &Part,
         changed: &[&PathBuf],
         built: SystemTime,
         into: &Path,
@@ -211,7 +200,11 @@ impl Fast {
         let dep_info = |folder: &Path| recorded::parts(root, &folder.join(format!("{stem}.d")));
         let parts = dep_info(&recorded.out_dir()?)?;
         let others = recorded::of_others(root, &recorded.out_dir()?, name)?;
-        if !changed.iter().all(|file| parts.0.contains(*file) && !others.contains(*file)) {
+        let shows_the_same = || recorded.shows_the_same(&part.source, part.closed);
+        let manifest = part.source.parent()?;
+        let its_own =
+            |file: &PathBuf| parts.0.contains(file) && !others.contains(file) && !recorded.concerns_the_build_script(manifest, file);
+        if !changed.iter().all(|file| its_own(file)) || !shows_the_same() {
             return None;
         }
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -225,7 +218,7 @@ impl Fast {
         // Where it fails cargo says why.
         let (rustc, out) = self.again(root, &recorded, colour)?;
         run(with(rustc), BOUND).await.ok()?;
-        if dep_info(&out)? != parts || !recorded.shows_the_same(root)? {
+        if dep_info(&out)? != parts || !shows_the_same() {
             return None;
         }
         let rlib = out.join(format!("lib{stem}.rlib"));
@@ -237,15 +230,37 @@ impl Fast {
     }
 }
 
-/// The closed features of a checkout: their names to the compiler, and where their sources are.
-fn features(root: &Path) -> BTreeMap<String, PathBuf> {
+/// A crate that the service is put together of.
+struct Part {
+    /// The folder of its sources.
+    source: PathBuf,
+    /// Whether others see nothing but its `lib.rs`.
+    closed: bool,
+}
+
+/// The parts of a checkout's service, by the names that the compiler has for them.
+fn parts(root: &Path) -> BTreeMap<String, Part> {
     let folders = std::fs::read_dir(root.join("backend")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let closed = folders.filter_map(|folder| {
-        let lib = std::fs::read_to_string(folder.join("src/lib.rs")).ok()?;
+    let parts = folders.filter_map(|folder| {
+        let source = folder.join("src");
+        let lib = std::fs::read_to_string(source.join("lib.rs")).ok()?;
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))?;
-        let closed = interface::is_closed(&lib) && !folder.join("build.rs").exists() && !manifest.contains("build =");
-        closed.then(|| (name.replace('-', "_"), folder.join("src")))
+        Some((name.replace('-', "_"), Part { source, closed: interface::is_closed(&lib) }))
     });
-    closed.collect()
+    parts.collect()
+}
+
+/// The parts that files belong to; `None` where one of them is of none, or known outside by other means than its name in Rust.
+fn parts_of<'a>(parts: &BTreeMap<String, Part>, changed: &'a BTreeSet<PathBuf>) -> Option<BTreeMap<String, Vec<&'a PathBuf>>> {
+    let mut of: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+    for file in changed {
+        let (name, _) = parts.iter().find(|(_, part)| file.starts_with(&part.source))?;
+        let text = std::fs::read_to_string(file).ok()?;
+        if KNOWN_OUTSIDE.iter().any(|word| text.contains(word)) {
+            return None;
+        }
+        of.entry(name.clone()).or_default().push(file);
+    }
+    (!of.is_empty()).then_some(of)
 }

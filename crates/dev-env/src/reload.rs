@@ -59,7 +59,7 @@ pub struct Times {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Builder {
-    /// The compiler alone, for the features that were edited.
+    /// The compiler alone, for the crates that were edited.
     Fast,
     /// Cargo.
     Cargo,

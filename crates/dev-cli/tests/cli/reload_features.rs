@@ -62,6 +62,14 @@ fn edits_of_features() {
     let live = s.next("live");
     assert_eq!((live["builder"].as_str(), document(&s).contains("new below")), (Some("fast"), true), "{live}");
 
+    // There, what a function does is fast, where nobody else has it compiled in.
+    s.edit("backend/core/src/lib.rs", "/// New.", "/// New.\npub fn new() -> String {\n    format!(\"{NEW}\")\n}\n\n/// New.");
+    s.edit(API, "description = emotionviz_core::NEW", "description = emotionviz_core::new()");
+    assert_eq!(s.next("live")["builder"], "cargo");
+    s.edit("backend/core/src/lib.rs", "format!(\"{NEW}\")", "format!(\"{NEW}, new body\")");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("new below, new body")), (Some("fast"), true), "{live}");
+
     // A file that a crate below is made of too.
     s.edit("backend/entries/src/new.txt", "new below", "newer below");
     let live = s.next("live");

@@ -1,6 +1,6 @@
 #!/bin/sh
-# rustc starts this in the place of cc to link the service. Each feature becomes a library, which the service loads at its start.
-# All that the other crates hold is linked and exported, whether it is called today or not: a feature may call it tomorrow.
+# rustc starts this in the place of cc to link the service. Each part of it becomes a library, which the service loads at its start.
+# All that the other crates hold is linked and exported, whether it is called today or not: a part may call it tomorrow.
 here=${0%/*}
 into=$here/linked/$(date +%s)-$$
 newline='
@@ -10,7 +10,7 @@ separately() {
     # What a file of arguments would have to say in another way.
     case $into$* in *[\"\\]*) return 1 ;; esac
     names= making= failed=
-    features=$newline$(cat "$here/features")$newline
+    parts=$newline$(cat "$here/parts")$newline
     mkdir -p "$into" || return
     for argument do
         case $argument in -m64 | -B* | -fuse-ld=*) printf '%s\n' "$argument" ;; esac
@@ -31,7 +31,7 @@ instead() {
         */lib*.rlib)
             name=${argument##*/lib}
             name=${name%%-*}
-            case $features in
+            case $parts in
             *"$newline$name$newline"*)
                 "$here/library" "$argument" "$into" >&2 &
                 making="$making $!"

@@ -6,16 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use super::bodies;
 use crate::process::Configuration;
-use crate::watch::dependencies;
+use crate::watch::{dependencies, files};
 
 /// One command.
 pub(super) struct Recorded {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     written: SystemTime,
-    /// `lib.rs` as it was then.
-    lib: Vec<u8>,
+    /// A copy of the sources as they were then.
+    sources: PathBuf,
 }
 
 impl Recorded {
@@ -32,7 +33,7 @@ impl Recorded {
             Some((OsStr::from_bytes(&text.as_bytes()[..at]).to_owned(), OsStr::from_bytes(&text.as_bytes()[at + 1..]).to_owned()))
         };
         Some(Self {
-            lib: std::fs::read(folder.join(format!("{name}.lib"))).ok()?,
+            sources: folder.join(format!("{name}.sources")),
             written: std::fs::metadata(&file).ok()?.modified().ok()?,
             arguments: parts(&file)?,
             environment: parts(&folder.join(format!("{name}.environment")))?.into_iter().filter_map(variable).collect(),
@@ -46,10 +47,29 @@ impl Recorded {
         self.written <= moment && read.into_iter().all(older)
     }
 
-    /// Whether `lib.rs`, which says what others see of the crate, is as it was.
-    pub(super) fn shows_the_same(&self, root: &Path) -> Option<bool> {
-        let lib = self.arguments.iter().find(|argument| Path::new(argument).extension().is_some_and(|extension| extension == "rs"))?;
-        Some(std::fs::read(root.join(lib)).ok()? == self.lib)
+    /// Whether those who use the crate need not know of what its sources say now. Of a `closed` crate they see `lib.rs` alone, of another
+    /// one all but what plain functions do: without optimisation the compiler puts none of them into its callers.
+    pub(super) fn shows_the_same(&self, source: &Path, closed: bool) -> bool {
+        let mut options = self.values("-C").filter_map(OsStr::to_str);
+        let plain = options.all(|option| !option.starts_with("opt-level="));
+        let same = |file: &Path| {
+            let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).ok();
+            let (before, now) = (read(&self.sources)?, read(source)?);
+            let is_rust = file.extension().is_some_and(|extension| extension == "rs");
+            Some(before == now || (plain && is_rust && bodies::alone_differ(&before, &now)))
+        };
+        let all = files(source, true);
+        let mut seen = all.iter().filter_map(|file| file.strip_prefix(source).ok()).filter(|file| !closed || *file == Path::new("lib.rs"));
+        !all.is_empty() && seen.all(|file| same(file) == Some(true))
+    }
+
+    /// Whether a build script was told to look at a file, or at all of them.
+    pub(super) fn concerns_the_build_script(&self, manifest: &Path, file: &Path) -> bool {
+        let Some((_, out)) = self.environment.iter().find(|(name, _)| name == "OUT_DIR") else { return false };
+        let said = std::fs::read_to_string(Path::new(out).with_file_name("output")).unwrap_or_default();
+        let mut named =
+            said.lines().filter_map(|line| line.split_once("rerun-if-changed=")).map(|(_, path)| manifest.join(path)).peekable();
+        named.peek().is_none() || named.any(|path| file.starts_with(path))
     }
 
     /// The folder that cargo has the results in.
@@ -142,7 +162,6 @@ mod tests {
         );
         std::fs::write(folder.path().join("f.arguments"), arguments).unwrap();
         std::fs::write(folder.path().join("f.environment"), "CARGO_MAKEFLAGS=-j\0A=b=c\0").unwrap();
-        std::fs::write(folder.path().join("f.lib"), "mod a;").unwrap();
         let recorded = Recorded::read(folder.path(), "f").unwrap();
         assert!(Recorded::read(folder.path(), "g").is_none());
         assert_eq!((recorded.stem("f").unwrap().as_str(), recorded.out_dir().unwrap().to_str()), ("f-1", Some("/t")));
@@ -158,13 +177,56 @@ mod tests {
         assert!(recorded.is_older_than(now) && !recorded.is_older_than(SystemTime::UNIX_EPOCH));
         std::fs::remove_file(metadata).unwrap();
         assert!(!recorded.is_older_than(now), "a crate that is gone");
+    }
 
-        let lib = folder.path().join("src/a b.rs");
-        std::fs::create_dir(folder.path().join("src")).unwrap();
-        for (text, same) in [("mod a;", true), ("pub mod a;", false)] {
-            std::fs::write(&lib, text).unwrap();
-            assert_eq!(recorded.shows_the_same(folder.path()), Some(same));
+    #[test]
+    fn what_others_see() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let source = folder.path().join("src");
+        write("f.environment", "A=b\0");
+        write("f.arguments", "/bin/rustc\0src/lib.rs\0");
+        let read = || Recorded::read(folder.path(), "f").unwrap();
+        for (file, text) in [("lib.rs", "mod a;\nfn f() { 1 }"), ("a.rs", "fn g() { 1 }\nconst A: u8 = 1;"), ("a.txt", "fn h() { 1 }")] {
+            write(&format!("src/{file}"), text);
+            write(&format!("f.sources/{file}"), text);
         }
+        assert!(read().shows_the_same(&source, true) && read().shows_the_same(&source, false));
+        for (file, from, to, [closed, open]) in [
+            ("a.rs", "{ 1 }", "{ 2 }", [true, true]),
+            ("a.rs", "u8 = 1", "u8 = 2", [true, false]),
+            ("a.txt", "{ 1 }", "{ 2 }", [true, false]),
+            ("lib.rs", "{ 1 }", "{ 2 }", [true, true]),
+            ("lib.rs", "mod a;", "pub mod a;", [false, false]),
+        ] {
+            let before = std::fs::read_to_string(source.join(file)).unwrap();
+            write(&format!("src/{file}"), &before.replace(from, to));
+            assert_eq!([read().shows_the_same(&source, true), read().shows_the_same(&source, false)], [closed, open], "{file}: {to}");
+            write(&format!("src/{file}"), &before);
+        }
+        write("src/new.rs", "");
+        assert!(!read().shows_the_same(&source, false));
+        std::fs::remove_file(source.join("new.rs")).unwrap();
+        write("src/a.rs", "fn g() { 2 }\nconst A: u8 = 1;");
+        write("f.arguments", "/bin/rustc\0-C\0opt-level=1\0src/lib.rs\0");
+        assert!(!read().shows_the_same(&source, false), "it may be inlined");
+    }
+
+    #[test]
+    fn what_a_build_script_looks_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        std::fs::write(folder.path().join("f.environment"), format!("OUT_DIR={}\0", out.display())).unwrap();
+        std::fs::write(folder.path().join("f.arguments"), "/bin/rustc\0").unwrap();
+        let recorded = Recorded::read(folder.path(), "f").unwrap();
+        let concerns = |file: &str| recorded.concerns_the_build_script(Path::new("/p"), Path::new(file));
+        assert!(concerns("/p/src/lib.rs"), "it has said nothing: all of the package");
+        std::fs::write(folder.path().join("output"), "cargo:rerun-if-changed=migrations\ncargo::rerun-if-changed=/x\n").unwrap();
+        assert!(concerns("/p/migrations/1.sql") && concerns("/x") && !concerns("/p/src/lib.rs"));
     }
 
     #[test]

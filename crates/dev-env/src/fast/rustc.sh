@@ -1,6 +1,6 @@
 #!/bin/sh
 # cargo starts this in the place of rustc for the crates of the workspace, with rustc and its arguments. What it is told to do for a
-# feature is written down, to be done again after an edit; the service is linked so that a feature can be replaced.
+# part of the service is written down, to be done again after an edit; the service is linked so that its parts can be replaced.
 here=${0%/*}
 [ "$CARGO_CRATE_NAME" = emotionviz ] && rm -f "$here/separate"
 case "$*" in
@@ -10,11 +10,11 @@ if [ "$CARGO_CRATE_NAME" = emotionviz ]; then
     exec "$@" -C linker="$here/cc" -C link-arg=-Wl,--export-dynamic
 fi
 record=$here/$CARGO_CRATE_NAME
-if [ -n "$CARGO_CRATE_NAME" ] && grep -qsx "$CARGO_CRATE_NAME" "$here/features"; then
+if [ -n "$CARGO_CRATE_NAME" ] && grep -qsx "$CARGO_CRATE_NAME" "$here/parts"; then
     env -u CARGO_MAKEFLAGS -u MAKEFLAGS -u _ -0 >"$record.environment.new"
     printf '%s\0' "$@" >"$record.arguments.new"
     for argument do
-        case $argument in */lib.rs) cat "$argument" >"$record.lib" ;; esac
+        case $argument in */lib.rs) rm -rf "$record.sources" && cp -R "${argument%/*}" "$record.sources" ;; esac
     done
     # What is as it was stays as old as it was.
     if ! cmp -s "$record.environment.new" "$record.environment" || ! cmp -s "$record.arguments.new" "$record.arguments"; then

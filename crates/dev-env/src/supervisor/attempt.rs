@@ -76,7 +76,7 @@ impl Plan {
         }
         let begun = Instant::now();
         let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
-        if let Some(program) = self.replace_features(&environment, &tool).await {
+        if let Some(program) = self.replace_parts(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);
             // Where that does not start, cargo's may, and says more.
             if let Ok(candidate) = self.start(environment.clone(), &tool, program, compiled_in).await {
@@ -88,8 +88,8 @@ impl Plan {
         self.start(environment, &tool, program, compiled_in).await
     }
 
-    /// The program that runs with the features that have changed, if it is them alone, and they compile.
-    async fn replace_features(&self, environment: &Environment, tool: &Tool) -> Option<Program> {
+    /// The program that runs with the parts that have changed, if others see nothing of it, and they compile.
+    async fn replace_parts(&self, environment: &Environment, tool: &Tool) -> Option<Program> {
         if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
             return None;
         }

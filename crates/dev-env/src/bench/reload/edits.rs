@@ -16,6 +16,10 @@ struct Code {
     generic: u32,
     /// In the body of a function of `core` that is inlined.
     inlined: u32,
+    /// In the bodies of plain functions of `core`, `db` and `guard`.
+    plain: [u32; 3],
+    /// Whether that of `core` has the compiler make an instance of the generic function which `entries` uses, too.
+    instance: bool,
     /// Whether a type of `core` has one more field.
     wide: bool,
     modules: Vec<Module>,
@@ -51,7 +55,8 @@ impl Edits {
     pub(super) fn new(seed: u64) -> Self {
         let first =
             Module { name: "m0".to_owned(), derives: true, functions: vec![Function { name: "f1".to_owned(), takes: false, value: 1 }] };
-        let code = Code { constants: [1; 3], generic: 1, inlined: 1, wide: false, modules: vec![first], names: 2 };
+        let code =
+            Code { constants: [1; 3], generic: 1, inlined: 1, plain: [1; 3], instance: false, wide: false, modules: vec![first], names: 2 };
         Self { random: StdRng::seed_from_u64(seed), code, before: Vec::new() }
     }
 
@@ -76,7 +81,7 @@ impl Edits {
     fn edit(&mut self) -> &'static str {
         const MOST_MODULES: usize = 6;
         let (random, code) = (&mut self.random, &mut self.code);
-        let kind = random.random_range(0..13);
+        let kind = random.random_range(0..16);
         let module = random.random_range(0..code.modules.len());
         match kind {
             0..4 => {
@@ -126,6 +131,14 @@ impl Edits {
                 (code.wide, code.inlined) = (random.random(), random.random_range(0..1000));
                 "another type and inlined function below"
             }
+            12..14 => {
+                code.plain[random.random_range(0..3)] = random.random_range(0..1000);
+                "another body of a function below"
+            }
+            14 => {
+                code.instance ^= true;
+                "another use of a generic function below"
+            }
             _ => {
                 if let Some(earlier) = self.before.choose(random) {
                     *code = Code { names: code.names, ..earlier.clone() };
@@ -146,9 +159,12 @@ impl Code {
         let head = "//! The benchmark's.\n\n#![allow(missing_docs, unreachable_pub)]\n";
         let mut files = Files::new();
         let [core, db, guard] = self.constants;
-        for (name, value) in [("db", db), ("guard", guard)] {
-            files.insert(format!("backend/{name}/src/bench.rs"), format!("{head}pub const VALUE: u32 = {value};\n"));
+        let [core_plain, db_plain, guard_plain] = self.plain;
+        for (name, value, plain) in [("db", db, db_plain), ("guard", guard, guard_plain)] {
+            let text = format!("{head}pub const VALUE: u32 = {value};\n\npub fn plain() -> u32 {{\n    {plain}\n}}\n");
+            files.insert(format!("backend/{name}/src/bench.rs"), text);
         }
+        let core_plain = if self.instance { format!("generic({core_plain}_u64)") } else { format!("format!(\"{{}}\", {core_plain})") };
         let (more, set) = if self.wide { ("    pub more: u8,\n", ", more: 7") } else { ("", "") };
         let (generic, inlined) = (self.generic, self.inlined);
         files.insert(
@@ -157,7 +173,8 @@ impl Code {
                 "{head}use std::fmt::Display;\n\npub const VALUE: u32 = {core};\n\n#[derive(Clone, Debug)]\npub struct Shape {{\n{more}    pub value: u32,\n}}\n\n\
                  impl Shape {{\n    pub fn new(value: u32) -> Self {{\n        Self {{ value{set} }}\n    }}\n}}\n\n\
                  pub fn generic<T: Display>(value: T) -> String {{\n    format!(\"{generic}:{{value}}\")\n}}\n\n\
-                 #[inline]\npub fn inlined() -> u32 {{\n    {inlined}\n}}\n"
+                 #[inline]\npub fn inlined() -> u32 {{\n    {inlined}\n}}\n\n\
+                 pub fn plain() -> String {{\n    {core_plain}\n}}\n"
             ),
         );
         let mut top = head.to_owned();
@@ -182,11 +199,12 @@ impl Code {
             }
             files.insert(format!("backend/entries/src/bench/{}.rs", module.name), text);
         }
-        let below =
-            "emotionviz_core::bench::VALUE, emotionviz_db::bench::VALUE, emotionviz_guard::bench::VALUE, emotionviz_core::bench::inlined()";
+        let below = "emotionviz_core::bench::VALUE, emotionviz_db::bench::VALUE, emotionviz_guard::bench::VALUE, emotionviz_core::bench::inlined(), \
+            emotionviz_db::bench::plain(), emotionviz_guard::bench::plain()";
         top.push_str(&format!(
             "\npub(crate) fn all() -> String {{\n    let shape = emotionviz_core::bench::Shape::new(1);\n    \
-             format!(\"{{:?}} {{shape:?}} {{}} {{:?}}\", [{below}], size_of_val(&shape), [{}])\n}}\n",
+             format!(\"{{:?}} {{shape:?}} {{}} {{}} {{}} {{:?}}\", [{below}], size_of_val(&shape), emotionviz_core::bench::plain(), \
+             emotionviz_core::bench::generic(7_u64), [{}])\n}}\n",
             calls.join(", ")
         ));
         files.insert("backend/entries/src/bench.rs".to_owned(), top);
@@ -208,6 +226,6 @@ mod tests {
             other.next();
             assert!(one.files() != before && one.files() == other.files());
         }
-        assert_eq!(kinds.len(), 11, "{kinds:?}");
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
     }
 }

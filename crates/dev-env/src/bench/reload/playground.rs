@@ -110,6 +110,12 @@ impl Playground {
         Ok(self.shown())
     }
 
+    /// Changes a mark and what is written of its function, which those who use the crate are told.
+    pub(super) fn mark_and_tell(&mut self, room: Room) -> Result<String, BenchError> {
+        self.edit(room.place().0, "/// The benchmark's", "/// The benchmark's,")?;
+        self.mark(room)
+    }
+
     /// What the marks are shown as.
     pub(super) fn shown(&self) -> String {
         self.marks.map(|mark| format!("{mark} ")).concat()
