@@ -156,6 +156,9 @@ mod tests {
     use axum::routing::any;
     use futures_util::StreamExt;
     use nix::sys::signal::{Signal, raise};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::Instant;
     use tokio_tungstenite::connect_async;
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -191,5 +194,25 @@ mod tests {
             let server = serve(listener, greeting(websockets.clone()), &websockets, &mut signals);
             tokio::join!(server, client);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_is_waited_for_within_a_bound() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let websockets = WebSockets::default();
+        let mut signals = Signals::catch(false).unwrap();
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let begun = Instant::now();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            begun.elapsed()
+        };
+        let waited = tokio::select! {
+            waited = client => waited,
+            () = serve(listener, greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
+        };
+        assert!((HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited), "{waited:?}");
     }
 }
