@@ -89,7 +89,10 @@ fn is_plain_function(head: &[TokenTree]) -> bool {
     match without_attributes(head).map(public) {
         Some([TokenTree::Ident(function), TokenTree::Ident(_), signature @ ..]) => {
             let arguments = matches!(signature, [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Parenthesis);
-            function == "fn" && arguments && declare_nothing(signature)
+            // In `A<{ 1 }>` the block belongs to the type.
+            let ends = |last: &TokenTree| !matches!(last, TokenTree::Punct(punct) if !matches!(punct.as_char(), '>' | '!'));
+            let complete = signature.last().is_some_and(ends);
+            function == "fn" && arguments && complete && declare_nothing(signature)
         }
         _ => false,
     }
@@ -205,6 +208,8 @@ mod tests {
             "fn f<T>(t: T)",
             "fn f(t: impl T)",
             "fn f() -> impl T",
+            "fn f() -> A<",
+            "fn f() -> A<u8, ",
             "#[inline] fn f()",
             "#[instrument] fn f()",
             "extern \"C\" fn f()",
