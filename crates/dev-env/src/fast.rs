@@ -127,12 +127,17 @@ impl Fast {
     }
 
     /// Lets the compiler see the parts as cargo has built them, in a place of its own, where it then remembers all that an edit
-    /// does not change. What it makes of them is not used.
+    /// does not change. What it makes of them is not used. Those that it has seen since then are left out.
     pub(crate) async fn prime(self, checkout: Checkout) {
         let pid_file = leftovers::BuildFile::new(&checkout);
+        let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
         for name in self.separate().1 {
             let Some(recorded) = Recorded::read(&self.folder, &name) else { continue };
-            let Some((mut rustc, _)) = self.again(checkout.root(), &recorded, false) else { continue };
+            let Some((mut rustc, out)) = self.again(checkout.root(), &recorded, false) else { continue };
+            let made = recorded.stem(&name).and_then(|stem| time(&out.join(format!("lib{stem}.rlib"))));
+            if made.is_some() && made >= time(&self.service) {
+                continue;
+            }
             rustc.pid_file = Some(pid_file.path().to_owned());
             // Then the first edit takes longer.
             let _unprimed = run(rustc, BOUND).await;

@@ -160,12 +160,13 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
     }
 }
 
-/// Starts everything. In the container sources that do not compile are waited for to be mended: it would only be started again.
+/// Starts everything. In the container sources that do not compile are waited for to be mended, where somebody looks at them: it would
+/// only be started again.
 async fn start(services: &mut Services, lock: &MountedLock, events: &Events) -> Result<Vec<Address>, Error> {
     loop {
         match services.start().await {
             Err(error) if lock.is_refused(&error) => return Err(Error::LockReplaced),
-            Err(error @ Error::Build { .. }) if services.environment.is_in_container() => {
+            Err(error @ Error::Build { .. }) if services.environment.is_in_container() && services.options.reload => {
                 events.warn(format!("{error}\nit is built again when they change"));
                 services.next_save().await;
             }

@@ -97,8 +97,7 @@ impl Reloading {
     /// What runs is what there is.
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
-        let cargos = self.watcher.is_some() && program.replaced().is_none();
-        if let Some(fast) = build::fast(checkout).ok().filter(|_| cargos) {
+        if let Some(fast) = build::fast(checkout).ok().filter(|_| self.watcher.is_some()) {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {
