@@ -51,6 +51,7 @@ pub mod stop;
 mod supervisor;
 pub mod switch;
 pub mod testing;
+mod throw_away;
 mod watch;
 
 pub use checkout::Checkout;

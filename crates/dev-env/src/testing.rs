@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, declared};
 use nix::sys::statvfs::statvfs;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use crate::configuration::{self, Tool};
+use crate::configuration::Tool;
 use crate::events::Events;
 use crate::owner::Owner;
 use crate::postgres::server::Server;
-use crate::postgres::{ClusterConfig, Durability, cluster, socket_dir};
+use crate::postgres::{Durability, socket_dir};
 use crate::process::{Configuration, PidFile, capture, on_terminal};
-use crate::{Environment, Error, build, database, ports, session};
+use crate::throw_away::{self, pid_file};
+use crate::{Environment, Error, build, database, session};
 
 const PREFIX: &str = "emotionviz-test-";
-const PID_FILE: &str = "postgres.pid";
 const PROBE_BOUND: Duration = Duration::from_secs(60);
 
 /// A server for tests. End it: it and its files are gone then.
@@ -48,23 +48,8 @@ impl TestServer {
         let folder = room.folder.path();
         // The server may run as somebody else, who has to get through; its data directory is closed.
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).map_err(|e| Error::io("write", folder, e))?;
-        let cluster = ClusterConfig {
-            binaries,
-            data_dir: folder.join("postgres"),
-            socket_dir: socket_folder(folder, &owner),
-            pid_file: folder.join(PID_FILE),
-            port: ports::free_port()?,
-            superuser: "emotionviz".to_owned(),
-            password: SecretString::from(configuration::generate()),
-            api_password: SecretString::from(configuration::generate()),
-            database: "emotionviz_test".to_owned(),
-            init_scripts: None,
-            owner,
-            durability: Durability::Test,
-            sink: None,
-        };
-        cluster::initialise(&cluster).await?;
-        let server = Server::start(&cluster).await?;
+        let socket_dir = socket_folder(folder, &owner);
+        let (server, cluster) = throw_away::start(folder, binaries, owner, socket_dir, Durability::Test).await?;
         Ok(Self { url: session::owners_url(&cluster), server, _room: room })
     }
 
@@ -147,14 +132,14 @@ impl Room {
 /// The folder of the socket of the server in `folder`. Not of the same name: both may lie in /tmp.
 fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
     let id = folder.file_name().unwrap_or_default().to_string_lossy().replace(PREFIX, "socket-");
-    socket_dir::choose(&id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+    throw_away::socket_folder(&id, owner)
 }
 
 /// Removes what killed runs left, sockets included: nobody holds it locked, and no server lives in it.
 fn sweep(temporary: &Path, owner: &Owner) {
     for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !path.is_dir() || PidFile::is_held(&path.join(PID_FILE)) {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !path.is_dir() || PidFile::is_held(&pid_file(&path)) {
             continue;
         }
         if let Ok(folder) = File::open(&path)

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
-use secrecy::SecretString;
 
 use super::BenchError;
-use crate::configuration::{self, Tool};
+use crate::configuration::Tool;
 use crate::database::{self, Place};
 use crate::events::Events;
 use crate::owner::{self, Owner};
 use crate::postgres::psql::{Psql, identifier, literal};
 use crate::postgres::server::Server;
-use crate::postgres::{ClusterConfig, Durability, cluster, roles, socket_dir};
+use crate::postgres::{ClusterConfig, Durability, cluster};
 use crate::process::{Configuration, PidFile, StopSignal};
 use crate::session::{api_url, local_url};
-use crate::{Checkout, Error, ports};
+use crate::throw_away::{self, pid_file};
+use crate::{Checkout, Error};
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;
@@ -77,10 +77,6 @@ impl Drop for Scratch {
     }
 }
 
-fn pid_file(folder: &Path) -> PathBuf {
-    folder.join("postgres.pid")
-}
-
 /// The server with its databases.
 pub(super) struct Database {
     server: Server,
@@ -91,25 +87,9 @@ impl Database {
     /// With the programs that the development database runs on.
     pub(super) async fn start(checkout: &Checkout, tool: &Tool, scratch: &Scratch, events: &Events) -> Result<Self, Error> {
         let owner = scratch.development.owner.clone();
-        let id = format!("bench-{}", checkout.hash());
-        let config = ClusterConfig {
-            binaries: database::binaries(tool, Some(&scratch.development), events).await?,
-            data_dir: scratch.path().join("postgres"),
-            socket_dir: socket_dir::choose(&id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), &owner),
-            pid_file: pid_file(scratch.path()),
-            port: ports::free_port()?,
-            superuser: "emotionviz".to_owned(),
-            password: SecretString::from(configuration::generate()),
-            api_password: SecretString::from(configuration::generate()),
-            database: "bench".to_owned(),
-            init_scripts: None,
-            owner,
-            durability: Durability::Development,
-            sink: None,
-        };
-        cluster::initialise(&config).await?;
-        let server = Server::start(&config).await?;
-        roles::verify(&config).await?;
+        let socket_dir = throw_away::socket_folder(&format!("bench-{}", checkout.hash()), &owner);
+        let binaries = database::binaries(tool, Some(&scratch.development), events).await?;
+        let (server, config) = throw_away::start(scratch.path(), binaries, owner, socket_dir, Durability::Development).await?;
         Ok(Self { server, config })
     }
 
