@@ -205,7 +205,7 @@ impl Fast {
         let dep_info = |folder: &Path| recorded::parts(root, &folder.join(format!("{stem}.d")));
         let parts = dep_info(&recorded.out_dir()?)?;
         let others = recorded::of_others(root, &recorded.out_dir()?, name)?;
-        let shows_the_same = || recorded.shows_the_same(&part.source, part.closed);
+        let shows_the_same = || recorded.shows_the_same(&part.source, &parts.0, part.closed);
         let manifest = part.source.parent()?;
         let its_own =
             |file: &PathBuf| parts.0.contains(file) && !others.contains(file) && !recorded.concerns_the_build_script(manifest, file);

@@ -64,11 +64,21 @@ fn edits_of_features() {
 
     // There, what a function does is fast, where nobody else has it compiled in.
     s.edit("backend/core/src/lib.rs", "/// New.", "/// New.\npub fn new() -> String {\n    format!(\"{NEW}\")\n}\n\n/// New.");
-    s.edit(API, "description = emotionviz_core::NEW", "description = emotionviz_core::new()");
+    s.edit(API, "description = emotionviz_core::NEW", "description = format!(\"{}, {}\", emotionviz_core::NEW, emotionviz_core::new())");
     assert_eq!(s.next("live")["builder"], "cargo");
     s.edit("backend/core/src/lib.rs", "format!(\"{NEW}\")", "format!(\"{NEW}, new body\")");
     let live = s.next("live");
     assert_eq!((live["builder"].as_str(), document(&s).contains("new below, new body")), (Some("fast"), true), "{live}");
+
+    // What callers see is compared with what they were compiled with, not with a build that failed.
+    s.edit("backend/core/src/lib.rs", "include_str!(\"../../entries/src/new.txt\")", "\"other below\"");
+    s.edit("backend/core/src/lib.rs", "format!(\"{NEW}, new body\")", "1");
+    s.next("failed");
+    s.edit("backend/core/src/lib.rs", "{\n    1\n}", "{\n    format!(\"{NEW}, mended body\")\n}");
+    let live = s.next("live");
+    assert_eq!((live["builder"].as_str(), document(&s).contains("other below, other below, mended body")), (Some("cargo"), true), "{live}");
+    s.edit("backend/core/src/lib.rs", "\"other below\"", "include_str!(\"../../entries/src/new.txt\")");
+    s.next("live");
 
     // A file that a crate below is made of too.
     s.edit("backend/entries/src/new.txt", "new below", "newer below");

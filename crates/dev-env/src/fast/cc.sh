@@ -16,11 +16,15 @@ separately() {
         case $argument in -m64 | -B* | -fuse-ld=*) printf '%s\n' "$argument" ;; esac
     done >"$here/linker"
     # In a file, as a shell copies its arguments whenever it is given one more, and there are hundreds.
-    instead "$@" >"$here/arguments"
+    instead "$@" >"$here/arguments" || failed=1
     for library in $making; do wait "$library" || failed=1; done
     [ -z "$failed" ] || return
     # What is in LD_LIBRARY_PATH comes before this.
     cc "@$here/arguments" -Wl,--enable-new-dtags -Xlinker -rpath -Xlinker "$into" || return
+    # What is linked now is what an edit is compared with.
+    for part in $names; do
+        [ ! -d "$here/$part.sources.new" ] || { rm -rf "$here/$part.sources" && mv "$here/$part.sources.new" "$here/$part.sources"; } || return
+    done
     printf '%s\n%s' "$into" "$names" >"$here/separate"
 }
 

@@ -8,14 +8,14 @@ use std::time::SystemTime;
 
 use super::bodies;
 use crate::process::Configuration;
-use crate::watch::{dependencies, files};
+use crate::watch::dependencies;
 
 /// One command.
 pub(super) struct Recorded {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     written: SystemTime,
-    /// A copy of the sources as they were then.
+    /// A copy of the sources as they were when the service was linked.
     sources: PathBuf,
 }
 
@@ -47,20 +47,22 @@ impl Recorded {
         self.written <= moment && read.into_iter().all(older)
     }
 
-    /// Whether those who use the crate need not know of what its sources say now. Of a `closed` crate they see `lib.rs` alone, of another
-    /// one all but what plain functions do: without optimisation the compiler puts none of them into its callers.
-    pub(super) fn shows_the_same(&self, source: &Path, closed: bool) -> bool {
-        let mut options = self.values("-C").filter_map(OsStr::to_str);
-        let plain = options.all(|option| !option.starts_with("opt-level="));
+    /// Whether those who use the crate need not know of what its `files` below `source` say now. Of a `closed` crate they see `lib.rs`
+    /// alone, of another one all but what plain functions do: without optimisation, and with the memory of an incremental build, the
+    /// compiler puts none of them into its callers.
+    pub(super) fn shows_the_same(&self, source: &Path, files: &BTreeSet<PathBuf>, closed: bool) -> bool {
+        let optimises = |argument: &OsString| argument == "-O" || argument.to_string_lossy().contains("opt-level=");
+        let incremental = |value: &OsStr| value.to_string_lossy().starts_with("incremental=");
+        let plain = !self.arguments.iter().any(optimises) && self.values("-C").any(incremental);
         let same = |file: &Path| {
             let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).ok();
             let (before, now) = (read(&self.sources)?, read(source)?);
             let is_rust = file.extension().is_some_and(|extension| extension == "rs");
             Some(before == now || (plain && is_rust && bodies::alone_differ(&before, &now)))
         };
-        let all = files(source, true);
-        let mut seen = all.iter().filter_map(|file| file.strip_prefix(source).ok()).filter(|file| !closed || *file == Path::new("lib.rs"));
-        !all.is_empty() && seen.all(|file| same(file) == Some(true))
+        let inside = files.iter().filter_map(|file| file.strip_prefix(source).ok());
+        let mut seen = inside.filter(|file| !closed || *file == Path::new("lib.rs")).peekable();
+        seen.peek().is_some() && seen.all(|file| same(file) == Some(true))
     }
 
     /// Whether a build script was told to look at a file, or at all of them.
@@ -189,13 +191,15 @@ mod tests {
         };
         let source = folder.path().join("src");
         write("f.environment", "A=b\0");
-        write("f.arguments", "/bin/rustc\0src/lib.rs\0");
-        let read = || Recorded::read(folder.path(), "f").unwrap();
+        write("f.arguments", "/bin/rustc\0-C\0incremental=/i\0src/lib.rs\0");
+        let files = ["lib.rs", "a.rs", "a.txt"].map(|name| source.join(name)).into();
+        let same = |closed: bool| Recorded::read(folder.path(), "f").unwrap().shows_the_same(&source, &files, closed);
         for (file, text) in [("lib.rs", "mod a;\nfn f() { 1 }"), ("a.rs", "fn g() { 1 }\nconst A: u8 = 1;"), ("a.txt", "fn h() { 1 }")] {
             write(&format!("src/{file}"), text);
             write(&format!("f.sources/{file}"), text);
         }
-        assert!(read().shows_the_same(&source, true) && read().shows_the_same(&source, false));
+        write("src/.lib.rs.swp", "an editor's");
+        assert!(same(true) && same(false));
         for (file, from, to, [closed, open]) in [
             ("a.rs", "{ 1 }", "{ 2 }", [true, true]),
             ("a.rs", "u8 = 1", "u8 = 2", [true, false]),
@@ -205,15 +209,18 @@ mod tests {
         ] {
             let before = std::fs::read_to_string(source.join(file)).unwrap();
             write(&format!("src/{file}"), &before.replace(from, to));
-            assert_eq!([read().shows_the_same(&source, true), read().shows_the_same(&source, false)], [closed, open], "{file}: {to}");
+            assert_eq!([same(true), same(false)], [closed, open], "{file}: {to}");
             write(&format!("src/{file}"), &before);
         }
-        write("src/new.rs", "");
-        assert!(!read().shows_the_same(&source, false));
-        std::fs::remove_file(source.join("new.rs")).unwrap();
         write("src/a.rs", "fn g() { 2 }\nconst A: u8 = 1;");
-        write("f.arguments", "/bin/rustc\0-C\0opt-level=1\0src/lib.rs\0");
-        assert!(!read().shows_the_same(&source, false), "it may be inlined");
+        for arguments in
+            ["-C\0opt-level=1\0-C\0incremental=/i\0", "-O\0-C\0incremental=/i\0", "-Copt-level=1\0-C\0incremental=/i\0", "--edition=2024\0"]
+        {
+            write("f.arguments", &format!("/bin/rustc\0{arguments}src/lib.rs\0"));
+            assert!(!same(false), "it may be inlined: {arguments}");
+        }
+        std::fs::remove_file(source.join("a.txt")).unwrap();
+        assert!(same(true) && !same(false));
     }
 
     #[test]

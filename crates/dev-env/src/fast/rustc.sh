@@ -14,7 +14,7 @@ if [ -n "$CARGO_CRATE_NAME" ] && grep -qsx "$CARGO_CRATE_NAME" "$here/parts"; th
     env -u CARGO_MAKEFLAGS -u MAKEFLAGS -u _ -0 >"$record.environment.new"
     printf '%s\0' "$@" >"$record.arguments.new"
     for argument do
-        case $argument in */lib.rs) rm -rf "$record.sources" && cp -R "${argument%/*}" "$record.sources" ;; esac
+        case $argument in */lib.rs) rm -rf "$record.sources.new" && cp -R "${argument%/*}" "$record.sources.new" ;; esac
     done
     # What is as it was stays as old as it was.
     if ! cmp -s "$record.environment.new" "$record.environment" || ! cmp -s "$record.arguments.new" "$record.arguments"; then
