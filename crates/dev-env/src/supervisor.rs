@@ -186,8 +186,10 @@ impl MountedLock {
 
     /// Whether that is why a build failed: it was replaced, and what is there now can only be read.
     fn is_refused(&self, error: &Error) -> bool {
-        let wanted = matches!(error, Error::Build { said } if said.contains("Cargo.lock"));
-        wanted && self.0.as_ref().is_some_and(|checkout| !container::lock_is_mounted(checkout))
+        // EACCES and EROFS, as Rust's standard library says them.
+        let is_refusal = |said: &str| said.contains("Cargo.lock") && ["os error 13", "os error 30"].iter().any(|code| said.contains(code));
+        let refused = matches!(error, Error::Build { said } if is_refusal(said));
+        refused && self.0.as_ref().is_some_and(|checkout| !container::lock_is_mounted(checkout))
     }
 }
 

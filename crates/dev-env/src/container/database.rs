@@ -32,7 +32,15 @@ pub(super) fn owner(url: &DatabaseUrl) -> Psql {
 /// # Errors
 /// It refuses these settings, or does not answer in time, or the owner may not make a role.
 pub(crate) async fn prepare(database: &External, events: &Events) -> Result<(), Error> {
-    wait(&database.migration_url, events).await?;
+    wait(database, events).await?;
+    give_role(database).await
+}
+
+/// Gives the API's role the password of these settings, where it is ours.
+///
+/// # Errors
+/// The owner may not, or the database does not answer.
+pub(crate) async fn give_role(database: &External) -> Result<(), Error> {
     if !settings::is_ours(database) {
         return Ok(());
     }
@@ -41,7 +49,12 @@ pub(crate) async fn prepare(database: &External, events: &Events) -> Result<(), 
     make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await
 }
 
-async fn wait(url: &DatabaseUrl, events: &Events) -> Result<(), Error> {
+/// Waits until it answers.
+///
+/// # Errors
+/// It refuses these settings, or does not answer in time.
+pub(crate) async fn wait(database: &External, events: &Events) -> Result<(), Error> {
+    let url = &database.migration_url;
     let psql = owner(url);
     let deadline = Instant::now() + PATIENCE;
     let mut said = false;

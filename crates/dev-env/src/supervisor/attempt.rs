@@ -113,20 +113,32 @@ impl Plan {
             return Ok(None);
         }
         // The API's role may get another password, which what runs does not have.
-        let moved = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings);
-        if let Some(external) = moved {
-            self.held.store(true, Ordering::Relaxed);
-            container::prepare(external, &self.events).await?;
-        }
-        let started = self.start_at(environment, listening, place, tool, program, compiled_in).await;
-        if moved.is_some()
-            && started.is_err()
-            && let Some(external) = &self.environment.configuration.tool(&self.environment.checkout)?.external
-        {
-            container::prepare(external, &self.events).await?;
+        let Some(external) = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings) else {
+            return self.start_at(environment, listening, place, tool, program, compiled_in).await.map(Some);
+        };
+        container::wait(external, &self.events).await?;
+        self.held.store(true, Ordering::Relaxed);
+        let started = match container::give_role(external).await {
+            Ok(()) => self.start_at(environment, listening, place, tool, program, compiled_in).await,
+            Err(error) => Err(error),
+        };
+        if started.is_err() {
+            self.put_role_back().await;
         }
         self.held.store(false, Ordering::Relaxed);
         started.map(Some)
+    }
+
+    /// Gives the API's role the password again that what runs has.
+    async fn put_role_back(&self) {
+        let put_back = match self.environment.configuration.tool(&self.environment.checkout) {
+            Ok(Tool { external: Some(external), .. }) => container::give_role(&external).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = put_back {
+            self.events.warn(error.to_string());
+        }
     }
 
     async fn start_at(

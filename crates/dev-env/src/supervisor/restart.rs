@@ -47,7 +47,13 @@ impl Services {
     }
 
     async fn start_anew(&mut self, service: Option<Service>) -> Result<(), Error> {
-        let plan = self.plan(service).await?;
+        let plan = match self.plan(service).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.keep_api_password().await;
+                return Err(error);
+            }
+        };
         let Plan { settings, external, database_exists, restarts_database, migrates_later } = plan;
         let old = self.adopt(settings);
         let start_database = restarts_database.then_some(database_exists);
@@ -99,13 +105,7 @@ impl Services {
             (None, running) => running.as_ref().map(session::owners_url),
         };
         let schema_is_complete = match &url {
-            Some(url) => match api::migrate(program.path(), url, self.options, &self.events).await {
-                Ok(complete) => complete,
-                Err(error) => {
-                    self.keep_api_password().await;
-                    return Err(error);
-                }
-            },
+            Some(url) => api::migrate(program.path(), url, self.options, &self.events).await?,
             None => self.schema_is_complete,
         };
         let place = Some(api::place(cluster.as_ref(), &tool, self.options, listening.port()));
@@ -153,9 +153,15 @@ impl Services {
 
     /// Verifying gives the API's role the new password: where the old API goes on, it needs the old one.
     async fn keep_api_password(&self) {
-        if let (Some(cluster), Some(_)) = (&self.cluster, &self.server)
-            && let Err(error) = roles::verify(cluster).await
-        {
+        let tool = self.environment.configuration.tool(&self.environment.checkout);
+        let kept = match (&self.cluster, &self.server, tool) {
+            (Some(cluster), Some(_), _) => roles::verify(cluster).await.map(drop).map_err(Error::from),
+            (None, _, Ok(Tool { external: Some(external), .. })) if self.environment.is_in_container() => {
+                container::give_role(&external).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = kept {
             self.events.warn(error.to_string());
         }
     }
