@@ -31,8 +31,12 @@ pub(crate) fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::
         }
         for list in files(&folder.path(), false) {
             let is_list = list.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dep-"));
-            if is_list && time(&list)? >= oldest {
-                File::options().write(true).open(list)?.set_modified(SystemTime::UNIX_EPOCH)?;
+            // One that is gone by now is missed by cargo.
+            if is_list && time(&list).is_ok_and(|built| built >= oldest) {
+                match File::options().write(true).open(list) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    list => list?.set_modified(SystemTime::UNIX_EPOCH)?,
+                }
             }
         }
     }

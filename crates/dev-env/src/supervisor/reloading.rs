@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,6 +57,7 @@ impl Reloading {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
         let watcher = Watcher::start(environment, Sources::new(&environment.checkout, given), events).await?;
         self.seen.look(watcher.sources.rust());
+        self.seen.look(watcher.sources.settings().iter().cloned());
         self.watcher = Some(watcher);
         Ok(())
     }
@@ -121,12 +122,17 @@ impl Services {
         }
     }
 
-    /// Lets cargo see changes that it would not see by their times.
+    /// Lets cargo see changes that it would not see by their times. Nothing may be built meanwhile.
     fn distrust(&self, files: &BTreeSet<PathBuf>) {
         let folder = self.environment.checkout.intermediate_folder();
-        if let Err(source) = freshness::distrust(&folder, files) {
+        let sources = files.iter().filter(|file| !self.is_settings(file)).cloned().collect();
+        if let Err(source) = freshness::distrust(&folder, &sources) {
             self.events.warn(Error::io("write", &folder, source).to_string());
         }
+    }
+
+    fn is_settings(&self, file: &Path) -> bool {
+        self.reloading.watcher.as_ref().is_some_and(|watcher| watcher.sources.is_settings(file))
     }
 
     /// Files were saved.
@@ -137,7 +143,6 @@ impl Services {
         if files.is_empty() {
             return;
         }
-        self.distrust(&files);
         let is_toolchain = |file: &PathBuf| file.file_stem().is_some_and(|name| name == "rust-toolchain");
         self.reloading.toolchain_changed |= files.iter().any(is_toolchain);
         if let Some(attempt) = self.reloading.attempt.as_mut().filter(|attempt| attempt.held.load(Ordering::Relaxed)) {
@@ -161,6 +166,7 @@ impl Services {
         self.reloading.cancel();
         let mut changed = std::mem::take(&mut self.reloading.behind);
         changed.extend(files);
+        self.distrust(&changed);
         let held = Arc::new(AtomicBool::new(false));
         let Some(plan) = self.plan_attempt(&changed, anew, Arc::clone(&held)) else {
             self.reloading.behind = changed;
@@ -173,7 +179,6 @@ impl Services {
 
     /// What an attempt needs to know; `None` before anything runs.
     fn plan_attempt(&self, changed: &BTreeSet<PathBuf>, anew: bool, held: Arc<AtomicBool>) -> Option<Plan> {
-        let is_settings = |file: &PathBuf| self.reloading.watcher.as_ref().is_some_and(|watcher| watcher.sources.is_settings(file));
         Some(Plan {
             environment: self.environment.clone(),
             options: self.options,
@@ -184,7 +189,7 @@ impl Services {
             program: self.program.clone()?,
             ready: self.api_ready,
             building: build::Options { quiet: true, ..self.building() },
-            compile: !changed.iter().all(is_settings),
+            compile: !changed.iter().all(|file| self.is_settings(file)),
             changed: changed.clone(),
             migrate: changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
             anew,

@@ -54,6 +54,11 @@ impl Sources {
         self.given.as_deref()
     }
 
+    /// The files of settings, whether they are there or not.
+    pub(crate) fn settings(&self) -> &[PathBuf] {
+        &self.settings
+    }
+
     /// Whether a file is one of settings.
     pub(crate) fn is_settings(&self, path: &Path) -> bool {
         self.settings.iter().any(|file| file == path)
