@@ -95,7 +95,7 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
     }
 }
 
-/// How its features are built fast.
+/// How its parts are built fast.
 ///
 /// # Errors
 /// That is not known to work here, and why.

@@ -202,13 +202,13 @@ impl Fast {
     ) -> Option<()> {
         let recorded = Recorded::read(&self.folder, name).filter(|recorded| recorded.is_older_than(built))?;
         let (root, stem) = (checkout.root(), recorded.stem(name)?);
-        let dep_info = |folder: &Path| recorded::parts(root, &folder.join(format!("{stem}.d")));
-        let parts = dep_info(&recorded.out_dir()?)?;
+        let dep_info = |folder: &Path| recorded::made_of(root, &folder.join(format!("{stem}.d")));
+        let made_of = dep_info(&recorded.out_dir()?)?;
         let others = recorded::of_others(root, &recorded.out_dir()?, name)?;
-        let shows_the_same = || recorded.shows_the_same(&part.source, &parts.0, part.closed);
+        let shows_the_same = || recorded.shows_the_same(&part.source, &made_of.0, part.closed);
         let manifest = part.source.parent()?;
         let its_own =
-            |file: &PathBuf| parts.0.contains(file) && !others.contains(file) && !recorded.concerns_the_build_script(manifest, file);
+            |file: &PathBuf| made_of.0.contains(file) && !others.contains(file) && !recorded.concerns_the_build_script(manifest, file);
         if !changed.iter().all(|file| its_own(file)) || !shows_the_same() {
             return None;
         }
@@ -223,7 +223,7 @@ impl Fast {
         // Where it fails cargo says why.
         let (rustc, out) = self.again(root, &recorded, colour)?;
         run(with(rustc), BOUND).await.ok()?;
-        if dep_info(&out)? != parts || !shows_the_same() {
+        if dep_info(&out)? != made_of || !shows_the_same() {
             return None;
         }
         let rlib = out.join(format!("lib{stem}.rlib"));

@@ -18,7 +18,7 @@ use crate::reload::Watching;
 use crate::{Environment, Error};
 
 pub(crate) use seen::Seen;
-pub(crate) use sources::{Sources, dependencies, files};
+pub(crate) use sources::{Sources, dependencies, files, has_extension};
 
 /// A save is over when nothing more came for this long: editors write twice, and git writes many files.
 const QUIET: Duration = Duration::from_millis(30);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 use tokio::time::Instant;
 
-use crate::Error;
-use crate::configuration::{External, container as settings};
+use crate::configuration::{External, Tool, container as settings};
 use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
 use crate::postgres::roles;
+use crate::{Environment, Error};
 
 /// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -47,6 +47,18 @@ pub(crate) async fn give_role(database: &External) -> Result<(), Error> {
     let owner = &database.migration_url;
     let password = database.url.password.clone().unwrap_or_default();
     make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await
+}
+
+/// Gives the API's role the password of these settings again, for what runs with them. Where that fails it is said.
+pub(crate) async fn keep_role(environment: &Environment, events: &Events) {
+    let kept = match environment.configuration.tool(&environment.checkout) {
+        Ok(Tool { external: Some(external), .. }) => give_role(&external).await,
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
+        events.warn(error.to_string());
+    }
 }
 
 /// Waits until it answers.

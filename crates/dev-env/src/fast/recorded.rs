@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::bodies;
 use crate::process::Configuration;
-use crate::watch::dependencies;
+use crate::watch::{dependencies, has_extension};
 
 /// One command.
 pub(super) struct Recorded {
@@ -57,8 +57,7 @@ impl Recorded {
         let same = |file: &Path| {
             let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).ok();
             let (before, now) = (read(&self.sources)?, read(source)?);
-            let is_rust = file.extension().is_some_and(|extension| extension == "rs");
-            Some(before == now || (plain && is_rust && bodies::alone_differ(&before, &now)))
+            Some(before == now || (plain && has_extension(file, "rs") && bodies::alone_differ(&before, &now)))
         };
         let inside = files.iter().filter_map(|file| file.strip_prefix(source).ok());
         let mut seen = inside.filter(|file| !closed || *file == Path::new("lib.rs")).peekable();
@@ -122,7 +121,7 @@ impl Recorded {
 }
 
 /// What a crate is made of, as the compiler says: files and variables.
-pub(super) fn parts(root: &Path, dep_info: &Path) -> Option<(BTreeSet<PathBuf>, BTreeSet<String>)> {
+pub(super) fn made_of(root: &Path, dep_info: &Path) -> Option<(BTreeSet<PathBuf>, BTreeSet<String>)> {
     let text = std::fs::read_to_string(dep_info).ok()?;
     let rule = text.lines().find(|line| line.contains(".rlib: ") || line.contains(".rmeta: "))?;
     let files = dependencies(rule).iter().map(|named| file(root, named)).collect();
@@ -241,7 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("f.d");
         std::fs::write(&file, "/t/f.d: src/a.rs\n\n/t/libf.rlib: src/a.rs src/b\\ c.rs\n\nsrc/a.rs:\n\n# env-dep:A=1\n").unwrap();
-        let (files, variables) = parts(Path::new("/r"), &file).unwrap();
+        let (files, variables) = made_of(Path::new("/r"), &file).unwrap();
         assert_eq!(files.into_iter().collect::<Vec<_>>(), [PathBuf::from("/r/src/a.rs"), PathBuf::from("/r/src/b c.rs")]);
         assert_eq!(variables.into_iter().collect::<Vec<_>>(), ["# env-dep:A=1"]);
 

@@ -123,22 +123,10 @@ impl Plan {
             Err(error) => Err(error),
         };
         if started.is_err() {
-            self.put_role_back().await;
+            container::keep_role(&self.environment, &self.events).await;
         }
         self.held.store(false, Ordering::Relaxed);
         started.map(Some)
-    }
-
-    /// Gives the API's role the password again that what runs has.
-    async fn put_role_back(&self) {
-        let put_back = match self.environment.configuration.tool(&self.environment.checkout) {
-            Ok(Tool { external: Some(external), .. }) => container::give_role(&external).await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = put_back {
-            self.events.warn(error.to_string());
-        }
     }
 
     async fn start_at(

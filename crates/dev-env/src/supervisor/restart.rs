@@ -153,15 +153,11 @@ impl Services {
 
     /// Verifying gives the API's role the new password: where the old API goes on, it needs the old one.
     async fn keep_api_password(&self) {
-        let tool = self.environment.configuration.tool(&self.environment.checkout);
-        let kept = match (&self.cluster, &self.server, tool) {
-            (Some(cluster), Some(_), _) => roles::verify(cluster).await.map(drop).map_err(Error::from),
-            (None, _, Ok(Tool { external: Some(external), .. })) if self.environment.is_in_container() => {
-                container::give_role(&external).await
-            }
-            _ => Ok(()),
-        };
-        if let Err(error) = kept {
+        if self.environment.is_in_container() {
+            container::keep_role(&self.environment, &self.events).await;
+        } else if let (Some(cluster), Some(_)) = (&self.cluster, &self.server)
+            && let Err(error) = roles::verify(cluster).await
+        {
             self.events.warn(error.to_string());
         }
     }

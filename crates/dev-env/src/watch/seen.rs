@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
 
+use super::sources::has_extension;
+
 /// What is known of files.
 #[derive(Default)]
 pub(crate) struct Seen(HashMap<PathBuf, Known>);
@@ -47,7 +49,7 @@ impl Seen {
         let is_new = match (self.0.get(path), &now) {
             (None | Some(Known::Absent), Known::Absent) => false,
             (Some(Known::Contents(before)), Known::Contents(now)) => {
-                before != now && !(path.extension().is_some_and(|extension| extension == "rs") && same_tokens(before, now))
+                before != now && !(has_extension(path, "rs") && same_tokens(before, now))
             }
             // One that was never looked at: who knows?
             _ => true,

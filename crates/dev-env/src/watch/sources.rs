@@ -145,7 +145,8 @@ impl Sources {
     }
 }
 
-fn has_extension(path: &Path, wanted: &str) -> bool {
+/// Whether a file's name ends so.
+pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension == wanted)
 }
 
