@@ -12,7 +12,7 @@ use crate::events::{Event, Events, Source};
 use crate::fast::Fast;
 use crate::process::{Configuration, ProcessError, Stream, run};
 use crate::program::Program;
-use crate::{Checkout, Environment, Error, leftovers};
+use crate::{Checkout, Environment, Error, freshness, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
@@ -47,6 +47,7 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Opt
 }
 
 async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result<PathBuf, Error> {
+    let _one_at_a_time = freshness::look(checkout, &checkout.build_folder().join("debug/emotionviz"), events).await?;
     events.phase("building the service");
     // Dropped after cargo, which is ended then.
     let pid_file = leftovers::BuildFile::new(checkout);

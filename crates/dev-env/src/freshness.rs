@@ -1,52 +1,131 @@
-//! Cargo goes by the times of files: a change that bears an older time than the last build (a file that was moved back to its
-//! place, a clock that was set back) is none to it, and old code would go on to answer.
+//! Cargo goes by the times of files: a change that bears an older time than the last build (a file that was moved or copied to its
+//! place with the time that it had, a clock that was set back) is none to it, and old code would go on to answer. So each build notes
+//! how the system says that the sources were last changed, which nobody can set, and the next one looks what is different.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::watch::files;
+use crate::events::Events;
+use crate::owner::files as owned;
+use crate::watch::{Sources, files};
+use crate::{Checkout, Error};
 
-/// Lets cargo compile anew what it built of the service's own crates since the times that changed files bear. None is aged where these
-/// are newer than all that was built, as they are where somebody has just written them.
+const POLL: Duration = Duration::from_millis(20);
+/// Changes within a tick of the system's clock bear the same time.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it. Other builds of the checkout
+/// wait until what is returned is dropped: what they compile meanwhile would be taken for what is new.
 ///
 /// # Errors
 /// What was built cannot be looked at, or written.
-pub(crate) fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
+pub(crate) async fn look(checkout: &Checkout, program: &Path, events: &Events) -> Result<File, Error> {
+    let folder = checkout.intermediate_folder();
+    let path = folder.join(format!("sources-{}", checkout.hash()));
+    let failed = |source| Error::io("write", &path, source);
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let mut note = owned::open(OpenOptions::new().read(true).write(true), &path).map_err(failed)?;
+    let mut waits = false;
+    loop {
+        match note.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) if waits => tokio::time::sleep(POLL).await,
+            Err(TryLockError::WouldBlock) => {
+                events.phase("waiting for another build");
+                waits = true;
+            }
+        }
+    }
+    let mut built = Sources::new(checkout, None);
+    let all = sources(&built);
+    built.learn(program);
+    let matter = sources(&built);
+    compare(&mut note, &folder, &all, &matter, program.exists()).map_err(failed)?;
+    Ok(note)
+}
+
+/// The files that something may be built of.
+fn sources(sources: &Sources) -> BTreeSet<PathBuf> {
+    let found = sources.folders().into_iter().flat_map(|(folder, _)| sources.that_matter(&folder));
+    found.filter(|file| !sources.is_settings(file)).collect()
+}
+
+/// Distrusts what differs from the note among what `matters`, and notes `all`: as what is distrusted stays so until it is compiled, that
+/// is true whatever comes of the build. What a note does not say, as it is half or not there, has changed.
+fn compare(note: &mut File, folder: &Path, all: &BTreeSet<PathBuf>, matter: &BTreeSet<PathBuf>, was_built: bool) -> io::Result<()> {
+    let mut noted = Vec::new();
+    note.read_to_end(&mut noted)?;
+    let lines: HashSet<&[u8]> = noted.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut now = String::new();
+    let mut changed = BTreeSet::new();
+    for file in all.union(matter) {
+        let line = stamp(file);
+        if matter.contains(file) && !line.as_ref().is_some_and(|line| lines.contains(line.as_bytes())) {
+            changed.insert(file.clone());
+        }
+        now.extend(line);
+    }
+    // Before the first build of all there is nothing to distrust.
+    if was_built || !noted.is_empty() {
+        distrust(folder, &changed)?;
+    }
+    if now.as_bytes() != noted {
+        note.rewind()?;
+        note.set_len(0)?;
+        note.write_all(now.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// How a file was last changed, as a line; none of one that may change once more and look the same. Its number is no part of it: where a
+/// host shares its files they get other ones at each start.
+fn stamp(file: &Path) -> Option<String> {
+    let found = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+    let changed = Duration::new(found.ctime().try_into().ok()?, found.ctime_nsec().try_into().ok()?);
+    if SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + changed).is_ok_and(|age| age < TICK) {
+        return None;
+    }
+    let mut line = String::new();
+    writeln!(line, "{changed:?} {}.{:09} {} {file:?}", found.mtime(), found.mtime_nsec(), found.size()).ok()?;
+    Some(line)
+}
+
+/// Lets cargo compile anew what it built of the service's own crates since the times that changed files bear. None is aged where these
+/// are newer than all that was built, as they are where somebody has just written them.
+fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
     let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
     // What is gone is missed in any case.
     let Some(oldest) = changed.iter().filter_map(|file| time(file).ok()).min() else { return Ok(()) };
-    let built = build_folder.join("debug/.fingerprint");
-    if !built.exists() {
-        return Ok(());
-    }
-    // Beside each crate's fingerprint lies the list of its files, whose time theirs are compared with
-    // (https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint).
-    for folder in std::fs::read_dir(built)? {
-        let folder = folder?;
-        if !folder.file_name().to_string_lossy().starts_with("emotionviz") {
-            continue;
-        }
-        for list in files(&folder.path(), false) {
-            let is_list = list.file_name().is_some_and(|name| name.to_string_lossy().starts_with("dep-"));
-            // One that is gone by now is missed by cargo.
-            if is_list && time(&list).is_ok_and(|built| built >= oldest) {
-                match File::options().write(true).open(list) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    list => list?.set_modified(SystemTime::UNIX_EPOCH)?,
-                }
+    // Beside each crate's fingerprint lies the list of its files, whose time theirs are compared with, and that of those which a build
+    // script reads with the time of what it printed (https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint).
+    let lists = ["debug/.fingerprint", "debug/build"].into_iter().flat_map(|built| folders(&build_folder.join(built)));
+    for list in lists.flat_map(|folder| files(&folder, false)) {
+        let is_list = list.file_name().is_some_and(|name| name == "output" || name.to_string_lossy().starts_with("dep-"));
+        // One that is gone by now is missed by cargo.
+        if is_list && time(&list).is_ok_and(|built| built >= oldest) {
+            match File::options().write(true).open(list) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                list => list?.set_modified(SystemTime::UNIX_EPOCH)?,
             }
         }
     }
     Ok(())
 }
 
+/// What was built of the service's own crates.
+fn folders(built: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(built).into_iter().flatten().flatten();
+    found.filter(|folder| folder.file_name().to_string_lossy().starts_with("emotionviz")).map(|folder| folder.path()).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -60,10 +139,15 @@ mod tests {
             path
         };
         let of = |path: &PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
-        let [before, since, other, fingerprint] = [("core-1/dep-lib", 30), ("db-1/dep-lib", 10), ("db-1/output", 10), ("db-1/lib", 10)]
-            .map(|(name, age)| save(&format!("debug/.fingerprint/emotionviz-{name}"), age));
-        let foreign = save("debug/.fingerprint/serde-1/dep-lib", 10);
-        let lists = [&before, &since, &other, &fingerprint, &foreign];
+        let [before, since, script, fingerprint, foreign] = [
+            (".fingerprint/emotionviz-core-1/dep-lib", 30),
+            (".fingerprint/emotionviz-db-1/dep-lib", 10),
+            ("build/emotionviz-db-1/output", 10),
+            (".fingerprint/emotionviz-db-1/lib", 10),
+            (".fingerprint/serde-1/dep-lib", 10),
+        ]
+        .map(|(name, age)| save(&format!("debug/{name}"), age));
+        let lists = [&before, &since, &script, &fingerprint, &foreign];
 
         let times = lists.map(of);
         distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), folder.path().join("gone.rs")])).unwrap();
@@ -71,8 +155,94 @@ mod tests {
 
         distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), save("moved.rs", 20)])).unwrap();
         let aged: Vec<_> = lists.into_iter().filter(|path| of(path) == SystemTime::UNIX_EPOCH).collect();
-        assert_eq!(aged, [&since]);
+        assert_eq!(aged, [&since, &script]);
 
         distrust(&folder.path().join("nothing"), &BTreeSet::from([save("moved.rs", 20)])).unwrap();
+    }
+
+    /// A folder with sources that are older than what was built of them, and their note.
+    struct Built(tempfile::TempDir);
+
+    impl Built {
+        fn new() -> Self {
+            let built = Self(tempfile::tempdir().unwrap());
+            std::fs::create_dir_all(built.path("debug/.fingerprint/emotionviz-core-1")).unwrap();
+            for name in ["a.rs", "b.rs", "not of it.rs"] {
+                built.save(name, name);
+            }
+            built.build();
+            built
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn save(&self, name: &str, text: &str) {
+            std::fs::write(self.path(name), text).unwrap();
+            let old = SystemTime::now() - Duration::from_secs(60);
+            File::options().write(true).open(self.path(name)).unwrap().set_modified(old).unwrap();
+            while stamp(&self.path(name)).is_none() {}
+        }
+
+        fn build(&self) {
+            std::fs::write(self.path("debug/.fingerprint/emotionviz-core-1/dep-lib"), "").unwrap();
+        }
+
+        /// Looks, and returns whether what was built is distrusted.
+        fn is_distrusted(&self, was_built: bool) -> bool {
+            let files = |names: &[&str]| names.iter().map(|name| self.path(name)).collect();
+            let mut note = File::options().create(true).truncate(false).read(true).write(true).open(self.path("note")).unwrap();
+            compare(&mut note, self.0.path(), &files(&["a.rs", "b.rs", "not of it.rs"]), &files(&["a.rs", "b.rs"]), was_built).unwrap();
+            let list = std::fs::metadata(self.path("debug/.fingerprint/emotionviz-core-1/dep-lib")).unwrap();
+            list.modified().unwrap() == SystemTime::UNIX_EPOCH
+        }
+    }
+
+    #[test]
+    fn what_differs_from_the_note() {
+        let built = Built::new();
+        assert!(!built.is_distrusted(false) && !built.is_distrusted(true), "noted by the first build");
+        built.save("not of it.rs", "new");
+        assert!(!built.is_distrusted(true));
+        built.save("a.rs", "new!");
+        assert!(built.is_distrusted(true) && built.is_distrusted(true), "until it is compiled");
+        built.build();
+        assert!(!built.is_distrusted(true));
+
+        std::fs::rename(built.path("b.rs"), built.path("kept.rs")).unwrap();
+        assert!(!built.is_distrusted(true), "cargo misses it");
+        std::fs::rename(built.path("kept.rs"), built.path("b.rs")).unwrap();
+        assert!(built.is_distrusted(true));
+    }
+
+    #[test]
+    fn a_note_that_is_torn_or_gone() {
+        let built = Built::new();
+        assert!(built.is_distrusted(true), "it may be of a tool that noted nothing");
+        built.build();
+        let note = std::fs::read(built.path("note")).unwrap();
+        std::fs::write(built.path("note"), &note[..note.len() / 2]).unwrap();
+        assert!(built.is_distrusted(false));
+        built.build();
+        std::fs::remove_file(built.path("note")).unwrap();
+        assert!(!built.is_distrusted(false), "nothing was built");
+        std::fs::remove_file(built.path("note")).unwrap();
+        assert!(built.is_distrusted(true));
+    }
+
+    #[tokio::test]
+    async fn one_build_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("backend")).unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
+        let checkout = Checkout::find(folder.path()).unwrap();
+        let events = Events::silent();
+        let look = || look(&checkout, Path::new("none"), &events);
+        let first = look().await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(100), look()).await.is_err());
+        drop(first);
+        look().await.unwrap();
     }
 }

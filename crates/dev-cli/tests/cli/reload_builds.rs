@@ -1,13 +1,17 @@
 //! Edits of the service itself, built by cargo: one checkout, one edit after the other, under load.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::reload::{LONGEST, reload};
 use crate::support::load::Load;
-use crate::support::processes::expect_end;
-use crate::support::{Scratch, eventually, get};
+use crate::support::processes::{expect_end, expect_none};
+use crate::support::{Running, Scratch, eventually, get};
 
 const WELCOME: &str = "backend/app/src/health.rs";
 const MESSAGE: &str = "message: \"";
@@ -187,4 +191,43 @@ fn edits_of_every_kind() {
 
     let counted = load.finish();
     assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000, "{counted:?}");
+}
+
+#[test]
+fn a_build_that_is_broken_off_and_files_that_are_put_in_place_while_nothing_runs() {
+    let scratch = Scratch::with_sources();
+    // Ctrl-C goes to all that the terminal has in the foreground.
+    let mut up = scratch.command(&["up"]);
+    up.process_group(0);
+    let mut up = Running::start(up);
+    up.patiently();
+    up.printed("Compiling emotionviz-");
+    killpg(Pid::from_raw(up.pid()), Signal::SIGINT).unwrap();
+    let ended = up.finish();
+    assert!([0, 130].contains(&ended.code) && !ended.stderr.contains("error:"), "{ended}");
+    expect_none(scratch.root());
+    let s = Edited::of(scratch);
+
+    // Moved there, and copied over what was there: both bear a time before that of the build, which cargo goes by.
+    for (way, text) in [("mv", "Moved "), ("cp", "Copied ")] {
+        s.scratch.ok(&["down"]);
+        let (place, other) = (s.scratch.path(WELCOME), s.scratch.beside().join("other.rs"));
+        let before = s.scratch.read(WELCOME);
+        std::fs::write(&other, before.replacen(MESSAGE, &format!("{MESSAGE}{text}"), 1)).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(24 * 3600);
+        std::fs::File::options().write(true).open(&other).unwrap().set_modified(old).unwrap();
+        let mut put = std::process::Command::new(way);
+        put.args((way == "cp").then_some("-p")).args([&other, &place]);
+        assert!(put.status().unwrap().success());
+        let mut up = s.scratch.start(&["up", "--detach"]);
+        up.patiently();
+        up.finish().expect_code(0);
+        assert!(s.scratch.get("/").contains(text), "{way}: what answers is older than what was saved");
+    }
+
+    // Nothing is built where nothing is new.
+    let built = std::fs::metadata(s.scratch.path("target/dev-env/debug/emotionviz")).unwrap().modified().unwrap();
+    s.scratch.ok(&["down"]);
+    s.scratch.up();
+    assert_eq!(std::fs::metadata(s.scratch.path("target/dev-env/debug/emotionviz")).unwrap().modified().unwrap(), built);
 }

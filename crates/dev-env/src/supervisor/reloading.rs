@@ -18,7 +18,7 @@ use crate::program::Program;
 use crate::reload::{Outcome, Reload, Times};
 use crate::status::State;
 use crate::watch::{Seen, Sources, Watcher};
-use crate::{Checkout, Environment, Error, build, freshness};
+use crate::{Checkout, Environment, Error, build};
 
 /// What came of an attempt.
 pub(super) type Attempted = Result<Option<Candidate>, Error>;
@@ -115,19 +115,9 @@ impl Services {
         self.listening = None;
         match &mut self.reloading.watcher {
             Some(watcher) => {
-                let files = watcher.changed().await;
-                self.distrust(&files);
+                watcher.changed().await;
             }
             None => super::never().await,
-        }
-    }
-
-    /// Lets cargo see changes that it would not see by their times. Nothing may be built meanwhile.
-    fn distrust(&self, files: &BTreeSet<PathBuf>) {
-        let folder = self.environment.checkout.intermediate_folder();
-        let sources = files.iter().filter(|file| !self.is_settings(file)).cloned().collect();
-        if let Err(source) = freshness::distrust(&folder, &sources) {
-            self.events.warn(Error::io("write", &folder, source).to_string());
         }
     }
 
@@ -166,7 +156,6 @@ impl Services {
         self.reloading.cancel();
         let mut changed = std::mem::take(&mut self.reloading.behind);
         changed.extend(files);
-        self.distrust(&changed);
         let held = Arc::new(AtomicBool::new(false));
         let Some(plan) = self.plan_attempt(&changed, anew, Arc::clone(&held)) else {
             self.reloading.behind = changed;
