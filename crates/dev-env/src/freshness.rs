@@ -1,23 +1,19 @@
 //! Cargo goes by the times of files: a change that bears an older time than the last build (a file that was moved or copied to its
 //! place with the time that it had, a clock that was set back) is none to it, and old code would go on to answer. So each build notes
-//! how the system says that the sources were last changed, which nobody can set, and the next one looks what is different.
+//! what the sources hold, and the next one looks what is different.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write as _};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::events::Events;
 use crate::owner::files as owned;
 use crate::watch::{Sources, files};
-use crate::{Checkout, Error};
+use crate::{Checkout, Error, sha256};
 
 const POLL: Duration = Duration::from_millis(20);
-/// Changes within a tick of the system's clock bear the same time.
-const TICK: Duration = Duration::from_millis(20);
 
 /// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it. Other builds of the checkout
 /// wait until what is returned is dropped: what they compile meanwhile would be taken for what is new.
@@ -83,17 +79,9 @@ fn compare(note: &mut File, folder: &Path, all: &BTreeSet<PathBuf>, matter: &BTr
     Ok(())
 }
 
-/// How a file was last changed, as a line; none of one that may change once more and look the same. Its number is no part of it: where a
-/// host shares its files they get other ones at each start.
+/// What a file holds, as a line; none of one that is gone.
 fn stamp(file: &Path) -> Option<String> {
-    let found = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
-    let changed = Duration::new(found.ctime().try_into().ok()?, found.ctime_nsec().try_into().ok()?);
-    if SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + changed).is_ok_and(|age| age < TICK) {
-        return None;
-    }
-    let mut line = String::new();
-    writeln!(line, "{changed:?} {}.{:09} {} {file:?}", found.mtime(), found.mtime_nsec(), found.size()).ok()?;
-    Some(line)
+    Some(format!("{}  {file:?}\n", sha256::of_file(file).ok()?))
 }
 
 /// Lets cargo compile anew what it built of the service's own crates since the times that changed files bear. None is aged where these
@@ -182,7 +170,6 @@ mod tests {
             std::fs::write(self.path(name), text).unwrap();
             let old = SystemTime::now() - Duration::from_secs(60);
             File::options().write(true).open(self.path(name)).unwrap().set_modified(old).unwrap();
-            while stamp(&self.path(name)).is_none() {}
         }
 
         fn build(&self) {
