@@ -20,7 +20,7 @@ use crate::process::{Configuration, on_terminal};
 use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, supervisor};
 
-pub(crate) use database::{give_role, keep_role, prepare, wait};
+pub(crate) use database::{Prepared, wait};
 
 /// Runs the services until somebody asks to stop; what is changed goes live.
 ///

@@ -110,6 +110,9 @@ fn a_database_that_dies_and_returns() {
     assert!(get(port, "/health").contains("healthy"));
     project.ok(&["start", "db"]);
     eventually("the API with its database", || get(port, "/health/ready").contains("\"ready\"").then_some(()));
+    // A setting that is none of the database's does not wait for it.
+    project.write(".env", "LOG_LEVEL=debug\n");
+    project.logged("reloaded .env: live in");
 
     // Killed (what `docker kill` ends stays down), each is started again by Docker. Only root may.
     for service in SERVICES.into_iter().filter(|_| is_root()) {

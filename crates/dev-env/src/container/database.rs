@@ -1,8 +1,10 @@
 //! The database container as seen from the API's: waiting for it, and the role that the API connects as.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::configuration::{External, Tool, container as settings};
@@ -27,38 +29,61 @@ pub(super) fn owner(url: &DatabaseUrl) -> Psql {
     }
 }
 
-/// Waits until it answers, and makes the API's role where that is ours.
-///
-/// # Errors
-/// It refuses these settings, or does not answer in time, or the owner may not make a role.
-pub(crate) async fn prepare(database: &External, events: &Events) -> Result<(), Error> {
-    wait(database, events).await?;
-    give_role(database).await
+/// The settings that the database has taken and the API's role has the password of. `None` while that changes, and where it failed or
+/// was broken off.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared(Arc<Mutex<Option<[SecretString; 2]>>>);
+
+impl Prepared {
+    /// Whether the database is prepared for these settings.
+    pub(crate) fn is(&self, database: &External) -> bool {
+        let plain = |[url, migration_url]: [SecretString; 2]| (url.expose_secret().to_owned(), migration_url.expose_secret().to_owned());
+        self.lock().clone().is_some_and(|prepared| plain(prepared) == plain(urls(database)))
+    }
+
+    /// Waits until it answers, and makes the API's role where that is ours.
+    ///
+    /// # Errors
+    /// It refuses these settings, or does not answer in time, or the owner may not make a role.
+    pub(crate) async fn prepare(&self, database: &External, events: &Events) -> Result<(), Error> {
+        wait(database, events).await?;
+        self.give_role(database).await
+    }
+
+    /// Gives the API's role the password of these settings, where it is ours.
+    ///
+    /// # Errors
+    /// The owner may not, or the database does not answer.
+    pub(crate) async fn give_role(&self, database: &External) -> Result<(), Error> {
+        *self.lock() = None;
+        if settings::is_ours(database) {
+            let owner = &database.migration_url;
+            let password = database.url.password.clone().unwrap_or_default();
+            make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await?;
+        }
+        *self.lock() = Some(urls(database));
+        Ok(())
+    }
+
+    /// Gives the API's role the password of these settings again, for what runs with them. Where that fails it is said.
+    pub(crate) async fn keep_role(&self, environment: &Environment, events: &Events) {
+        let kept = match environment.configuration.tool(&environment.checkout) {
+            Ok(Tool { external: Some(external), .. }) => self.give_role(&external).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            events.warn(error.to_string());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<[SecretString; 2]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Gives the API's role the password of these settings, where it is ours.
-///
-/// # Errors
-/// The owner may not, or the database does not answer.
-pub(crate) async fn give_role(database: &External) -> Result<(), Error> {
-    if !settings::is_ours(database) {
-        return Ok(());
-    }
-    let owner = &database.migration_url;
-    let password = database.url.password.clone().unwrap_or_default();
-    make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await
-}
-
-/// Gives the API's role the password of these settings again, for what runs with them. Where that fails it is said.
-pub(crate) async fn keep_role(environment: &Environment, events: &Events) {
-    let kept = match environment.configuration.tool(&environment.checkout) {
-        Ok(Tool { external: Some(external), .. }) => give_role(&external).await,
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
-        events.warn(error.to_string());
-    }
+fn urls(database: &External) -> [SecretString; 2] {
+    [database.url.to_secret(), database.migration_url.to_secret()]
 }
 
 /// Waits until it answers.

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::api;
 use super::handover::Successor;
-use crate::configuration::{Place, Tool};
+use crate::configuration::{External, Place, Tool};
+use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::Events;
 use crate::listening::Listening;
@@ -28,6 +29,7 @@ pub(super) struct Plan {
     pub(super) options: UpOptions,
     pub(super) events: Events,
     pub(super) cluster: Option<ClusterConfig>,
+    pub(super) prepared: Prepared,
     pub(super) listening: Listening,
     pub(super) place: Place,
     pub(super) program: Program,
@@ -113,17 +115,18 @@ impl Plan {
             return Ok(None);
         }
         // The API's role may get another password, which what runs does not have.
-        let Some(external) = tool.external.as_ref().filter(|_| environment.is_in_container() && !same_settings) else {
+        let new_database = |external: &&External| environment.is_in_container() && !self.prepared.is(external);
+        let Some(external) = tool.external.as_ref().filter(new_database) else {
             return self.start_at(environment, listening, place, tool, program, compiled_in).await.map(Some);
         };
         container::wait(external, &self.events).await?;
         self.held.store(true, Ordering::Relaxed);
-        let started = match container::give_role(external).await {
+        let started = match self.prepared.give_role(external).await {
             Ok(()) => self.start_at(environment, listening, place, tool, program, compiled_in).await,
             Err(error) => Err(error),
         };
         if started.is_err() {
-            container::keep_role(&self.environment, &self.events).await;
+            self.prepared.keep_role(&self.environment, &self.events).await;
         }
         self.held.store(false, Ordering::Relaxed);
         started.map(Some)

@@ -173,6 +173,7 @@ impl Services {
             options: self.options,
             events: self.events.clone(),
             cluster: self.cluster.clone(),
+            prepared: self.prepared.clone(),
             listening: self.listening.clone()?,
             place: self.place.clone()?,
             program: self.program.clone()?,

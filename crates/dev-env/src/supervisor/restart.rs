@@ -9,7 +9,7 @@ use crate::listening::Listening;
 use crate::postgres::{ClusterConfig, roles};
 use crate::program::Program;
 use crate::status::State;
-use crate::{Environment, Error, build, container, database, kept_ports, session};
+use crate::{Environment, Error, build, database, kept_ports, session};
 
 /// All that the services are started with.
 struct Settings {
@@ -97,7 +97,7 @@ impl Services {
             _ => build::program(&environment, &tool, self.building(), &self.events).await?,
         };
         if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
-            container::prepare(external, &self.events).await?;
+            self.prepared.prepare(external, &self.events).await?;
         }
         let running = self.verified(cluster.as_ref()).await?;
         let url = match (&external, &running) {
@@ -154,7 +154,7 @@ impl Services {
     /// Verifying gives the API's role the new password: where the old API goes on, it needs the old one.
     async fn keep_api_password(&self) {
         if self.environment.is_in_container() {
-            container::keep_role(&self.environment, &self.events).await;
+            self.prepared.keep_role(&self.environment, &self.events).await;
         } else if let (Some(cluster), Some(_)) = (&self.cluster, &self.server)
             && let Err(error) = roles::verify(cluster).await
         {

@@ -12,6 +12,7 @@ use super::reloading::Reloading;
 use super::retiring::Retiring;
 use crate::board::Board;
 use crate::configuration::{External, Place};
+use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::{Address, Events};
 use crate::listening::Listening;
@@ -22,7 +23,7 @@ use crate::program::Program;
 use crate::service::{self, Probe};
 use crate::status::State;
 use crate::watch::Watcher;
-use crate::{Environment, Error, build, container, database, kept_ports, lan, leftovers, session};
+use crate::{Environment, Error, build, database, kept_ports, lan, leftovers, session};
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
@@ -40,6 +41,8 @@ pub(super) struct Services {
     pub(super) cluster: Option<ClusterConfig>,
     pub(super) server: Option<Server>,
     pub(super) server_again: Again,
+    /// What the database beside this container is known to be prepared for.
+    pub(super) prepared: Prepared,
     pub(super) listening: Option<Listening>,
     pub(super) place: Option<Place>,
     /// Whether the API can be ready; else migrations are left to somebody, and it is live.
@@ -68,6 +71,7 @@ impl Services {
             cluster: None,
             server: None,
             server_again: Again::default(),
+            prepared: Prepared::default(),
             place: None,
             schema_is_complete: true,
             api: None,
@@ -127,7 +131,7 @@ impl Services {
             self.make_secrets(true)?;
             self.cluster = None;
             if self.environment.is_in_container() {
-                container::prepare(external, &self.events).await?;
+                self.prepared.prepare(external, &self.events).await?;
             } else {
                 self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             }
