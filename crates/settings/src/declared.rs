@@ -147,6 +147,12 @@ settings! {
     /// The most memory that the database's container may use.
     DB_MEMORY_LIMIT: String = "1g";
     Tools Tool
+    /// The memory that is kept for the database's container where memory is scarce. 0 is none.
+    DB_MEMORY_RESERVATION: String = "0";
+    Tools Tool
+    /// The most memory that Adminer's container may use.
+    ADMINER_MEMORY_LIMIT: String = "256m";
+    Tools Tool
     /// The folder of initdb, postgres and psql. Not set: an installed PostgreSQL, else a downloaded one.
     POSTGRES_BIN_DIR: String;
     Tools Tool

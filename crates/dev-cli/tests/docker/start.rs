@@ -82,7 +82,9 @@ fn it_logs_and_limits(project: &Project) {
     for service in ["setup", "db", "api"] {
         assert_eq!(project.inspect(service, logging), "json-file map[max-file:3 max-size:10m]", "{service}");
     }
-    assert_eq!(project.inspect("api", "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}"), format!("0 {}", 4_u64 << 30));
+    let limits = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}";
+    assert_eq!(project.inspect("api", limits), format!("0 {} {}", 4_u64 << 30, 512 << 20));
+    assert_eq!(project.inspect("db", limits), format!("0 {} 0", 1 << 30));
     let log = project.read("data/logs/app.log");
     assert!(log.contains("/api/v1/auth/register") && !log.contains("correct horse"), "{log}");
     assert!(!project.logs().contains("devpassword"));
@@ -108,11 +110,11 @@ fn a_database_that_dies_and_returns() {
     project.ok(&["stop", "db"]);
     eventually("the API without its database", || get(port, "/health/ready").contains("not_ready").then_some(()));
     assert!(get(port, "/health").contains("healthy"));
-    project.ok(&["start", "db"]);
-    eventually("the API with its database", || get(port, "/health/ready").contains("\"ready\"").then_some(()));
     // A setting that is none of the database's does not wait for it.
     project.write(".env", "LOG_LEVEL=debug\n");
     project.logged("reloaded .env: live in");
+    project.ok(&["start", "db"]);
+    eventually("the API with its database", || get(port, "/health/ready").contains("\"ready\"").then_some(()));
 
     // Killed (what `docker kill` ends stays down), each is started again by Docker. Only root may.
     for service in SERVICES.into_iter().filter(|_| is_root()) {
@@ -165,7 +167,10 @@ fn two_checkouts_side_by_side() {
 #[test]
 fn the_tools_profile() {
     let Some(project) = Project::new() else { return };
+    project.write(".env", "DB_MEMORY_LIMIT=512m\nDB_MEMORY_RESERVATION=128m\nADMINER_MEMORY_LIMIT=200m\n");
     project.ok(&["--profile", "tools", "up", "-d", "--wait", "db", "adminer"]);
+    let limits = |service: &str| project.inspect(service, "{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}");
+    assert_eq!((limits("db"), limits("adminer")), (format!("{} {}", 512 << 20, 128 << 20), format!("{} 0", 200 << 20)));
     let port = project.port("adminer", "8080");
     let page = eventually("Adminer", || Some(get(port, "/")).filter(|page| page.starts_with("HTTP/1.1 200")));
     assert!(page.contains("auth[server]") && page.contains("value=\"db\""), "{page}");
