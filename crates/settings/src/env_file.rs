@@ -2,7 +2,7 @@
 
 /// A line that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is not NAME=value: a value with spaces, quotes, \"#\" or \"\\\" goes between single quotes")]
+#[error("line {line} is not NAME=value: a value with spaces, quotes, \"#\", \"$\" or \"\\\" goes between single quotes")]
 pub struct BadLine {
     /// Its number, from 1.
     pub line: usize,
@@ -10,37 +10,140 @@ pub struct BadLine {
 
 /// The names and values in the text of a `.env` file, each with the number of its line.
 ///
-/// The format is that of Compose (<https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/>):
-/// `#` begins a comment, single quotes keep everything as it is, and an unquoted or double-quoted `$NAME` stands for a
-/// variable of the process, or where there is none for an earlier value.
+/// Every value is the one that Compose reads there
+/// (<https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax>): ` #` begins a comment,
+/// single quotes keep everything but `\'` as it is, and an unquoted or double-quoted `$NAME`, `${NAME}` or `${NAME:-default}` stands
+/// for a variable of the process, or where there is none for an earlier value. What Compose's versions read in different ways, or few
+/// would guess, is refused.
 ///
 /// # Errors
 /// The first line that cannot be read.
 pub fn read(text: &str) -> Result<Vec<(String, String, usize)>, BadLine> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut rest = dotenvy::Iter::new(text.as_bytes());
-    let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim_start()));
-    let mut values = Vec::new();
-    let mut last = 0;
-    for item in &mut rest {
-        match item {
-            Ok((name, value)) => {
-                let names = |line: &str| {
-                    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-                    line.strip_prefix(name.as_str()).is_some_and(|l| l.trim_start().starts_with('='))
-                };
-                last = lines.find(|(_, line)| names(line)).map_or(last, |(number, _)| number);
-                values.push((name, value, last));
+    let mut values: Vec<(String, String, usize)> = Vec::new();
+    let mut rest = text.as_str();
+    loop {
+        rest = rest.trim_start();
+        let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
+        if rest.is_empty() {
+            return Ok(values);
+        }
+        if rest.starts_with('#') {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+            continue;
+        }
+        let (name, value, after) = statement(rest, &values).ok_or(BadLine { line })?;
+        values.push((name.to_owned(), value, line));
+        rest = after;
+    }
+}
+
+/// The name and the value that a text begins with, and what follows.
+fn statement<'a>(text: &'a str, values: &[(String, String, usize)]) -> Option<(&'a str, String, &'a str)> {
+    let exported = text.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+    let (name, rest) = exported.unwrap_or(text).split_once('=')?;
+    let name = name.trim_matches([' ', '\t']);
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    let rest = rest.trim_start_matches([' ', '\t']);
+    let (value, after) = match rest.chars().next() {
+        _ if !is_name => return None,
+        Some(quote @ ('\'' | '"')) => {
+            let (quoted, after) = quoted(&rest[1..], quote)?;
+            let (left, after) = after.split_once('\n').unwrap_or((after, ""));
+            let left = left.trim_start();
+            if !left.is_empty() && !left.starts_with('#') {
+                return None;
             }
-            Err(dotenvy::Error::LineParse(bad, _)) => {
-                let first = bad.lines().next().unwrap_or_default().trim_start();
-                let line = lines.find(|(_, line)| *line == first).map_or(last + 1, |(number, _)| number);
-                return Err(BadLine { line });
-            }
-            Err(_) => return Err(BadLine { line: last + 1 }),
+            (if quote == '"' { expanded(&quoted, true, values)? } else { quoted }, after)
+        }
+        // A value to Compose, where most mean a comment.
+        Some('#') => return None,
+        _ => {
+            let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+            let line = line.split_once(" #").map_or(line, |(value, _)| value).trim_end();
+            (expanded(line, false, values)?, after)
+        }
+    };
+    Some((name, value, after))
+}
+
+/// What stands before the closing quote, and what follows that.
+fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+    let mut quoted = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            _ if c == quote => return Some((quoted, &text[at + 1..])),
+            '\\' => match chars.next()?.1 {
+                escaped if escaped == quote => quoted.push(quote),
+                other => quoted.extend(['\\', other]),
+            },
+            _ => quoted.push(c),
         }
     }
-    Ok(values)
+    None
+}
+
+/// A value with what its references stand for, and where it has escapes with what those are.
+fn expanded(text: &str, escapes: bool, values: &[(String, String, usize)]) -> Option<String> {
+    let mut value = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['$', '\\']) {
+        value += &rest[..at];
+        let sign = &rest[at..=at];
+        rest = &rest[at + 1..];
+        let (stands_for, after) = match (sign, rest.chars().next()) {
+            ("\\", Some(c)) if escapes => match c {
+                'n' => ("\n".to_owned(), 1),
+                'r' => ("\r".to_owned(), 1),
+                't' => ("\t".to_owned(), 1),
+                '\\' | '$' => (c.to_string(), 1),
+                'a' | 'b' | 'c' | 'f' | 'v' | '0' => return None,
+                _ => (sign.to_owned(), 0),
+            },
+            ("$", Some('$')) => ("$".to_owned(), 1),
+            ("$", Some('{')) => {
+                let (inside, _) = rest[1..].split_once('}')?;
+                (braced(inside, values)?, inside.len() + 2)
+            }
+            ("$", _) => match name_at(rest) {
+                "" => ("$".to_owned(), 0),
+                name => (lookup(name, values).unwrap_or_default(), name.len()),
+            },
+            _ => (sign.to_owned(), 0),
+        };
+        value += &stands_for;
+        rest = &rest[after..];
+    }
+    Some(value + rest)
+}
+
+/// What `${inside}` stands for.
+fn braced(inside: &str, values: &[(String, String, usize)]) -> Option<String> {
+    let name = name_at(inside);
+    let found = lookup(name, values);
+    let modifier = &inside[name.len()..];
+    if name.is_empty() || inside.contains('$') {
+        None
+    } else if modifier.is_empty() {
+        Some(found.unwrap_or_default())
+    } else if let Some(default) = modifier.strip_prefix('-') {
+        Some(found.unwrap_or_else(|| default.to_owned()))
+    } else {
+        let default = modifier.strip_prefix(":-")?;
+        Some(found.filter(|found| !found.is_empty()).unwrap_or_else(|| default.to_owned()))
+    }
+}
+
+/// The name of a variable that a text begins with; empty where it does not.
+fn name_at(text: &str) -> &str {
+    let text = if text.starts_with(|c: char| c.is_ascii_digit()) { "" } else { text };
+    &text[..text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())]
+}
+
+fn lookup(name: &str, values: &[(String, String, usize)]) -> Option<String> {
+    std::env::var(name).ok().or_else(|| values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone()))
 }
 
 /// `NAME=value` as a line that [`read`] and Compose give the same value back for.
@@ -48,7 +151,8 @@ pub fn line(name: &str, value: &str) -> String {
     if value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:,@%+=*".contains(c)) {
         return format!("{name}={value}");
     }
-    if !value.contains('\'') {
+    // A closing quote after a backslash closes nothing.
+    if !value.contains('\'') && !value.ends_with('\\') {
         return format!("{name}='{value}'");
     }
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
@@ -70,6 +174,30 @@ mod tests {
         );
     }
 
+    /// `tests/docker/settings.rs` in dev-cli asks Compose about such lines.
+    #[test]
+    fn what_stands_for_something_else() {
+        for (text, value) in [
+            ("X=pa$$word", "pa$word"),
+            ("X=a$", "a$"),
+            ("X=$1", "$1"),
+            ("Y_1=y\nX=a${Y_1}b$Y_1", "ayby"),
+            ("Y=\nX=${Y:-d}${Y-e}${Z_OF_THIS_TEST-f}", "df"),
+            ("X=a$Z_OF_THIS_TEST", "a"),
+            ("X=a b #c", "a b"),
+            ("X=a\"b'c\\d#e", "a\"b'c\\d#e"),
+            ("X='it\\'s $Y' # c", "it's $Y"),
+            (r#"X="\"a\" \$b \\ \n\q""#, "\"a\" $b \\ \n\\q"),
+            ("Y=y\nX=\"\\\\$Y\"", "\\y"),
+        ] {
+            let read = read(text).unwrap();
+            assert_eq!(read.last().unwrap().1, value, "{text}");
+        }
+        for text in ["X='a\\'", "X='a'b", "X= # c", "X: v", "X", "X=${Y", "X=${Y:?}", "X=${Y:-$Z}", "1X=a", "X Y=a", "X=\"\\a\""] {
+            assert_eq!(read(text), Err(BadLine { line: 1 }), "{text}");
+        }
+    }
+
     #[test]
     fn a_bad_line_has_its_number() {
         assert_eq!(read("A=1\n\nthis is no setting\nB=2\n").unwrap_err().line, 3);
@@ -78,7 +206,7 @@ mod tests {
 
     #[test]
     fn any_value_comes_back() {
-        for value in ["plain", "p@ss w#rd", "$HOME", "a'b", "a'b$c\"d\\e", "a\"b\\c", "ä"] {
+        for value in ["plain", "p@ss w#rd", "$HOME", "a'b", "a'b$c\"d\\e", "a\"b\\c", "ä", "a\\", "it's \\", "two\nlines'", "$$"] {
             assert_eq!(read(&line("X", value)).unwrap()[0].1, value, "{value}");
         }
     }

@@ -1,7 +1,15 @@
 //! Both settings files, ports, passwords of any kind.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
+use std::process::Command;
 
+use dev_env::Environment;
+use emotionviz_settings::declared::POSTGRES_PASSWORD;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::support::docker::finish;
 use crate::support::{Project, get};
 
 /// A password that breaks whatever is put together of strings.
@@ -34,6 +42,135 @@ fn backend_env_holds_for_the_database_and_the_api() {
     project.write("backend/.env", &format!("POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\nADMINER_PORT=9\n"));
     project.ok(&["restart", "api"]);
     project.logged("ADMINER_PORT is 9 in backend/.env, which Docker Compose does not read");
+}
+
+/// A password, as `db` is given it: its settings script in the environment that Compose makes of the shell and the files.
+fn passwords(project: &Project) -> (String, String) {
+    let config: Value = serde_json::from_str(&project.ok(&["config", "--format", "json"]).stdout).unwrap();
+    // Compose doubles what it would take for a variable.
+    let environment = |service: &str| -> Vec<(OsString, OsString)> {
+        let variables = config["services"][service]["environment"].as_object().unwrap();
+        variables.iter().map(|(name, value)| (name.into(), value.as_str().unwrap_or_default().replace("$$", "$").into())).collect()
+    };
+    let mut script = Command::new("sh");
+    script.args(["-c", ". ./backend/docker/db/settings && printf '%s' \"$POSTGRES_PASSWORD\""]).current_dir(project.root());
+    let of_db = finish_with(script, environment("db"));
+    let api = Environment::in_container(project.root(), environment("api")).unwrap();
+    let of_api = api.configuration.tool(&api.checkout).unwrap().external.unwrap().migration_url.password.unwrap();
+    (of_db, of_api.expose_secret().to_owned())
+}
+
+fn finish_with(mut command: Command, environment: Vec<(OsString, OsString)>) -> String {
+    command.env_clear().envs(environment).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    finish(command, b"").expect_code(0).stdout
+}
+
+/// What `cargo dev` reads on the machine.
+fn password_of_the_tool(project: &Project, shell: Option<&str>) -> Result<String, String> {
+    let shell = shell.map(|value| ("POSTGRES_PASSWORD".into(), value.into()));
+    let tool = Environment::find(project.root(), shell).map_err(|error| error.to_string())?;
+    let password = tool.configuration.values().read(&POSTGRES_PASSWORD).unwrap();
+    Ok(password.map_or_else(|| "devpassword".to_owned(), |password| password.expose_secret().to_owned()))
+}
+
+#[test]
+fn whoever_sets_it_the_database_and_the_api_have_the_same() {
+    let Some(mut project) = Project::new() else { return };
+    let set = |project: &Project, file: &str, value: Option<&str>| match value {
+        Some(value) => project.write(file, &format!("POSTGRES_PASSWORD={value}\n")),
+        None => drop(std::fs::remove_file(project.path(file))),
+    };
+    for shell in [None, Some(""), Some("of the shell")] {
+        project.unset("POSTGRES_PASSWORD");
+        shell.iter().for_each(|value| project.set("POSTGRES_PASSWORD", value));
+        for env in [None, Some(""), Some("of-env")] {
+            for backend in [None, Some(""), Some("of-backend")] {
+                set(&project, ".env", env);
+                set(&project, "backend/.env", backend);
+                let first = [shell, env, backend].into_iter().flatten().find(|value| !value.is_empty()).unwrap_or("devpassword");
+                let (db, api) = passwords(&project);
+                assert_eq!(db, api, "{shell:?} {env:?} {backend:?}");
+                assert_eq!(password_of_the_tool(&project, shell).unwrap(), first, "{shell:?} {env:?} {backend:?}");
+                // Compose takes a variable that the shell sets to nothing for a value, which hides the one of .env.
+                if !(shell == Some("") && env == Some("of-env") && backend.is_some()) {
+                    assert_eq!(db, first, "{shell:?} {env:?} {backend:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn however_it_is_written_it_is_the_same() {
+    let Some(project) = Project::new() else { return };
+    let mut refused = Vec::new();
+    for value in [
+        "plain",
+        "a b",
+        "a#b",
+        "a #b",
+        "a\\b",
+        "a\\ b",
+        "a\\$b",
+        "a\"b\"c",
+        "a'b",
+        "pa$$word",
+        "a$",
+        "a$ b",
+        "$1",
+        "a$-b",
+        "a${Y_1}b",
+        "$Y_1/",
+        "${Y_1:-d}",
+        "${NONE:-d}",
+        "${NONE-d}",
+        "a$NONE",
+        "'a$b #'",
+        "'a\\b'",
+        "'it\\'s'",
+        "'a\"b'",
+        "'a' # c",
+        "'two\nlines'",
+        "\"a\\\"b\"",
+        "\"a\\$b\"",
+        "\"a\\\\b\"",
+        "\"a\\nb\"",
+        "\"a\\tb\"",
+        "\"a\\ b\"",
+        "\"a\\qb\"",
+        "\"a\\'b\"",
+        "\"$Y_1 #\"",
+        "\"a$\"",
+        "\"\\\\$Y_1\"",
+        "ä",
+        "=a=",
+        "a\tb",
+        "a\t#b",
+        // Read in different ways, or not at all, by some version of Compose.
+        "'a\\'",
+        "'a'b",
+        "\"a\"'b'",
+        "''a''",
+        " # c",
+        "#c",
+        "${Y_1",
+        "${NONE:?}",
+        "\"a\\ab\"",
+    ] {
+        for (file, other) in [(".env", "backend/.env"), ("backend/.env", ".env")] {
+            project.write(file, &format!("Y_1=y\nPOSTGRES_PASSWORD={value}\n"));
+            project.write(other, "");
+            match password_of_the_tool(&project, None) {
+                Ok(tool) => assert_eq!(passwords(&project), (tool.clone(), tool), "{file}: {value}"),
+                Err(message) => {
+                    assert!(message.contains("between single quotes"), "{message}");
+                    refused.push(value);
+                }
+            }
+        }
+    }
+    refused.dedup();
+    assert_eq!(refused, ["'a\\'", "'a'b", "\"a\"'b'", "''a''", " # c", "#c", "${Y_1", "${NONE:?}", "\"a\\ab\""]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The settings in the container: the files as they are now, then what Compose passed on, then development's examples.
 
-use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DATABASE_URL, MIGRATION_DATABASE_URL, POSTGRES_PORT};
+use emotionviz_settings::declared::{ADMINER_MEMORY_LIMIT, API_CPU_LIMIT, API_MEMORY_LIMIT, API_MEMORY_RESERVATION};
+use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DATABASE_URL, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{COMPOSE_PROJECT_NAME, DB_MEMORY_LIMIT, DB_MEMORY_RESERVATION, DEV_UP_OPTIONS};
+use emotionviz_settings::declared::{POSTGRES_DB, POSTGRES_PASSWORD, POSTGRES_PORT, POSTGRES_USER};
 use emotionviz_settings::{DatabaseUrl, Info, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,8 +15,23 @@ use crate::{Checkout, Error, env_files, sha256};
 const LISTEN: (&str, &str) = ("0.0.0.0", "8000");
 /// The database as containers reach it, whatever `POSTGRES_PORT` says: that is the machine's.
 const DATABASE: (&str, u16) = ("db", 5432);
-/// Settings of the machine, which Compose reads.
-const OF_THE_MACHINE: [&Info; 4] = [&API_PORT.info, &POSTGRES_PORT.info, &ADMINER_PORT.info, &API_HOST.info];
+/// What the database's container is made with, too.
+const OF_THE_DATABASE: [&Info; 3] = [&POSTGRES_USER.info, &POSTGRES_PASSWORD.info, &POSTGRES_DB.info];
+/// What Compose itself has to know.
+const OF_COMPOSE: [&Info; 12] = [
+    &API_PORT.info,
+    &POSTGRES_PORT.info,
+    &ADMINER_PORT.info,
+    &API_HOST.info,
+    &COMPOSE_PROJECT_NAME.info,
+    &DEV_UP_OPTIONS.info,
+    &API_CPU_LIMIT.info,
+    &API_MEMORY_LIMIT.info,
+    &API_MEMORY_RESERVATION.info,
+    &DB_MEMORY_LIMIT.info,
+    &DB_MEMORY_RESERVATION.info,
+    &ADMINER_MEMORY_LIMIT.info,
+];
 
 /// Reads them: what a process of the API gets in here is what it gets anywhere, with these addresses.
 ///
@@ -21,6 +39,7 @@ const OF_THE_MACHINE: [&Info; 4] = [&API_PORT.info, &POSTGRES_PORT.info, &ADMINE
 /// A file that cannot be read, or a value that does not fit.
 pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Configuration, Error> {
     let mut configuration = Configuration::read(checkout, &without(variables, checkout)?)?;
+    configuration.set_what_compose_did_not_pass(variables, &env_files::layer(&checkout.backend_env_file())?);
     configuration.set_examples();
     let tool = configuration.tool(checkout)?;
     configuration.set_default(&API_HOST.info, LISTEN.0.to_owned());
@@ -42,12 +61,27 @@ pub(crate) fn is_ours(database: &External) -> bool {
     database.origin == Origin::Default
 }
 
+impl Configuration {
+    /// The database's settings where Compose passed nothing on: `backend/.env` comes first then, as in `backend/docker/db/settings`.
+    fn set_what_compose_did_not_pass(&mut self, variables: &Variables, backend: &[(String, String, Origin)]) {
+        let passed = |info: &Info| variables.iter().any(|(name, value)| name == info.name && !value.is_empty());
+        for info in OF_THE_DATABASE.into_iter().filter(|info| !passed(info)) {
+            if let Some((_, value, origin)) = backend.iter().find(|(name, ..)| name == info.name) {
+                let default = info.default.or(info.example).unwrap_or_default();
+                let value = if value.is_empty() { default } else { value };
+                self.values.set(info.name, value.to_owned(), origin.clone());
+            }
+        }
+    }
+}
+
 /// The variables without those that `.env` sets. Compose passed on what the shell and `.env` set when the container was made;
-/// `.env` may say something else since.
+/// `.env` may say something else since. The database's container has what it was made with, and so has this one.
 fn without(variables: &Variables, checkout: &Checkout) -> Result<Variables, Error> {
     let set = env_files::layer(&checkout.env_file())?;
     let is_set = |name: &std::ffi::OsString| set.iter().any(|(set, value, _)| name == set.as_str() && !value.is_empty());
-    Ok(variables.iter().filter(|(name, _)| !is_set(name)).cloned().collect())
+    let is_the_databases = |name: &std::ffi::OsString| OF_THE_DATABASE.iter().any(|info| name == info.name);
+    Ok(variables.iter().filter(|(name, _)| is_the_databases(name) || !is_set(name)).cloned().collect())
 }
 
 /// What to say of settings that have no effect where they are: what Compose itself has to know counts in `.env` alone.
@@ -58,7 +92,7 @@ pub(crate) fn misplaced(checkout: &Checkout) -> Result<Vec<String>, Error> {
     let (env, backend) = (env_files::layer(&checkout.env_file())?, env_files::layer(&checkout.backend_env_file())?);
     let is_set_above = |name: &str| env.iter().any(|(set, value, _)| set == name && !value.is_empty());
     let there = backend.into_iter().filter_map(|(name, value, _)| {
-        let info = OF_THE_MACHINE.into_iter().find(|info| info.name == name)?;
+        let info = OF_COMPOSE.into_iter().find(|info| info.name == name)?;
         let counts = !value.is_empty() && !is_set_above(&name) && Some(value.as_str()) != info.default;
         counts.then(|| {
             format!("{name} is {value} in backend/.env, which Docker Compose does not read: put it into .env beside docker-compose.yml")
@@ -126,10 +160,10 @@ mod tests {
 
     #[test]
     fn ports_where_compose_does_not_see_them() {
-        let folder = checkout("API_PORT=8001\n", "API_PORT=8002\nPOSTGRES_PORT=5433\nADMINER_PORT=8080\n");
+        let folder = checkout("API_PORT=8001\n", "API_PORT=8002\nPOSTGRES_PORT=5433\nADMINER_PORT=8080\nDB_MEMORY_LIMIT=2g\n");
         let misplaced = misplaced(&Checkout::find(folder.path()).unwrap()).unwrap();
-        assert_eq!(misplaced.len(), 1, "{misplaced:?}");
-        assert!(misplaced[0].starts_with("POSTGRES_PORT is 5433 in backend/.env"));
+        assert_eq!(misplaced.len(), 2, "{misplaced:?}");
+        assert!(misplaced[1].starts_with("POSTGRES_PORT is 5433 in backend/.env") && misplaced[0].starts_with("DB_MEMORY_LIMIT is 2g"));
     }
 
     #[test]
