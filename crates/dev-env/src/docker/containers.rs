@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use emotionviz_settings::declared::DEV_UP_OPTIONS;
 use serde::Deserialize;
 
 use super::project::Project;
 use super::{ASK_BOUND, docker};
 use crate::Error;
+use crate::engine::UpOptions;
 
 /// A container of a service.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Container {
     /// The port of this machine that leads to it, and whether the local network reaches it there.
     pub(super) port: Option<u16>,
     pub(super) is_public: bool,
+    /// Its `DEV_UP_OPTIONS`.
+    up_options: String,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +61,7 @@ struct Health {
 #[serde(rename_all = "PascalCase")]
 struct Config {
     labels: HashMap<String, String>,
+    env: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +97,7 @@ impl Container {
         let time = |text: &str| humantime::parse_rfc3339_weak(text.trim_end_matches('Z')).ok();
         let ports = inspected.network_settings.ports.unwrap_or_default();
         let published = ports.into_values().flatten().flatten().next();
+        let variable = |line: &String| line.strip_prefix(DEV_UP_OPTIONS.info.name)?.strip_prefix('=').map(str::to_owned);
         Some(Self {
             service,
             id: inspected.id,
@@ -103,6 +109,7 @@ impl Container {
             exit_code: inspected.state.exit_code,
             port: published.as_ref().and_then(|published| published.host_port.parse().ok()),
             is_public: published.is_some_and(|published| published.host_ip == "0.0.0.0" || published.host_ip == "::"),
+            up_options: inspected.config.env.iter().flatten().find_map(variable).unwrap_or_default(),
         })
     }
 }
@@ -146,6 +153,18 @@ impl Containers {
         self.get(service).filter(|container| container.runs())
     }
 
+    /// As what runs was started.
+    pub(super) fn options(&self) -> UpOptions {
+        let has = |flag: &str| self.get("api").is_some_and(|api| api.up_options.split(' ').any(|word| word == flag));
+        UpOptions {
+            migrate: !has("--no-migrate"),
+            reload: !has("--no-reload"),
+            lan: self.running("api").is_some_and(|api| api.is_public),
+            tools: self.running("adminer").is_some(),
+            ..UpOptions::plain()
+        }
+    }
+
     pub(super) fn any_runs(&self) -> bool {
         self.0.iter().any(|container| container.runs() || container.state == "restarting")
     }
@@ -162,12 +181,21 @@ mod tests {
     #[test]
     fn as_docker_describes_one() {
         let text = r#"[{"Id":"0123456789abcdef","Created":"2026-11-25T10:00:00.123456789Z","RestartCount":2,"State":{"Status":"running",
-            "StartedAt":"2026-11-25T10:00:01Z","ExitCode":0,"Health":{"Status":"healthy"}},"Config":{"Labels":{"com.docker.compose.service":"db"}},
-            "NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
+            "StartedAt":"2026-11-25T10:00:01Z","ExitCode":0,"Health":{"Status":"healthy"}},"Config":{"Labels":{"com.docker.compose.service":"db"},
+            "Env":null},"NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
         let described: Vec<Inspected> = serde_json::from_str(text).unwrap();
         let container = described.into_iter().find_map(Container::of).unwrap();
         assert_eq!((container.service.as_str(), container.short_id().as_str(), container.port), ("db", "0123456789ab", Some(5433)));
         assert_eq!((container.restarts, container.is_public), (2, false));
         assert!(container.started.unwrap() > container.created.unwrap() && container.runs() && !container.has_failed());
+    }
+
+    #[test]
+    fn what_they_were_started_with() {
+        let api = r#"{"Id":"0","Created":"","RestartCount":0,"State":{"Status":"running","StartedAt":"","ExitCode":0},
+            "Config":{"Labels":{"com.docker.compose.service":"api"},"Env":["PATH=/bin","DEV_UP_OPTIONS=--no-reload"]},
+            "NetworkSettings":{"Ports":{"8000/tcp":[{"HostIp":"0.0.0.0","HostPort":"8001"}]}}}"#;
+        let options = Containers(vec![Container::of(serde_json::from_str(api).unwrap()).unwrap()]).options();
+        assert_eq!((options.migrate, options.reload, options.lan, options.tools), (true, false, true, false));
     }
 }

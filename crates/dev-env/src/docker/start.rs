@@ -37,8 +37,14 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     let (since, tool) = (SystemTime::now(), engine.tool()?);
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
     let (project, containers) = engine.look().await?;
-    if let (Some(api), Some(_)) = (containers.running("api"), containers.running("db")) {
-        let doing = (api.health.as_deref() != Some("healthy")).then(|| "waiting for the API".to_owned());
+    if containers.running("api").is_some() && containers.running("db").is_some() {
+        let containers = tokio::select! {
+            biased;
+            () = stop.asked() => containers.clone(),
+            containers = add(engine, project, containers.clone(), options, events) => containers?,
+        };
+        let healthy = containers.running("api").is_some_and(|api| api.health.as_deref() == Some("healthy"));
+        let doing = (!healthy).then(|| "waiting for the API".to_owned());
         return Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &tool) });
     }
     let mut started = Started { project, options, since };
@@ -69,6 +75,34 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
         ended = started.follow(events) => ended?,
     }
     Ok(Up::Stopped)
+}
+
+/// Adds to what runs what is asked for and not there: Adminer, the local network. Everything else of it stays.
+async fn add(
+    engine: &Docker,
+    mut project: Project,
+    containers: Containers,
+    asked: UpOptions,
+    events: &Events,
+) -> Result<Containers, Error> {
+    let has = containers.options();
+    let missing = [("adminer", asked.tools && !has.tools), ("api", asked.lan && !has.lan)];
+    let services: Vec<&str> = missing.into_iter().filter_map(|(service, missing)| missing.then_some(service)).collect();
+    if services.is_empty() {
+        return Ok(containers);
+    }
+    let _turn = engine.turn().await?;
+    let options = UpOptions { tools: has.tools || asked.tools, lan: has.lan || asked.lan, ..has };
+    project.variables = published(&engine.environment, &engine.tool()?, &containers, options, events)?;
+    events.phase("starting the containers");
+    let (since, listener) = (SystemTime::now(), events.clone());
+    let words = [&["--profile", "tools", "up", "--detach", "--no-deps"], &services[..]].concat();
+    project.tell(&words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await?;
+    if services.contains(&"api") {
+        events.phase("starting the API");
+        return Started { project, options, since }.until_ready(events).await;
+    }
+    Containers::of(&project).await
 }
 
 /// What this process starts.
@@ -123,8 +157,8 @@ impl Started {
         .await?;
         let deadline = Instant::now() + READY_BOUND;
         let first = Containers::of(&self.project).await?;
+        let mut containers = first.clone();
         loop {
-            let containers = Containers::of(&self.project).await?;
             for service in ["setup", "db", "api"] {
                 let restarts = |containers: &Containers| containers.get(service).map_or(0, |container| container.restarts);
                 let failed = containers.get(service).is_some_and(Container::has_failed) || restarts(&containers) > restarts(&first);
@@ -143,6 +177,7 @@ impl Started {
                 }
                 tokio::time::sleep(PROBE_EVERY).await;
             }
+            containers = Containers::of(&self.project).await?;
         }
     }
 
@@ -257,7 +292,7 @@ pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &
         return Err(Error::NotRunning);
     }
     let _turn = engine.turn().await?;
-    let options = UpOptions { lan: before.running("api").is_some_and(|api| api.is_public), ..UpOptions::plain() };
+    let options = before.options();
     project.variables = published(&engine.environment, &tool, &before, options, events)?;
     let services: &[&str] = match service {
         Some(Service::Api) => &["api"],
