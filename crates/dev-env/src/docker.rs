@@ -14,6 +14,8 @@ use std::time::Duration;
 use crate::Error;
 use crate::process::{Configuration, Output, ProcessError, capture};
 
+use project::Project;
+
 pub use engine::Docker;
 pub(crate) use inside::{Inside, Moment};
 
@@ -103,6 +105,9 @@ fn refused(stderr: &str, otherwise: &str) -> Error {
     if has(&["Cannot connect to the Docker daemon", "error during connect"]) {
         return Unavailable::Down { said: last }.into();
     }
+    if let Some(line) = said.lines().rev().find(|line| is_full(line)) {
+        return Error::DockersDiskFull { said: line.trim().to_owned() };
+    }
     if has(&["port is already allocated", "address already in use", "ports are not available"]) {
         return Error::PortOfContainer { said: last };
     }
@@ -110,6 +115,25 @@ fn refused(stderr: &str, otherwise: &str) -> Error {
         return Unavailable::NoImage { image: image_in(said), said: last }.into();
     }
     Error::Compose { said: if said.is_empty() { otherwise.to_owned() } else { said.to_owned() } }
+}
+
+/// Why a container does not run, in our words where we know them.
+async fn ended(project: &Project, service: &'static str) -> Error {
+    of_last_words(service, logs::last_words(project, service).await)
+}
+
+fn of_last_words(service: &'static str, said: String) -> Error {
+    match (is_full(&said), service) {
+        (true, "db") => Error::DatabasesDiskFull { said },
+        (true, _) => Error::DockersDiskFull { said },
+        (false, _) => Error::Container { service, said },
+    }
+}
+
+/// Whether a message is of a disk that is full, in the words of the system, of a quota, of apt.
+fn is_full(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["no space left on device", "disk quota exceeded", "have enough free space"].iter().any(|words| said.contains(words))
 }
 
 /// The image that a message speaks of.
@@ -140,11 +164,44 @@ mod tests {
             ),
             ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "start it"),
             ("permission denied while trying to connect to the Docker daemon socket", "usermod -aG docker"),
-            (" Container a-db-1  Creating\nno space left on device", "no space left on device"),
+            (
+                " Container a-db-1  Creating\nError response from daemon: mkdir /var/lib/docker/overlay2/5e8a-init/merged: no space left on device",
+                "docker builder prune",
+            ),
+            (
+                "#14 [development 4/6] COPY --from=nextest /nextest/bin/cargo-nextest /usr/local/bin/\n\
+                 failed to solve: ResourceExhausted: failed to copy files: copy file range failed: no space left on device",
+                "docker system df",
+            ),
+            (
+                "#9 8.1 E: You don't have enough free space in /var/cache/apt/archives/.\n#9 ERROR: process \"/bin/sh -c apt-get update\" did not complete successfully: exit code: 100",
+                "Docker's disk is full: #9 8.1 E: You don't",
+            ),
+            (
+                "failed to register layer: Error processing tar file(exit status 1): write /usr/lib/x: no space left on device",
+                "docker image prune",
+            ),
             ("", "exit status: 1"),
         ] {
             let error = refused(said, "exit status: 1").to_string();
             assert!(error.contains(wanted), "{said}: {error}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_of_a_container() {
+        for said in [
+            "2026-11-28 10:00:00.000 UTC [1] FATAL:  could not write lock file \"postmaster.pid\": No space left on device",
+            "2026-11-28 10:00:00.000 UTC [30] PANIC:  could not write to file \"pg_wal/xlogtemp.30\": No space left on device",
+            "initdb: error: could not write to file \"/var/lib/postgresql/data/.unfinished/base/1/1259\": No space left on device",
+            "ERROR:  could not extend file \"base/16384/16397\": No space left on device\nHINT:  Check free disk space.",
+            "initdb: error: could not create directory \"/var/lib/postgresql/data/.unfinished\": Disk quota exceeded",
+        ] {
+            let error = of_last_words("db", said.to_owned()).to_string();
+            assert!(error.contains("df -h data/postgres") && error.contains(said.lines().next().unwrap()), "{error}");
+        }
+        let error = of_last_words("api", "error: could not write output to /cache/target/x.o: No space left on device".to_owned());
+        assert!(error.to_string().contains("docker builder prune"), "{error}");
+        assert!(matches!(of_last_words("db", "error: another".to_owned()), Error::Container { .. }));
     }
 }

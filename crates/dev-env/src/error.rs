@@ -244,6 +244,25 @@ pub enum Error {
         /// What Docker said.
         said: String,
     },
+    /// The disk that Docker works on is full.
+    #[error(
+        "Docker's disk is full: {said}\nimages, containers and what they compile are in Docker's own folder: docker info --format '{{{{.DockerRootDir}}}}'\n\
+         see what takes the room: docker system df; make some: docker builder prune, docker image prune"
+    )]
+    DockersDiskFull {
+        /// What Docker or a container said.
+        said: String,
+    },
+    /// The disk of the database's container is full.
+    #[error(
+        "the database's disk is full, and nothing that was committed is lost:\n{}\n\
+         make room on the disk of data/postgres: df -h data/postgres; where Docker is on the same disk: docker system df, docker builder prune",
+        indented(said)
+    )]
+    DatabasesDiskFull {
+        /// What the container said.
+        said: String,
+    },
     /// A container ended by itself.
     #[error("the container {service} does not run:\n{}\nall that it says: cargo dev logs {service} --engine docker", indented(said))]
     Container {

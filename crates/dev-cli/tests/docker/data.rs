@@ -46,6 +46,8 @@ fn data_that_is_not_this_databases() {
 
     project.write("data/postgres/PG_VERSION", "17\n");
     refused("data/postgres is of PostgreSQL 17, and this is PostgreSQL 15");
+    let up = project.dev(&["up", "--engine", "docker", "--detach"]).expect_code(1);
+    up.says("Use an image of that major (postgres:17-alpine in docker-compose.yml), or dump it there and restore it here");
     project.write("data/postgres/PG_VERSION", "15\n");
     project.write("data/postgres/pg_hba.conf", "local all \"emotionviz\" peer map=owner\n");
     refused("data/postgres was made by `cargo dev`");
@@ -125,6 +127,8 @@ fn a_disk_that_is_full() {
     project.ok(&["up", "-d", "db"]);
     project.logged("No space left on device");
     project.logged("MB are left on its disk. It begins again by itself");
+    let up = project.dev(&["up", "--engine", "docker", "--detach"]).expect_code(1);
+    up.says("the database's disk is full").says("No space left on device").says("df -h data/postgres");
     // Room is made.
     let larger = std::process::Command::new("mount").args(["-o", "remount,size=500m"]).arg(&data).status();
     assert!(larger.unwrap().success());

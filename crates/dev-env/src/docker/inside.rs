@@ -120,7 +120,7 @@ impl Moment {
         if let Err(error) = project.tell(&up, START_BOUND, |_| {}).await {
             let said = super::logs::last_words(project, "db").await;
             moment.end().await?;
-            return Err(if said.is_empty() { error } else { Error::Container { service: "db", said } });
+            return Err(if said.is_empty() { error } else { super::of_last_words("db", said) });
         }
         events.phase("the database runs");
         Ok(moment)

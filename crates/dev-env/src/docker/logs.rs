@@ -91,9 +91,11 @@ async fn lines(project: &Project, args: &[&str]) -> Result<Vec<Line>, Error> {
 pub(super) async fn last_words(project: &Project, service: &str) -> String {
     // Without them the message is shorter, and true.
     let lines = lines(project, &["--tail", "40", service]).await.unwrap_or_default();
-    let said: Vec<String> = lines.into_iter().map(|line| line.text).filter(|text| !text.trim().is_empty()).collect();
-    // What it says of itself begins so, if it says anything.
-    let from = said.iter().rposition(|text| text.starts_with("error:")).unwrap_or(said.len().saturating_sub(LAST_WORDS));
+    let said: Vec<String> =
+        lines.iter().map(|line| anstream::adapter::strip_str(&line.text).to_string()).filter(|text| !text.trim().is_empty()).collect();
+    // A full disk is what everything else comes of. What it says of itself begins with a word of ours, if it says anything.
+    let from = said.iter().rposition(|text| super::is_full(text)).or_else(|| said.iter().rposition(|text| text.starts_with("error:")));
+    let from = from.unwrap_or(said.len().saturating_sub(LAST_WORDS));
     said[from..].iter().take(LAST_WORDS).map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::containers::{Container, Containers};
 use super::engine::Docker;
-use super::logs::{self, Told};
+use super::logs::Told;
 use super::project::{Project, STOP_BOUND};
 use crate::configuration::{Port, Tool};
 use crate::engine::{Service, Up, UpOptions};
@@ -163,7 +163,7 @@ impl Started {
                 let restarts = |containers: &Containers| containers.get(service).map_or(0, |container| container.restarts);
                 let failed = containers.get(service).is_some_and(Container::has_failed) || restarts(&containers) > restarts(&first);
                 if failed || Instant::now() >= deadline {
-                    return Err(Error::Container { service, said: logs::last_words(&self.project, service).await });
+                    return Err(super::ended(&self.project, service).await);
                 }
             }
             let look_again = Instant::now() + LOOK_EVERY;
