@@ -2,7 +2,7 @@
 
 mod terminal;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,9 +45,9 @@ impl Printer {
         Ok(Self { quiet, verbose, terminal: Terminal::start(!quiet)?, hidden: Arc::default() })
     }
 
-    /// Whether tools may print with colours.
+    /// Whether tools may print with colours: on a terminal, unless `NO_COLOR` is set, and where `CLICOLOR_FORCE` says so.
     pub(crate) fn has_colour(&self) -> bool {
-        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never && io::stderr().is_terminal()
+        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
     }
 
     /// A line of data. An error is that of a line before it: they are written later.

@@ -49,6 +49,10 @@ pub(crate) async fn start(checkout: &Checkout, options: UpOptions, events: &Even
     let stderr = crate::log_file::open(&log).map_err(io)?;
     let mut command = std::process::Command::new(std::env::current_exe().map_err(io)?);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).current_dir(checkout.root());
+    if options.colour {
+        // What it tells is printed here, and its own files have none.
+        command.env("CLICOLOR_FORCE", "1");
+    }
     // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
     #[allow(unsafe_code)]
     unsafe {

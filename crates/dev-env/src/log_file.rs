@@ -53,8 +53,9 @@ impl LogFile {
         Self { path: path.to_owned(), file: Mutex::new(file) }
     }
 
-    /// Writes a line as it is.
+    /// Writes a line, without colours.
     pub(crate) fn line(&self, line: &str) {
+        let line = anstream::adapter::strip_str(line);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk must not end the services: their log is on the terminal too.
         let _full = file.write_all(format!("{line}\n").as_bytes());
@@ -88,11 +89,12 @@ mod tests {
         }
         let owner = std::fs::metadata(folder.path()).unwrap().uid();
         let log = LogFile::open(&path);
-        log.stamped("one");
+        log.stamped("\u{1b}[1mone\u{1b}[0m");
         log.line(&"x".repeat(LIMIT));
         log.line("after it");
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
         assert_eq!(files.len(), 2);
+        assert!(std::fs::read_to_string(folder.path().join("dev.log.1")).unwrap().contains("Z one\n"));
         for file in files {
             let metadata = file.metadata().unwrap();
             assert_eq!((metadata.mode() & 0o777, metadata.uid()), (MODE, owner), "{:?}", file.file_name());

@@ -29,6 +29,13 @@ fn an_edit_goes_live() {
     project.edit(FILE, "\"Edited API\"", "Edited API");
     project.logged("not reloaded, and what ran before goes on: backend/app/src/health.rs");
     says("Edited API");
+    // As rustc prints it in Docker's log, and plain wherever it is kept or looked for.
+    assert!(project.logs().lines().any(|line| line.contains("health.rs:") && line.contains("\u{1b}[")), "{}", project.logs());
+    let kept = project.exec("api", &["sh", "-c", "cat /app/data/logs/dev.log"]).expect_code(0);
+    let read = project.dev(&["--engine", "docker", "logs", "-n", "300"]).expect_code(0);
+    for plain in [kept, read] {
+        assert!(plain.stdout.contains("health.rs:") && !plain.stdout.contains('\u{1b}'), "{plain}");
+    }
     project.edit(FILE, "Edited API", "\"Mended API\"");
     says("Mended API");
 

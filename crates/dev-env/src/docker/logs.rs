@@ -34,13 +34,15 @@ fn parse(line: &str) -> Option<Line> {
     let (service, _) = container.trim().rsplit_once('-')?;
     let (at, text) = rest.strip_prefix(' ')?.split_once(' ').unwrap_or((rest.trim(), ""));
     let at = humantime::parse_rfc3339_weak(at.trim_end_matches('Z')).ok();
-    let (from, text) = match (service.rsplit('-').next()?, text.strip_prefix(OF_THE_API)) {
-        ("api", Some(text)) => (Source::Api, text),
-        ("api", None) => (Source::Build, text),
-        ("db", _) => (Source::Db, text),
-        _ => (Source::Dev, text),
+    let plain = anstream::adapter::strip_str(text).to_string();
+    let (from, text) = match (service.rsplit('-').next()?, plain.strip_prefix(OF_THE_API)) {
+        ("api", Some(text)) => (Source::Api, text.to_owned()),
+        // With the compiler's colours: who prints it knows whether they are wanted.
+        ("api", None) => (Source::Build, text.to_owned()),
+        ("db", _) => (Source::Db, plain),
+        _ => (Source::Dev, plain),
     };
-    Some(Line { from, at, text: text.to_owned() })
+    Some(Line { from, at, text })
 }
 
 /// The containers' lines as they come, told by a process that ends with this.
@@ -167,8 +169,10 @@ mod tests {
         let line = parse("api-1  | 2026-11-25T10:00:00.123456789Z   api │ 2026-11-25T10:00:00.1Z  INFO listening").unwrap();
         assert_eq!((line.from, line.text.as_str()), (Source::Api, "2026-11-25T10:00:00.1Z  INFO listening"));
         assert!(line.at.is_some());
-        let line = parse("\u{1b}[2Kapi-1      | 2026-11-25T10:00:00.1Z    Compiling a | b").unwrap();
-        assert_eq!((line.from, line.text.as_str()), (Source::Build, "   Compiling a | b"));
+        let line = parse("\u{1b}[2Kapi-1      | 2026-11-25T10:00:00.1Z \u{1b}[1m   Compiling\u{1b}[0m a | b").unwrap();
+        assert_eq!((line.from, line.text.as_str()), (Source::Build, "\u{1b}[1m   Compiling\u{1b}[0m a | b"));
+        let line = parse("api-1  | 2026-11-25T10:00:00.1Z \u{1b}[32m  api │\u{1b}[0m listening").unwrap();
+        assert_eq!((line.from, line.text.as_str()), (Source::Api, "listening"));
         let line = parse("db-1  | 2026-11-25T10:00:00.1Z \tan indented detail").unwrap();
         assert_eq!((line.from, line.text.as_str()), (Source::Db, "\tan indented detail"));
         let line = parse("db-1  | 2026-11-25T10:00:00.1Z ").unwrap();
