@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::support::docker::finish;
-use crate::support::{Project, get};
+use crate::support::{Project, docker, get};
 
 /// A password that breaks whatever is put together of strings.
 const PASSWORD: &str = r#"a$b c/d@e:f#g?h%i"j\k&l"#;
@@ -42,6 +42,9 @@ fn backend_env_holds_for_the_database_and_the_api() {
     project.write("backend/.env", &format!("POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\nADMINER_PORT=9\n"));
     project.ok(&["restart", "api"]);
     project.logged("ADMINER_PORT is 9 in backend/.env, which Docker Compose does not read");
+    let started = project.inspect("api", "{{.State.StartedAt}}");
+    let said = docker(&["logs", "--since", &started, &project.container("api")]);
+    assert!(said.stderr.lines().next().unwrap().contains("ADMINER_PORT is 9"), "{said}");
 }
 
 /// A password, as `db` is given it: its settings script in the environment that Compose makes of the shell and the files.

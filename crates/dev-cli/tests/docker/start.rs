@@ -1,6 +1,7 @@
 //! From a fresh clone to an API that serves: order, health, owners, rights, two checkouts.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -39,6 +40,7 @@ fn a_fresh_clone_with_no_setting_at_all() {
     assert!(!project.path("target").exists());
 
     nobody_is_root(&project);
+    nobody_else_reaches_the_database(&project);
     the_database_asks_for_a_password(&project);
     it_logs_and_limits(&project);
     it_comes_back_as_it_was(&project);
@@ -57,6 +59,26 @@ fn nobody_is_root(project: &Project) {
     let look = "id -u; touch /app/backend/x 2>/dev/null && echo writable; ls -A /app/data | grep -vE '^(run|logs)$'; true";
     let whoami = project.exec("api", &["bash", "-c", look]).expect_code(0);
     assert_eq!(whoami.text(), owner, "{whoami}");
+}
+
+fn nobody_else_reaches_the_database(project: &Project) {
+    let address = project.inspect("db", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let reaches = |network: &str, host: &str| {
+        let mut run = Command::new("docker");
+        run.args([
+            "run",
+            "--rm",
+            "--network",
+            &format!("{}_{network}", project.name()),
+            "--entrypoint",
+            "pg_isready",
+            "postgres:15-alpine",
+        ]);
+        run.args(["-t", "2", "-h", host]);
+        finish(run, b"").code == 0
+    };
+    assert!(reaches("database", "db") && reaches("database", &address));
+    assert!(!reaches("default", "db") && !reaches("default", &address));
 }
 
 fn the_database_asks_for_a_password(project: &Project) {
@@ -165,11 +187,45 @@ fn two_checkouts_side_by_side() {
 }
 
 #[test]
+fn two_checkouts_of_one_name_at_once() {
+    let Some(one) = Project::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join(one.root().file_name().unwrap());
+    assert!(Command::new("cp").arg("-a").args([one.root(), &other]).status().unwrap().success());
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // Without the name that tells the tests apart.
+    let dev = |root: &Path, args: &[&str]| {
+        let mut command = one.dev_command(&[&["--engine", "docker"], args].concat());
+        command.env_remove("COMPOSE_PROJECT_NAME").current_dir(root);
+        finish(command, b"")
+    };
+    let roots = [one.root(), &other];
+    let both = |args: &[&str]| std::thread::scope(|scope| roots.map(|root| scope.spawn(|| dev(root, args))).map(|run| run.join().unwrap()));
+    let up = both(&["up", "--detach"]);
+    let status = both(&["status", "--json"]);
+    let names = roots.map(|root| std::fs::read_to_string(root.join(".env")).unwrap_or_default());
+    let down = both(&["down"]);
+    let ports = status.map(|status| {
+        let status: Value = serde_json::from_str(&status.expect_code(0).stdout).unwrap();
+        let services = status["services"].as_array().unwrap().clone();
+        services.into_iter().map(|service| service["port"].as_u64().unwrap()).collect::<Vec<_>>()
+    });
+    up.into_iter().chain(down).for_each(|done| drop(done.expect_code(0)));
+    assert!(ports[0].iter().all(|port| !ports[1].contains(port)), "{ports:?}");
+    let name = |env: &str| env.lines().find_map(|line| line.strip_prefix("COMPOSE_PROJECT_NAME=")).unwrap().to_owned();
+    assert_ne!(name(&names[0]), name(&names[1]));
+}
+
+#[test]
 fn the_tools_profile() {
     let Some(project) = Project::new() else { return };
     project.write(".env", "DB_MEMORY_LIMIT=512m\nDB_MEMORY_RESERVATION=128m\nADMINER_MEMORY_LIMIT=200m\n");
     project.ok(&["--profile", "tools", "up", "-d", "--wait", "db", "adminer"]);
     let limits = |service: &str| project.inspect(service, "{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}}");
+    // What was stopped stays so when Docker itself is started again.
+    for service in ["db", "adminer"] {
+        assert_eq!(project.inspect(service, "{{.HostConfig.RestartPolicy.Name}}"), "unless-stopped", "{service}");
+    }
     assert_eq!((limits("db"), limits("adminer")), (format!("{} {}", 512 << 20, 128 << 20), format!("{} 0", 200 << 20)));
     let port = project.port("adminer", "8080");
     let page = eventually("Adminer", || Some(get(port, "/")).filter(|page| page.starts_with("HTTP/1.1 200")));
