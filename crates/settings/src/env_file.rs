@@ -143,7 +143,11 @@ fn name_at(text: &str) -> &str {
 }
 
 fn lookup(name: &str, values: &[(String, String, usize)]) -> Option<String> {
-    std::env::var(name).ok().or_else(|| values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone()))
+    // In the API's container each setting is a variable, an empty one where nobody sets it.
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .or_else(|| values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone()))
 }
 
 /// `NAME=value` as a line that [`read`] and Compose give the same value back for.
