@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use emotionviz_db::migrate::{self, Adoption, Cause, State, Status, Step, To, Up};
+use emotionviz_db::migrate::{self, Adoption, Cause, Entry, State, Status, Step, To, Up};
 use emotionviz_settings::{Database, Values};
 use sqlx::{ConnectOptions, PgConnection};
 
@@ -35,7 +35,7 @@ pub(crate) enum Command {
         /// The version that is the newest one afterwards.
         version: i64,
     },
-    /// Each migration: applied, pending, edited or missing. Exit status 1 when one was edited after it was applied, or is missing.
+    /// Each migration: applied, pending, empty (not written yet), edited or missing. Exit status 1 when one was edited after it was applied, or is missing.
     Status {
         /// One JSON document.
         #[arg(long)]
@@ -76,6 +76,7 @@ pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<Exi
             if code == ExitCode::SUCCESS {
                 println!("every applied migration is as it was when it was applied");
             }
+            status.empty().for_each(|entry| println!("{}", left(entry)));
             return Ok(code);
         }
     }
@@ -87,6 +88,9 @@ async fn dry_run(conn: &mut PgConnection) -> anyhow::Result<()> {
     for (version, description, sql) in &pending {
         println!("-- {version} {description}\n{}\n", sql.trim_end());
     }
+    for entry in migrate::status(conn).await?.empty() {
+        println!("-- {}", left(entry));
+    }
     println!("-- {} would be applied; nothing was changed", count(pending.len()));
     Ok(())
 }
@@ -97,14 +101,19 @@ const PAUSED: &str = "automatic migration is paused since `migrate down` or `to`
 fn print_up(done: Up) {
     match done {
         Up::Paused => println!("{PAUSED}"),
-        Up::Applied { steps, adoption } => {
+        Up::Applied { steps, empty, adoption } => {
             print_steps("applied", &steps);
             if steps.is_empty() {
                 println!("the schema is up to date");
             }
+            empty.iter().for_each(|entry| println!("{}", left(entry)));
             adoption.iter().for_each(print_adoption);
         }
     }
+}
+
+fn left(entry: &Entry) -> String {
+    format!("{} {} is empty: it is applied when something is written into it", entry.version, entry.description)
 }
 
 fn count(n: usize) -> String {
@@ -131,6 +140,7 @@ fn print_status(status: &Status) {
         let state = match entry.state {
             State::Applied => "applied",
             State::Pending => "pending",
+            State::Empty => "empty",
             State::Edited => "EDITED",
             State::Missing => "MISSING",
         };

@@ -5,9 +5,11 @@
 //! breaks older binaries, `migrate down` pauses automatic migration, and the Python backend's databases are adopted.
 //!
 //! A migration whose file begins with `-- no-transaction` runs outside a transaction and holds one statement. One with a line
-//! `-- breaking` tells older binaries not to serve on it.
+//! `-- breaking` tells older binaries not to serve on it. One that holds comments and blanks alone is not written yet, and waits; later
+//! ones do not wait for it, as whatever is not applied is applied in the order of the versions, whenever it comes.
 
 mod adoption;
+mod empty;
 mod error;
 mod lock;
 mod pause;
@@ -19,6 +21,7 @@ use sqlx::PgConnection;
 use sqlx::migrate::{Migrate, Migration, Migrator};
 
 pub use adoption::Adoption;
+pub(crate) use empty::is_empty;
 pub use error::Error;
 pub use status::{Entry, State, Status, status};
 
@@ -54,6 +57,8 @@ pub enum Up {
     Applied {
         /// The migrations, in order.
         steps: Vec<Step>,
+        /// These were left, since nothing is written into them.
+        empty: Vec<Entry>,
         /// What was found in a database of the Python backend, when this was the first `up` on it.
         adoption: Option<Adoption>,
     },
@@ -61,7 +66,7 @@ pub enum Up {
     Paused,
 }
 
-/// Applies every pending migration.
+/// Applies every pending migration; those that are not written yet are left.
 ///
 /// # Errors
 /// Nothing of the migration that failed is applied; those before it are.
@@ -96,7 +101,8 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
         Some(found) => Some(found.report(conn).await?),
         None => None,
     };
-    Ok(Up::Applied { steps, adoption })
+    let empty = now.entries.into_iter().filter(|e| e.state == State::Empty && e.version <= target).collect();
+    Ok(Up::Applied { steps, empty, adoption })
 }
 
 /// Reverts the newest `count` migrations, and pauses automatic migration.
@@ -153,12 +159,12 @@ pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
 }
 
 async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
-    let newest = status::status(conn).await?.revision.unwrap_or(0);
-    if newest > version {
+    let before = status::status(conn).await?;
+    if before.revision.is_some_and(|newest| newest > version) {
         return down_locked(conn, |applied| applied.partition_point(|v| *v <= version)).await.map(To::Down);
     }
     let done = up_locked(conn, Cause::Asked, version).await?;
-    if MIGRATIONS.iter().any(|m| m.version > version) {
+    if before.entries.iter().any(|e| e.version > version && e.state == State::Pending) {
         pause::begin(conn).await?;
     }
     Ok(To::Up(done))

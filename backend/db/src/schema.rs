@@ -2,14 +2,14 @@
 
 use sqlx::PgConnection;
 
-use crate::migrate::MIGRATIONS;
+use crate::migrate::{MIGRATIONS, is_empty};
 
 /// The database's schema, seen by this binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// Every migration that this binary knows is applied; newer ones that break nothing may be, too.
+    /// Every migration that is written in this binary is applied; newer ones that break nothing may be, too.
     Current,
-    /// A migration that this binary knows is not applied.
+    /// One of them is not applied.
     Behind,
     /// A newer binary applied a migration that is marked as breaking.
     NewerBreaking,
@@ -20,18 +20,23 @@ pub enum SchemaState {
 /// # Errors
 /// The database is away.
 pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> {
-    let known: Vec<i64> = MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()).map(|m| m.version).collect();
+    let (empty, written): (Vec<_>, Vec<_>) = MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()).partition(|m| is_empty(m));
+    let written: Vec<i64> = written.iter().map(|m| m.version).collect();
+    // Applied by a version that did so: they break nothing, whatever their comments say.
+    let empty: Vec<&[u8]> = empty.iter().map(|m| &*m.checksum).collect();
     let answer: Result<(i64, bool), _> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE version = ANY ($1)),
-                coalesce(bool_or(version <> ALL ($1) AND version IN (SELECT version FROM _migrations_breaking)), false)
+                coalesce(bool_or(version <> ALL ($1) AND checksum <> ALL ($2)
+                                 AND version IN (SELECT version FROM _migrations_breaking)), false)
          FROM _sqlx_migrations",
     )
-    .bind(&known)
+    .bind(&written)
+    .bind(&empty)
     .fetch_one(connection)
     .await;
     match answer {
         Ok((_, true)) => Ok(SchemaState::NewerBreaking),
-        Ok((applied, false)) if usize::try_from(applied) == Ok(known.len()) => Ok(SchemaState::Current),
+        Ok((applied, false)) if usize::try_from(applied) == Ok(written.len()) => Ok(SchemaState::Current),
         Ok(_) => Ok(SchemaState::Behind),
         // undefined_table: nothing was ever applied.
         Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => Ok(SchemaState::Behind),

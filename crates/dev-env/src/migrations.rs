@@ -5,26 +5,51 @@ use std::time::SystemTime;
 
 use emotionviz_settings::DatabaseUrl;
 use serde::Deserialize;
+use sha2::{Digest, Sha384};
 
 use crate::process::{Output, describe};
-use crate::{Checkout, Error, service};
+use crate::{Checkout, Error, service, sha256};
 
 /// The longest part of a file name that is made of a description.
 const LONGEST_SLUG: usize = 60;
+
+/// A migration of the code.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// Its version.
+    pub(crate) version: i64,
+    /// The SHA-384 of what applies it, in hexadecimal.
+    pub(crate) checksum: String,
+}
 
 /// The versions of all migration files, oldest first.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn versions(checkout: &Checkout) -> Result<Vec<i64>, Error> {
+    Ok(paths(checkout)?.into_iter().map(|(version, _)| version).collect())
+}
+
+/// All migration files, oldest first.
+///
+/// # Errors
+/// One of them, or the folder, cannot be read.
+pub(crate) fn files(checkout: &Checkout) -> Result<Vec<File>, Error> {
+    let file = |(version, path): (i64, PathBuf)| {
+        let sql = std::fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
+        Ok(File { version, checksum: sha256::hexadecimal(&Sha384::digest(sql)) })
+    };
+    paths(checkout)?.into_iter().map(file).collect()
+}
+
+fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
     let folder = checkout.migrations();
     let entries = std::fs::read_dir(&folder).map_err(|source| Error::io("read", &folder, source))?;
-    let mut versions: Vec<i64> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".up.sql")?.split_once('_')?.0.parse().ok())
-        .collect();
-    versions.sort_unstable();
-    Ok(versions)
+    let version = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".up.sql")?.split_once('_')?.0.parse().ok();
+    let mut paths: Vec<(i64, PathBuf)> =
+        entries.flatten().map(|entry| entry.path()).filter_map(|path| Some((version(&path)?, path))).collect();
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 /// Makes the two files of a migration, empty but for a comment. Returns them, up first.
@@ -94,11 +119,26 @@ pub struct Applied {
 pub struct Migration {
     /// Its version.
     pub version: i64,
-    /// `applied`, `pending`, `edited` or `missing`.
+    /// `applied`, `pending`, `empty` (not written yet), `edited` or `missing`.
     pub state: String,
+    /// The SHA-384 of its file when the program was built; `None` where it is missing.
+    pub checksum: Option<String>,
+}
+
+impl Migration {
+    /// Whether the database has it.
+    pub(crate) fn is_applied(&self) -> bool {
+        !matches!(self.state.as_str(), "pending" | "empty")
+    }
 }
 
 impl Applied {
+    /// How a migration stands, unless the program was built before its file was what it is now.
+    pub(crate) fn of(&self, file: &File) -> Option<&Migration> {
+        let known = self.migrations.iter().find(|migration| migration.version == file.version)?;
+        (known.is_applied() || known.checksum.as_ref() == Some(&file.checksum)).then_some(known)
+    }
+
     /// How many are not applied.
     pub fn pending(&self) -> usize {
         self.count("pending")

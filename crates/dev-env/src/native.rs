@@ -121,7 +121,7 @@ impl Native {
     }
 
     async fn schema(&self, snapshot: &Snapshot) -> Schema {
-        let code = migrations::versions(&self.environment.checkout).unwrap_or_default();
+        let code = migrations::files(&self.environment.checkout).unwrap_or_default();
         let applied = async {
             let (program, tool) = (snapshot.program.as_ref()?, self.tool().ok()?);
             let url = match tool.external {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::migrations::Applied;
+use crate::migrations::{Applied, File};
 use crate::reload::{Reload, Watching};
 
 /// The whole environment.
@@ -108,12 +108,14 @@ impl Health {
 pub struct Schema {
     /// The newest applied migration; `None` when there is none or the database does not run.
     pub revision: Option<i64>,
-    /// The newest migration file.
+    /// The newest migration file in which something is written.
     pub code: Option<i64>,
     /// How the two stand to each other.
     pub state: SchemaState,
     /// How many migrations are not applied, when that is known.
     pub pending: Option<usize>,
+    /// How many are not written yet, when that is known.
+    pub empty: Option<usize>,
     /// Whether automatic migration is paused since a `down`.
     pub paused: Option<bool>,
 }
@@ -125,7 +127,7 @@ pub enum SchemaState {
     /// The database does not run.
     #[default]
     Unknown,
-    /// Everything is applied.
+    /// Everything that is written is applied.
     Current,
     /// Something is not.
     Behind,
@@ -149,20 +151,28 @@ impl SchemaState {
 }
 
 impl Schema {
-    /// What is applied against the versions of the code.
-    pub(crate) fn compare(code: &[i64], applied: Option<&Applied>) -> Self {
-        let newest = code.last().copied();
-        let Some(applied) = applied else { return Self { code: newest, ..Self::default() } };
+    /// What is applied against the files.
+    pub(crate) fn compare(code: &[File], applied: Option<&Applied>) -> Self {
+        let newest = |file: Option<&File>| file.map(|file| file.version);
+        let Some(applied) = applied else { return Self { code: newest(code.last()), ..Self::default() } };
         // The files are the code; a program that was built before the newest of them knows less.
-        let is_applied = |version: &i64| applied.migrations.iter().any(|m| m.version == *version && m.state != "pending");
-        let pending = code.iter().filter(|version| !is_applied(version)).count();
-        let ahead = applied.migrations.iter().any(|m| m.state != "pending" && !code.contains(&m.version));
+        let is = |file: &&File, state: &str| applied.of(file).is_some_and(|migration| migration.state == state);
+        let pending = code.iter().filter(|file| applied.of(file).is_none() || is(file, "pending")).count();
+        let empty = code.iter().filter(|file| is(file, "empty")).count();
+        let ahead = applied.migrations.iter().any(|m| m.is_applied() && code.iter().all(|file| file.version != m.version));
         let state = match (applied.count("edited"), pending, ahead) {
             (1.., ..) => SchemaState::Edited,
             (_, 1.., _) => SchemaState::Behind,
             (_, 0, true) => SchemaState::Ahead,
             (_, 0, false) => SchemaState::Current,
         };
-        Self { revision: applied.revision, code: newest, state, pending: Some(pending), paused: Some(applied.paused) }
+        Self {
+            revision: applied.revision,
+            code: newest(code.iter().rfind(|file| !is(file, "empty"))),
+            state,
+            pending: Some(pending),
+            empty: Some(empty),
+            paused: Some(applied.paused),
+        }
     }
 }

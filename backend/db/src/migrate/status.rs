@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Error, MIGRATIONS, pause};
+use super::{Error, MIGRATIONS, is_empty, pause};
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -13,6 +13,8 @@ pub enum State {
     Applied,
     /// Not applied.
     Pending,
+    /// Not applied, and nothing but comments is written into the file.
+    Empty,
     /// Applied, and the file was edited since.
     Edited,
     /// Applied, and this code has no such file.
@@ -30,6 +32,8 @@ pub struct Entry {
     pub state: State,
     /// When it was applied.
     pub applied_at: Option<DateTime<Utc>>,
+    /// The SHA-384 of this code's file, in hexadecimal.
+    pub checksum: Option<String>,
 }
 
 /// The schema against the code.
@@ -37,7 +41,7 @@ pub struct Entry {
 pub struct Status {
     /// The newest applied migration.
     pub revision: Option<i64>,
-    /// The newest one of this code.
+    /// The newest one of this code that is written.
     pub latest: Option<i64>,
     /// Whether automatic migration is paused since a `down`.
     pub paused: bool,
@@ -49,6 +53,11 @@ pub struct Status {
 impl Status {
     pub(super) fn is_pending(&self, version: i64) -> bool {
         self.entries.iter().any(|e| e.version == version && e.state == State::Pending)
+    }
+
+    /// Those that are not written yet.
+    pub fn empty(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.state == State::Empty)
     }
 
     /// Those that are applied and not what this code has.
@@ -77,21 +86,24 @@ pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
     for migration in MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()) {
         let row = applied.remove(&migration.version);
         let state = match &row {
+            None if is_empty(migration) => State::Empty,
             None => State::Pending,
             Some((_, checksum, _)) if checksum[..] == migration.checksum[..] => State::Applied,
             Some(_) => State::Edited,
         };
         let description = migration.description.to_string();
-        entries.push(Entry { version: migration.version, description, state, applied_at: row.map(|(_, _, at)| at) });
+        let checksum = Some(migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect());
+        entries.push(Entry { version: migration.version, description, state, applied_at: row.map(|(_, _, at)| at), checksum });
     }
+    let latest = entries.iter().filter(|e| e.state != State::Empty).map(|e| e.version).max();
     entries.extend(applied.into_iter().map(|(version, (description, _, at))| Entry {
         version,
         description,
         state: State::Missing,
         applied_at: Some(at),
+        checksum: None,
     }));
     entries.sort_by_key(|e| e.version);
-    let latest = MIGRATIONS.iter().map(|m| m.version).max();
     let paused = pausable && pause::is_on(conn).await?;
     Ok(Status { revision, latest, paused, entries })
 }

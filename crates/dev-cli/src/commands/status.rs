@@ -52,6 +52,10 @@ impl Status {
             let paused = if schema.paused == Some(true) { ", and automatic migration is paused since `migrate down`" } else { "" };
             printer.note(&format!("{pending} pending{paused}: cargo dev migrate up"));
         }
+        if let Some(empty) = schema.empty.filter(|empty| *empty > 0) {
+            let s = if empty == 1 { " is" } else { "s are" };
+            printer.note(&format!("{empty} migration{s} empty: applied when something is written: cargo dev migrate status"));
+        }
         if let Some(reload) = status.reloads.last() {
             let told = format!("{} {reload}\n{}", reload.at, reload.compiler());
             if reload.failed() { printer.warn(told.trim_end()) } else { printer.note(told.trim_end()) }

@@ -20,6 +20,7 @@ mod reload;
 mod reload_bad_days;
 mod reload_builds;
 mod reload_features;
+mod reload_migrations;
 mod reload_random;
 mod restart;
 mod settings;

@@ -60,7 +60,7 @@ impl Edited {
     }
 
     /// A migration that makes a table.
-    fn migration(&self, version: i64, table: &str) -> [PathBuf; 2] {
+    pub(crate) fn migration(&self, version: i64, table: &str) -> [PathBuf; 2] {
         let files = [("up", format!("CREATE TABLE {table} (id int);\n")), ("down", format!("DROP TABLE {table};\n"))];
         files.map(|(way, sql)| {
             let file = format!("backend/db/migrations/{version}_{table}.{way}.sql");
@@ -69,7 +69,7 @@ impl Edited {
         })
     }
 
-    fn tables(&self, name: &str) -> String {
+    pub(crate) fn tables(&self, name: &str) -> String {
         self.scratch.sql(&format!("SELECT count(*) FROM pg_tables WHERE tablename = '{name}'"))
     }
 }

@@ -89,15 +89,13 @@ impl Inside {
 
     /// The container builds what is saved; a migration that was written this moment may not be in its program yet.
     async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, events: &Events) -> Result<(), Error> {
-        let Some(newest) = migrations::versions(checkout)?.last().copied() else { return Ok(()) };
         let deadline = tokio::time::Instant::now() + BUILD_BOUND;
         loop {
             let applied = migrations::read(&self.run(url, &["status", "--json"]).await?)?;
-            if applied.migrations.iter().any(|migration| migration.version == newest) {
-                return Ok(());
-            }
+            let files = migrations::files(checkout)?;
+            let Some(newer) = files.iter().rfind(|file| applied.of(file).is_none()) else { return Ok(()) };
             if self.api.is_none() || tokio::time::Instant::now() >= deadline {
-                return Err(Error::OldProgram { version: newest });
+                return Err(Error::OldProgram { version: newer.version });
             }
             events.phase("waiting until the container has built the new migration");
             tokio::time::sleep(POLL).await;

@@ -34,7 +34,7 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
     let checkout = &engine.environment.checkout;
     let inside = Inside::of(&project, &containers, &tool);
     let schema = async {
-        let code = migrations::versions(checkout).unwrap_or_default();
+        let code = migrations::files(checkout).unwrap_or_default();
         let applied = async {
             // Without the API's container there is no program that knows, and starting one takes seconds.
             containers.running("api")?;

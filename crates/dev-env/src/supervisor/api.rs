@@ -43,7 +43,8 @@ pub(super) async fn migrate(program: &Path, url: &DatabaseUrl, options: UpOption
     }
     events.phase("applying migrations");
     let said = service::migrate_or_fail(program, url, &["up", "--auto"]).await?;
-    for line in said.lines().filter(|line| line.starts_with("applied") || line.starts_with("adopted") || line.starts_with("  ")) {
+    let is_news = |line: &&str| ["applied", "adopted", "  "].iter().any(|start| line.starts_with(start)) || line.contains(" is empty: ");
+    for line in said.lines().filter(is_news) {
         events.note(line);
     }
     let applied = migrations::applied(program, url).await?;
