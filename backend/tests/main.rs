@@ -14,6 +14,7 @@ mod handover;
 mod health;
 mod limits;
 mod logs;
+mod metrics;
 mod migrations;
 mod passwords;
 mod plans;

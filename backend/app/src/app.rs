@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use emotionviz_core::metrics::Requests;
 use emotionviz_core::openapi::Failure;
 use emotionviz_core::security::Passwords;
 use emotionviz_core::websocket::WebSockets;
@@ -15,6 +16,7 @@ use emotionviz_core::{ApiError, ErrorCode, request};
 use emotionviz_db::Pool;
 use emotionviz_guard::Guard;
 use emotionviz_settings::{Origins, Service};
+use prometheus::Registry;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -22,7 +24,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{cors, documents, health};
+use crate::{cors, documents, health, metrics};
 
 /// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
 const MOST_BODY_BYTES: usize = 256 * 1024;
@@ -46,21 +48,24 @@ pub(crate) fn build(settings: &Service) -> App {
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
     let api = OpenApiRouter::new().merge(accounts).merge(entries);
-    let (probes, probes_document) = health::router(pool.clone()).split_for_parts();
+    let registry = Registry::new();
+    let requests = Requests::new(&registry);
+    let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
+    let (probes, probes_document) = probes.split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
     document.merge(probes_document);
-    let router = layered(probes, api.merge(documents::router(&document)), settings.http.origins.clone());
+    let router = layered(probes, api.merge(documents::router(&document)), settings.http.origins.clone(), requests);
     App { router, pool, guard, websockets }
 }
 
 /// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
 /// that a router is given by itself costs a call an allocation or two.
-fn layered(probes: Router, others: Router, origins: Origins) -> Router {
+fn layered(probes: Router, others: Router, origins: Origins, requests: Requests) -> Router {
     let limits = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
-    let every = ServiceBuilder::new().layer(middleware::from_fn(request::track)).layer(cors::layer(origins));
+    let every = ServiceBuilder::new().layer(middleware::from_fn_with_state(requests, request::track)).layer(cors::layer(origins));
     others.layer(limits).merge(probes).layer(every)
 }
 
@@ -72,7 +77,7 @@ fn layered(probes: Router, others: Router, origins: Origins) -> Router {
     tags(
         (name = "accounts", description = "Register, log in, export, delete"),
         (name = "entries", description = "Journal entries and their emotions"),
-        (name = "health", description = "Whether the service lives and can serve"),
+        (name = "health", description = "Whether the service lives and can serve, and its figures"),
     ),
 )]
 struct Document;
@@ -99,7 +104,8 @@ mod tests {
 
     /// The status and the error's code of a call that no route of the service makes on purpose.
     async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
-        let router = layered(Router::new(), Router::new().route("/", route), Origins::read("https://app.example").unwrap());
+        let (routes, origins) = (Router::new().route("/", route), Origins::read("https://app.example").unwrap());
+        let router = layered(Router::new(), routes, origins, Requests::new(&Registry::new()));
         let request = Request::get("/").header("origin", "https://app.example").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");

@@ -8,6 +8,7 @@ mod handover;
 mod health;
 mod healthcheck;
 mod malformed;
+mod metrics;
 mod migrate;
 mod serve;
 mod signals;

@@ -6,6 +6,7 @@ mod extract;
 mod hmac_sha256;
 mod log_file;
 mod log_format;
+pub mod metrics;
 pub mod openapi;
 pub mod request;
 pub mod rules;

@@ -1,15 +1,16 @@
-//! What belongs to one request: its id, its user, its place in the rate limits, and its one line in the log.
+//! What belongs to one request: its id, its user, its place in the rate limits, its one line in the log, and its place in the metrics.
 
 use std::cell::Cell;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
 use crate::envelope;
+use crate::metrics::Requests;
 
 /// The header that carries a request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,14 +57,14 @@ pub fn set_rate_limit(limit: RateLimit) {
     CONTEXT.try_with(|c| c.rate_limit.set(Some(limit))).ok();
 }
 
-/// The outermost layer: gives the request its id, each failure its shape, and the log its line.
-pub async fn track(request: Request, next: Next) -> Response {
+/// The outermost layer: gives the request its id, each failure its shape, the log its line, and counts it.
+pub async fn track(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let context = Context { id: id_for(request.headers()), user: Cell::new(None), rate_limit: Cell::new(None) };
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let serve = async move {
-        let mut unfinished = Line { method, route, started, status: None };
+        let mut unfinished = Line { method, route, started, status: None, requests };
         let mut response = envelope::shaped(next.run(request).await);
         CONTEXT.with(|c| write_headers(c, response.headers_mut()));
         unfinished.status = Some(response.status());
@@ -96,12 +97,13 @@ fn is_valid(id: &[u8]) -> bool {
     (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// The request's line in the log, written when it is dropped: also when the client goes away before the answer.
+/// The request's line in the log, and in the metrics, written when it is dropped: also when the client goes away before the answer.
 struct Line {
     method: Method,
     route: Option<MatchedPath>,
     started: Instant,
     status: Option<StatusCode>,
+    requests: Requests,
 }
 
 impl Drop for Line {
@@ -112,9 +114,11 @@ impl Drop for Line {
             return;
         }
         let method = self.method.as_str();
+        let took = self.started.elapsed();
         // nginx's number for a client that went away.
+        self.requests.count(&self.method, route, self.status.as_ref().map_or("499", StatusCode::as_str), took);
         let status = self.status.map_or(499, |s| s.as_u16());
-        let duration_ms = self.started.elapsed().as_micros() as f64 / 1000.0;
+        let duration_ms = took.as_micros() as f64 / 1000.0;
         let user = CONTEXT.try_with(|c| c.user.get()).ok().flatten();
         let mut text = Uuid::encode_buffer();
         let user_id = user.map(|user| &*user.hyphenated().encode_lower(&mut text));

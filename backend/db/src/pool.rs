@@ -92,10 +92,29 @@ impl Pool {
         done
     }
 
+    /// How its connections are used at this moment.
+    pub fn usage(&self) -> Usage {
+        let status = self.0.status();
+        Usage { most: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
+    }
+
     /// Closes the connections that nobody uses; nobody gets one from now on.
     pub fn close(&self) {
         self.0.close();
     }
+}
+
+/// How the connections of a [`Pool`] are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there may be.
+    pub most: usize,
+    /// How many there are.
+    pub open: usize,
+    /// How many of them nobody uses.
+    pub idle: usize,
+    /// How many requests wait for one.
+    pub waiting: usize,
 }
 
 struct Connector(PgConnectOptions);
