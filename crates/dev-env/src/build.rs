@@ -101,7 +101,7 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
 /// # Errors
 /// That is not known to work here, and why.
 pub(crate) fn fast(checkout: &Checkout) -> Result<Fast, &'static str> {
-    Fast::of(&checkout.build_folder())
+    Fast::of(checkout.root(), &checkout.build_folder())
 }
 
 /// What cargo says of a build.

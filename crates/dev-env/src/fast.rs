@@ -23,6 +23,12 @@ const SCRIPTS: [(&str, &str); 3] =
     [("rustc", include_str!("fast/rustc.sh")), ("cc", include_str!("fast/cc.sh")), ("library", include_str!("fast/library.sh"))];
 /// What the rest of the service could know by its name in the linker, or without: left to cargo.
 const KNOWN_OUTSIDE: [&str; 6] = ["macro_export", "no_mangle", "export_name", "link_section", "global_asm", "extern"];
+/// Where cargo has a wrapper from (<https://doc.rust-lang.org/cargo/reference/config.html#buildrustc-wrapper>). One that keeps results,
+/// as sccache does, would start nothing of ours when it has one.
+const WRAPPERS: [&str; 4] =
+    ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"];
+const IN_ONE_PIECE: &str = "the service was linked in one piece, as its linker, or what that is told, is not the usual \
+    (`linker`, `rustflags`, RUSTFLAGS)";
 /// A crate that takes longer is a case for cargo.
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -34,17 +40,20 @@ pub(crate) struct Fast {
 }
 
 impl Fast {
-    /// That of a checkout whose service is built in `target`.
+    /// That of the checkout at `root`, whose service is built in `target`.
     ///
     /// # Errors
     /// It is not known to work here, and why: on other systems than Linux with glibc, beside a wrapper of somebody else's, and below
     /// a folder whose name means something in a list of folders.
-    pub(crate) fn of(target: &Path) -> Result<Self, &'static str> {
+    pub(crate) fn of(root: &Path, target: &Path) -> Result<Self, &'static str> {
         if !cfg!(all(target_os = "linux", target_env = "gnu")) {
             return Err("the fast way is known to work on Linux with glibc alone");
         }
-        if std::env::var_os("RUSTC_WORKSPACE_WRAPPER").is_some() {
-            return Err("RUSTC_WORKSPACE_WRAPPER is set");
+        if WRAPPERS.into_iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+            return Err("another wrapper of rustc is set (RUSTC_WRAPPER or the like), which it leaves alone");
+        }
+        if cargo_files(root).iter().any(|file| std::fs::read_to_string(file).is_ok_and(|text| may_name_a_wrapper(&text))) {
+            return Err("a .cargo/config.toml sets another wrapper of rustc, which it leaves alone, or includes other files");
         }
         if target.to_str().is_none_or(|path| path.contains([':', ';', '$', ','])) {
             return Err("the path of the folder it is built in has one of : ; $ , or is no UTF-8");
@@ -59,7 +68,7 @@ impl Fast {
     /// # Errors
     /// Why not.
     pub(crate) fn is_prepared(&self) -> Result<(), &'static str> {
-        if self.linked().is_none() { Err("the service was linked in one piece, as its linker is not the usual one") } else { Ok(()) }
+        if self.linked().is_none() { Err(IN_ONE_PIECE) } else { Ok(()) }
     }
 
     /// The folder of the libraries that the service was last linked with, unless it is in one piece.
@@ -235,6 +244,21 @@ impl Fast {
     }
 }
 
+/// The files that cargo has its configuration from, whether they are there or not.
+fn cargo_files(root: &Path) -> Vec<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
+    folders.flat_map(|folder| ["config.toml", "config"].map(|name| folder.join(name))).collect()
+}
+
+/// Whether cargo may have a wrapper from a file, or one that it includes.
+fn may_name_a_wrapper(text: &str) -> bool {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    lines
+        .into_iter()
+        .any(|line| line.starts_with("include") || ["rustc-wrapper", "rustc-workspace-wrapper"].iter().any(|key| line.contains(key)))
+}
+
 /// A crate that the service is put together of.
 struct Part {
     /// The folder of its sources.
@@ -268,4 +292,61 @@ fn parts_of<'a>(parts: &BTreeMap<String, Part>, changed: &'a BTreeSet<PathBuf>) 
         of.entry(name.clone()).or_default().push(file);
     }
     (!of.is_empty()).then_some(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_linker_that_somebody_chose() {
+        let folder = tempfile::tempdir().unwrap();
+        let fast = Fast { service: folder.path().join("service"), folder: folder.path().join("fast") };
+        let wrapper = fast.wrapper(folder.path()).unwrap();
+        let ours = |arguments: &[&str]| {
+            std::fs::write(fast.folder.join("separate"), "/libraries\nemotionviz_db\n").unwrap();
+            assert!(fast.is_prepared().is_ok());
+            let mut rustc = Command::new(&wrapper);
+            rustc.arg("echo").args(arguments).env("CARGO_CRATE_NAME", "emotionviz");
+            let said = String::from_utf8(rustc.output().unwrap().stdout).unwrap();
+            assert!(fast.is_prepared().is_err(), "until it is linked anew");
+            said.trim_end() != arguments.join(" ")
+        };
+        for theirs in [
+            &["-C", "linker=clang"][..],
+            &["-Clinker=/usr/bin/clang"],
+            &["--codegen", "linker=clang"],
+            &["--codegen=linker=clang"],
+            &["-C", "link-arg=-fuse-ld=mold"],
+            &["-Clink-arg=-fuse-ld=mold"],
+            &["-Clink_args=-fuse-ld=mold -Wl,-z,now"],
+            &["-C", "linker-flavor=gnu-lld-cc"],
+            &["-Clink-self-contained=-linker"],
+            &["-Clinker-features=-lld"],
+            &["-Zlinker-features=-lld"],
+            &["-Z", "pre-link-args=-B/usr/libexec/mold"],
+            &["-Cdefault-linker-libraries=yes"],
+            &["@flags"],
+        ] {
+            let theirs = [&["--edition=2024", "src/main.rs"], theirs, &["-C", "debuginfo=2"]].concat();
+            assert!(!ours(&theirs), "{theirs:?}");
+        }
+        let others = ["-C", "debuginfo=2", "-L", "native=/linker/link-arg=", "--cfg", "feature=\"linker\"", "/a linker=/main.rs"];
+        assert!(ours(&others));
+    }
+
+    #[test]
+    fn a_wrapper_that_somebody_chose() {
+        for text in ["[build]\nrustc-wrapper = \"sccache\"", "build.rustc-workspace-wrapper='x'", "include = [\"more.toml\"]"] {
+            assert!(may_name_a_wrapper(text), "{text}");
+        }
+        assert!(!may_name_a_wrapper("# rustc-wrapper = \"sccache\"\n[build]\nrustflags = []\n"));
+        assert!(!may_name_a_wrapper(include_str!("../../../.cargo/config.toml")));
+        let files = cargo_files(Path::new("/a/b"));
+        assert!(
+            [Path::new("/a/b/.cargo/config.toml"), Path::new("/.cargo/config")].iter().all(|file| files.iter().any(|found| found == file))
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Edits inside features go live the fast way, and what answers is never older than what was saved.
 
 use crate::reload_builds::Edited;
+use crate::support::Scratch;
 
 const API: &str = "backend/entries/src/api.rs";
 const SERVICES: &str = "backend/entries/src/services.rs";
@@ -98,4 +99,19 @@ fn edits_of_features() {
     s.scratch.ok(&["restart", "api"]);
     let body = |answer: &str| answer.split("\r\n\r\n").nth(1).map(str::to_owned);
     assert_eq!(body(&document(&s)), body(&fast));
+}
+
+#[test]
+fn a_wrapper_of_rustc_that_is_somebody_elses() {
+    let mut scratch = Scratch::with_sources();
+    let log = scratch.beside().join("log");
+    let wrapper = scratch.script("wrapper", &format!("echo \"$1\" >> '{}'\nexec \"$@\"\n", log.display()));
+    scratch.set("RUSTC_WRAPPER", wrapper);
+    let mut s = Edited::of(scratch);
+    assert!(s.scratch.ok(&["logs", "dev"]).stdout.contains("each edit is built by cargo: another wrapper of rustc"));
+    s.edit(API, "operation_id = \"list_entries\"", "operation_id = \"wrapped\"");
+    assert_eq!(s.next("live")["builder"], "cargo");
+    assert!(document(&s).contains("wrapped"));
+    let started = std::fs::read_to_string(log).unwrap();
+    assert!(started.lines().all(|program| program.ends_with("rustc") && !program.contains("/target/")), "{started}");
 }

@@ -3,9 +3,12 @@
 # part of the service is written down, to be done again after an edit; the service is linked so that its parts can be replaced.
 here=${0%/*}
 [ "$CARGO_CRATE_NAME" = emotionviz ] && rm -f "$here/separate"
-case "$*" in
-*linker=*) exec "$@" ;; # somebody has chosen a linker
-esac
+for argument do
+    case $argument in
+    # Somebody has chosen a linker, or says more to it (`-C link-arg=-fuse-ld=…`, `-Zlinker-features=…`), perhaps in a file.
+    link* | -[CZ]link* | --codegen=link* | pre?link* | -Zpre?link* | default?linker* | -Cdefault?linker* | @*) exec "$@" ;;
+    esac
+done
 if [ "$CARGO_CRATE_NAME" = emotionviz ]; then
     exec "$@" -C linker="$here/cc" -C link-arg=-Wl,--export-dynamic
 fi
