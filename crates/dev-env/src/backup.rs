@@ -13,7 +13,7 @@ use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles;
 use crate::process::{describe, from_file};
 use crate::session::Session;
-use crate::{Checkout, Error, lock, sha256};
+use crate::{Checkout, Error, database_settings, lock, sha256};
 
 /// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
 pub(crate) const FILLING: &str = "restoring_";
@@ -84,6 +84,9 @@ async fn restore_on(session: &Session, from: &Path, archive: bool, colour: bool,
         events.phase("applying migrations");
         let said = session.migrate_in(&new, colour).await?;
         said.lines().for_each(|line| events.note(line));
+        // A copy has none of them, and they are of the name that it takes.
+        let settings = database_settings::of_database(session, &session.url().database, &new).await?;
+        session.sql_in("postgres", &settings).await?;
         swap(session, &new, &format!("before_restore_{stamp}")).await
     };
     let restored = filled.await;

@@ -12,6 +12,7 @@ pub mod configuration;
 pub mod container;
 mod control;
 mod database;
+mod database_settings;
 pub mod detached;
 pub mod docker;
 mod dump;

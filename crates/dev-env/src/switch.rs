@@ -21,7 +21,7 @@ use crate::postgres::psql::identifier;
 use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
-use crate::{Checkout, Environment, Error, backup, env_files, lock, maker};
+use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, maker};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ struct Copy {
     database: String,
     file: PathBuf,
     contents: Contents,
+    /// Statements that set what it and roles had set.
+    settings: String,
 }
 
 /// Moves the database to an engine. Either all of it is there afterwards, or everything is as it was. `None` when `stop` was asked.
@@ -141,7 +143,7 @@ async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Re
         AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
     let others = session.sql_in("postgres", roles).await?;
     if !others.is_empty() {
-        events.warn(format!("these roles and their rights are not moved: {others}"));
+        events.warn(format!("these roles, their rights and their settings are not moved: {others}"));
     }
     let all = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
     let mut copies = Vec::new();
@@ -150,7 +152,8 @@ async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Re
         let file = folder.join(format!("{number}.dump"));
         session.dump_archive(database, &file).await?;
         let contents = Contents::of(session, database).await?;
-        copies.push(Copy { database: database.to_owned(), file, contents });
+        let settings = database_settings::of_database(session, database, database).await? + &database_settings::of_roles(session).await?;
+        copies.push(Copy { database: database.to_owned(), file, contents, settings });
     }
     Ok(copies)
 }
@@ -167,6 +170,8 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], eve
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
             return Err(Error::Differs { what });
         }
+        // As the last thing: they may forbid all of the above.
+        session.sql_in("postgres", &copy.settings).await?;
     }
     Ok(())
 }

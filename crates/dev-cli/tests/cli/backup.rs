@@ -15,6 +15,18 @@ fn run(scratch: &Scratch, sql: &str) {
     scratch.ok(&["db", "shell", "-c", sql]);
 }
 
+/// What sessions in the database begin with, where it was said by ALTER DATABASE or ALTER ROLE.
+const SETTINGS: &str = "SELECT setrole::regrole, setconfig FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+    WHERE datname = 'emotionviz_db' ORDER BY 1";
+
+/// All that has to be quoted, and lists.
+const ODD_SETTINGS: &str = r#"ALTER DATABASE emotionviz_db SET search_path = "$user", public, 'odd "name", it''s', '';
+ALTER DATABASE emotionviz_db SET "app.note" = E'it''s "a" \\ note,\n:of \\gexec two lines';
+ALTER DATABASE emotionviz_db SET TimeZone = 'UTC';
+ALTER ROLE emotionviz_api IN DATABASE emotionviz_db SET idle_in_transaction_session_timeout = '77s';
+CREATE ROLE "an ""odd"" role's";
+ALTER ROLE "an ""odd"" role's" IN DATABASE emotionviz_db SET search_path = ''"#;
+
 #[test]
 fn a_copy_is_put_back_and_what_was_there_is_kept() {
     let scratch = Scratch::new();
@@ -28,6 +40,9 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     check.args(["--check", "--quiet"]).arg(format!("{copy}.sha256")).current_dir(scratch.path("data/backups"));
     assert!(check.status().unwrap().success());
 
+    run(&scratch, ODD_SETTINGS);
+    let settings = scratch.sql(SETTINGS);
+    assert_eq!(settings.lines().count(), 3, "{settings}");
     run(&scratch, "DELETE FROM emotion_entries");
     run(&scratch, "CREATE TABLE of_today AS SELECT 1");
     let restored = scratch.ok(&["restore", &copy]);
@@ -35,6 +50,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     restored.says("is kept as before_restore_");
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
     assert_eq!(scratch.sql("SELECT to_regclass('of_today') IS NULL"), "t");
+    assert_eq!(scratch.sql(SETTINGS), settings, "they are of the name");
     let [kept, now] = &databases(&scratch)[..] else { panic!("{:?}", databases(&scratch)) };
     assert!(kept.starts_with("before_restore_") && now == "emotionviz_db");
 
