@@ -95,11 +95,14 @@ impl Configuration {
     pub fn read(checkout: &Checkout, environment: &Variables) -> Result<Self, Error> {
         let mut values = Values::from_environment(environment.iter().cloned());
         let mut undeclared = Vec::new();
+        let mut layer = Vec::new();
         for path in [checkout.env_file(), checkout.backend_env_file()] {
-            let layer = env_files::layer(&path)?;
+            // What is set before comes before what these lines say.
+            let counts = |name: &str| declared::find(name).is_some_and(|info| !values.is_set(info));
+            layer = env_files::layer_after(&path, &layer, counts)?;
             let unknown = layer.iter().filter(|(name, ..)| declared::find(name).is_none());
             undeclared.extend(unknown.map(|(name, _, origin)| (name.clone(), origin.clone())));
-            values = values.or(layer);
+            values = values.or(layer.iter().cloned());
         }
         if !values.is_set(&APP_ENV.info) {
             values.set(APP_ENV.info.name, AppEnv::Development.to_string(), Origin::Default);

@@ -9,10 +9,19 @@ use emotionviz_settings::{Origin, env_file};
 use crate::Error;
 use crate::owner::files;
 
+/// What a settings file says, the last line first.
+type Layer = Vec<(String, String, Origin)>;
+
 /// The lines of a settings file as a layer of values; none when the file is not there. As in Compose, the last line of a name counts.
-pub(crate) fn layer(path: &Path) -> Result<Vec<(String, String, Origin)>, Error> {
+pub(crate) fn layer(path: &Path) -> Result<Layer, Error> {
+    layer_after(path, &Layer::new(), |_| false)
+}
+
+/// The same after another file, whose values it may refer to. A value may not refer to nothing where its name `counts`.
+pub(crate) fn layer_after(path: &Path, before: &Layer, counts: impl Fn(&str) -> bool) -> Result<Layer, Error> {
     let text = read(path)?;
-    let lines = env_file::read(&text).map_err(|bad| Error::BadLine { path: path.to_owned(), bad })?;
+    let before = |name: &str| before.iter().find(|(earlier, ..)| earlier == name).map(|(_, value, _)| value.clone());
+    let lines = env_file::read_after(&text, before, counts).map_err(|bad| Error::BadLine { path: path.to_owned(), bad })?;
     Ok(lines.into_iter().rev().map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line))).collect())
 }
 
@@ -127,9 +136,7 @@ mod tests {
             ["N=\"one\nA=x\n\"\nA=0\n", "A='one\nA=2\nB=3'\nC=4\n", "N='\nA=1\n'\nexport A=\"two\nlines\"", "A=1\nN=\"\nA=2\"\n"];
         for text in spanning {
             std::fs::write(&path, text).unwrap();
-            let others = |layer: Vec<(String, String, Origin)>| {
-                layer.into_iter().filter(|(name, ..)| name != "A").map(|(_, v, _)| v).collect::<Vec<_>>()
-            };
+            let others = |layer: Layer| layer.into_iter().filter(|(name, ..)| name != "A").map(|(_, v, _)| v).collect::<Vec<_>>();
             let before = others(layer(&path).unwrap());
             assert!(change(&path, "A", "new 'one'").unwrap());
             let after = layer(&path).unwrap();

@@ -1,11 +1,27 @@
 //! The text of a `.env` file.
 
+use std::cell::Cell;
+
 /// A line that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is not NAME=value: a value with spaces, quotes, \"#\", \"$\" or \"\\\" goes between single quotes")]
-pub struct BadLine {
-    /// Its number, from 1.
-    pub line: usize,
+pub enum BadLine {
+    /// It does not have the form of a line.
+    #[error("line {line} is not NAME=value: a value with spaces, quotes, \"#\", \"$\" or \"\\\" goes between single quotes")]
+    Form {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// Its value refers to what nothing sets. That may be a part of a password, and is not said.
+    #[error(
+        "line {line} gives {name} a value with a $ that begins the name of no variable which is set, in the environment or above that \
+         line\nto keep the $, type the value between single quotes: {name}='…'"
+    )]
+    RefersToNothing {
+        /// Its number, from 1.
+        line: usize,
+        /// The name of what it sets.
+        name: String,
+    },
 }
 
 /// The names and values in the text of a `.env` file, each with the number of its line.
@@ -13,12 +29,24 @@ pub struct BadLine {
 /// Every value is the one that Compose reads there
 /// (<https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax>): ` #` begins a comment,
 /// single quotes keep everything but `\'` as it is, and an unquoted or double-quoted `$NAME`, `${NAME}` or `${NAME:-default}` stands
-/// for a variable of the process, or where there is none for an earlier value. What Compose's versions read in different ways, or few
-/// would guess, is refused.
+/// for a variable of the process, or where there is none for an earlier value, or for nothing. What Compose's versions read in
+/// different ways, or few would guess, is refused.
 ///
 /// # Errors
 /// The first line that cannot be read.
 pub fn read(text: &str) -> Result<Vec<(String, String, usize)>, BadLine> {
+    read_after(text, |_| None, |_| false)
+}
+
+/// The same after other files, which set what `before` says. A value may not refer to nothing where its name `counts`.
+///
+/// # Errors
+/// The first line that cannot be read, or refers to nothing.
+pub fn read_after(
+    text: &str,
+    before: impl Fn(&str) -> Option<String>,
+    counts: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, String, usize)>, BadLine> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut values: Vec<(String, String, usize)> = Vec::new();
     let mut rest = text.as_str();
@@ -32,14 +60,44 @@ pub fn read(text: &str) -> Result<Vec<(String, String, usize)>, BadLine> {
             rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
             continue;
         }
-        let (name, value, after) = statement(rest, &values).ok_or(BadLine { line })?;
+        let known = Known { values: &values, before: &before, refers_to_nothing: Cell::new(false) };
+        let (name, value, after) = statement(rest, &known).ok_or(BadLine::Form { line })?;
+        if known.refers_to_nothing.get() && counts(name) {
+            return Err(BadLine::RefersToNothing { line, name: name.to_owned() });
+        }
         values.push((name.to_owned(), value, line));
         rest = after;
     }
 }
 
+/// What a value may refer to.
+struct Known<'a> {
+    /// What earlier lines say.
+    values: &'a [(String, String, usize)],
+    /// What other files say.
+    before: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether one did refer to something else.
+    refers_to_nothing: Cell<bool>,
+}
+
+impl Known<'_> {
+    fn find(&self, name: &str) -> Option<String> {
+        // In the API's container each setting is a variable, an empty one where nobody sets it.
+        let variable = std::env::var(name).ok().filter(|value| !value.is_empty());
+        let earlier = || self.values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone());
+        variable.or_else(earlier).or_else(|| (self.before)(name))
+    }
+
+    fn find_or_nothing(&self, name: &str) -> String {
+        self.find(name).unwrap_or_else(|| {
+            self.refers_to_nothing.set(true);
+            String::new()
+        })
+    }
+}
+
 /// The name and the value that a text begins with, and what follows.
-fn statement<'a>(text: &'a str, values: &[(String, String, usize)]) -> Option<(&'a str, String, &'a str)> {
+fn statement<'a>(text: &'a str, known: &Known<'_>) -> Option<(&'a str, String, &'a str)> {
     let exported = text.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
     let (name, rest) = exported.unwrap_or(text).split_once('=')?;
     let name = name.trim_matches([' ', '\t']);
@@ -55,14 +113,14 @@ fn statement<'a>(text: &'a str, values: &[(String, String, usize)]) -> Option<(&
             if !left.is_empty() && !left.starts_with('#') {
                 return None;
             }
-            (if quote == '"' { expanded(&quoted, true, values)? } else { quoted }, after)
+            (if quote == '"' { expanded(&quoted, true, known)? } else { quoted }, after)
         }
         // A value to Compose, where most mean a comment.
         Some('#') => return None,
         _ => {
             let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
             let line = line.split_once(" #").map_or(line, |(value, _)| value).trim_end();
-            (expanded(line, false, values)?, after)
+            (expanded(line, false, known)?, after)
         }
     };
     Some((name, value, after))
@@ -86,7 +144,7 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 }
 
 /// A value with what its references stand for, and where it has escapes with what those are.
-fn expanded(text: &str, escapes: bool, values: &[(String, String, usize)]) -> Option<String> {
+fn expanded(text: &str, escapes: bool, known: &Known<'_>) -> Option<String> {
     let mut value = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(['$', '\\']) {
@@ -105,11 +163,11 @@ fn expanded(text: &str, escapes: bool, values: &[(String, String, usize)]) -> Op
             ("$", Some('$')) => ("$".to_owned(), 1),
             ("$", Some('{')) => {
                 let (inside, _) = rest[1..].split_once('}')?;
-                (braced(inside, values)?, inside.len() + 2)
+                (braced(inside, known)?, inside.len() + 2)
             }
             ("$", _) => match name_at(rest) {
                 "" => ("$".to_owned(), 0),
-                name => (lookup(name, values).unwrap_or_default(), name.len()),
+                name => (known.find_or_nothing(name), name.len()),
             },
             _ => (sign.to_owned(), 0),
         };
@@ -120,19 +178,18 @@ fn expanded(text: &str, escapes: bool, values: &[(String, String, usize)]) -> Op
 }
 
 /// What `${inside}` stands for.
-fn braced(inside: &str, values: &[(String, String, usize)]) -> Option<String> {
+fn braced(inside: &str, known: &Known<'_>) -> Option<String> {
     let name = name_at(inside);
-    let found = lookup(name, values);
     let modifier = &inside[name.len()..];
     if name.is_empty() || inside.contains('$') {
         None
     } else if modifier.is_empty() {
-        Some(found.unwrap_or_default())
+        Some(known.find_or_nothing(name))
     } else if let Some(default) = modifier.strip_prefix('-') {
-        Some(found.unwrap_or_else(|| default.to_owned()))
+        Some(known.find(name).unwrap_or_else(|| default.to_owned()))
     } else {
         let default = modifier.strip_prefix(":-")?;
-        Some(found.filter(|found| !found.is_empty()).unwrap_or_else(|| default.to_owned()))
+        Some(known.find(name).filter(|found| !found.is_empty()).unwrap_or_else(|| default.to_owned()))
     }
 }
 
@@ -140,14 +197,6 @@ fn braced(inside: &str, values: &[(String, String, usize)]) -> Option<String> {
 fn name_at(text: &str) -> &str {
     let text = if text.starts_with(|c: char| c.is_ascii_digit()) { "" } else { text };
     &text[..text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())]
-}
-
-fn lookup(name: &str, values: &[(String, String, usize)]) -> Option<String> {
-    // In the API's container each setting is a variable, an empty one where nobody sets it.
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .or_else(|| values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone()))
 }
 
 /// `NAME=value` as a line that [`read`] and Compose give the same value back for.
@@ -198,14 +247,28 @@ mod tests {
             assert_eq!(read.last().unwrap().1, value, "{text}");
         }
         for text in ["X='a\\'", "X='a'b", "X= # c", "X: v", "X", "X=${Y", "X=${Y:?}", "X=${Y:-$Z}", "1X=a", "X Y=a", "X=\"\\a\""] {
-            assert_eq!(read(text), Err(BadLine { line: 1 }), "{text}");
+            assert_eq!(read(text), Err(BadLine::Form { line: 1 }), "{text}");
         }
     }
 
     #[test]
     fn a_bad_line_has_its_number() {
-        assert_eq!(read("A=1\n\nthis is no setting\nB=2\n").unwrap_err().line, 3);
-        assert_eq!(read("A=1\nB='open\n").unwrap_err().line, 2);
+        assert_eq!(read("A=1\n\nthis is no setting\nB=2\n"), Err(BadLine::Form { line: 3 }));
+        assert_eq!(read("A=1\nB='open\n"), Err(BadLine::Form { line: 2 }));
+    }
+
+    #[test]
+    fn what_refers_to_nothing() {
+        let before = |name: &str| (name == "BEFORE_THIS_TEST").then(|| "of another file".to_owned());
+        let text = |value: &str| format!("A_1=x\nY=$OF_NOBODY\nX={value}\n");
+        for value in ["pa$word_of_nobody", "${OF_NOBODY}", "\"a$OF_NOBODY\"", "$X"] {
+            let bad = read_after(&text(value), before, |name| name == "X").unwrap_err();
+            assert_eq!(bad, BadLine::RefersToNothing { line: 3, name: "X".to_owned() }, "{value}");
+        }
+        for value in ["'pa$word_of_nobody'", "pa$$word", "${OF_NOBODY:-x}", "${OF_NOBODY-x}", "$A_1", "$BEFORE_THIS_TEST"] {
+            read_after(&text(value), before, |name| name == "X").unwrap();
+        }
+        assert_eq!(read_after("X=$BEFORE_THIS_TEST", before, |_| true).unwrap()[0].1, "of another file");
     }
 
     #[test]

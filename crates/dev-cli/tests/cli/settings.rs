@@ -83,6 +83,28 @@ fn a_bad_line_is_named() {
 }
 
 #[test]
+fn a_dollar_that_refers_to_nothing_is_named() {
+    let mut scratch = Scratch::new();
+    // What is no setting of ours is nobody's business; what is set elsewhere counts.
+    scratch.write(".env", "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD=pa$planted\n");
+    for verb in [&["up", "--detach"][..], &["status"], &["config", "check"]] {
+        let refused = scratch.dev(verb).expect_code(1);
+        refused.says(&format!("{}:3 cannot be read", scratch.path(".env").display()));
+        refused.says("POSTGRES_PASSWORD='…'");
+        assert!(!refused.stderr.contains("planted"), "it may be a part of the password: {refused}");
+    }
+    scratch.set("POSTGRES_PASSWORD", "set");
+    scratch.ok(&["config", "check"]);
+    scratch.set("POSTGRES_PASSWORD", "");
+
+    scratch.write(".env", "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD='pa$planted'\n");
+    scratch.write("backend/.env", "POSTGRES_DB=\"of_${USER_OF_OURS}\"\nPOSTGRES_USER=$USER_OF_OURS # as above\n");
+    scratch.up();
+    scratch.ok(&["db", "url"]).prints("postgres://ann:pa%24planted@127.0.0.1:");
+    assert_eq!(scratch.sql("SELECT current_database()"), "of_ann");
+}
+
+#[test]
 fn values_that_do_not_fit_are_said_together() {
     let scratch = Scratch::new();
     scratch.write(".env", "LOG_LEVEL=loud\nJWT_ALGORITHM=none\nMINE=1\n");
