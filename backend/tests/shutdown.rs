@@ -1,12 +1,13 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Service, entry, until};
+use crate::support::{PATIENCE, Service, entry, until};
 
 #[tokio::test]
 async fn a_request_that_is_under_way_is_finished() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut s = Service::start().await;
         let ann = s.server.user().await;
         let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
@@ -18,11 +19,18 @@ async fn a_request_that_is_under_way_is_finished() {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         until("the request waits for the row", async || s.database.count(waiting).await == 1).await;
 
+        let mut idle = TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).await.unwrap();
+        idle.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert_ne!(idle.read(&mut [0; 8192]).await.unwrap(), 0);
+
         s.server.signal(signal);
         until("it takes no more connections", async || {
             reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}/health", s.server.address)).send().await.is_err()
         })
         .await;
+        // After SIGQUIT that takes a moment, in which clients may still ask.
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE, idle.read_to_end(&mut rest)).await.expect("what is idle is closed").unwrap();
         assert!(!slow.is_finished());
         lock.commit().await.unwrap();
         assert_eq!(slow.await.unwrap().status(), 200);

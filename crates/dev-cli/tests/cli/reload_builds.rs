@@ -194,7 +194,7 @@ fn edits_of_every_kind() {
 }
 
 #[test]
-fn a_build_that_is_broken_off_and_files_that_are_put_in_place_while_nothing_runs() {
+fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_once() {
     let scratch = Scratch::with_sources();
     // Ctrl-C goes to all that the terminal has in the foreground.
     let mut up = scratch.command(&["up"]);
@@ -206,7 +206,7 @@ fn a_build_that_is_broken_off_and_files_that_are_put_in_place_while_nothing_runs
     let ended = up.finish();
     assert!([0, 130].contains(&ended.code) && !ended.stderr.contains("error:"), "{ended}");
     expect_none(scratch.root());
-    let s = Edited::of(scratch);
+    let mut s = Edited::of(scratch);
 
     // Moved there, and copied over what was there: both bear a time before that of the build, which cargo goes by.
     for (way, text) in [("mv", "Moved "), ("cp", "Copied ")] {
@@ -230,4 +230,36 @@ fn a_build_that_is_broken_off_and_files_that_are_put_in_place_while_nothing_runs
     s.scratch.ok(&["down"]);
     s.scratch.up();
     assert_eq!(std::fs::metadata(s.scratch.path("target/dev-env/debug/emotionviz")).unwrap().modified().unwrap(), built);
+
+    // What git checks out is one reload, there and back.
+    let root = s.scratch.root().to_owned();
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false", "-C"]).arg(&root).args(args);
+        assert!(git.status().unwrap().success(), "git {args:?}");
+    };
+    git(&["init", "--quiet", "--initial-branch=few"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message=few"]);
+    // Made where nobody watches.
+    let elsewhere = s.scratch.beside().join("elsewhere");
+    git(&["worktree", "add", "--quiet", "-b", "many", elsewhere.to_str().unwrap()]);
+    let write = |file: &str, text: &str| std::fs::write(elsewhere.join(file), text).unwrap();
+    std::fs::create_dir(elsewhere.join("backend/app/src/many")).unwrap();
+    let names: Vec<String> = (0..500).map(|n| format!("m{n}")).collect();
+    for name in &names {
+        write(&format!("backend/app/src/many/{name}.rs"), "//! One of many.\n");
+    }
+    write("backend/app/src/many.rs", &format!("//! Many.\n\n{}", names.iter().map(|name| format!("mod {name};\n")).collect::<String>()));
+    write("backend/app/src/main.rs", &s.scratch.read("backend/app/src/main.rs").replacen("mod app;", "mod app;\nmod many;", 1));
+    write(WELCOME, &s.scratch.read(WELCOME).replacen(MESSAGE, &format!("{MESSAGE}Many "), 1));
+    git(&["-C", elsewhere.to_str().unwrap(), "add", "."]);
+    git(&["-C", elsewhere.to_str().unwrap(), "commit", "--quiet", "--message=many"]);
+    git(&["worktree", "remove", elsewhere.to_str().unwrap()]);
+    for (branch, has) in [("many", true), ("few", false)] {
+        git(&["checkout", "--quiet", branch]);
+        let live = s.next("live");
+        assert_eq!(live["changed"].as_array().unwrap().len(), 503, "{live}");
+        assert_eq!(s.scratch.get("/").contains("Many "), has);
+    }
 }
