@@ -15,8 +15,9 @@ use crate::{Checkout, Error, sha256};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it. Other builds of the checkout
-/// wait until what is returned is dropped: what they compile meanwhile would be taken for what is new.
+/// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it; `program` is where it puts the
+/// service. Other builds of the checkout wait until what is returned is dropped: what they compile meanwhile would be taken for what is
+/// new.
 ///
 /// # Errors
 /// What was built cannot be looked at, or written.
@@ -92,7 +93,12 @@ fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> 
     let Some(oldest) = changed.iter().filter_map(|file| time(file).ok()).min() else { return Ok(()) };
     // Beside each crate's fingerprint lies the list of its files, whose time theirs are compared with, and that of those which a build
     // script reads with the time of what it printed (https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint).
-    let lists = ["debug/.fingerprint", "debug/build"].into_iter().flat_map(|built| folders(&build_folder.join(built)));
+    // Where cargo is told what to build for (build.target), they lie in a folder of that name, `aarch64-apple-darwin` say.
+    let is_target = |folder: &PathBuf| folder.file_name().is_some_and(|name| name.to_string_lossy().matches('-').count() >= 2);
+    let targets = folders(build_folder, "").into_iter().filter(is_target);
+    let places = std::iter::once(build_folder.to_owned()).chain(targets);
+    let kinds = places.flat_map(|place| [place.join("debug/.fingerprint"), place.join("debug/build")]);
+    let lists = kinds.flat_map(|kind| folders(&kind, "emotionviz"));
     for list in lists.flat_map(|folder| files(&folder, false)) {
         let is_list = list.file_name().is_some_and(|name| name == "output" || name.to_string_lossy().starts_with("dep-"));
         // One that is gone by now is missed by cargo.
@@ -106,10 +112,10 @@ fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> 
     Ok(())
 }
 
-/// What was built of the service's own crates.
-fn folders(built: &Path) -> Vec<PathBuf> {
-    let found = std::fs::read_dir(built).into_iter().flatten().flatten();
-    found.filter(|folder| folder.file_name().to_string_lossy().starts_with("emotionviz")).map(|folder| folder.path()).collect()
+/// The folders in a folder whose names begin so.
+fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    found.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -127,15 +133,16 @@ mod tests {
             path
         };
         let of = |path: &PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
-        let [before, since, script, fingerprint, foreign] = [
-            (".fingerprint/emotionviz-core-1/dep-lib", 30),
-            (".fingerprint/emotionviz-db-1/dep-lib", 10),
-            ("build/emotionviz-db-1/output", 10),
-            (".fingerprint/emotionviz-db-1/lib", 10),
-            (".fingerprint/serde-1/dep-lib", 10),
+        let [before, since, script, targeted, fingerprint, foreign] = [
+            ("debug/.fingerprint/emotionviz-core-1/dep-lib", 30),
+            ("debug/.fingerprint/emotionviz-db-1/dep-lib", 10),
+            ("debug/build/emotionviz-db-1/output", 10),
+            ("x86_64-unknown-linux-gnu/debug/.fingerprint/emotionviz-db-1/dep-lib", 10),
+            ("debug/.fingerprint/emotionviz-db-1/lib", 10),
+            ("debug/.fingerprint/serde-1/dep-lib", 10),
         ]
-        .map(|(name, age)| save(&format!("debug/{name}"), age));
-        let lists = [&before, &since, &script, &fingerprint, &foreign];
+        .map(|(name, age)| save(name, age));
+        let lists = [&before, &since, &script, &targeted, &fingerprint, &foreign];
 
         let times = lists.map(of);
         distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), folder.path().join("gone.rs")])).unwrap();
@@ -143,7 +150,7 @@ mod tests {
 
         distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), save("moved.rs", 20)])).unwrap();
         let aged: Vec<_> = lists.into_iter().filter(|path| of(path) == SystemTime::UNIX_EPOCH).collect();
-        assert_eq!(aged, [&since, &script]);
+        assert_eq!(aged, [&since, &script, &targeted]);
 
         distrust(&folder.path().join("nothing"), &BTreeSet::from([save("moved.rs", 20)])).unwrap();
     }
