@@ -28,7 +28,7 @@ pub enum Error {
         from: PathBuf,
     },
     /// A line of a settings file cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line)]
+    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
     BadLine {
         /// The file.
         path: PathBuf,

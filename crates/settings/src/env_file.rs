@@ -24,6 +24,14 @@ pub enum BadLine {
     },
 }
 
+impl BadLine {
+    /// Its number, from 1.
+    pub fn line(&self) -> usize {
+        let (Self::Form { line } | Self::RefersToNothing { line, .. }) = self;
+        *line
+    }
+}
+
 /// The names and values in the text of a `.env` file, each with the number of its line.
 ///
 /// Every value is the one that Compose reads there
