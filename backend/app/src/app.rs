@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
 use emotionviz_core::openapi::Failure;
+use emotionviz_core::request::Track;
 use emotionviz_core::security::Passwords;
 use emotionviz_core::websocket::WebSockets;
-use emotionviz_core::{ApiError, ErrorCode, request};
+use emotionviz_core::{ApiError, ErrorCode};
 use emotionviz_db::Pool;
 use emotionviz_guard::Guard;
 use emotionviz_settings::{Origins, Service};
@@ -49,7 +49,8 @@ pub(crate) fn build(settings: &Service) -> App {
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
     let api = OpenApiRouter::new().merge(accounts).merge(entries);
     let registry = Registry::new();
-    let requests = Requests::new(&registry);
+    // For as long as the process lives: nobody counts who refers to it.
+    let requests = Box::leak(Box::new(Requests::new(&registry)));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
     let (probes, probes_document) = probes.split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
@@ -60,13 +61,14 @@ pub(crate) fn build(settings: &Service) -> App {
 
 /// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
 /// that a router is given by itself costs a call an allocation or two.
-fn layered(probes: Router, others: Router, origins: Origins, requests: Requests) -> Router {
+fn layered(probes: Router, others: Router, origins: Origins, requests: &'static Requests) -> Router {
     let limits = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
-    let every = ServiceBuilder::new().layer(middleware::from_fn_with_state(requests, request::track)).layer(cors::layer(origins));
-    others.layer(limits).merge(probes).layer(every)
+    let every = ServiceBuilder::new().layer(Track(requests)).layer(cors::layer(origins));
+    // With its state each handler is put together once, and not for each call.
+    others.layer(limits).merge(probes).layer(every).with_state(())
 }
 
 #[derive(OpenApi)]
@@ -105,7 +107,7 @@ mod tests {
     /// The status and the error's code of a call that no route of the service makes on purpose.
     async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
         let (routes, origins) = (Router::new().route("/", route), Origins::read("https://app.example").unwrap());
-        let router = layered(Router::new(), routes, origins, Requests::new(&Registry::new()));
+        let router = layered(Router::new(), routes, origins, Box::leak(Box::new(Requests::new(&Registry::new()))));
         let request = Request::get("/").header("origin", "https://app.example").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");

@@ -3,23 +3,26 @@
 //! axum's own loop ends every idle connection at the moment it is told to stop, which may be the moment in which a client sends
 //! its next request. When another process has taken over, this one has time: see [`DRAIN_WINDOW`].
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
+use axum::routing::future::RouteFuture;
 use emotionviz_core::websocket::WebSockets;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use pin_project_lite::pin_project;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tower_http::add_extension::AddExtension;
-use tower_http::set_header::SetResponseHeader;
 
 use crate::app::TIME_LIMIT;
 use crate::malformed::Shaping;
@@ -50,13 +53,8 @@ struct Notices {
 
 /// Accepts connections and answers their requests until a signal ends it.
 pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &WebSockets, signals: &mut Signals) {
-    let notices = Arc::new(Notices::default());
-    let (close, reload) = (notices.clone(), notices.clone());
-    let service = SetResponseHeader::overriding(router, header::CONNECTION, move |response: &Response| {
-        // A connection that becomes a WebSocket says `upgrade` here, and is told by its own means.
-        said(&close.closing, "close").filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS)
-    });
-    let service = SetResponseHeader::overriding(service, RELOAD, move |_: &Response| said(&reload.reload_failed, "failed"));
+    // For as long as the process lives: nobody counts who refers to it.
+    let notices: &'static Notices = Box::leak(Box::default());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_LIMIT).max_buf_size(MOST_HEAD_BYTES);
     // Each connection listens here for as long as it lives.
@@ -67,8 +65,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
                 Ok((stream, peer)) => {
                     // Answers go out at once. It fails on a connection that is gone already.
                     stream.set_nodelay(true).ok();
-                    let service = TowerToHyperService::new(AddExtension::new(service.clone(), ConnectInfo::<SocketAddr>(peer)));
-                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), service).with_upgrades();
+                    let client = Client { router: router.clone(), peer, notices };
+                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), client).with_upgrades();
                     let mut told = connections.subscribe();
                     tokio::spawn(async move {
                         let mut connection = std::pin::pin!(connection);
@@ -107,7 +105,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
         websockets.left().await;
     };
     if handed_over {
-        take_leave(done, &notices, signals).await;
+        take_leave(done, notices, signals).await;
     } else {
         finish(done).await;
     }
@@ -140,8 +138,49 @@ fn unfinished(bound: Duration) {
     tracing::warn!("requests were still under way after {} s", bound.as_secs());
 }
 
-fn said(notice: &AtomicBool, what: &'static str) -> Option<HeaderValue> {
-    notice.load(Ordering::Relaxed).then(|| HeaderValue::from_static(what))
+/// Whoever asks through a connection.
+struct Client {
+    router: Router,
+    peer: SocketAddr,
+    notices: &'static Notices,
+}
+
+impl Service<Request<Incoming>> for Client {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        // A router is always ready.
+        Answering { answer: tower::Service::call(&mut self.router.clone(), request), notices: self.notices }
+    }
+}
+
+pin_project! {
+    /// An answer that gets its notices.
+    struct Answering {
+        #[pin]
+        answer: RouteFuture<Infallible>,
+        notices: &'static Notices,
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.answer.poll(context))?;
+        // A connection that becomes a WebSocket says `upgrade` here, and is told by its own means.
+        if this.notices.closing.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if this.notices.reload_failed.load(Ordering::Relaxed) {
+            response.headers_mut().insert(RELOAD, HeaderValue::from_static("failed"));
+        }
+        Poll::Ready(Ok(response))
+    }
 }
 
 /// Errors of a connection that ended before it was accepted.

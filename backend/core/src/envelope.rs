@@ -66,7 +66,7 @@ impl<T: Serialize> IntoResponse for Plain<T> {
     }
 }
 
-/// Marks a response that has its shape already.
+/// Marks a failure that has its shape already.
 #[derive(Clone, Copy)]
 struct Shaped;
 
@@ -82,14 +82,20 @@ fn with_bytes(status: StatusCode, bytes: Bytes) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response.extensions_mut().insert(Shaped);
+    if is_failure(status) {
+        response.extensions_mut().insert(Shaped);
+    }
     response
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Gives a failure that something else than our own code made (the router, a library) the shape of all failures.
 pub(crate) fn shaped(response: Response) -> Response {
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || response.extensions().get::<Shaped>().is_some() {
+    if !is_failure(status) || response.extensions().get::<Shaped>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();

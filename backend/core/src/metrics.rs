@@ -9,7 +9,6 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// How many requests were answered, with what, and how long that took.
-#[derive(Clone)]
 pub struct Requests {
     total: IntCounterVec,
     duration: HistogramVec,

@@ -1,12 +1,16 @@
 //! What belongs to one request: its id, its user, its place in the rate limits, its one line in the log, and its place in the metrics.
 
 use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
+use pin_project_lite::pin_project;
+use tokio::task::futures::TaskLocalFuture;
+use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::envelope;
@@ -32,63 +36,125 @@ pub struct RateLimit {
     pub reset: i64,
 }
 
-struct Context {
-    id: HeaderValue,
+/// What is known of the request that a task serves.
+pub struct Current {
+    id: Id,
     user: Cell<Option<Uuid>>,
     rate_limit: Cell<Option<RateLimit>>,
 }
 
 tokio::task_local! {
-    static CONTEXT: Context;
+    static CURRENT: Current;
 }
 
 /// The id of the request that this task serves.
 pub fn id() -> Option<HeaderValue> {
-    CONTEXT.try_with(|c| c.id.clone()).ok()
+    CURRENT.try_with(|c| c.id.to_header()).ok()
 }
 
 /// Says who makes the request that this task serves.
 pub fn set_user(user: Uuid) {
-    CONTEXT.try_with(|c| c.user.set(Some(user))).ok();
+    CURRENT.try_with(|c| c.user.set(Some(user))).ok();
 }
 
 /// Says what the rate limits leave to the client of the request that this task serves.
 pub fn set_rate_limit(limit: RateLimit) {
-    CONTEXT.try_with(|c| c.rate_limit.set(Some(limit))).ok();
+    CURRENT.try_with(|c| c.rate_limit.set(Some(limit))).ok();
 }
 
 /// The outermost layer: gives the request its id, each failure its shape, the log its line, and counts it.
-pub async fn track(State(requests): State<Requests>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let context = Context { id: id_for(request.headers()), user: Cell::new(None), rate_limit: Cell::new(None) };
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let serve = async move {
-        let mut unfinished = Line { method, route, started, status: None, requests };
-        let mut response = envelope::shaped(next.run(request).await);
-        CONTEXT.with(|c| write_headers(c, response.headers_mut()));
-        unfinished.status = Some(response.status());
-        response
-    };
-    CONTEXT.scope(context, serve).await
+#[derive(Clone, Copy)]
+pub struct Track(pub &'static Requests);
+
+impl<S> Layer<S> for Track {
+    type Service = Tracked<S>;
+
+    fn layer(&self, inner: S) -> Tracked<S> {
+        Tracked { requests: self.0, inner }
+    }
 }
 
-fn write_headers(context: &Context, headers: &mut HeaderMap) {
-    headers.insert(REQUEST_ID, context.id.clone());
-    if let Some(left) = context.rate_limit.get() {
+/// What [`Track`] makes of a service.
+#[derive(Clone)]
+pub struct Tracked<S> {
+    requests: &'static Requests,
+    inner: S,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Tracked<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = TaskLocalFuture<Current, Answering<S::Future>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let unfinished = Line {
+            started: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            status: None,
+            requests: self.requests,
+        };
+        let current = Current { id: Id::of(request.headers()), user: Cell::new(None), rate_limit: Cell::new(None) };
+        CURRENT.scope(current, Answering { answer: self.inner.call(request), unfinished })
+    }
+}
+
+pin_project! {
+    /// An answer of which something is made yet.
+    pub struct Answering<F> {
+        #[pin]
+        answer: F,
+        unfinished: Line,
+    }
+}
+
+impl<E, F: Future<Output = Result<Response, E>>> Future for Answering<F> {
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = envelope::shaped(ready!(this.answer.poll(context))?);
+        CURRENT.with(|c| write_headers(c, response.headers_mut()));
+        this.unfinished.status = Some(response.status());
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn write_headers(current: &Current, headers: &mut HeaderMap) {
+    headers.insert(REQUEST_ID, current.id.to_header());
+    if let Some(left) = current.rate_limit.get() {
         headers.insert(RATE_LIMIT, left.limit.into());
         headers.insert(RATE_REMAINING, left.remaining.into());
         headers.insert(RATE_RESET, left.reset.into());
     }
 }
 
-/// The client's own id when it is a valid one, else a new one.
-fn id_for(headers: &HeaderMap) -> HeaderValue {
-    match headers.get(REQUEST_ID) {
-        Some(id) if is_valid(id.as_bytes()) => id.clone(),
-        _ => {
-            let mut text = Uuid::encode_buffer();
-            HeaderValue::from_str(Uuid::new_v4().hyphenated().encode_lower(&mut text)).expect("a UUID is ASCII")
+/// A request's id.
+enum Id {
+    Clients(HeaderValue),
+    Ours(Uuid),
+}
+
+impl Id {
+    /// The client's own when it is a valid one, else a new one.
+    fn of(headers: &HeaderMap) -> Self {
+        match headers.get(REQUEST_ID) {
+            Some(id) if is_valid(id.as_bytes()) => Self::Clients(id.clone()),
+            _ => Self::Ours(Uuid::new_v4()),
+        }
+    }
+
+    fn to_header(&self) -> HeaderValue {
+        match self {
+            Self::Clients(id) => id.clone(),
+            Self::Ours(id) => {
+                let mut text = Uuid::encode_buffer();
+                HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).expect("a UUID is ASCII")
+            }
         }
     }
 }
@@ -103,7 +169,7 @@ struct Line {
     route: Option<MatchedPath>,
     started: Instant,
     status: Option<StatusCode>,
-    requests: Requests,
+    requests: &'static Requests,
 }
 
 impl Drop for Line {
@@ -119,7 +185,7 @@ impl Drop for Line {
         self.requests.count(&self.method, route, self.status.as_ref().map_or("499", StatusCode::as_str), took);
         let status = self.status.map_or(499, |s| s.as_u16());
         let duration_ms = took.as_micros() as f64 / 1000.0;
-        let user = CONTEXT.try_with(|c| c.user.get()).ok().flatten();
+        let user = CURRENT.try_with(|c| c.user.get()).ok().flatten();
         let mut text = Uuid::encode_buffer();
         let user_id = user.map(|user| &*user.hyphenated().encode_lower(&mut text));
         if status >= 500 {
