@@ -108,7 +108,8 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
 /// Reverts the newest `count` migrations, and pauses automatic migration.
 ///
 /// # Errors
-/// Nothing of the migration that failed is reverted; those after it are. Nothing is reverted when this binary lacks one of them.
+/// Nothing of the migration that failed is reverted; those after it are. Nothing is reverted when this binary lacks one of them, or what
+/// undoes one that is written is not.
 pub async fn down(conn: &mut PgConnection, count: usize) -> Result<Vec<Step>, Error> {
     lock::acquire(conn).await?;
     let done = down_locked(conn, |applied| applied.len().saturating_sub(count)).await;
@@ -123,6 +124,10 @@ async fn down_locked(conn: &mut PgConnection, keep: impl FnOnce(&[i64]) -> usize
     let find = |version: &i64| MIGRATIONS.iter().find(|m| m.version == *version && m.migration_type.is_down_migration());
     if let Some(version) = reverted.iter().find(|v| find(v).is_none()) {
         return Err(Error::Unknown(*version));
+    }
+    // Its row alone would go, and what it made would be in the way of the next `up`.
+    if let Some(down) = reverted.iter().filter_map(find).find(|down| is_empty(down) && is_written(down.version)) {
+        return Err(Error::NoUndo { version: down.version, description: down.description.to_string() });
     }
     let mut steps = Vec::new();
     for migration in reverted.iter().rev().filter_map(find) {
@@ -181,6 +186,11 @@ pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'stat
         .filter(|m| m.migration_type.is_up_migration() && now.is_pending(m.version))
         .map(|m| (m.version, m.description.to_string(), m.sql.as_str()))
         .collect())
+}
+
+/// Whether what applies this version is written.
+fn is_written(version: i64) -> bool {
+    MIGRATIONS.iter().any(|m| m.version == version && m.migration_type.is_up_migration() && !is_empty(m))
 }
 
 async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {

@@ -32,6 +32,18 @@ pub enum Error {
     /// This binary has no such migration.
     #[error("this version of the code has no migration {0}; `migrate status` lists those that it has")]
     Unknown(i64),
+    /// What undoes a migration is not written.
+    #[error(
+        "migration {version} ({description}) cannot be reverted: nothing undoes it. Write that into \
+         backend/db/migrations/{version}_{file}.down.sql (`SELECT 1;` where nothing is to be undone), then: migrate down. Nothing was changed",
+        file = .description.replace(' ', "_")
+    )]
+    NoUndo {
+        /// The migration.
+        version: i64,
+        /// What it does.
+        description: String,
+    },
     /// The database is the Python backend's at another revision.
     #[error(
         "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted: run `alembic upgrade head` with that \

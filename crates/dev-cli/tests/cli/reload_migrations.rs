@@ -15,6 +15,11 @@ fn made(s: &Edited, name: &str) -> (String, i64) {
     (file, version)
 }
 
+/// The file that undoes what another one does.
+fn undo_of(file: &str) -> String {
+    file.replace(".up.sql", ".down.sql")
+}
+
 /// How a migration stands.
 fn state(s: &Edited, version: i64) -> String {
     let status: Value = serde_json::from_str(&s.scratch.ok(&["migrate", "status", "--json"]).stdout).unwrap();
@@ -58,6 +63,9 @@ fn one_that_is_empty_waits_until_it_is_written() {
     let (other, _) = made(&s, "other");
     s.next("live");
     assert_eq!((s.tables("later"), schema(&s)), ("0".to_owned(), ("behind".to_owned(), 1, 2)));
+    s.scratch.write(&undo_of(&other), "DROP TABLE other;\n");
+    s.next("live");
+    assert_eq!((s.tables("later"), schema(&s)), ("0".to_owned(), ("behind".to_owned(), 1, 2)), "what undoes a change is none");
 
     s.scratch.write(&file, "CREATE TABLE moods (id nonsense);\n");
     let failed = s.next("failed");
@@ -67,6 +75,15 @@ fn one_that_is_empty_waits_until_it_is_written() {
     let live = s.next("live");
     assert!(live["migrate_ms"].is_u64(), "{live}");
     assert_eq!((s.tables("moods"), s.tables("later"), state(&s, version)), ("1".to_owned(), "1".to_owned(), "applied".to_owned()));
+
+    // It is not reverted while nothing is written that does it, and none of those after it.
+    let refused = s.scratch.dev(&["migrate", "down", "2"]).expect_code(1);
+    refused.says("nothing undoes it");
+    refused.says(&undo_of(&file));
+    assert_eq!(
+        (s.tables("moods"), s.tables("later"), s.scratch.status()["schema"]["paused"].as_bool()),
+        ("1".into(), "1".into(), Some(false))
+    );
 
     // One that an older version applied stays applied.
     let (_, applied) = made(&s, "older");
