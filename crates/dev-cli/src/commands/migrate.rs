@@ -92,6 +92,6 @@ fn new(context: &Context, description: &str) -> anyhow::Result<ExitCode> {
     }
     context
         .printer
-        .note("both files are empty: write the change into the first, and what undoes it into the second, then: cargo dev migrate up\na running `cargo dev up` applies it by itself as soon as something is written into the first");
+        .note("both files are empty: write what undoes the change into the second, then the change into the first, then: cargo dev migrate up\na running `cargo dev up` applies it by itself as soon as something is written into the first");
     Ok(ExitCode::SUCCESS)
 }
