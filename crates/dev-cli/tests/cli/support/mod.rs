@@ -213,6 +213,10 @@ impl Drop for Scratch {
         }
         processes::expect_none(&self.root);
         assert_eq!(self.socket_folders(), Vec::<PathBuf>::new());
+        // What was built of this checkout, in the folder that all of them share: nobody looks at it again.
+        if let Ok(checkout) = dev_env::Checkout::find(&self.root) {
+            let _none_without_sources = fs::remove_file(built().join(format!("sources-{}", checkout.hash())));
+        }
     }
 }
 
