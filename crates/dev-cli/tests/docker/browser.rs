@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use thirtyfour::prelude::*;
+use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, POLL, Project, eventually, get};
+use crate::support::{PATIENCE, Project, eventually, get};
 
 /// The form's fields, and what is typed into them. The system is chosen, and the specification's server stands there already.
 const TYPED: [(&str, &str); 3] = [("auth[username]", "emotionviz"), ("auth[password]", "devpassword"), ("auth[db]", "emotionviz_db")];
@@ -20,55 +20,68 @@ fn adminer_logs_in() {
     let environment = project.inspect("adminer", "{{.Config.Env}}");
     assert!(environment.contains("ADMINER_DEFAULT_SERVER=db") && environment.contains("ADMINER_DESIGN=nette"), "{environment}");
 
-    let chrome = Chrome::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let page = runtime.block_on(async {
-        let mut chromium = DesiredCapabilities::chrome();
-        chromium.set_headless()?;
-        chromium.set_no_sandbox()?;
-        chromium.set_disable_gpu()?;
-        let browser = WebDriver::new(&chrome.url, chromium).await?;
-        let page = log_in(&browser, &format!("http://127.0.0.1:{port}/")).await;
-        // Whatever came of it: nobody else ends the browser.
-        browser.quit().await?;
-        page
-    });
-    let page = page.unwrap();
-    assert!(page.contains("seen_in_a_browser"), "{page}");
-}
-
-/// Fills in the form, and returns the page that comes of it.
-async fn log_in(browser: &WebDriver, adminer: &str) -> WebDriverResult<String> {
-    browser.goto(adminer).await?;
-    browser.find(By::Css("[name='auth[driver]'] option[value=pgsql]")).await?.click().await?;
-    browser.find(By::Css("[name='auth[server]'][value=db]")).await?;
+    let browser = Browser::start();
+    browser.post("/url", json!({ "url": format!("http://127.0.0.1:{port}/") }));
+    browser.click("[name='auth[driver]'] option[value=pgsql]");
+    browser.find("[name='auth[server]'][value=db]");
     for (field, text) in TYPED {
-        browser.find(By::Name(field)).await?.send_keys(text).await?;
+        browser.post(&format!("{}/value", browser.find(&format!("[name='{field}']"))), json!({ "text": text }));
     }
-    browser.find(By::Css("input[type=submit][value=Login]")).await?.click().await?;
-    browser.query(By::LinkText("seen_in_a_browser")).wait(PATIENCE, POLL).exists().await?;
-    browser.source().await
+    browser.click("input[type=submit][value=Login]");
+    browser.find("a[href*=seen_in_a_browser]");
 }
 
-/// The WebDriver of Chromium, which ends with it (<https://www.w3.org/TR/webdriver2/>).
-struct Chrome {
+/// Chromium with one window, as its WebDriver moves it (<https://www.w3.org/TR/webdriver2/>). Both end with it.
+struct Browser {
     driver: Child,
-    url: String,
+    agent: ureq::Agent,
+    session: String,
 }
 
-impl Chrome {
+impl Browser {
     fn start() -> Self {
-        let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).http_status_as_error(false);
+        let mut browser = Self { driver, agent: config.build().into(), session: String::new() };
+        let said = BufReader::new(browser.driver.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port =
             said.filter_map(|line| Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned())).next();
-        let port = port.expect("chromedriver says where it listens");
-        Self { driver, url: format!("http://127.0.0.1:{port}") }
+        browser.session = format!("http://127.0.0.1:{}/session", port.expect("it says where it listens"));
+        // What is looked for may come a moment later.
+        let wanted = json!({
+            "timeouts": { "implicit": 30_000 },
+            "goog:chromeOptions": { "args": ["--headless", "--no-sandbox", "--disable-gpu"] },
+        });
+        let session = browser.post("", json!({ "capabilities": { "alwaysMatch": wanted } }));
+        browser.session += &format!("/{}", session["sessionId"].as_str().unwrap());
+        browser
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: Value) -> Value {
+        let mut answer = self.agent.post(format!("{}{path}", self.session)).send(body.to_string()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert_eq!(answer.status(), 200, "{path}: {text}");
+        serde_json::from_str::<Value>(&text).unwrap()["value"].take()
+    }
+
+    /// The path of an element.
+    #[track_caller]
+    fn find(&self, selector: &str) -> String {
+        let element = self.post("/element", json!({ "using": "css selector", "value": selector }));
+        let id = element.as_object().unwrap().values().next().unwrap();
+        format!("/element/{}", id.as_str().unwrap())
+    }
+
+    #[track_caller]
+    fn click(&self, selector: &str) {
+        self.post(&format!("{}/click", self.find(selector)), json!({}));
     }
 }
 
-impl Drop for Chrome {
+impl Drop for Browser {
     fn drop(&mut self) {
+        self.agent.delete(&self.session).call().ok();
         self.driver.kill().ok();
         self.driver.wait().ok();
     }

@@ -21,7 +21,7 @@ pub(crate) use waiting::eventually;
 
 /// Longer than anything but a compilation takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-pub(crate) const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
 /// The answer to `GET path` on this machine, head and body; a reason where there is none.
 pub(crate) fn get(port: u16, path: &str) -> String {

@@ -229,7 +229,7 @@ impl Project {
 
     pub(crate) fn logs(&self) -> String {
         let logs = self.compose(&["logs", "--no-color"]);
-        logs.stdout + logs.stderr.as_str()
+        logs.stdout + &logs.stderr
     }
 
     /// Waits for a text in the logs.
