@@ -15,7 +15,7 @@ use crate::program::Program;
 use crate::{Checkout, Environment, Error, freshness, leftovers};
 
 /// A whole workspace compiles on a slow machine in less.
-const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
+pub(crate) const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);
 
 /// How the service is built.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::owner::files;
 
 /// What a settings file says, the last line first.
-type Layer = Vec<(String, String, Origin)>;
+pub(crate) type Layer = Vec<(String, String, Origin)>;
 
 /// The lines of a settings file as a layer of values; none when the file is not there. As in Compose, the last line of a name counts.
 pub(crate) fn layer(path: &Path) -> Result<Layer, Error> {

@@ -97,6 +97,12 @@ pub enum Error {
         /// How long it was waited for.
         waited: std::time::Duration,
     },
+    /// Another build of the checkout does not end.
+    #[error("another build of the service did not finish in {} s\nlook what it waits for, or end it: pgrep -af 'cargo build'", waited.as_secs())]
+    OtherBuild {
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
     /// A service cannot be restarted where none runs.
     #[error("nothing runs here\nstart it: cargo dev up")]
     NotRunning,

@@ -56,8 +56,6 @@ struct Copy {
     database: String,
     file: PathBuf,
     contents: Contents,
-    /// Statements that set what it and roles had set.
-    settings: String,
 }
 
 /// Moves the database to an engine. Either all of it is there afterwards, or everything is as it was. `None` when `stop` was asked.
@@ -109,7 +107,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     let copied = copy(&session, to, folder.path(), events).await;
     let password = session.url().password.clone();
     session.end().await?;
-    let copies = copied?;
+    let (copies, settings) = copied?;
 
     // The password stays, where nobody has said one.
     let mut environment = environment.reread()?;
@@ -124,7 +122,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     let kept = move_aside(checkout, from, to)?;
     let target = Chosen::new(environment.clone(), to);
     let session = target.new_database(events).await?;
-    let filled = fill(&environment, &session, &copies, events).await;
+    let filled = fill(&environment, &session, &copies, &settings, events).await;
     session.end().await?;
     filled?;
     // From here on the new one counts.
@@ -134,7 +132,8 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     Ok(Switched::Moved { kept, tables, rows })
 }
 
-async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Result<Vec<Copy>, Error> {
+/// Copies of all databases, and the statements that set what they and roles had set.
+async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Result<(Vec<Copy>, String), Error> {
     let version = session.sql_in("postgres", "SELECT current_setting('server_version_num')::int / 10000").await?;
     if to == Kind::Docker && version.parse::<u32>().is_ok_and(|major| major > PREFERRED_MAJOR) {
         return Err(Error::NewerDatabase { major: version });
@@ -146,19 +145,20 @@ async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Re
         events.warn(format!("these roles, their rights and their settings are not moved: {others}"));
     }
     let all = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
-    let mut copies = Vec::new();
+    let (mut copies, mut settings) = (Vec::new(), String::new());
     for (number, database) in session.sql_in("postgres", all).await?.lines().enumerate() {
         events.phase(format!("copying {database}"));
         let file = folder.join(format!("{number}.dump"));
         session.dump_archive(database, &file).await?;
         let contents = Contents::of(session, database).await?;
-        let settings = database_settings::of_database(session, database, database).await? + &database_settings::of_roles(session).await?;
-        copies.push(Copy { database: database.to_owned(), file, contents, settings });
+        settings += &database_settings::of_database(session, database, database).await?;
+        copies.push(Copy { database: database.to_owned(), file, contents });
     }
-    Ok(copies)
+    settings += &database_settings::of_roles(session).await?;
+    Ok((copies, settings))
 }
 
-async fn fill(environment: &Environment, session: &Session, copies: &[Copy], events: &Events) -> Result<(), Error> {
+async fn fill(environment: &Environment, session: &Session, copies: &[Copy], settings: &str, events: &Events) -> Result<(), Error> {
     let (owner, database) = (&session.url().user, &session.url().database);
     let api_password = environment.configuration.tool(&environment.checkout)?.api_password.unwrap_or_default();
     session.sql_in(database, &roles::api_role_sql(owner, database, &api_password)).await?;
@@ -170,9 +170,9 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], eve
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
             return Err(Error::Differs { what });
         }
-        // As the last thing: they may forbid all of the above.
-        session.sql_in("postgres", &copy.settings).await?;
     }
+    // As the last thing: they may forbid all of the above.
+    session.sql_in("postgres", settings).await?;
     Ok(())
 }
 

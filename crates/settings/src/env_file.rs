@@ -46,7 +46,8 @@ pub fn read(text: &str) -> Result<Vec<(String, String, usize)>, BadLine> {
     read_after(text, |_| None, |_| false)
 }
 
-/// The same after other files, which set what `before` says. A value may not refer to nothing where its name `counts`.
+/// The same after other files, which set what `before` says: for a reference that comes before the lines of this one, as to Compose. A
+/// value may not refer to nothing where its name `counts`.
 ///
 /// # Errors
 /// The first line that cannot be read, or refers to nothing.
@@ -82,7 +83,7 @@ pub fn read_after(
 struct Known<'a> {
     /// What earlier lines say.
     values: &'a [(String, String, usize)],
-    /// What other files say.
+    /// What files that come first say.
     before: &'a dyn Fn(&str) -> Option<String>,
     /// Whether one did refer to something else.
     refers_to_nothing: Cell<bool>,
@@ -93,7 +94,7 @@ impl Known<'_> {
         // In the API's container each setting is a variable, an empty one where nobody sets it.
         let variable = std::env::var(name).ok().filter(|value| !value.is_empty());
         let earlier = || self.values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone());
-        variable.or_else(earlier).or_else(|| (self.before)(name))
+        variable.or_else(|| (self.before)(name)).or_else(earlier)
     }
 
     fn find_or_nothing(&self, name: &str) -> String {
@@ -276,7 +277,8 @@ mod tests {
         for value in ["'pa$word_of_nobody'", "pa$$word", "${OF_NOBODY:-x}", "${OF_NOBODY-x}", "$A_1", "$BEFORE_THIS_TEST"] {
             read_after(&text(value), before, |name| name == "X").unwrap();
         }
-        assert_eq!(read_after("X=$BEFORE_THIS_TEST", before, |_| true).unwrap()[0].1, "of another file");
+        let read = read_after("BEFORE_THIS_TEST=later\nX=$BEFORE_THIS_TEST", before, |_| true).unwrap();
+        assert_eq!(read[1].1, "of another file");
     }
 
     #[test]

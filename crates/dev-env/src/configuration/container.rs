@@ -39,7 +39,8 @@ const OF_COMPOSE: [&Info; 12] = [
 /// A file that cannot be read, or a value that does not fit.
 pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Configuration, Error> {
     let mut configuration = Configuration::read(checkout, &without(variables, checkout)?)?;
-    configuration.set_what_compose_did_not_pass(variables, &env_files::layer(&checkout.backend_env_file())?);
+    let [_, backend] = files(checkout)?;
+    configuration.set_what_compose_did_not_pass(variables, &backend);
     configuration.set_examples();
     let tool = configuration.tool(checkout)?;
     configuration.set_default(&API_HOST.info, LISTEN.0.to_owned());
@@ -63,7 +64,7 @@ pub(crate) fn is_ours(database: &External) -> bool {
 
 impl Configuration {
     /// The database's settings where Compose passed nothing on: `backend/.env` comes first then, as in `backend/docker/db/settings`.
-    fn set_what_compose_did_not_pass(&mut self, variables: &Variables, backend: &[(String, String, Origin)]) {
+    fn set_what_compose_did_not_pass(&mut self, variables: &Variables, backend: &env_files::Layer) {
         let passed = |info: &Info| variables.iter().any(|(name, value)| name == info.name && !value.is_empty());
         for info in OF_THE_DATABASE.into_iter().filter(|info| !passed(info)) {
             if let Some((_, value, origin)) = backend.iter().find(|(name, ..)| name == info.name) {
@@ -73,6 +74,13 @@ impl Configuration {
             }
         }
     }
+}
+
+/// What `.env` says, and `backend/.env`, which may refer to it.
+fn files(checkout: &Checkout) -> Result<[env_files::Layer; 2], Error> {
+    let env = env_files::layer(&checkout.env_file())?;
+    let backend = env_files::layer_after(&checkout.backend_env_file(), &env, |_| false)?;
+    Ok([env, backend])
 }
 
 /// The variables without those that `.env` sets. Compose passed on what the shell and `.env` set when the container was made;
@@ -89,7 +97,7 @@ fn without(variables: &Variables, checkout: &Checkout) -> Result<Variables, Erro
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn misplaced(checkout: &Checkout) -> Result<Vec<String>, Error> {
-    let (env, backend) = (env_files::layer(&checkout.env_file())?, env_files::layer(&checkout.backend_env_file())?);
+    let [env, backend] = files(checkout)?;
     let is_set_above = |name: &str| env.iter().any(|(set, value, _)| set == name && !value.is_empty());
     let there = backend.into_iter().filter_map(|(name, value, _)| {
         let info = OF_COMPOSE.into_iter().find(|info| info.name == name)?;
@@ -150,6 +158,12 @@ mod tests {
         assert_eq!(text(&emotionviz_settings::declared::LOG_LEVEL.info), "debug");
         assert_eq!((database.migration_url.database.as_str(), database.migration_url.port), ("shells", 5432));
         assert_eq!(database.migration_url.password.unwrap().expose_secret(), "a b/c@d$e");
+    }
+
+    #[test]
+    fn one_file_refers_to_the_other() {
+        let folder = checkout("OF_BOTH_FILES=ann\n", "OF_BOTH_FILES=bea\nPOSTGRES_USER=${OF_BOTH_FILES}_x\n");
+        assert_eq!(read(&folder, &[("POSTGRES_USER", "")]).1.migration_url.user, "ann_x");
     }
 
     #[test]
