@@ -95,10 +95,25 @@ pub(super) async fn last_words(project: &Project, service: &str) -> String {
     let lines = lines(project, &["--tail", "40", service]).await.unwrap_or_default();
     let said: Vec<String> =
         lines.iter().map(|line| anstream::adapter::strip_str(&line.text).to_string()).filter(|text| !text.trim().is_empty()).collect();
-    // A full disk is what everything else comes of. What it says of itself begins with a word of ours, if it says anything.
-    let from = said.iter().rposition(|text| super::is_full(text)).or_else(|| said.iter().rposition(|text| text.starts_with("error:")));
-    let from = from.unwrap_or(said.len().saturating_sub(LAST_WORDS));
-    said[from..].iter().take(LAST_WORDS).map(String::as_str).collect::<Vec<_>>().join("\n")
+    reason(service, &said).iter().take(LAST_WORDS).map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// What says why a container ended, and what follows: its log may hold several starts.
+fn reason<'a>(service: &str, said: &'a [String]) -> &'a [String] {
+    // Whatever kept the database from running is over where it ran.
+    let ran = said.iter().rposition(|text| text.contains("database system is ready to accept connections"));
+    let mut said = &said[ran.unwrap_or(0)..];
+    if let Some(full) = said.iter().rposition(|text| super::is_full(text)) {
+        // Everything else comes of it, but for another reason that a later start of the database has: its first process, or its script.
+        let is_another = |text: &String| text.contains(" [1] FATAL:") || text.starts_with("error:") && !text.contains("see above");
+        if service != "db" || !said[full + 1..].iter().any(is_another) {
+            return &said[full..];
+        }
+        said = &said[full + 1..];
+    }
+    // What it says of itself begins with a word of ours, if it says anything.
+    let from = said.iter().rposition(|text| text.starts_with("error:"));
+    &said[from.unwrap_or(said.len().saturating_sub(LAST_WORDS))..]
 }
 
 /// Writes what the database has said to its file, before its container goes and its log with it.
@@ -178,6 +193,31 @@ mod tests {
         let line = parse("db-1  | 2026-11-25T10:00:00.1Z ").unwrap();
         assert_eq!((line.text.as_str(), line.at.is_some()), ("", true));
         assert!(parse("a warning of Compose").is_none());
+    }
+
+    #[test]
+    fn a_full_disk_is_the_reason_until_there_is_another() {
+        let full = "2026-11-28 10:00:00.000 UTC [1] FATAL:  could not write lock file \"postmaster.pid\": No space left on device";
+        let made = ["initdb: error: could not write to file \"x\": No space left on device", "error: it could not be made, see above"];
+        let ready = "2026-11-28 10:00:01.000 UTC [1] LOG:  database system is ready to accept connections";
+        let client = "2026-11-28 10:00:02.000 UTC [31] FATAL:  the database system is in recovery mode";
+        let server = "2026-11-28 10:00:03.000 UTC [1] FATAL:  could not create any TCP/IP sockets";
+        let major = "error: data/postgres is of PostgreSQL 17, and this is PostgreSQL 15";
+        let compiler = "error: could not write output to /cache/target/x.o: No space left on device";
+        for (service, said, first) in [
+            ("db", vec!["a", full], full),
+            ("db", vec![full, client], full),
+            ("db", vec![full, major, made[0], made[1]], made[0]),
+            ("db", vec![full, major], major),
+            ("db", vec![full, server], server),
+            ("db", vec![made[0], made[1], ready, "it stops"], ready),
+            ("db", vec![major, "a"], major),
+            ("api", vec![compiler, "error: could not compile `x` (lib) due to 1 previous error"], compiler),
+        ] {
+            let said: Vec<String> = said.into_iter().map(str::to_owned).collect();
+            assert_eq!(reason(service, &said)[0], first, "{said:?}");
+        }
+        assert!(reason("db", &[]).is_empty());
     }
 
     #[test]
