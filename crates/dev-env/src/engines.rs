@@ -101,6 +101,10 @@ fn last(checkout: &Checkout) -> Option<Kind> {
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
+    if last(checkout) == Some(kind) {
+        // Another command may be reading it, and is to find more than an empty file.
+        return Ok(());
+    }
     checkout.make_folders()?;
     let path = path(checkout);
     files::open(OpenOptions::new().write(true).truncate(true), &path)
