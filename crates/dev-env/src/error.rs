@@ -161,7 +161,7 @@ pub enum Error {
     },
     /// The container's program was built before a migration was written.
     #[error(
-        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev up --engine docker; what the compiler says: cargo dev status"
+        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev restart api, or cargo dev up where nothing runs; what the compiler says: cargo dev status"
     )]
     OldProgram {
         /// The newest file's version.

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::containers::Containers;
 use super::project::Project;
+use super::status;
 use crate::configuration::Tool;
 use crate::events::Events;
 use crate::process::{Configuration, Output, capture};
@@ -20,6 +21,8 @@ const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
 /// A container that is to know the migrations of now builds them first.
 const BUILD_BOUND: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(300);
+/// What was saved is noticed by then, where files are looked at again and again, too.
+const NOTICED: Duration = Duration::from_secs(3);
 /// A database that is made, by scripts of the user's.
 const START_BOUND: Duration = Duration::from_secs(600);
 
@@ -28,6 +31,8 @@ pub(crate) struct Inside {
     project: Project,
     db: String,
     api: Option<String>,
+    /// Whether the API's container builds what is saved.
+    reloads: bool,
     user: String,
     /// The database's port on this machine.
     pub(crate) port: u16,
@@ -41,6 +46,7 @@ impl Inside {
             project: project.clone(),
             db: db.id.clone(),
             api: containers.running("api").map(|api| api.id.clone()),
+            reloads: containers.options().reload,
             user: tool.user.clone(),
             port: db.port?,
         })
@@ -59,10 +65,12 @@ impl Inside {
     /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.
     ///
     /// # Errors
-    /// It does not run, or the container's program is older than the migrations' files.
+    /// It does not run, or is to apply migrations whose files are newer than the container's program.
     pub(crate) async fn migrate(&self, checkout: &Checkout, url: &DatabaseUrl, args: &[&str], events: &Events) -> Result<Output, Error> {
         let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
-        self.wait_for_files(checkout, &url, events).await?;
+        if matches!(args, ["up" | "to", ..]) {
+            self.wait_for_files(checkout, &url, events).await?;
+        }
         self.run(&url, args).await
     }
 
@@ -89,16 +97,24 @@ impl Inside {
 
     /// The container builds what is saved; a migration that was written this moment may not be in its program yet.
     async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, events: &Events) -> Result<(), Error> {
-        let deadline = tokio::time::Instant::now() + BUILD_BOUND;
+        let begun = tokio::time::Instant::now();
         loop {
             let applied = migrations::read(&self.run(url, &["status", "--json"]).await?)?;
             let files = migrations::files(checkout)?;
             let Some(newer) = files.iter().rfind(|file| applied.of(file).is_none()) else { return Ok(()) };
-            if self.api.is_none() || tokio::time::Instant::now() >= deadline {
+            if begun.elapsed() >= BUILD_BOUND || !self.will_build(newer.version, begun.elapsed() >= NOTICED).await {
                 return Err(Error::OldProgram { version: newer.version });
             }
             events.phase("waiting until the container has built the new migration");
             tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether the API's container is to know a new migration by itself, which it has `noticed` or not.
+    async fn will_build(&self, version: i64, noticed: bool) -> bool {
+        match self.api.as_deref().filter(|_| self.reloads) {
+            Some(api) => !noticed || !status::seen(Some(api)).await.has_given_up(version),
+            None => false,
         }
     }
 }

@@ -321,7 +321,7 @@ pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &
 }
 
 async fn restart_inside(api: &Container) -> Result<(), Error> {
-    let output = capture(tool_inside(api, "restart api"), b"", RESTART_BOUND).await?;
+    let output = capture(tool_inside(&api.id, "restart api"), b"", RESTART_BOUND).await?;
     if output.status.success() {
         return Ok(());
     }
@@ -329,8 +329,8 @@ async fn restart_inside(api: &Container) -> Result<(), Error> {
     Err(Error::Supervisor(said.rsplit_once("error: ").map_or(said, |(_, error)| error).to_owned()))
 }
 
-/// This tool in the API's container, where it asks the supervisor.
-pub(super) fn tool_inside(api: &Container, verb: &str) -> Configuration {
+/// This tool in the API's container, of this id, where it asks the supervisor.
+pub(super) fn tool_inside(api: &str, verb: &str) -> Configuration {
     let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
-    Configuration::new("docker exec", "docker").args(["exec", &api.id, "sh", "-c", &script])
+    Configuration::new("docker exec", "docker").args(["exec", api, "sh", "-c", &script])
 }

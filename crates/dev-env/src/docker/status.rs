@@ -21,11 +21,19 @@ const BOUND: Duration = Duration::from_secs(4);
 
 /// What the supervisor in the API's container tells of itself.
 #[derive(Default, Deserialize)]
-struct Seen {
+pub(super) struct Seen {
     doing: Option<String>,
     watching: Option<Watching>,
     #[serde(default)]
     reloads: Vec<Reload>,
+}
+
+impl Seen {
+    /// Whether it waits for another edit, since it could not let the one of a migration go live.
+    pub(super) fn has_given_up(&self, version: i64) -> bool {
+        let is_of_it = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{version}_")));
+        self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
+    }
 }
 
 pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
@@ -44,7 +52,8 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
         let applied = tokio::time::timeout(BOUND, applied).await.ok().flatten();
         Schema::compare(&code, applied.as_ref())
     };
-    let (schema, seen, ready, postgres) = tokio::join!(schema, seen(&containers), ready(&containers), postgres(&containers));
+    let (schema, seen, ready, postgres) =
+        tokio::join!(schema, seen(containers.running("api").map(|api| api.id.as_str())), ready(&containers), postgres(&containers));
     let mut services = vec![api(&containers, ready), db(&containers, &tool, postgres)];
     services.extend(containers.get("adminer").map(adminer));
     Ok(Status {
@@ -59,8 +68,8 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
     })
 }
 
-async fn seen(containers: &Containers) -> Seen {
-    let Some(api) = containers.running("api") else { return Seen::default() };
+pub(super) async fn seen(api: Option<&str>) -> Seen {
+    let Some(api) = api else { return Seen::default() };
     // While it compiles itself it says nothing.
     let said = tokio::time::timeout(BOUND, capture(tool_inside(api, "status --json"), b"", BOUND)).await;
     said.ok().and_then(Result::ok).and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default()
@@ -138,4 +147,23 @@ fn describe(name: &'static str, container: Option<&Container>) -> ServiceStatus 
 
 fn uptime(running: Option<&Container>) -> Option<u64> {
     SystemTime::now().duration_since(running?.started?).ok().map(|up| up.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_that_failed_does_not_come_back_by_itself() {
+        let seen = |doing: &str, outcome: &str| {
+            let changed = r#"["backend/app/src/lib.rs","backend/db/migrations/20251124000000_a.up.sql"]"#;
+            let reload = format!(r#"{{"at":"","changed":{changed},"outcome":{outcome}}}"#);
+            serde_json::from_str::<Seen>(&format!(r#"{{"doing":{doing},"watching":null,"reloads":[{reload}]}}"#)).unwrap()
+        };
+        let failed = r#""failed","reason":"it does not compile""#;
+        assert!(seen("null", failed).has_given_up(20_251_124_000_000));
+        assert!(!seen("null", failed).has_given_up(20_251_124_000_001), "that one was not there yet");
+        assert!(!seen("\"building\"", failed).has_given_up(20_251_124_000_000));
+        assert!(!Seen::default().has_given_up(20_251_124_000_000));
+    }
 }
