@@ -84,6 +84,8 @@ impl UpOptions {
 pub enum Up {
     /// The services ran, and were ended as asked.
     Stopped,
+    /// What ran before goes on; not all that was asked for may have been done.
+    Interrupted,
     /// They run in the background.
     Background {
         /// The supervisor, where there is one.

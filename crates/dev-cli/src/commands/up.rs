@@ -52,6 +52,7 @@ impl Up {
         };
         printer.finish();
         match up {
+            engine::Up::Interrupted => return Err(Interrupted.into()),
             engine::Up::Stopped if self.detach => return Err(Interrupted.into()),
             engine::Up::Stopped => printer.note("everything is stopped"),
             engine::Up::Background { pid } => {

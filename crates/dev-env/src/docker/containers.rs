@@ -169,6 +169,11 @@ impl Containers {
         self.0.iter().any(|container| container.runs() || container.state == "restarting")
     }
 
+    /// Whether both services run.
+    pub(super) fn run(&self) -> bool {
+        self.running("api").is_some() && self.running("db").is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

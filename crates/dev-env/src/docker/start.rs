@@ -37,11 +37,11 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     let (since, tool) = (SystemTime::now(), engine.tool()?);
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
     let (project, containers) = engine.look().await?;
-    if containers.running("api").is_some() && containers.running("db").is_some() {
+    if containers.run() {
         let containers = tokio::select! {
             biased;
-            () = stop.asked() => containers.clone(),
-            containers = add(engine, project, containers.clone(), options, events) => containers?,
+            () = stop.asked() => return Ok(Up::Interrupted),
+            containers = add(engine, project, containers, options, events) => containers?,
         };
         let healthy = containers.running("api").is_some_and(|api| api.health.as_deref() == Some("healthy"));
         let doing = (!healthy).then(|| "waiting for the API".to_owned());
@@ -51,7 +51,7 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     let ready = tokio::select! {
         biased;
         () = stop.asked() => None,
-        ready = started.start(engine, &containers, events) => Some(ready),
+        ready = started.start(engine, events) => Some(ready),
     };
     match ready {
         Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
@@ -78,31 +78,35 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
 }
 
 /// Adds to what runs what is asked for and not there: Adminer, the local network. Everything else of it stays.
-async fn add(
-    engine: &Docker,
-    mut project: Project,
-    containers: Containers,
-    asked: UpOptions,
-    events: &Events,
-) -> Result<Containers, Error> {
-    let has = containers.options();
-    let missing = [("adminer", asked.tools && !has.tools), ("api", asked.lan && !has.lan)];
-    let services: Vec<&str> = missing.into_iter().filter_map(|(service, missing)| missing.then_some(service)).collect();
-    if services.is_empty() {
+async fn add(engine: &Docker, project: Project, containers: Containers, asked: UpOptions, events: &Events) -> Result<Containers, Error> {
+    if missing(asked, containers.options()).is_empty() {
         return Ok(containers);
     }
     let _turn = engine.turn().await?;
+    // Whoever had the turn may have added it, or stopped everything.
+    let containers = Containers::of(&project).await?;
+    let has = containers.options();
+    let services = missing(asked, has);
+    if !containers.run() {
+        return Err(Error::NotRunning);
+    } else if services.is_empty() {
+        return Ok(containers);
+    }
     let options = UpOptions { tools: has.tools || asked.tools, lan: has.lan || asked.lan, ..has };
-    project.variables = published(&engine.environment, &engine.tool()?, &containers, options, events)?;
-    events.phase("starting the containers");
-    let (since, listener) = (SystemTime::now(), events.clone());
+    let mut added = Started { project, options, since: SystemTime::now() };
     let words = [&["--profile", "tools", "up", "--detach", "--no-deps"], &services[..]].concat();
-    project.tell(&words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await?;
+    added.compose(&words, &engine.environment, &engine.tool()?, events).await?;
     if services.contains(&"api") {
         events.phase("starting the API");
-        return Started { project, options, since }.until_ready(events).await;
+        return added.until_ready(events).await;
     }
-    Containers::of(&project).await
+    Containers::of(&added.project).await
+}
+
+/// The services that `asked` wants otherwise than they run.
+fn missing(asked: UpOptions, has: UpOptions) -> Vec<&'static str> {
+    let missing = [("adminer", asked.tools && !has.tools), ("api", asked.lan && !has.lan)];
+    missing.into_iter().filter_map(|(service, missing)| missing.then_some(service)).collect()
 }
 
 /// What this process starts.
@@ -113,7 +117,7 @@ struct Started {
 }
 
 impl Started {
-    async fn start(&mut self, engine: &Docker, containers: &Containers, events: &Events) -> Result<Vec<Address>, Error> {
+    async fn start(&mut self, engine: &Docker, events: &Events) -> Result<Vec<Address>, Error> {
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
         let _turn = engine.turn().await?;
@@ -126,23 +130,27 @@ impl Started {
         }
         let tool = Docker::new(environment.clone()).tool()?;
         let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
-        let words = [profile, &["up", "--detach"]].concat();
-        for tries_left in (0..PORT_TRIES).rev() {
-            self.project.variables = published(&environment, &tool, containers, self.options, events)?;
-            events.phase("starting the containers");
-            let listener = events.clone();
-            match self.project.tell(&words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await {
-                // Somebody else has taken it since it was found free.
-                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {}
-                started => {
-                    started?;
-                    break;
-                }
-            }
-        }
+        self.compose(&[profile, &["up", "--detach"]].concat(), &environment, &tool, events).await?;
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))
+    }
+
+    /// Lets Compose start containers, on ports that they have or that are free.
+    async fn compose(&mut self, words: &[&str], environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
+        let mut tries_left = PORT_TRIES;
+        loop {
+            let containers = Containers::of(&self.project).await?;
+            self.project.variables = published(environment, tool, &containers, self.options, events)?;
+            events.phase("starting the containers");
+            let listener = events.clone();
+            tries_left -= 1;
+            match self.project.tell(words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await {
+                // Somebody else has taken it since it was found free.
+                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {}
+                ended => return ended,
+            }
+        }
     }
 
     /// Waits for the API, and shows meanwhile what the containers say.
@@ -287,11 +295,11 @@ pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
 /// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
 pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &Events) -> Result<(), Error> {
     let tool = engine.tool()?;
+    let _turn = engine.turn().await?;
     let (mut project, before) = engine.look().await?;
     if !before.any_runs() {
         return Err(Error::NotRunning);
     }
-    let _turn = engine.turn().await?;
     let options = before.options();
     project.variables = published(&engine.environment, &tool, &before, options, events)?;
     let services: &[&str] = match service {
