@@ -1,6 +1,6 @@
 //! `cargo dev` with the docker engine: the verbs as they are with the native one, on the containers that plain Compose shows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -46,6 +46,7 @@ fn every_verb_on_the_containers() {
     status_and_logs(&project);
     what_plain_compose_does_is_seen(&project);
     migrations_and_the_database(&project);
+    a_migration_beside_code_that_does_not_compile(&project);
     a_copy_and_back(&project);
     restarts(&project);
     nothing_stays_but_the_data(&project);
@@ -56,7 +57,9 @@ fn status_and_logs(project: &Project) {
     assert_eq!((&now["engine"], &now["schema"]["state"], &now["watching"]["by"]), (&"docker".into(), &"current".into(), &"events".into()));
     for name in ["api", "db"] {
         let service = service(&now, name);
-        assert_eq!(service.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), FIELDS);
+        let mut fields: Vec<&str> = service.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, FIELDS);
         assert_eq!((&service["state"], &service["health"], &service["restarts"]), (&"running".into(), &"healthy".into(), &0.into()));
         assert!(project.container(name).starts_with(service["container"].as_str().unwrap()), "{service}");
         assert_eq!(service["port"], project.port(name, if name == "api" { "8000" } else { "5432" }));
@@ -96,6 +99,42 @@ fn migrations_and_the_database(project: &Project) {
     assert!(url.text().starts_with("postgres://emotionviz:") && url.text().contains("@127.0.0.1:"), "{url}");
 }
 
+fn write_migration(project: &Project, version: u64) {
+    for direction in ["up", "down"] {
+        project.write(&format!("backend/db/migrations/{version}_late.{direction}.sql"), "SELECT 1;\n");
+    }
+}
+
+/// Nobody waits for a program that nobody builds.
+fn is_not_waited_for(project: &Project, version: u64) {
+    let asked = Instant::now();
+    project.dev(&["migrate", "status"]).expect_code(0);
+    project.dev(&["migrate", "verify"]).expect_code(0);
+    let refused = project.dev(&["migrate", "up"]).expect_code(1);
+    refused.says(&format!("does not know migration {version}")).says("cargo dev restart api");
+    assert!(asked.elapsed() < Duration::from_secs(120), "{:?}", asked.elapsed());
+}
+
+fn a_migration_beside_code_that_does_not_compile(project: &Project) {
+    let (file, version) = ("backend/app/src/health.rs", 29_990_101_000_000);
+    let code = project.read(file);
+    project.write(file, &format!("{code}\nmistake\n"));
+    write_migration(project, version);
+    is_not_waited_for(project, version);
+    project.write(file, &code);
+    project.dev(&["migrate", "up"]).expect_code(0);
+    assert_eq!(status(project)["schema"]["state"], "current");
+}
+
+fn a_migration_without_reloads(project: &Project) {
+    let version = 29_990_101_000_001;
+    write_migration(project, version);
+    is_not_waited_for(project, version);
+    project.dev(&["restart", "api"]).expect_code(0);
+    project.dev(&["migrate", "up"]).expect_code(0);
+    assert_eq!(status(project)["schema"]["state"], "current");
+}
+
 fn a_copy_and_back(project: &Project) {
     let copy = project.dev(&["backup"]).expect_code(0).text().to_owned();
     project.dev(&["db", "shell", "-c", "DELETE FROM emotion_entries"]).expect_code(0);
@@ -123,7 +162,12 @@ fn restarts(project: &Project) {
 fn what_is_asked_for_later_is_added(project: &Project) {
     let id = |service: &str| project.container(service);
     let (db, api) = (id("db"), id("api"));
-    project.dev(&["up", "--detach", "--tools"]).expect_code(0).says("Adminer        http://127.0.0.1:");
+    let both = std::thread::scope(|scope| {
+        let up = || project.dev(&["up", "--detach", "--tools"]).expect_code(0).says("Adminer        http://127.0.0.1:");
+        [scope.spawn(up), scope.spawn(up)].map(|up| up.join().unwrap())
+    });
+    let adminer = both.map(|up| up.stdout.lines().find(|line| line.contains("Adminer")).unwrap().to_owned());
+    assert_eq!(adminer[0], adminer[1], "the second finds what the first has added");
     project.dev(&["restart", "api"]).expect_code(0);
     let now = status(project);
     // As it was started, which neither of the two has said.
@@ -157,6 +201,7 @@ fn nothing_stays_but_the_data(project: &Project) {
     project.dev(&["up", "--detach", "--no-reload"]).expect_code(0);
     eprintln!("cargo dev up --engine docker on built images and existing data: {:?}", started.elapsed());
     what_is_asked_for_later_is_added(project);
+    a_migration_without_reloads(project);
     project.dev(&["down"]).expect_code(0);
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
 }
