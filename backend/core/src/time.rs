@@ -1,6 +1,7 @@
 //! Times as text: RFC 3339 in UTC with a `Z`, always with the same number of digits.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::Serializer;
@@ -23,28 +24,32 @@ pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S
     serializer.serialize_str(&text)
 }
 
-fn write(text: &mut String, time: DateTime<Utc>, fraction_digits: u32) {
+fn write(text: &mut String, time: DateTime<Utc>, fraction_digits: usize) {
     let (date, clock) = (time.date_naive(), time.time());
     let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
         // Beyond what RFC 3339 has years for. Writing to a String cannot fail.
         let _ = write!(text, "{}", time.to_rfc3339_opts(SecondsFormat::Micros, true));
         return;
     };
-    let mut put = |number: u32, digits: u32, end: char| {
-        for place in (0..digits).rev() {
-            text.push(char::from_digit(number / 10_u32.pow(place) % 10, 10).unwrap_or('0'));
+    let mut bytes = *b"0000-00-00T00:00:00.000000Z";
+    // The last digit first: only divisions by ten, which are multiplications to the processor.
+    let mut put = |place: Range<usize>, mut number: u32| {
+        for digit in bytes[place].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
         }
-        text.push(end);
     };
-    put(year, 4, '-');
-    put(date.month(), 2, '-');
-    put(date.day(), 2, 'T');
-    put(clock.hour(), 2, ':');
-    put(clock.minute(), 2, ':');
-    put(clock.second(), 2, '.');
+    put(0..4, year);
+    put(5..7, date.month());
+    put(8..10, date.day());
+    put(11..13, clock.hour());
+    put(14..16, clock.minute());
+    put(17..19, clock.second());
     // A leap second has more than 10^9 nanoseconds.
-    let nanoseconds = clock.nanosecond().min(999_999_999);
-    put(nanoseconds / 10_u32.pow(9 - fraction_digits), fraction_digits, 'Z');
+    put(20..26, clock.nanosecond().min(999_999_999) / 1000);
+    let end = 20 + fraction_digits;
+    bytes[end] = b'Z';
+    text.push_str(std::str::from_utf8(&bytes[..=end]).expect("they are ASCII"));
 }
 
 #[cfg(test)]
