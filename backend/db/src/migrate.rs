@@ -25,7 +25,12 @@ pub(crate) use empty::is_empty;
 pub use error::Error;
 pub use status::{Entry, State, Status, status};
 
-pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// What this binary may apply, oldest first, written or not.
+pub(crate) fn ups() -> impl Iterator<Item = &'static Migration> {
+    MIGRATIONS.iter().filter(|migration| migration.migration_type.is_up_migration())
+}
 
 /// The table in which sqlx records what is applied.
 const APPLIED: &str = "_sqlx_migrations";
@@ -88,7 +93,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
         return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
     }
     let mut steps = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration() && m.version <= target) {
+    for migration in ups().filter(|m| m.version <= target) {
         if now.is_pending(migration.version) {
             let took = apply(conn, migration).await.map_err(|e| Error::failed(migration, e))?;
             tracing::info!(version = migration.version, "migration applied");
@@ -181,16 +186,12 @@ async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
 /// As [`status`].
 pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'static str)>, Error> {
     let now = status::status(conn).await?;
-    Ok(MIGRATIONS
-        .iter()
-        .filter(|m| m.migration_type.is_up_migration() && now.is_pending(m.version))
-        .map(|m| (m.version, m.description.to_string(), m.sql.as_str()))
-        .collect())
+    Ok(ups().filter(|m| now.is_pending(m.version)).map(|m| (m.version, m.description.to_string(), m.sql.as_str())).collect())
 }
 
 /// Whether what applies this version is written.
 fn is_written(version: i64) -> bool {
-    MIGRATIONS.iter().any(|m| m.version == version && m.migration_type.is_up_migration() && !is_empty(m))
+    ups().any(|m| m.version == version && !is_empty(m))
 }
 
 async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Error, MIGRATIONS, is_empty, pause};
+use super::{Error, is_empty, pause, ups};
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -83,7 +83,7 @@ pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
     }
     let revision = applied.keys().next_back().copied();
     let mut entries = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|m| m.migration_type.is_up_migration()) {
+    for migration in ups() {
         let row = applied.remove(&migration.version);
         let state = match &row {
             None if is_empty(migration) => State::Empty,
