@@ -3,18 +3,16 @@
 //! what the sources hold, and the next one looks what is different.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::build::BUILD_BOUND;
 use crate::events::Events;
 use crate::owner::files as owned;
 use crate::watch::{Sources, files};
-use crate::{Checkout, Error, sha256};
-
-const POLL: Duration = Duration::from_millis(20);
+use crate::{Checkout, Error, lock, sha256};
 
 /// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it; `program` is where it puts the
 /// service. Other builds of the checkout wait until what is returned is dropped: what they compile meanwhile would be taken for what is
@@ -28,20 +26,8 @@ pub(crate) async fn look(checkout: &Checkout, program: &Path, events: &Events) -
     let failed = |source| Error::io("write", &path, source);
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut note = owned::open(OpenOptions::new().read(true).write(true), &path).map_err(failed)?;
-    let started = Instant::now();
-    let mut waits = false;
-    loop {
-        match note.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-            Err(TryLockError::WouldBlock) if started.elapsed() > BUILD_BOUND => return Err(Error::OtherBuild { waited: BUILD_BOUND }),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut waits, true) {
-                    events.phase("waiting for another build");
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        }
+    if !lock::wait_for(&note, BUILD_BOUND, || events.phase("waiting for another build")).await.map_err(failed)? {
+        return Err(Error::OtherBuild { waited: BUILD_BOUND });
     }
     let (checkout, program) = (checkout.clone(), program.to_owned());
     let compared = tokio::task::spawn_blocking(move || {
@@ -126,6 +112,8 @@ fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,8 @@ use crate::{Checkout, Error};
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
+/// Whoever is waited for builds, or moves containers.
+const WAIT_POLL: Duration = Duration::from_millis(20);
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,29 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<File>, Erro
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Waits until nobody else has locked an open file, and locks it until it is closed; `waits` is told when that takes a while. Whether it
+/// came to that within `patience`.
+///
+/// # Errors
+/// The file cannot be locked.
+pub(crate) async fn wait_for(file: &File, patience: Duration, waits: impl FnOnce()) -> std::io::Result<bool> {
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut waits = Some(waits);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => return Ok(false),
+            Err(TryLockError::WouldBlock) => {
+                if let Some(waits) = waits.take() {
+                    waits();
+                }
+                tokio::time::sleep(WAIT_POLL).await;
+            }
+        }
     }
 }
 

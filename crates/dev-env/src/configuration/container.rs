@@ -38,8 +38,8 @@ const OF_COMPOSE: [&Info; 12] = [
 /// # Errors
 /// A file that cannot be read, or a value that does not fit.
 pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Configuration, Error> {
-    let mut configuration = Configuration::read(checkout, &without(variables, checkout)?)?;
-    let [_, backend] = files(checkout)?;
+    let [env, backend] = files(checkout)?;
+    let mut configuration = Configuration::read(checkout, &without(variables, &env))?;
     configuration.set_what_compose_did_not_pass(variables, &backend);
     configuration.set_examples();
     let tool = configuration.tool(checkout)?;
@@ -85,11 +85,10 @@ fn files(checkout: &Checkout) -> Result<[env_files::Layer; 2], Error> {
 
 /// The variables without those that `.env` sets. Compose passed on what the shell and `.env` set when the container was made;
 /// `.env` may say something else since. The database's container has what it was made with, and so has this one.
-fn without(variables: &Variables, checkout: &Checkout) -> Result<Variables, Error> {
-    let set = env_files::layer(&checkout.env_file())?;
-    let is_set = |name: &std::ffi::OsString| set.iter().any(|(set, value, _)| name == set.as_str() && !value.is_empty());
+fn without(variables: &Variables, env: &env_files::Layer) -> Variables {
+    let is_set = |name: &std::ffi::OsString| env.iter().any(|(set, value, _)| name == set.as_str() && !value.is_empty());
     let is_the_databases = |name: &std::ffi::OsString| OF_THE_DATABASE.iter().any(|info| name == info.name);
-    Ok(variables.iter().filter(|(name, _)| is_the_databases(name) || !is_set(name)).cloned().collect())
+    variables.iter().filter(|(name, _)| is_the_databases(name) || !is_set(name)).cloned().collect()
 }
 
 /// What to say of settings that have no effect where they are: what Compose itself has to know counts in `.env` alone.

@@ -1,11 +1,10 @@
 //! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
-use tokio::time::Instant;
 
 use super::containers::Containers;
 use super::inside::{Inside, Moment};
@@ -19,11 +18,10 @@ use crate::owner::files;
 use crate::session::{Session, Where, local_url};
 use crate::status::Status;
 use crate::stop::Stop;
-use crate::{Environment, Error, kept_ports, maker};
+use crate::{Environment, Error, kept_ports, lock, maker};
 
 /// Another command of this engine is waited for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
 
 /// The docker engine of a checkout.
 #[derive(Clone, Debug)]
@@ -74,17 +72,10 @@ impl Docker {
         let path = self.environment.checkout.run().join("compose.lock");
         let io = |source| Error::io("write", &path, source);
         let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => tokio::time::sleep(POLL).await,
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Compose { said: "another cargo dev is starting or stopping the containers".to_owned() });
-                }
-                Err(TryLockError::Error(source)) => return Err(io(source)),
-            }
+        if lock::wait_for(&file, PATIENCE, || ()).await.map_err(io)? {
+            return Ok(file);
         }
+        Err(Error::Compose { said: "another cargo dev is starting or stopping the containers".to_owned() })
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
