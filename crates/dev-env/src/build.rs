@@ -72,7 +72,7 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
     if !intermediate.to_string_lossy().contains('{') {
         cargo = cargo.env("CARGO_BUILD_BUILD_DIR", intermediate);
     }
-    cargo.pid_file = Some(pid_file.path().to_owned());
+    let mut cargo = pid_file.program(cargo);
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
         Stream::Stderr => {
             slot.lock().unwrap_or_else(PoisonError::into_inner).note(line);

@@ -142,14 +142,13 @@ impl Fast {
         let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
         for name in self.separate().1 {
             let Some(recorded) = Recorded::read(&self.folder, &name) else { continue };
-            let Some((mut rustc, out)) = self.again(checkout.root(), &recorded, false) else { continue };
+            let Some((rustc, out)) = self.again(checkout.root(), &recorded, false) else { continue };
             let made = recorded.stem(&name).and_then(|stem| time(&out.join(format!("lib{stem}.rlib"))));
             if made.is_some() && made >= time(&self.service) {
                 continue;
             }
-            rustc.pid_file = Some(pid_file.path().to_owned());
-            // Then the first edit takes longer.
-            let _unprimed = run(rustc, BOUND).await;
+            // Where it fails the first edit takes longer.
+            let _unprimed = run(pid_file.program(rustc), BOUND).await;
         }
     }
 
@@ -223,9 +222,8 @@ impl Fast {
         }
         let said = Arc::new(Mutex::new(Vec::new()));
         let pid_file = leftovers::BuildFile::new(checkout);
-        let with = |mut tool: Configuration| {
-            let said = Arc::clone(&said);
-            tool.pid_file = Some(pid_file.path().to_owned());
+        let with = |tool: Configuration| {
+            let (mut tool, said) = (pid_file.program(tool), Arc::clone(&said));
             tool.sink = Some(Arc::new(move |_, line: &str| said.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned())));
             tool
         };

@@ -1,13 +1,13 @@
 //! What a tool that was killed has left running: the services, and the compilers of its build.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::process::{PidFile, PidFileError, StopSignal};
+use crate::process::{Configuration, PidFile, PidFileError, StopSignal};
 use crate::{Checkout, Error, database, service};
 
 /// Requests that run finish within this.
@@ -50,8 +50,11 @@ impl BuildFile {
         Self(checkout.run().join(format!("build-{}.pid", std::process::id())))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    /// A program of the build. It gives way: the API answers meanwhile as quickly as ever.
+    pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
+        program.pid_file = Some(self.0.clone());
+        program.gives_way = true;
+        program
     }
 }
 

@@ -174,6 +174,19 @@ async fn a_program_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn what_gives_way_is_nicer_by_ten_with_all_that_it_starts() {
+    let niceness = async |gives_way| -> i32 {
+        // Without arguments nice(1) says its own.
+        let mut asks = shell("(nice)");
+        asks.gives_way = gives_way;
+        let output = capture(asks, b"", SOON).await.unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    };
+    let usual = niceness(false).await;
+    assert_eq!(niceness(true).await, (usual + 10).min(19));
+}
+
+#[tokio::test]
 async fn tools_run_to_their_end() {
     run(shell("exit 0"), SOON).await.unwrap();
     assert!(matches!(run(shell("exit 4"), SOON).await, Err(ProcessError::Exited { .. })));

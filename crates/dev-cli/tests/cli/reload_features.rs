@@ -102,10 +102,10 @@ fn edits_of_features() {
 }
 
 #[test]
-fn a_wrapper_of_rustc_that_is_somebody_elses() {
+fn a_wrapper_of_rustc_that_is_somebody_elses_and_builds_that_give_way() {
     let mut scratch = Scratch::with_sources();
     let log = scratch.beside().join("log");
-    let wrapper = scratch.script("wrapper", &format!("echo \"$1\" >> '{}'\nexec \"$@\"\n", log.display()));
+    let wrapper = scratch.script("wrapper", &format!("echo \"$(nice) $1\" >> '{}'\nexec \"$@\"\n", log.display()));
     scratch.set("RUSTC_WRAPPER", wrapper);
     let mut s = Edited::of(scratch);
     assert!(s.scratch.ok(&["logs", "dev"]).stdout.contains("each edit is built by cargo: another wrapper of rustc"));
@@ -113,5 +113,11 @@ fn a_wrapper_of_rustc_that_is_somebody_elses() {
     assert_eq!(s.next("live")["builder"], "cargo");
     assert!(document(&s).contains("wrapped"));
     let started = std::fs::read_to_string(log).unwrap();
-    assert!(started.lines().all(|program| program.ends_with("rustc") && !program.contains("/target/")), "{started}");
+    let ours = std::process::Command::new("nice").output().unwrap().stdout;
+    let niceness = (String::from_utf8(ours).unwrap().trim().parse::<i32>().unwrap() + 10).min(19);
+    for line in started.lines() {
+        let (nice, program) = line.split_once(' ').unwrap();
+        assert!(program.ends_with("rustc") && !program.contains("/target/"), "{line}");
+        assert_eq!(nice, niceness.to_string(), "{line}");
+    }
 }

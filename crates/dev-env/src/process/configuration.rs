@@ -12,6 +12,9 @@ use tokio::process::Command;
 use super::LineSink;
 use crate::owner::Owner;
 
+/// A process that is usual gets nine tenths of a processor that both want (nice(1), sched(7)).
+const GIVES_WAY: i32 = 10;
+
 /// What asks a process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopSignal {
@@ -51,6 +54,8 @@ pub struct Configuration {
     pub run_as: Option<Owner>,
     /// A file that the process holds locked for as long as it (or a descendant) lives; see [`super::PidFile`].
     pub pid_file: Option<PathBuf>,
+    /// Whether it leaves the processors to whatever else wants them.
+    pub gives_way: bool,
     /// What asks it to end; also what the kernel sends when the tool is killed (Linux).
     pub stop_signal: StopSignal,
     /// How long it may take to end after that, before it is killed.
@@ -74,6 +79,7 @@ impl Configuration {
             current_dir: None,
             run_as: None,
             pid_file: None,
+            gives_way: false,
             stop_signal: StopSignal::Terminate,
             stop_bound: Duration::from_secs(10),
             drop_signal: None,
@@ -114,6 +120,14 @@ impl Configuration {
         }
         if let Some(folder) = &self.current_dir {
             command.current_dir(folder);
+        }
+        if self.gives_way {
+            // SAFETY: between fork and exec only async-signal-safe things are allowed. It makes the system calls getpriority and
+            // setpriority.
+            #[allow(unsafe_code)]
+            unsafe {
+                command.pre_exec(|| rustix::process::nice(GIVES_WAY).map(drop).map_err(Into::into));
+            }
         }
         command
     }

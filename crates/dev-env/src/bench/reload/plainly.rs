@@ -34,9 +34,11 @@ impl Plainly {
     /// Builds it.
     pub(super) async fn build(&self) -> Result<Duration, BenchError> {
         let root = self.playground.root();
-        let build = cargo(root)
+        let mut build = cargo(root)
             .args(["build", "--quiet", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"])
             .args([root.join("target")]);
+        // As the environment's builds do.
+        build.gives_way = true;
         let started = Instant::now();
         run(self.playground.run(build), BUILD_BOUND).await?;
         Ok(started.elapsed())

@@ -18,9 +18,10 @@ use crate::reload::{Outcome, Reload, Times};
 const FIRST_BUILD: Duration = Duration::from_secs(3600);
 /// How long anything else may.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often it is looked whether an edit is live, and how often the environment is asked.
+/// How often it is looked whether an edit is live.
 const LOOK: Duration = Duration::from_millis(4);
-const ASK: Duration = Duration::from_millis(50);
+/// How often the environment is asked. It takes programs of their own to answer, which the service's answers would wait for.
+const ASK: Duration = Duration::from_secs(1);
 
 /// The environment, and what it was last seen to do.
 pub(super) struct Up<'a> {
