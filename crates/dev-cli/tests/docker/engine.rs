@@ -176,12 +176,26 @@ fn what_is_asked_for_later_is_added(project: &Project) {
     assert_eq!((id("db"), id("api")), (db.clone(), api.clone()));
 
     project.dev(&["up", "--detach", "--lan"]).expect_code(0).says("it runs already");
-    let public = "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}";
-    let public = project.inspect("api", public);
-    assert!(public.split(' ').any(|address| address == format!("0.0.0.0:{port}")), "{public}");
+    assert_eq!(public(project), format!("0.0.0.0:{port}"));
     assert_eq!(status(project)["watching"], Value::Null);
     assert_eq!((id("db"), id("adminer")), (db, adminer));
     assert_ne!(id("api"), api);
+}
+
+/// Where the API is published.
+fn public(project: &Project) -> String {
+    project.inspect("api", "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}").trim_end().to_owned()
+}
+
+fn two_that_start_it_at_once(project: &Project) {
+    std::thread::scope(|scope| {
+        for asked in ["--lan", "--tools"] {
+            scope.spawn(move || project.dev(&["up", "--detach", "--no-reload", asked]).expect_code(0));
+        }
+    });
+    let now = status(project);
+    assert_eq!(public(project), format!("0.0.0.0:{}", port(project, "api")), "what the first has started stays as it is");
+    assert_eq!(service(&now, "adminer")["state"], "running");
 }
 
 fn nothing_stays_but_the_data(project: &Project) {
@@ -202,6 +216,8 @@ fn nothing_stays_but_the_data(project: &Project) {
     eprintln!("cargo dev up --engine docker on built images and existing data: {:?}", started.elapsed());
     what_is_asked_for_later_is_added(project);
     a_migration_without_reloads(project);
+    project.dev(&["down"]).expect_code(0);
+    two_that_start_it_at_once(project);
     project.dev(&["down"]).expect_code(0);
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
 }

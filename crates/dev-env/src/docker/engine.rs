@@ -97,19 +97,29 @@ impl Docker {
         if !new && !maker::exists(&data_dir) {
             return Err(Error::NoDatabase { path: data_dir });
         }
-        let (mut project, containers) = self.look().await?;
-        if let Some(inside) = Inside::of(&project, &containers, &tool) {
-            return Session::new(self.environment.clone(), tool, Where::Docker { inside, moment: None }, events.clone());
-        }
+        let (project, containers) = self.look().await?;
+        let (inside, moment) = match Inside::of(&project, &containers, &tool) {
+            Some(inside) => (inside, None),
+            None => self.started_for_the_moment(&tool, events).await?,
+        };
+        Session::new(self.environment.clone(), tool, Where::Docker { inside, moment }, events.clone())
+    }
+
+    /// The database, started for the moment, unless the command that was waited for has started it.
+    async fn started_for_the_moment(&self, tool: &Tool, events: &Events) -> Result<(Inside, Option<Moment>), Error> {
         let turn = self.turn().await?;
+        let (mut project, containers) = self.look().await?;
+        if let Some(inside) = Inside::of(&project, &containers, tool) {
+            return Ok((inside, None));
+        }
         events.note("the environment does not run: the database is started for the moment");
-        project.variables = start::published(&self.environment, &tool, &containers, UpOptions::plain(), events)?;
+        project.variables = start::published(&self.environment, tool, &containers, UpOptions::plain(), events)?;
         let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
-        let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, &tool) else {
+        let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
             return Err(Error::Container { service: "db", said: "it has ended".to_owned() });
         };
-        Session::new(self.environment.clone(), tool, Where::Docker { inside, moment: Some(moment) }, events.clone())
+        Ok((inside, Some(moment)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starting the containers, waiting until they are ready, following them, and starting them anew.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +37,19 @@ const RESTART_BOUND: Duration = Duration::from_secs(600);
 pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let (since, tool) = (SystemTime::now(), engine.tool()?);
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
-    let (project, containers) = engine.look().await?;
+    let (project, mut containers) = engine.look().await?;
+    let mut turn = None;
+    if !containers.run() {
+        turn = tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(Up::Stopped),
+            turn = engine.turn() => Some(turn?),
+        };
+        // Whoever had the turn may have started them.
+        containers = Containers::of(&project).await?;
+    }
     if containers.run() {
+        drop(turn);
         let containers = tokio::select! {
             biased;
             () = stop.asked() => return Ok(Up::Interrupted),
@@ -51,7 +63,7 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     let ready = tokio::select! {
         biased;
         () = stop.asked() => None,
-        ready = started.start(engine, events) => Some(ready),
+        ready = started.start(engine, turn, events) => Some(ready),
     };
     match ready {
         Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
@@ -117,10 +129,11 @@ struct Started {
 }
 
 impl Started {
-    async fn start(&mut self, engine: &Docker, events: &Events) -> Result<Vec<Address>, Error> {
+    /// Starts it all, in a turn that ends with that.
+    async fn start(&mut self, engine: &Docker, turn: Option<File>, events: &Events) -> Result<Vec<Address>, Error> {
+        let _turn = turn;
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
-        let _turn = engine.turn().await?;
         let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
         if !made.is_empty() {
             events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
@@ -338,7 +351,7 @@ async fn restart_inside(api: &Container) -> Result<(), Error> {
 }
 
 /// This tool in the API's container, of this id, where it asks the supervisor.
-pub(super) fn tool_inside(api: &str, verb: &str) -> Configuration {
+pub(crate) fn tool_inside(api: &str, verb: &str) -> Configuration {
     let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
     Configuration::new("docker exec", "docker").args(["exec", api, "sh", "-c", &script])
 }

@@ -10,6 +10,7 @@ use super::super::BenchError;
 use super::super::client::{ask, whole};
 use super::super::tool::ready;
 use super::playground::{MARKS, Playground};
+use crate::docker::tool_inside;
 use crate::engine::Kind;
 use crate::process::{Configuration, Process, capture, run};
 use crate::reload::{Outcome, Reload, Times};
@@ -20,14 +21,19 @@ const FIRST_BUILD: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked whether an edit is live.
 const LOOK: Duration = Duration::from_millis(4);
-/// How often the environment is asked. It takes programs of their own to answer, which the service's answers would wait for.
-const ASK: Duration = Duration::from_secs(1);
+/// How often the environment is asked. It takes programs of their own to answer, which the service's answers wait for.
+const ASK: Duration = Duration::from_millis(250);
+
+/// The verb that tells of reloads.
+const STATUS: [&str; 2] = ["status", "--json"];
 
 /// The environment, and what it was last seen to do.
 pub(super) struct Up<'a> {
     tool: Tool<'a>,
     process: Process,
     pub(super) port: u16,
+    /// The API's container, where it is in one.
+    container: Option<String>,
     last: Option<Reload>,
 }
 
@@ -56,10 +62,14 @@ impl<'a> Up<'a> {
         // Containers outlive a benchmark that was killed.
         tool.run(playground, &["down"]).await?;
         let (process, took) = ready(tool.verb(playground, &["up", "--quiet"]), FIRST_BUILD).await?;
-        let status = tool.status(playground).await?;
+        let status = status(tool.verb(playground, &STATUS)).await?;
         let api = status.services.iter().find(|service| service.name == "api");
         let port = api.and_then(|api| api.port).ok_or(BenchError::Ended)?;
-        Ok((Self { tool, process, port, last: None }, took))
+        let container = match tool.engine {
+            Kind::Native => None,
+            Kind::Docker => Some(container(playground).await?),
+        };
+        Ok((Self { tool, process, port, container, last: None }, took))
     }
 
     /// The supervisor's pid, where it is a process of this machine.
@@ -118,16 +128,24 @@ impl<'a> Up<'a> {
     pub(super) async fn stop(mut self, playground: &Playground) -> Result<(), BenchError> {
         self.process.stop().await?;
         if self.tool.engine == Kind::Docker {
-            let down = Configuration::new("docker compose", "docker").args(["compose", "down", "--volumes"]);
-            run(playground.run(down), PATIENCE).await?;
+            run(playground.run(compose(&["down", "--volumes"])), PATIENCE).await?;
         }
         Ok(())
+    }
+
+    /// The last reloads, from whoever knows them: in the container, as the rest of what `status` says takes many programs.
+    async fn reloads(&self, playground: &Playground) -> Result<Vec<Reload>, BenchError> {
+        let asking = match &self.container {
+            Some(api) => tool_inside(api, &STATUS.join(" ")),
+            None => self.tool.verb(playground, &STATUS),
+        };
+        Ok(status(asking).await?.reloads)
     }
 
     async fn next(&mut self, playground: &Playground, what: &str) -> Result<Reload, BenchError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let last = self.tool.status(playground).await?.reloads.pop();
+            let last = self.reloads(playground).await?.pop();
             if let Some(reload) = last.filter(|reload| self.last.as_ref() != Some(reload)) {
                 self.last = Some(reload.clone());
                 return Ok(reload);
@@ -138,6 +156,23 @@ impl<'a> Up<'a> {
             tokio::time::sleep(ASK).await;
         }
     }
+}
+
+fn compose(words: &[&str]) -> Configuration {
+    Configuration::new("docker compose", "docker").args(["compose"]).args(words.iter().copied())
+}
+
+/// The API's container.
+async fn container(playground: &Playground) -> Result<String, BenchError> {
+    let output = capture(playground.run(compose(&["ps", "--quiet", "api"])), b"", PATIENCE).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+async fn status(asking: Configuration) -> Result<Status, BenchError> {
+    let program = asking.program.clone();
+    let output = capture(asking, b"", PATIENCE).await?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| BenchError::NoReport { program, reason: format!("{error}: {}", output.stderr.trim()) })
 }
 
 /// What a service shows at [`MARKS`].
@@ -151,14 +186,6 @@ pub(super) async fn marks(port: u16) -> Result<String, BenchError> {
 }
 
 impl Tool<'_> {
-    async fn status(self, playground: &Playground) -> Result<Status, BenchError> {
-        let output = capture(self.verb(playground, &["status", "--json"]), b"", PATIENCE).await?;
-        serde_json::from_slice(&output.stdout).map_err(|error| BenchError::NoReport {
-            program: self.program.to_owned(),
-            reason: format!("{error}: {}", output.stderr.trim()),
-        })
-    }
-
     async fn run(self, playground: &Playground, args: &[&str]) -> Result<(), BenchError> {
         Ok(run(self.verb(playground, args), PATIENCE).await?)
     }
