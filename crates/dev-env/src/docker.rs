@@ -17,8 +17,7 @@ use crate::process::{Configuration, Output, ProcessError, capture};
 use project::Project;
 
 pub use engine::Docker;
-pub(crate) use inside::{Inside, Moment};
-pub(crate) use start::tool_inside;
+pub(crate) use inside::{Inside, Moment, tool_inside};
 
 const ASK_BOUND: Duration = Duration::from_secs(20);
 const PULL_BOUND: Duration = Duration::from_secs(600);

@@ -36,6 +36,9 @@ const SHORT_WORK: Duration = Duration::from_secs(60);
 /// The API's bound, PostgreSQL's, and some more.
 const STOPPING: Duration = Duration::from_secs(90);
 
+/// What it does while nothing runs, since the sources do not compile.
+pub(crate) const WAITS_TO_BE_MENDED: &str = "waiting for sources that compile";
+
 /// Runs the services until somebody asks to stop.
 ///
 /// # Errors
@@ -168,6 +171,7 @@ async fn start(services: &mut Services, lock: &MountedLock, events: &Events) -> 
             Err(error) if lock.is_refused(&error) => return Err(Error::LockReplaced),
             Err(error @ Error::Build { .. }) if services.environment.is_in_container() && services.options.reload => {
                 events.warn(format!("{error}\nit is built again when they change"));
+                events.phase(WAITS_TO_BE_MENDED);
                 services.next_save().await;
             }
             started => return started,

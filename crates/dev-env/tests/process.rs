@@ -173,6 +173,7 @@ async fn a_program_that_is_not_there_is_named() {
     assert!(process.exited().await.is_err());
 }
 
+#[cfg(target_os = "linux")] // Elsewhere nice(1) does not say it.
 #[tokio::test]
 async fn what_gives_way_is_nicer_by_ten_with_all_that_it_starts() {
     let niceness = async |gives_way| -> i32 {

@@ -1,5 +1,6 @@
 //! `cargo dev` with the docker engine: the verbs as they are with the native one, on the containers that plain Compose shows.
 
+use std::fs::{File, TryLockError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -188,10 +189,16 @@ fn public(project: &Project) -> String {
 }
 
 fn two_that_start_it_at_once(project: &Project) {
+    let has_begun = || {
+        let file = File::open(project.path("data/run/compose.lock")).ok()?;
+        let has_its_turn = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        (has_its_turn || !project.container("api").is_empty()).then_some(())
+    };
     std::thread::scope(|scope| {
-        for asked in ["--lan", "--tools"] {
-            scope.spawn(move || project.dev(&["up", "--detach", "--no-reload", asked]).expect_code(0));
-        }
+        let up = |asked: &'static str| scope.spawn(move || project.dev(&["up", "--detach", asked]).expect_code(0));
+        up("--lan");
+        eventually("the first of them", has_begun);
+        up("--tools");
     });
     let now = status(project);
     assert_eq!(public(project), format!("0.0.0.0:{}", port(project, "api")), "what the first has started stays as it is");

@@ -196,7 +196,7 @@ impl<'a> Bench<'a> {
             taken.entry(".env").or_default().add(took, times);
         }
         let (seen, engine) = (clients.finish().await?, self.engine);
-        // The clients are gone: they would wait for these builds.
+        // The clients are gone: they would wait for these builds. All edits are made, as those at random compare what both show.
         self.plainly.again().await?;
         for (n, (room, told)) in edits.into_iter().enumerate() {
             self.events.phase(format!("edit {} of a hundred, plainly", n + 1));
@@ -329,7 +329,7 @@ impl Taken {
         let value = median(all);
         if !self.plain.is_empty() {
             let plain = median(self.plain.iter().map(ms).collect());
-            compared += &format!("; cargo build and a restart {plain:.0} ms, {:.2} of it", value / plain);
+            compared += &format!("; cargo build and a restart, without the load, {plain:.0} ms, {:.2} of it", value / plain);
         }
         Figure { name: name.to_owned(), value, unit: Unit::Milliseconds, target: target.map(Target::AtMost), compared }
     }

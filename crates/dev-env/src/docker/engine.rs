@@ -21,7 +21,7 @@ use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lock, maker};
 
 /// Another command of this engine is waited for this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The docker engine of a checkout.
 #[derive(Clone, Debug)]
@@ -67,12 +67,12 @@ impl Docker {
     }
 
     /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.
-    pub(super) async fn turn(&self) -> Result<File, Error> {
+    pub(super) async fn turn(&self, patience: Duration, events: &Events) -> Result<File, Error> {
         self.environment.checkout.make_folders()?;
         let path = self.environment.checkout.run().join("compose.lock");
         let io = |source| Error::io("write", &path, source);
         let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if lock::wait_for(&file, PATIENCE, || ()).await.map_err(io)? {
+        if lock::wait_for(&file, patience, || events.phase("waiting for another cargo dev")).await.map_err(io)? {
             return Ok(file);
         }
         Err(Error::Compose { said: "another cargo dev is starting or stopping the containers".to_owned() })
@@ -85,7 +85,7 @@ impl Docker {
         }
         let ran = containers.any_runs();
         events.phase("stopping");
-        let _turn = self.turn().await?;
+        let _turn = self.turn(PATIENCE, events).await?;
         project.end(verb).await?;
         Ok(ran)
     }
@@ -100,15 +100,15 @@ impl Docker {
         let (project, containers) = self.look().await?;
         let (inside, moment) = match Inside::of(&project, &containers, &tool) {
             Some(inside) => (inside, None),
-            None => self.started_for_the_moment(&tool, events).await?,
+            None => self.started_for_the_moment(project, &tool, events).await?,
         };
         Session::new(self.environment.clone(), tool, Where::Docker { inside, moment }, events.clone())
     }
 
     /// The database, started for the moment, unless the command that was waited for has started it.
-    async fn started_for_the_moment(&self, tool: &Tool, events: &Events) -> Result<(Inside, Option<Moment>), Error> {
-        let turn = self.turn().await?;
-        let (mut project, containers) = self.look().await?;
+    async fn started_for_the_moment(&self, mut project: Project, tool: &Tool, events: &Events) -> Result<(Inside, Option<Moment>), Error> {
+        let turn = self.turn(PATIENCE, events).await?;
+        let containers = Containers::of(&project).await?;
         if let Some(inside) = Inside::of(&project, &containers, tool) {
             return Ok((inside, None));
         }

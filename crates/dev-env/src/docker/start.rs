@@ -1,7 +1,6 @@
 //! Starting the containers, waiting until they are ready, following them, and starting them anew.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +10,14 @@ use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPT
 use tokio::time::Instant;
 
 use super::containers::{Container, Containers};
-use super::engine::Docker;
+use super::engine::{Docker, PATIENCE};
+use super::inside::tool_inside;
 use super::logs::Told;
 use super::project::{Project, STOP_BOUND};
 use crate::configuration::{Port, Tool};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events, Source};
-use crate::process::{Configuration, capture};
+use crate::process::capture;
 use crate::service::{self, Probe};
 use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lan, maker, session, supervisor};
@@ -35,35 +35,30 @@ const PORT_TRIES: usize = 3;
 const RESTART_BOUND: Duration = Duration::from_secs(600);
 
 pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
-    let (since, tool) = (SystemTime::now(), engine.tool()?);
+    // Settings that do not fit are said before anything is waited for.
+    engine.tool()?;
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
-    let (project, mut containers) = engine.look().await?;
-    let mut turn = None;
-    if !containers.run() {
-        turn = tokio::select! {
-            biased;
-            () = stop.asked() => return Ok(Up::Stopped),
-            turn = engine.turn() => Some(turn?),
-        };
-        // Whoever had the turn may have started them.
-        containers = Containers::of(&project).await?;
+    let (project, containers) = engine.look().await?;
+    if containers.run() {
+        return already(engine, project, containers, options, events, stop).await;
     }
+    let turn = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(Up::Interrupted),
+        turn = engine.turn(COMPOSE_BOUND, events) => turn?,
+    };
+    // Whoever had the turn may have started them, and made settings.
+    let engine = &Docker::new(engine.environment.reread()?);
+    let containers = Containers::of(&project).await?;
     if containers.run() {
         drop(turn);
-        let containers = tokio::select! {
-            biased;
-            () = stop.asked() => return Ok(Up::Interrupted),
-            containers = add(engine, project, containers, options, events) => containers?,
-        };
-        let healthy = containers.running("api").is_some_and(|api| api.health.as_deref() == Some("healthy"));
-        let doing = (!healthy).then(|| "waiting for the API".to_owned());
-        return Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &tool) });
+        return already(engine, project, containers, options, events, stop).await;
     }
-    let mut started = Started { project, options, since };
+    let mut started = Started { project, options, since: SystemTime::now() };
     let ready = tokio::select! {
         biased;
         () = stop.asked() => None,
-        ready = started.start(engine, turn, events) => Some(ready),
+        ready = started.start(engine, events) => Some(ready),
     };
     match ready {
         Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
@@ -77,6 +72,7 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
             return Ok(Up::Stopped);
         }
     }
+    drop(turn);
     if options.detach {
         return Ok(Up::Background { pid: None });
     }
@@ -89,12 +85,31 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     Ok(Up::Stopped)
 }
 
+/// What runs already, with what is asked for besides.
+async fn already(
+    engine: &Docker,
+    project: Project,
+    containers: Containers,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    let containers = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(Up::Interrupted),
+        containers = add(engine, project, containers, options, events) => containers?,
+    };
+    let healthy = containers.running("api").is_some_and(|api| api.health.as_deref() == Some("healthy"));
+    let doing = (!healthy).then(|| "waiting for the API".to_owned());
+    Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &engine.tool()?) })
+}
+
 /// Adds to what runs what is asked for and not there: Adminer, the local network. Everything else of it stays.
 async fn add(engine: &Docker, project: Project, containers: Containers, asked: UpOptions, events: &Events) -> Result<Containers, Error> {
     if missing(asked, containers.options()).is_empty() {
         return Ok(containers);
     }
-    let _turn = engine.turn().await?;
+    let _turn = engine.turn(COMPOSE_BOUND, events).await?;
     // Whoever had the turn may have added it, or stopped everything.
     let containers = Containers::of(&project).await?;
     let has = containers.options();
@@ -129,9 +144,7 @@ struct Started {
 }
 
 impl Started {
-    /// Starts it all, in a turn that ends with that.
-    async fn start(&mut self, engine: &Docker, turn: Option<File>, events: &Events) -> Result<Vec<Address>, Error> {
-        let _turn = turn;
+    async fn start(&mut self, engine: &Docker, events: &Events) -> Result<Vec<Address>, Error> {
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
         let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
@@ -308,7 +321,7 @@ pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
 /// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
 pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &Events) -> Result<(), Error> {
     let tool = engine.tool()?;
-    let _turn = engine.turn().await?;
+    let _turn = engine.turn(PATIENCE, events).await?;
     let (mut project, before) = engine.look().await?;
     if !before.any_runs() {
         return Err(Error::NotRunning);
@@ -348,10 +361,4 @@ async fn restart_inside(api: &Container) -> Result<(), Error> {
     }
     let said = output.stderr.trim();
     Err(Error::Supervisor(said.rsplit_once("error: ").map_or(said, |(_, error)| error).to_owned()))
-}
-
-/// This tool in the API's container, of this id, where it asks the supervisor.
-pub(crate) fn tool_inside(api: &str, verb: &str) -> Configuration {
-    let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
-    Configuration::new("docker exec", "docker").args(["exec", api, "sh", "-c", &script])
 }

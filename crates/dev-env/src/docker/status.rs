@@ -7,14 +7,13 @@ use serde::Deserialize;
 use super::containers::{Container, Containers};
 use super::docker;
 use super::engine::Docker;
-use super::inside::Inside;
-use super::start::tool_inside;
+use super::inside::{Inside, tool_inside};
 use crate::configuration::Tool;
 use crate::process::capture;
 use crate::reload::{Reload, Watching};
 use crate::service::{self, Probe};
 use crate::status::{Health, Schema, ServiceStatus, State, Status};
-use crate::{Error, migrations, session};
+use crate::{Error, migrations, session, supervisor};
 
 /// `status` is to answer at once, whatever hangs.
 const BOUND: Duration = Duration::from_secs(4);
@@ -29,10 +28,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether it waits for another edit, since it could not let the one of a migration go live.
+    /// Whether it waits for another edit, since it could not let the one of a migration go live, or build anything at all.
     pub(super) fn has_given_up(&self, version: i64) -> bool {
         let is_of_it = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{version}_")));
-        self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
+        let waits_to_be_mended = self.doing.as_deref() == Some(supervisor::WAITS_TO_BE_MENDED);
+        waits_to_be_mended || self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
     }
 }
 
@@ -165,5 +165,7 @@ mod tests {
         assert!(!seen("null", failed).has_given_up(20_251_124_000_001), "that one was not there yet");
         assert!(!seen("\"building\"", failed).has_given_up(20_251_124_000_000));
         assert!(!Seen::default().has_given_up(20_251_124_000_000));
+        let mended = Seen { doing: Some(supervisor::WAITS_TO_BE_MENDED.to_owned()), ..Seen::default() };
+        assert!(mended.has_given_up(20_251_124_000_000), "its very first build");
     }
 }

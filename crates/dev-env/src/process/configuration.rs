@@ -122,11 +122,16 @@ impl Configuration {
             command.current_dir(folder);
         }
         if self.gives_way {
+            let give_way = || {
+                // A sandbox may refuse it, and what is to be done matters more.
+                let _refused = rustix::process::nice(GIVES_WAY);
+                Ok(())
+            };
             // SAFETY: between fork and exec only async-signal-safe things are allowed. It makes the system calls getpriority and
             // setpriority.
             #[allow(unsafe_code)]
             unsafe {
-                command.pre_exec(|| rustix::process::nice(GIVES_WAY).map(drop).map_err(Into::into));
+                command.pre_exec(give_way);
             }
         }
         command

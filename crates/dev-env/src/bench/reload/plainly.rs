@@ -37,7 +37,7 @@ impl Plainly {
         let mut build = cargo(root)
             .args(["build", "--quiet", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"])
             .args([root.join("target")]);
-        // As the environment's builds do.
+        // As the environment's builds do, which it is compared with.
         build.gives_way = true;
         let started = Instant::now();
         run(self.playground.run(build), BUILD_BOUND).await?;

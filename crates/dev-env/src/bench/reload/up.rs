@@ -21,7 +21,7 @@ const FIRST_BUILD: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked whether an edit is live.
 const LOOK: Duration = Duration::from_millis(4);
-/// How often the environment is asked. It takes programs of their own to answer, which the service's answers wait for.
+/// How often the environment is asked. It takes programs of its own to answer, which the service's answers wait for.
 const ASK: Duration = Duration::from_millis(250);
 
 /// The verb that tells of reloads.
@@ -54,6 +54,7 @@ struct Status {
 struct Service {
     name: String,
     port: Option<u16>,
+    container: Option<String>,
 }
 
 impl<'a> Up<'a> {
@@ -63,13 +64,9 @@ impl<'a> Up<'a> {
         tool.run(playground, &["down"]).await?;
         let (process, took) = ready(tool.verb(playground, &["up", "--quiet"]), FIRST_BUILD).await?;
         let status = status(tool.verb(playground, &STATUS)).await?;
-        let api = status.services.iter().find(|service| service.name == "api");
-        let port = api.and_then(|api| api.port).ok_or(BenchError::Ended)?;
-        let container = match tool.engine {
-            Kind::Native => None,
-            Kind::Docker => Some(container(playground).await?),
-        };
-        Ok((Self { tool, process, port, container, last: None }, took))
+        let api = status.services.into_iter().find(|service| service.name == "api").ok_or(BenchError::Ended)?;
+        let port = api.port.ok_or(BenchError::Ended)?;
+        Ok((Self { tool, process, port, container: api.container, last: None }, took))
     }
 
     /// The supervisor's pid, where it is a process of this machine.
@@ -128,7 +125,8 @@ impl<'a> Up<'a> {
     pub(super) async fn stop(mut self, playground: &Playground) -> Result<(), BenchError> {
         self.process.stop().await?;
         if self.tool.engine == Kind::Docker {
-            run(playground.run(compose(&["down", "--volumes"])), PATIENCE).await?;
+            let down = Configuration::new("docker compose", "docker").args(["compose", "down", "--volumes"]);
+            run(playground.run(down), PATIENCE).await?;
         }
         Ok(())
     }
@@ -156,16 +154,6 @@ impl<'a> Up<'a> {
             tokio::time::sleep(ASK).await;
         }
     }
-}
-
-fn compose(words: &[&str]) -> Configuration {
-    Configuration::new("docker compose", "docker").args(["compose"]).args(words.iter().copied())
-}
-
-/// The API's container.
-async fn container(playground: &Playground) -> Result<String, BenchError> {
-    let output = capture(playground.run(compose(&["ps", "--quiet", "api"])), b"", PATIENCE).await?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 async fn status(asking: Configuration) -> Result<Status, BenchError> {
