@@ -161,7 +161,7 @@ pub enum Error {
     },
     /// The container's program was built before a migration was written.
     #[error(
-        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev restart api, or cargo dev up where nothing runs; what the compiler says: cargo dev status"
+        "the program in the container does not know migration {version} yet\nlet it be built: cargo dev restart api, or cargo dev up where nothing runs; what the compiler says: cargo dev logs"
     )]
     OldProgram {
         /// The newest file's version.
@@ -238,6 +238,9 @@ pub enum Error {
     /// Docker cannot be used.
     #[error("{0}\nwithout Docker: cargo dev up --engine native")]
     Docker(#[from] Unavailable),
+    /// Another command starts or stops the containers.
+    #[error("another cargo dev is starting or stopping the containers\nwait for it, or press Ctrl-C where it runs")]
+    ContainersBusy,
     /// `docker compose` failed.
     #[error("docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker", indented(said))]
     Compose {

@@ -75,7 +75,7 @@ impl Docker {
         if lock::wait_for(&file, patience, || events.phase("waiting for another cargo dev")).await.map_err(io)? {
             return Ok(file);
         }
-        Err(Error::Compose { said: "another cargo dev is starting or stopping the containers".to_owned() })
+        Err(Error::ContainersBusy)
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {

@@ -32,7 +32,8 @@ impl Seen {
     pub(super) fn has_given_up(&self, version: i64) -> bool {
         let is_of_it = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{version}_")));
         let waits_to_be_mended = self.doing.as_deref() == Some(supervisor::WAITS_TO_BE_MENDED);
-        waits_to_be_mended || self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
+        waits_to_be_mended
+            || self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
     }
 }
 
