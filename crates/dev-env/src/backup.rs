@@ -151,7 +151,7 @@ COMMIT;
 
 /// One restore at a time: the lock is the system's, and ends with this process.
 fn turn(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "restore.lock")?.ok_or(Error::Restoring)
+    lock::file(checkout, "restore.lock")?.ok_or(Error::AtWork("`cargo dev restore`"))
 }
 
 /// Removes what killed restores left.

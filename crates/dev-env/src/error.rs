@@ -238,9 +238,6 @@ pub enum Error {
     /// Docker cannot be used.
     #[error("{0}\nwithout Docker: cargo dev up --engine native")]
     Docker(#[from] Unavailable),
-    /// Another command starts or stops the containers.
-    #[error("another cargo dev is starting or stopping the containers\nwait for it, or press Ctrl-C where it runs")]
-    ContainersBusy,
     /// `docker compose` failed.
     #[error("docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker", indented(said))]
     Compose {
@@ -336,9 +333,9 @@ pub enum Error {
         /// What `pg_restore` or psql said.
         reason: String,
     },
-    /// Somebody restores this moment.
-    #[error("another `cargo dev restore` is at work in this checkout: try again when it has ended")]
-    Restoring,
+    /// Somebody does this moment what one alone may do.
+    #[error("another {0} is at work in this checkout: try again when it has ended")]
+    AtWork(&'static str),
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),

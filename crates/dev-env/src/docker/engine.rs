@@ -75,7 +75,7 @@ impl Docker {
         if lock::wait_for(&file, patience, || events.phase("waiting for another cargo dev")).await.map_err(io)? {
             return Ok(file);
         }
-        Err(Error::ContainersBusy)
+        Err(Error::AtWork("command that starts or stops the containers"))
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
