@@ -50,7 +50,7 @@ impl BuildFile {
         Self(checkout.run().join(format!("build-{}.pid", std::process::id())))
     }
 
-    /// A program of the build. It gives way: the API answers meanwhile as quickly as ever.
+    /// A program of the build. It gives way to the API, which answers meanwhile.
     pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
         program.pid_file = Some(self.0.clone());
         program.gives_way = true;

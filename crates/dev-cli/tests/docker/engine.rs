@@ -1,8 +1,8 @@
 //! `cargo dev` with the docker engine: the verbs as they are with the native one, on the containers that plain Compose shows.
 
-use std::fs::{File, TryLockError};
 use std::time::{Duration, Instant};
 
+use dev_env::process::PidFile;
 use serde_json::Value;
 
 use crate::support::docker::finish;
@@ -190,8 +190,7 @@ fn public(project: &Project) -> String {
 
 fn two_that_start_it_at_once(project: &Project) {
     let has_begun = || {
-        let file = File::open(project.path("data/run/compose.lock")).ok()?;
-        let has_its_turn = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        let has_its_turn = PidFile::is_held(&project.path("data/run/compose.lock"));
         (has_its_turn || !project.container("api").is_empty()).then_some(())
     };
     std::thread::scope(|scope| {

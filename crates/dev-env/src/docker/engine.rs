@@ -84,8 +84,8 @@ impl Docker {
             return Ok(false);
         }
         let ran = containers.any_runs();
-        events.phase("stopping");
         let _turn = self.turn(PATIENCE, events).await?;
+        events.phase("stopping");
         project.end(verb).await?;
         Ok(ran)
     }

@@ -58,7 +58,7 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     let ready = tokio::select! {
         biased;
         () = stop.asked() => None,
-        ready = started.start(engine, events) => Some(ready),
+        ready = started.start(engine, containers, events) => Some(ready),
     };
     match ready {
         Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
@@ -122,7 +122,7 @@ async fn add(engine: &Docker, project: Project, containers: Containers, asked: U
     let options = UpOptions { tools: has.tools || asked.tools, lan: has.lan || asked.lan, ..has };
     let mut added = Started { project, options, since: SystemTime::now() };
     let words = [&["--profile", "tools", "up", "--detach", "--no-deps"], &services[..]].concat();
-    added.compose(&words, &engine.environment, &engine.tool()?, events).await?;
+    added.compose(containers, &words, &engine.environment, &engine.tool()?, events).await?;
     if services.contains(&"api") {
         events.phase("starting the API");
         return added.until_ready(events).await;
@@ -144,7 +144,7 @@ struct Started {
 }
 
 impl Started {
-    async fn start(&mut self, engine: &Docker, events: &Events) -> Result<Vec<Address>, Error> {
+    async fn start(&mut self, engine: &Docker, containers: Containers, events: &Events) -> Result<Vec<Address>, Error> {
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
         let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
@@ -156,24 +156,30 @@ impl Started {
         }
         let tool = Docker::new(environment.clone()).tool()?;
         let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
-        self.compose(&[profile, &["up", "--detach"]].concat(), &environment, &tool, events).await?;
+        self.compose(containers, &[profile, &["up", "--detach"]].concat(), &environment, &tool, events).await?;
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))
     }
 
     /// Lets Compose start containers, on ports that they have or that are free.
-    async fn compose(&mut self, words: &[&str], environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
+    async fn compose(
+        &mut self,
+        mut containers: Containers,
+        words: &[&str],
+        environment: &Environment,
+        tool: &Tool,
+        events: &Events,
+    ) -> Result<(), Error> {
         let mut tries_left = PORT_TRIES;
         loop {
-            let containers = Containers::of(&self.project).await?;
             self.project.variables = published(environment, tool, &containers, self.options, events)?;
             events.phase("starting the containers");
             let listener = events.clone();
             tries_left -= 1;
             match self.project.tell(words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await {
                 // Somebody else has taken it since it was found free.
-                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {}
+                Err(Error::PortOfContainer { .. }) if tries_left > 0 => containers = Containers::of(&self.project).await?,
                 ended => return ended,
             }
         }
