@@ -20,6 +20,7 @@ pub(crate) const FILLING: &str = "restoring_";
 const LOAD_BOUND: Duration = Duration::from_secs(3600);
 /// The API connects again at once, and a database that somebody is connected to cannot be renamed.
 const SWAP_TRIES: u32 = 10;
+const END_AGAIN: Duration = Duration::from_millis(100);
 /// What `pg_dump --format=custom` begins with.
 const ARCHIVE: &[u8] = b"PGDMP";
 
@@ -50,14 +51,22 @@ async fn write(session: &Session, to: Option<&Path>, events: &Events) -> Result<
         None => session.environment().checkout.backups().join(format!("{}.dump", now())),
     };
     events.phase("copying the database");
-    session.dump_archive(&session.url().database, &to).await?;
+    write_copy(session, &to, events).await?;
+    Ok(to)
+}
+
+/// Writes a copy and its checksum.
+///
+/// # Errors
+/// It cannot be written; no file is left then.
+pub(crate) async fn write_copy(session: &Session, to: &Path, _events: &Events) -> Result<(), Error> {
+    session.dump_archive(&session.url().database, to).await?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let text = format!("{}  {name}\n", checksum(&to)?);
-    let beside = beside(&to);
+    let text = format!("{}  {name}\n", checksum(to)?);
+    let beside = beside(to);
     let io = |source| Error::io("write", &beside, source);
     std::fs::write(&beside, text).map_err(io)?;
-    files::hand_over(&File::open(&beside).map_err(io)?, &beside).map_err(io)?;
-    Ok(to)
+    files::hand_over(&File::open(&beside).map_err(io)?, &beside).map_err(io)
 }
 
 /// Puts a copy back: into a new database, which takes the name when all of it is there. The old one is kept under another name.
@@ -126,26 +135,40 @@ pub(crate) async fn fill(session: &Session, new: &str, from: &Path, archive: boo
 pub(crate) async fn swap(session: &Session, new: &str, kept: &str) -> Result<Restored, Error> {
     let database = &session.url().database;
     let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}, {}) \\g /dev/null
-BEGIN;
+        "BEGIN;
 ALTER DATABASE {} RENAME TO {};
 ALTER DATABASE {} RENAME TO {};
 COMMIT;
 ",
-        literal(database),
-        literal(new),
         identifier(database),
         identifier(kept),
         identifier(new),
         identifier(database)
     );
+    let both = [database.as_str(), new];
     let mut tries = 1;
     loop {
-        match session.sql_in("postgres", &sql).await {
+        // A session that began before the first name was locked is ended while the renaming waits for it, which it does for 5 s.
+        let renamed = tokio::select! {
+            biased;
+            renamed = session.sql_in("postgres", &sql) => renamed,
+            never = end_sessions(session, &both) => never,
+        };
+        match renamed {
             Ok(_) => return Ok(Restored { database: database.clone(), kept: kept.to_owned() }),
             Err(error) if tries >= SWAP_TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
             Err(_) => tries += 1,
         }
+    }
+}
+
+/// Ends the sessions of these databases, again and again.
+async fn end_sessions<T>(session: &Session, databases: &[&str]) -> Result<T, Error> {
+    let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
+    let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
+    loop {
+        session.sql_in("postgres", &sql).await?;
+        tokio::time::sleep(END_AGAIN).await;
     }
 }
 
@@ -180,7 +203,7 @@ fn look(from: &Path, events: &Events) -> Result<bool, Error> {
     Ok(start == ARCHIVE)
 }
 
-fn beside(path: &Path) -> PathBuf {
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".sha256");
     name.into()

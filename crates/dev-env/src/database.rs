@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -14,7 +15,10 @@ use crate::postgres::find::{self, Search};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, roles, socket_dir};
 use crate::process::LineSink;
-use crate::{Checkout, Environment, Error};
+use crate::{Checkout, Environment, Error, writers};
+
+/// It ends sessions, and needs a lock for an instant.
+const LET_IN_BOUND: Duration = Duration::from_secs(60);
 
 /// Where the database is, and whether there is one.
 #[derive(Debug)]
@@ -124,6 +128,11 @@ pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: 
     }
     events.phase(format!("starting PostgreSQL {} ({})", cluster.binaries.version, cluster.binaries.source));
     let server = Server::start(cluster).await?;
+    if exists {
+        let run = async |database: &str, sql: &str| cluster.psql().in_database(database).run(sql, LET_IN_BOUND).await;
+        // Settings that do not fit the database are explained below.
+        let _refused = writers::let_in_left(&cluster.database, run, events).await;
+    }
     roles::verify(cluster).await?;
     Ok(server)
 }

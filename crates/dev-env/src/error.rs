@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use emotionviz_settings::{Engine as Kind, Problems, env_file};
 
 use crate::docker::Unavailable;
+use crate::lock_holders::LockHeld;
 use crate::owner::OwnerError;
 use crate::ports::PortError;
 use crate::postgres::cluster::ClusterError;
@@ -14,6 +15,8 @@ use crate::postgres::roles::RolesError;
 use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
+use crate::schema::SchemaError;
+use crate::writers::WritersError;
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -366,6 +369,15 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    /// See there.
+    #[error(transparent)]
+    Writers(#[from] WritersError),
+    /// See there.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// See there.
+    #[error(transparent)]
+    LockHeld(#[from] LockHeld),
 }
 
 /// Boxed: a result must not carry the largest of them through every call.

@@ -29,6 +29,7 @@ mod lan;
 mod leftovers;
 mod listening;
 mod lock;
+mod lock_holders;
 mod log_file;
 pub mod logs;
 mod maker;
@@ -54,6 +55,7 @@ pub mod switch;
 pub mod testing;
 mod throw_away;
 mod watch;
+mod writers;
 
 pub use checkout::Checkout;
 pub use environment::{Environment, Variable};

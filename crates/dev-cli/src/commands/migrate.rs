@@ -4,7 +4,7 @@ use clap::Subcommand;
 use dev_env::migrations;
 use dev_env::schema::{self, Change};
 
-use crate::context::Context;
+use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
 /// The database's schema: reversible migrations, as the code has them.
@@ -71,7 +71,8 @@ impl Migrate {
         };
         let printer = &context.printer;
         let (engine, events) = (context.engine()?, printer.events(Lines::Build));
-        let printed = context.or_stop(schema::change(&engine, change, printer.has_colour(), &events)).await?;
+        let changed = schema::change(&engine, change, printer.has_colour(), &events, &context.stop).await?;
+        let printed = changed.ok_or(Interrupted)?;
         printer.finish();
         for line in printed.stdout.lines() {
             printer.data(line)?;
