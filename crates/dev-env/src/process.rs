@@ -27,7 +27,7 @@ pub use configuration::{Configuration, StopSignal};
 pub use error::{ProcessError, describe};
 pub use output::{LineSink, Stream};
 pub use pid_file::{PidFile, PidFileError};
-pub use tool::{Output, capture, from_file, into_file, on_terminal, run};
+pub use tool::{Output, capture, from_file, from_file_into, into_file, on_terminal, run};
 
 use output::Collected;
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::session::Session;
-use crate::{Error, migrations};
+use crate::{Error, backup, migrations};
 
 /// What is to be done with the schema.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,8 @@ pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: 
 async fn on(session: &Session, change: Change, colour: bool, events: &Events) -> Result<Printed, Error> {
     if goes_back(session, change, colour).await? {
         let copy = copy_path(session, change);
-        events.phase("copying the database");
-        session.dump(&copy).await?;
-        events.note(format!("the database as it was is in {}\nback to it: cargo dev db shell < '{0}'", copy.display()));
+        backup::write_copy(session, &copy, events).await?;
+        events.note(format!("the database as it was is in {}\nback to it: cargo dev restore '{0}'", copy.display()));
     }
     events.phase("migrating");
     let args = change.args();
@@ -105,5 +104,5 @@ async fn goes_back(session: &Session, change: Change, colour: bool) -> Result<bo
 
 fn copy_path(session: &Session, change: Change) -> PathBuf {
     let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-");
-    session.environment().checkout.backups().join(format!("{now}-before-migrate-{}.sql", change.args().join("-")))
+    session.environment().checkout.backups().join(format!("{now}-before-migrate-{}.dump", change.args().join("-")))
 }

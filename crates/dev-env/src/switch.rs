@@ -149,7 +149,7 @@ async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Re
     for (number, database) in session.sql_in("postgres", all).await?.lines().enumerate() {
         events.phase(format!("copying {database}"));
         let file = folder.join(format!("{number}.dump"));
-        session.dump_archive(database, &file).await?;
+        backup::write_archive(session, database, &file).await?;
         let contents = Contents::of(session, database).await?;
         settings += &database_settings::of_database(session, database, database).await?;
         copies.push(Copy { database: database.to_owned(), file, contents });
