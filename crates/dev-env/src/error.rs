@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::{Engine as Kind, Problems, env_file};
 
+use crate::backup::BackupError;
 use crate::docker::Unavailable;
 use crate::lock_holders::LockHeld;
 use crate::owner::OwnerError;
@@ -316,12 +317,9 @@ pub enum Error {
         /// The first difference.
         what: String,
     },
-    /// A dump was not written.
-    #[error("the copy of the database failed, and nothing was changed: {reason}")]
-    Copy {
-        /// What `pg_dump` said.
-        reason: String,
-    },
+    /// A copy of the database was not written.
+    #[error(transparent)]
+    Backup(Box<BackupError>),
     /// A copy of the database is not the one that was written.
     #[error("{} is damaged: it does not fit the checksum beside it. Nothing was changed", path.display())]
     DamagedBackup {
@@ -391,7 +389,7 @@ macro_rules! boxed {
     };
 }
 
-boxed!(Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
+boxed!(Backup(BackupError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
@@ -407,6 +405,6 @@ fn full_disk(error: &std::io::Error) -> &'static str {
     if error.kind() == std::io::ErrorKind::StorageFull { "\nmake room on that disk, then try again" } else { "" }
 }
 
-fn indented(text: &str) -> String {
+pub(crate) fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

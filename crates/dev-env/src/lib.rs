@@ -15,7 +15,6 @@ mod database;
 mod database_settings;
 pub mod detached;
 pub mod docker;
-mod dump;
 pub mod engine;
 pub mod engines;
 mod env_files;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
-use crate::events::Events;
 use crate::postgres::psql::literal;
 use crate::session::{Session, application_name};
 use crate::writers::FACTS;
@@ -40,7 +39,7 @@ pub struct LockHeld {
     pid: String,
 }
 
-/// Does `work` in a database. While one of this command's sessions waits for a lock, `events` is told who holds it.
+/// Does `work` in a database. While one of this command's sessions waits for a lock, it reports who holds it.
 ///
 /// # Errors
 /// Those of the work, and [`LockHeld`] when it waits for longer than `patience`.
@@ -49,20 +48,20 @@ pub(crate) async fn named<T>(
     database: &str,
     doing: &str,
     patience: Duration,
-    events: &Events,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let held = tokio::select! {
         biased;
         done = work => return done,
-        held = watch(session, database, doing, patience, events) => held,
+        held = watch(session, database, doing, patience) => held,
     };
     // The work is dropped; its session in the server would go on waiting, and others behind it.
     let _ended = session.sql_in(database, &format!("SELECT pg_terminate_backend(waiting.pid) FROM {}", waiting(database))).await;
     Err(held.into())
 }
 
-async fn watch(session: &Session, database: &str, doing: &str, patience: Duration, events: &Events) -> LockHeld {
+async fn watch(session: &Session, database: &str, doing: &str, patience: Duration) -> LockHeld {
+    let events = session.events();
     let holders = format!(
         "SELECT DISTINCT CASE WHEN session.pid IS NULL THEN 'a prepared transaction (pg_prepared_xacts)' ELSE {FACTS} END
          FROM {}, unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid) LEFT JOIN pg_stat_activity AS session ON session.pid = blocking.pid",

@@ -113,7 +113,7 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     }
     events.phase("migrating");
     let migrated = session.migrate_by(&migrator, session.url(), &words);
-    let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, events, migrated).await?;
+    let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, migrated).await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
@@ -157,7 +157,6 @@ impl StepBack {
         let file = format!("{}-before-{name}.dump", backup::now());
         let path = session.environment().checkout.backups().join(file);
         self.copied = Some((applied(session).await?, path.clone()));
-        events.phase(format!("copying {}", session.url().database));
         backup::write_copy(session, &path, events).await
     }
 
@@ -172,10 +171,7 @@ impl StepBack {
                 let path = path.display();
                 events.note(format!("{database} as it was is in {path}\nhint: back to it: cargo dev restore '{path}'"));
             } else {
-                for file in [backup::beside(&path), path] {
-                    // It may not have come to it.
-                    let _absent = std::fs::remove_file(file);
-                }
+                backup::remove_copy(&path);
                 events.note(format!("nothing of {database} was reverted"));
             }
         }

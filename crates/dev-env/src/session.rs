@@ -1,6 +1,5 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
-use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
@@ -15,7 +14,7 @@ use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
 use crate::program::Program;
-use crate::{Environment, Error, build, database, lock_holders, native, service};
+use crate::{Environment, Error, build, database, native, service};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -66,6 +65,11 @@ impl Session {
     /// The checkout and its settings.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Who is told what happens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Whether somebody else runs the database.
@@ -128,25 +132,6 @@ impl Session {
     /// A statement is refused; none after it runs.
     pub async fn sql(&self, sql: &str) -> Result<String, Error> {
         self.sql_in(&self.url.database, sql).await
-    }
-
-    /// Writes a copy of the database as SQL that puts everything back, in one transaction, when psql reads it. A copy that fails
-    /// leaves no file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub async fn dump(&self, to: &Path) -> Result<(), Error> {
-        crate::dump::write(self.client_in("pg_dump", &self.url.database).await?, to).await
-    }
-
-    /// Writes a copy of a database of the same server as a compressed archive for `pg_restore`. A copy that fails leaves no file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub(crate) async fn dump_archive(&self, database: &str, to: &Path) -> Result<(), Error> {
-        let doing = format!("copying {database}");
-        let written = async { crate::dump::write_archive(self.client_in("pg_dump", database).await?, to).await };
-        lock_holders::named(self, database, &doing, lock_holders::PATIENCE, &self.events, written).await
     }
 
     /// A client program of the database's own PostgreSQL, in another database of the same server.

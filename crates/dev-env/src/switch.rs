@@ -198,9 +198,9 @@ async fn copy(
         let doing = format!("copying {database}");
         events.phase(doing.as_str());
         let file = folder.join(format!("{number}.dump"));
-        session.dump_archive(database, &file).await?;
+        backup::write_archive(session, database, &file).await?;
         let contents = Contents::of(session, database);
-        let contents = lock_holders::named(session, database, &doing, lock_holders::PATIENCE, events, contents).await?;
+        let contents = lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents).await?;
         settings += &database_settings::of_database(session, database, database).await?;
         copies.push(Copy { database: database.to_owned(), file, contents });
     }
