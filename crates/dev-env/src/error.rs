@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::{Engine as Kind, Problems, env_file};
+use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::docker::Unavailable;
 use crate::owner::OwnerError;
@@ -14,6 +14,7 @@ use crate::postgres::roles::RolesError;
 use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
+use crate::settings_file::SettingsFileError;
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +27,6 @@ pub enum Error {
     NoCheckout {
         /// Where the search began.
         from: PathBuf,
-    },
-    /// A line of a settings file cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
-    BadLine {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        bad: env_file::BadLine,
-    },
-    /// A settings file is no text.
-    #[error("{} is no UTF-8 text\nsave it as UTF-8, then look: cargo dev config check", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
     },
     /// Settings have values that do not fit.
     #[error("{0}\nwhat each one takes: cargo dev config explain <NAME>")]
@@ -338,6 +325,9 @@ pub enum Error {
     AtWork(&'static str),
     /// See there.
     #[error(transparent)]
+    SettingsFile(#[from] SettingsFileError),
+    /// See there.
+    #[error(transparent)]
     Owner(#[from] OwnerError),
     /// See there.
     #[error(transparent)]
@@ -384,6 +374,11 @@ boxed!(Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesE
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the settings are at fault, and not what was to be done with them.
+    pub fn is_of_the_settings(&self) -> bool {
+        matches!(self, Self::SettingsFile(_) | Self::Settings(_))
     }
 }
 

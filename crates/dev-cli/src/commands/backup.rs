@@ -23,7 +23,7 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+        let (engine, events) = (context.engine().await?, context.printer.events(Lines::Build));
         let path = context.or_stop(backup::backup(&engine, self.output.as_deref(), &events)).await?;
         context.printer.finish();
         context.printer.data(&path.display().to_string())?;

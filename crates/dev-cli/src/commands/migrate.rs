@@ -70,7 +70,7 @@ impl Migrate {
             Self::New { description } => return new(context, &description.join(" ")),
         };
         let printer = &context.printer;
-        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
+        let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
         let printed = context.or_stop(schema::change(&engine, change, printer.has_colour(), &events)).await?;
         printer.finish();
         for line in printed.stdout.lines() {
