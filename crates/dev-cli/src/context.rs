@@ -25,21 +25,25 @@ impl Context {
         Checkout::find(Path::new("."))
     }
 
-    /// The checkout with its settings.
-    pub(crate) fn environment(&self) -> Result<Environment, Error> {
-        Environment::find(Path::new("."), std::env::vars_os())
+    /// The checkout with its settings. Reading them waits where a file of theirs is a pipe.
+    pub(crate) async fn environment(&self) -> anyhow::Result<Environment> {
+        let read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
+        tokio::select! {
+            read = read => Ok(read??),
+            () = self.stop.asked() => Err(Interrupted.into()),
+        }
     }
 
     /// The engine of the checkout.
-    pub(crate) fn engine(&self) -> Result<Chosen, Error> {
-        Chosen::of(self.environment()?, self.engine)
+    pub(crate) async fn engine(&self) -> anyhow::Result<Chosen> {
+        Ok(Chosen::of(self.environment().await?, self.engine)?)
     }
 
     /// The same to stop what runs: a settings file that cannot be read must not keep it running.
-    pub(crate) fn engine_to_stop(&self) -> Result<Chosen, Error> {
-        match self.engine() {
-            Err(Error::BadLine { .. } | Error::NotText { .. } | Error::Settings(_)) => {
-                Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)
+    pub(crate) async fn engine_to_stop(&self) -> anyhow::Result<Chosen> {
+        match self.engine().await {
+            Err(error) if error.downcast_ref().is_some_and(Error::is_of_the_settings) => {
+                Ok(Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)?)
             }
             engine => engine,
         }

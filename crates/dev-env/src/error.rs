@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::{Engine as Kind, Problems, env_file};
+use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::backup::BackupError;
 use crate::docker::Unavailable;
@@ -17,6 +17,7 @@ use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
 use crate::schema::SchemaError;
+use crate::settings_file::SettingsFileError;
 use crate::writers::WritersError;
 
 /// Why a piece of work on the environment failed.
@@ -30,20 +31,6 @@ pub enum Error {
     NoCheckout {
         /// Where the search began.
         from: PathBuf,
-    },
-    /// A line of a settings file cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
-    BadLine {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        bad: env_file::BadLine,
-    },
-    /// A settings file is no text.
-    #[error("{} is no UTF-8 text\nsave it as UTF-8, then look: cargo dev config check", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
     },
     /// Settings have values that do not fit.
     #[error("{0}\nwhat each one takes: cargo dev config explain <NAME>")]
@@ -339,6 +326,9 @@ pub enum Error {
     AtWork(&'static str),
     /// See there.
     #[error(transparent)]
+    SettingsFile(#[from] SettingsFileError),
+    /// See there.
+    #[error(transparent)]
     Owner(#[from] OwnerError),
     /// See there.
     #[error(transparent)]
@@ -394,6 +384,11 @@ boxed!(Backup(BackupError), Find(FindError), Cluster(ClusterError), Server(Serve
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the settings are at fault, and not what was to be done with them.
+    pub fn is_of_the_settings(&self) -> bool {
+        matches!(self, Self::SettingsFile(_) | Self::Settings(_))
     }
 }
 

@@ -46,6 +46,7 @@ pub mod schema;
 pub mod seed;
 mod service;
 pub mod session;
+mod settings_file;
 mod sha256;
 pub mod status;
 pub mod stop;

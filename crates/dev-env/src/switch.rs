@@ -267,14 +267,8 @@ fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Err
 
 fn write_note(checkout: &Checkout, note: &Note) -> Result<(), Error> {
     let path = note_path(checkout);
-    let io = |source| Error::io("write", &path, source);
     let text = serde_json::to_vec(note).expect("names are JSON");
-    let mut file = tempfile::NamedTempFile::new_in(checkout.root().join("data")).map_err(io)?;
-    std::io::Write::write_all(&mut file, &text).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    files::hand_over(file.as_file(), &path).map_err(io)?;
-    file.persist(&path).map_err(|error| io(error.error))?;
-    sync(&checkout.root().join("data"))
+    files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
 }
 
 fn forget(checkout: &Checkout) -> Result<(), Error> {
@@ -342,5 +336,5 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 
 /// A name is on disk when its folder is.
 fn sync(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| Error::io("write", folder, source))
+    files::sync_folder(folder).map_err(|source| Error::io("write", folder, source))
 }

@@ -52,7 +52,7 @@ impl Db {
 }
 
 async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<ExitCode> {
-    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+    let (engine, events) = (context.engine().await?, context.printer.events(Lines::Build));
     let session = context.or_stop(engine.session("cargo dev db shell", &events)).await?;
     context.printer.finish();
     let outcome = match context.or_stop(session.psql()).await {
@@ -67,7 +67,7 @@ async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<Exi
 }
 
 async fn url(context: &Context) -> anyhow::Result<ExitCode> {
-    let (url, runs) = context.or_stop(context.engine()?.url()).await?;
+    let (url, runs) = context.or_stop(context.engine().await?.url()).await?;
     context.printer.data(url.to_secret().expose_secret())?;
     if !runs {
         context.printer.note("nothing answers there now: cargo dev up");
@@ -76,8 +76,8 @@ async fn url(context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 async fn seed(context: &Context) -> anyhow::Result<ExitCode> {
-    let environment = context.environment()?;
-    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+    let environment = context.environment().await?;
+    let (engine, events) = (context.engine().await?, context.printer.events(Lines::Build));
     let entries = context.or_stop(seed::seed(&environment, &engine, &events)).await?;
     context.printer.finish();
     context.printer.data(&format!("{} with the password {} has {entries} entries", seed::EMAIL, seed::PASSWORD))?;
@@ -92,7 +92,7 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
     } else {
         None
     };
-    let file = context.engine()?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
+    let file = context.engine().await?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
     context.printer.finish();
     context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
     Ok(ExitCode::SUCCESS)

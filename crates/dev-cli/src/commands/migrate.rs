@@ -70,7 +70,7 @@ impl Migrate {
             Self::New { description } => return new(context, &description.join(" ")),
         };
         let printer = &context.printer;
-        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
+        let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
         let changed = schema::change(&engine, change, printer.has_colour(), &events, &context.stop).await?;
         let printed = changed.ok_or(Interrupted)?;
         printer.finish();

@@ -66,7 +66,7 @@ impl Up {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn start(&self, context: &Context, events: &dev_env::events::Events) -> Result<engine::Up, dev_env::Error> {
+    async fn start(&self, context: &Context, events: &dev_env::events::Events) -> anyhow::Result<engine::Up> {
         let options = UpOptions {
             migrate: !self.no_migrate,
             reload: !self.no_reload,
@@ -75,7 +75,7 @@ impl Up {
             detach: self.detach,
             colour: context.printer.has_colour(),
         };
-        context.engine()?.up(options, events, &context.stop).await
+        Ok(context.engine().await?.up(options, events, &context.stop).await?)
     }
 }
 

@@ -76,7 +76,7 @@ impl Services {
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
             Some(_) => None,
-            None => Some(database::place(&checkout, &self.events)?),
+            None => Some(database::prepare(&checkout, &self.events)?),
         };
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment.configuration.make_secrets(&checkout, database_exists)?;

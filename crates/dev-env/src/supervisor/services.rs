@@ -138,7 +138,7 @@ impl Services {
             self.show_external(external);
             return Ok(());
         }
-        let place = database::place(&checkout, &self.events)?;
+        let place = database::prepare(&checkout, &self.events)?;
         let exists = place.exists;
         self.make_secrets(exists)?;
         let tool = self.environment.configuration.tool(&checkout)?;
