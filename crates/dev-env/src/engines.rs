@@ -61,7 +61,7 @@ impl Chosen {
         }
     }
 
-    fn environment(&self) -> &Environment {
+    pub(crate) fn environment(&self) -> &Environment {
         match self {
             Self::Native(native) => native.environment(),
             Self::Docker(docker) => docker.environment(),
@@ -132,7 +132,9 @@ impl Engine for Chosen {
 
     async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
-        either!(self, engine => engine.session(what, events).await)
+        let session = either!(self, engine => engine.session(what, events).await)?;
+        session.let_writers_in().await?;
+        Ok(session)
     }
 
     async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {

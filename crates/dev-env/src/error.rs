@@ -6,6 +6,7 @@ use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::backup::BackupError;
 use crate::docker::Unavailable;
+use crate::external::ExternalError;
 use crate::lock_holders::LockHeld;
 use crate::owner::OwnerError;
 use crate::ports::PortError;
@@ -18,6 +19,7 @@ use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
+use crate::switch::SwitchError;
 use crate::writers::WritersError;
 
 /// Why a piece of work on the environment failed.
@@ -287,23 +289,6 @@ pub enum Error {
         /// What to type instead.
         instead: &'static str,
     },
-    /// A switch of engines is under way.
-    #[error("another command moves the database to another engine: try again when it has ended")]
-    Switching,
-    /// The database is newer than the other engine.
-    #[error(
-        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it\nnothing was changed: go on with cargo dev up --engine native"
-    )]
-    NewerDatabase {
-        /// Its major version.
-        major: String,
-    },
-    /// The moved database is not the same.
-    #[error("the moved database differs from the one that was there, which was put back: {what}")]
-    Differs {
-        /// The first difference.
-        what: String,
-    },
     /// A copy of the database was not written.
     #[error(transparent)]
     Backup(Box<BackupError>),
@@ -363,6 +348,12 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// See there.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+    /// See there.
+    #[error(transparent)]
+    FirstUse(#[from] ExternalError),
     /// See there.
     #[error(transparent)]
     LockHeld(#[from] LockHeld),

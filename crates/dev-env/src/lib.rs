@@ -21,6 +21,7 @@ mod env_files;
 mod environment;
 mod error;
 pub mod events;
+pub mod external;
 mod fast;
 mod freshness;
 mod kept_ports;

@@ -89,6 +89,9 @@ pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: 
         () = stop.asked() => return Ok(None),
         session = engine.session("cargo dev migrate", events) => session?,
     };
+    if matches!(change, Change::Down { .. } | Change::To { .. }) {
+        events.note(format!("database: {}", session.url().masked()));
+    }
     let mut back = None;
     let printed = tokio::select! {
         biased;
@@ -169,7 +172,12 @@ impl StepBack {
             let reverted = succeeded || applied(session).await.map_or(true, |now| now != before);
             if reverted {
                 let path = path.display();
-                events.note(format!("{database} as it was is in {path}\nhint: back to it: cargo dev restore '{path}'"));
+                let back = if session.is_external() {
+                    format!("pg_restore --clean --if-exists --single-transaction -d \"$(cargo dev db url)\" '{path}'")
+                } else {
+                    format!("cargo dev restore '{path}'")
+                };
+                events.note(format!("{database} as it was is in {path}\nhint: back to it: {back}"));
             } else {
                 backup::remove_copy(&path);
                 events.note(format!("nothing of {database} was reverted"));

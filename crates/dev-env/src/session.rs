@@ -14,7 +14,7 @@ use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
 use crate::program::Program;
-use crate::{Environment, Error, build, database, native, service};
+use crate::{Environment, Error, build, database, native, service, writers};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -182,6 +182,18 @@ impl Session {
     /// Somebody else runs it.
     pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
         native::refuse_external(&self.tool, what)
+    }
+
+    /// Lets writers in that a killed command stopped, where nothing else would: a server that is started here does it at its start.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
+        if !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. }) {
+            return Ok(());
+        }
+        let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
+        writers::let_in_left(&self.url.database, run, &self.events).await
     }
 
     /// Ends it.

@@ -40,6 +40,31 @@ pub enum Switched {
     Nothing,
 }
 
+/// Why a database is not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// A switch of engines is under way.
+    #[error("another command moves the database to another engine; nothing was changed\nhint: try again when it has ended")]
+    AtWork,
+    /// The database is newer than the other engine.
+    #[error(
+        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it; nothing was changed\n\
+         hint: go on with this engine: cargo dev up --engine native"
+    )]
+    NewerDatabase {
+        /// Its major version.
+        major: String,
+    },
+    /// The moved database is not the same.
+    #[error(
+        "the moved database differs from the one that was there, which was put back: {what}\nhint: go on with this engine: cargo dev up"
+    )]
+    Differs {
+        /// The first difference.
+        what: String,
+    },
+}
+
 /// Where the old database is while the new one is made.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -177,7 +202,7 @@ async fn copy(
 ) -> Result<(Vec<Copy>, String), Error> {
     let version = session.sql_in("postgres", "SELECT current_setting('server_version_num')::int / 10000").await?;
     if to == Kind::Docker && version.parse::<u32>().is_ok_and(|major| major > PREFERRED_MAJOR) {
-        return Err(Error::NewerDatabase { major: version });
+        return Err(SwitchError::NewerDatabase { major: version }.into());
     }
     let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
         AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
@@ -218,7 +243,7 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], set
         backup::fill(session, &copy.database, &copy.file, true, events).await?;
         events.phase(format!("comparing {}", copy.database));
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
-            return Err(Error::Differs { what });
+            return Err(SwitchError::Differs { what }.into());
         }
     }
     // As the last thing: they may forbid all of the above.
@@ -244,7 +269,7 @@ fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Resu
 
 /// One switch at a time: the lock is the system's, and ends with this process.
 fn turn(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or(Error::Switching)
+    lock::file(checkout, "switch.lock")?.ok_or_else(|| SwitchError::AtWork.into())
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {

@@ -15,6 +15,7 @@ use crate::configuration::{External, Place};
 use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::{Address, Events};
+use crate::external::refuse_unknown;
 use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
@@ -133,6 +134,7 @@ impl Services {
             if self.environment.is_in_container() {
                 self.prepared.prepare(external, &self.events).await?;
             } else {
+                refuse_unknown(&checkout, external)?;
                 self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             }
             self.show_external(external);
