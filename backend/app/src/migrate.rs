@@ -48,7 +48,10 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
     let database = Database::from_values(values)?;
-    let options = emotionviz_db::pool::connect_options(&database.migration_url);
+    // While `cargo dev` keeps other sessions from writing, this one may; its name tells it from them.
+    let options = emotionviz_db::pool::connect_options(&database.migration_url)
+        .application_name("emotionviz migrate")
+        .options([("default_transaction_read_only", "off")]);
     let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
         .await
         .with_context(|| format!("{} did not answer within {} s", database.migration_url.masked(), CONNECT_TIMEOUT.as_secs()))?

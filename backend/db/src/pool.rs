@@ -91,6 +91,11 @@ impl Pool {
         lent.between_queries = false;
         let done = work(&mut lent.connection).await;
         lent.between_queries = done.is_ok();
+        if done.as_ref().is_err_and(crate::Error::spoils_connection) {
+            // The others were most likely ended with this one. New ones are made when they are needed.
+            drop(managed::Object::take(lent));
+            self.0.retain(|_, _| false);
+        }
         done
     }
 

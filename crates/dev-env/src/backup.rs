@@ -1,6 +1,13 @@
 //! Copies of the database that somebody asks for: an archive with its checksum beside it; and back, into a database of its own
 //! that takes the other's name when it is complete.
 
+mod checksum;
+pub(crate) mod disk;
+mod error;
+mod target;
+mod unfinished;
+mod write;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,18 +15,23 @@ use std::time::{Duration, SystemTime};
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::owner::files;
 use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles;
 use crate::process::{describe, from_file};
 use crate::session::Session;
-use crate::{Checkout, Error, database_settings, lock, sha256};
+use crate::{Checkout, Error, database_settings, lock, lock_holders, owner};
+
+pub use error::BackupError;
+
+use checksum::Verdict;
+use target::Target;
 
 /// Names of databases that are being filled. One that is there when nobody restores was left by a killed restore.
 pub(crate) const FILLING: &str = "restoring_";
 const LOAD_BOUND: Duration = Duration::from_secs(3600);
 /// The API connects again at once, and a database that somebody is connected to cannot be renamed.
 const SWAP_TRIES: u32 = 10;
+const END_AGAIN: Duration = Duration::from_millis(100);
 /// What `pg_dump --format=custom` begins with.
 const ARCHIVE: &[u8] = b"PGDMP";
 
@@ -32,32 +44,73 @@ pub struct Restored {
     pub kept: String,
 }
 
-/// Writes a copy to `to`, or into the checkout's `data/backups`. Returns where it is; its SHA-256 is in the file of the same name
-/// with `.sha256`, as `sha256sum --check` reads it.
+/// Where a copy was written to.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// To this file; its SHA-256 is in the file of the same name with `.sha256`, as `sha256sum --check` reads it.
+    File(PathBuf),
+    /// To standard output, a FIFO or a device.
+    Stream,
+}
+
+/// Writes a copy to `to`, or into the checkout's `data/backups`. A path of `-` is standard output. A file that this tool has not made is
+/// replaced only with `force`.
 ///
 /// # Errors
-/// There is no database, or the copy cannot be written; no file is left then.
-pub async fn backup(engine: &impl Engine, to: Option<&Path>, events: &Events) -> Result<PathBuf, Error> {
+/// There is no database, or the copy cannot be written; what was there before stays.
+pub async fn backup(engine: &impl Engine, to: Option<&Path>, force: bool, events: &Events) -> Result<Written, Error> {
     let session = engine.session("cargo dev backup", events).await?;
-    let written = write(&session, to, events).await;
+    let written = write(&session, to, force, events).await;
     session.end().await?;
     written
 }
 
-async fn write(session: &Session, to: Option<&Path>, events: &Events) -> Result<PathBuf, Error> {
-    let to = match to {
-        Some(path) => std::path::absolute(path).map_err(|source| Error::io("write", path, source))?,
-        None => session.environment().checkout.backups().join(format!("{}.dump", now())),
-    };
+async fn write(session: &Session, to: Option<&Path>, force: bool, events: &Events) -> Result<Written, Error> {
+    let checkout = &session.environment().checkout;
+    let default = checkout.backups().join(format!("{}.dump", now()));
+    let to = to.unwrap_or(&default);
+    match target::choose(checkout, to, force).await? {
+        Target::File(path) => {
+            write_copy(session, &path, events).await?;
+            Ok(Written::File(path))
+        }
+        Target::Stream(stream) => {
+            events.phase("copying the database");
+            let database = &session.url().database;
+            let pg_dump = session.client_in("pg_dump", database).await?;
+            let to = to.display().to_string();
+            let written = write::to_stream(pg_dump, database, &to, stream);
+            lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await?;
+            Ok(Written::Stream)
+        }
+    }
+}
+
+/// Writes an archive of the session's database to `to`, next to its checksum. What was there is replaced when both are whole.
+///
+/// # Errors
+/// The copy cannot be written; what was there before stays.
+pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) -> Result<(), Error> {
     events.phase("copying the database");
-    session.dump_archive(&session.url().database, &to).await?;
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let text = format!("{}  {name}\n", checksum(&to)?);
-    let beside = beside(&to);
-    let io = |source| Error::io("write", &beside, source);
-    std::fs::write(&beside, text).map_err(io)?;
-    files::hand_over(&File::open(&beside).map_err(io)?, &beside).map_err(io)?;
-    Ok(to)
+    write_archive(session, &session.url().database, to).await
+}
+
+/// The same of any database of the session's server.
+///
+/// # Errors
+/// The copy cannot be written; what was there before stays.
+pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) -> Result<(), Error> {
+    owner::make_parents(to)?;
+    let written = write::to_file(session.client_in("pg_dump", database).await?, database, to);
+    lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
+}
+
+/// Removes a copy and its checksum, where they are.
+pub(crate) fn remove_copy(copy: &Path) {
+    for file in [checksum::path(copy).as_path(), copy] {
+        // It may not have come to it.
+        let _absent = std::fs::remove_file(file);
+    }
 }
 
 /// Puts a copy back: into a new database, which takes the name when all of it is there. The old one is kept under another name.
@@ -126,26 +179,40 @@ pub(crate) async fn fill(session: &Session, new: &str, from: &Path, archive: boo
 pub(crate) async fn swap(session: &Session, new: &str, kept: &str) -> Result<Restored, Error> {
     let database = &session.url().database;
     let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}, {}) \\g /dev/null
-BEGIN;
+        "BEGIN;
 ALTER DATABASE {} RENAME TO {};
 ALTER DATABASE {} RENAME TO {};
 COMMIT;
 ",
-        literal(database),
-        literal(new),
         identifier(database),
         identifier(kept),
         identifier(new),
         identifier(database)
     );
+    let both = [database.as_str(), new];
     let mut tries = 1;
     loop {
-        match session.sql_in("postgres", &sql).await {
+        // A session that began before the first name was locked is ended while the renaming waits for it, which it does for 5 s.
+        let renamed = tokio::select! {
+            biased;
+            renamed = session.sql_in("postgres", &sql) => renamed,
+            never = end_sessions(session, &both) => never,
+        };
+        match renamed {
             Ok(_) => return Ok(Restored { database: database.clone(), kept: kept.to_owned() }),
             Err(error) if tries >= SWAP_TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
             Err(_) => tries += 1,
         }
+    }
+}
+
+/// Ends the sessions of these databases, again and again.
+async fn end_sessions<T>(session: &Session, databases: &[&str]) -> Result<T, Error> {
+    let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
+    let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
+    loop {
+        session.sql_in("postgres", &sql).await?;
+        tokio::time::sleep(END_AGAIN).await;
     }
 }
 
@@ -172,38 +239,14 @@ fn look(from: &Path, events: &Events) -> Result<bool, Error> {
     let io = |source| Error::io("read", from, source);
     let mut start = Vec::new();
     File::open(from).and_then(|file| file.take(ARCHIVE.len() as u64).read_to_end(&mut start)).map_err(io)?;
-    match std::fs::read_to_string(beside(from)) {
-        Ok(text) if text.split_whitespace().next() == Some(checksum(from)?.as_str()) => {}
-        Ok(_) => return Err(Error::DamagedBackup { path: from.to_owned() }),
-        Err(_) => events.note(format!("there is no {}: whether the copy is whole was not checked", beside(from).display())),
+    match checksum::compare(from).map_err(io)? {
+        Verdict::Whole => {}
+        Verdict::Unknown(reason) => events.note(format!("{reason}: whether the copy is whole was not checked")),
+        Verdict::Damaged | Verdict::Older => return Err(Error::DamagedBackup { path: from.to_owned() }),
     }
     Ok(start == ARCHIVE)
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".sha256");
-    name.into()
-}
-
-fn checksum(path: &Path) -> Result<String, Error> {
-    sha256::of_file(path).map_err(|source| Error::io("read", path, source))
-}
-
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_is_that_of_sha256sum() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.dump");
-        std::fs::write(&path, "abc").unwrap();
-        assert_eq!(checksum(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(beside(&path), folder.path().join("a.dump.sha256"));
-    }
 }

@@ -287,6 +287,27 @@ mod tests {
     }
 
     #[test]
+    fn two_who_make_secrets_at_once_have_the_same_ones() {
+        let (_folder, checkout) = checkout("", "");
+        let before = || Configuration::read(&checkout, &Vec::new()).unwrap();
+        let passwords: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = [before(), before(), before(), before()]
+                .into_iter()
+                .map(|mut configuration| {
+                    let checkout = &checkout;
+                    scope.spawn(move || {
+                        configuration.make_secrets(checkout, false).unwrap();
+                        configuration.tool(checkout).unwrap().password.unwrap().expose_secret().to_owned()
+                    })
+                })
+                .collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert!(passwords.iter().all(|password| *password == passwords[0]), "{passwords:?}");
+        assert_eq!(std::fs::read_to_string(checkout.env_file()).unwrap().matches("POSTGRES_PASSWORD=").count(), 1);
+    }
+
+    #[test]
     fn a_database_that_exists_gets_no_new_password() {
         let (_folder, checkout) = checkout("", "");
         let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();

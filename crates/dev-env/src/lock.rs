@@ -42,7 +42,8 @@ fn path(checkout: &Checkout) -> PathBuf {
 
 /// Whether the container `db` has the data: PostgreSQL in there and PostgreSQL here would not notice each other.
 fn docker_runs(checkout: &Checkout) -> bool {
-    let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    // Shared: commands that ask at the same time do not take each other for the container.
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     File::open(checkout.run().join("docker.lock")).is_ok_and(held)
 }
 
@@ -154,6 +155,24 @@ pub(crate) fn holder(checkout: &Checkout) -> Option<Holder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_who_ask_for_the_container_at_once_do_not_find_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("backend")).unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
+        let checkout = Checkout::find(folder.path()).unwrap();
+        checkout.make_folders().unwrap();
+        let lock = File::create(checkout.run().join("docker.lock")).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..200).for_each(|_| assert!(!docker_runs(&checkout))));
+            }
+        });
+        lock.lock().unwrap();
+        assert!(docker_runs(&checkout));
+    }
 
     #[tokio::test]
     async fn one_holder_at_a_time_who_has_a_name() {

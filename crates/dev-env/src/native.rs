@@ -67,16 +67,20 @@ impl Native {
             return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        // Whoever was waited for may have made the database and its password, or moved it.
+        let environment = self.environment.reread()?;
+        let tool = environment.configuration.tool(checkout)?;
+        let place = if new { database::prepare(checkout, events)? } else { self.existing(events)? };
         let exists = place.exists;
         let binaries = database::binaries(&tool, Some(&place), events).await?;
         // Nobody else is to find it: any port.
-        let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+        let cluster = database::describe(&environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
         if exists {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = database::start(checkout, &cluster, exists, events).await?;
         let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
-        Session::new(self.environment.clone(), tool, at, events.clone())
+        Session::new(environment, tool, at, events.clone())
     }
 
     fn existing(&self, events: &Events) -> Result<database::Place, Error> {

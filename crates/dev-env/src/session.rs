@@ -1,6 +1,5 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
-use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
@@ -14,7 +13,8 @@ use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
-use crate::{Environment, Error, build, database, native, service};
+use crate::program::Program;
+use crate::{Environment, Error, build, database, native, service, writers};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -29,6 +29,9 @@ pub(crate) enum Where {
     /// In a container, started for the moment or not.
     Docker { inside: Inside, moment: Option<Moment> },
 }
+
+/// What runs the service's `migrate`: a program that was built, or the container.
+pub(crate) struct Migrator(Option<Program>);
 
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
 pub struct Session {
@@ -64,6 +67,11 @@ impl Session {
         &self.environment
     }
 
+    /// Who is told what happens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// Whether somebody else runs the database.
     pub fn is_external(&self) -> bool {
         matches!(self.at, Where::External(_))
@@ -78,12 +86,33 @@ impl Session {
     }
 
     async fn migrate_at(&self, url: &DatabaseUrl, args: &[&str], colour: bool) -> Result<Output, Error> {
+        let migrator = self.migrator(args, colour).await?;
+        self.migrate_by(&migrator, url, args).await
+    }
+
+    /// Builds what runs the service's `migrate` with these words.
+    ///
+    /// # Errors
+    /// The service does not compile.
+    pub(crate) async fn migrator(&self, args: &[&str], colour: bool) -> Result<Migrator, Error> {
         if let Where::Docker { inside, .. } = &self.at {
-            return inside.migrate(&self.environment.checkout, url, args, &self.events).await;
+            inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
+            return Ok(Migrator(None));
         }
         let building = build::Options { colour, ..Default::default() };
-        let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
-        service::migrate(program.path(), url, args).await
+        Ok(Migrator(Some(build::program(&self.environment, &self.tool, building, &self.events).await?)))
+    }
+
+    /// Runs the service's `migrate` and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn migrate_by(&self, migrator: &Migrator, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+        match (&self.at, &migrator.0) {
+            (Where::Docker { inside, .. }, _) => inside.migrate(url, args).await,
+            (_, Some(program)) => service::migrate(program.path(), url, args).await,
+            (_, None) => unreachable!("outside of containers a program was built"),
+        }
     }
 
     /// psql, as somebody would type it.
@@ -105,23 +134,6 @@ impl Session {
         self.sql_in(&self.url.database, sql).await
     }
 
-    /// Writes a copy of the database as SQL that puts everything back, in one transaction, when psql reads it. A copy that fails
-    /// leaves no file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub async fn dump(&self, to: &Path) -> Result<(), Error> {
-        crate::dump::write(self.client_in("pg_dump", &self.url.database).await?, to).await
-    }
-
-    /// Writes a copy of a database of the same server as a compressed archive for `pg_restore`. A copy that fails leaves no file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub(crate) async fn dump_archive(&self, database: &str, to: &Path) -> Result<(), Error> {
-        crate::dump::write_archive(self.client_in("pg_dump", database).await?, to).await
-    }
-
     /// A client program of the database's own PostgreSQL, in another database of the same server.
     ///
     /// # Errors
@@ -132,6 +144,19 @@ impl Session {
         }
         let binaries = self.binaries().await?;
         Ok(self.client(program, &binaries).env("PGDATABASE", database))
+    }
+
+    /// A shell script beside the server, for which `$0` is psql in this database.
+    ///
+    /// # Errors
+    /// There is no psql on this machine.
+    pub(crate) async fn script_in(&self, database: &str, script: &str) -> Result<Configuration, Error> {
+        if let Where::Docker { inside, .. } = &self.at {
+            return Ok(inside.client("sh", database, false).args(["-c", script, "psql"]));
+        }
+        let mut psql = self.client_in("psql", database).await?;
+        let program = std::mem::replace(&mut psql.program, "sh".into());
+        Ok(psql.args(["-c", script]).args([program]))
     }
 
     /// Runs SQL in another database of the same server, and returns what it prints.
@@ -157,6 +182,18 @@ impl Session {
     /// Somebody else runs it.
     pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
         native::refuse_external(&self.tool, what)
+    }
+
+    /// Lets writers in that a killed command stopped, where nothing else would: a server that is started here does it at its start.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
+        if !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. }) {
+            return Ok(());
+        }
+        let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
+        writers::let_in_left(&self.url.database, run, &self.events).await
     }
 
     /// Ends it.
@@ -191,12 +228,17 @@ impl Session {
             user: self.url.user.clone(),
             database: self.url.database.clone(),
         };
-        let mut client = session.client(program, binaries.program(program));
+        let mut client = session.client(program, binaries.program(program)).env("PGAPPNAME", application_name());
         if self.is_external() {
             client = client.env("PGHOST", &self.url.host).env("PGSSLMODE", self.url.ssl_mode.as_deref().unwrap_or("prefer"));
         }
         client
     }
+}
+
+/// What the server knows the sessions of this command by.
+pub(crate) fn application_name() -> String {
+    format!("cargo dev (pid {})", std::process::id())
 }
 
 /// The URL by which the owner of a server's database connects.

@@ -24,7 +24,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
-        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
+        let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
         let restored = context.or_stop(backup::restore(&engine, &self.file, printer.has_colour(), &events)).await?;
         printer.finish();
         printer.data(&format!("{} is as it is in {}", restored.database, self.file.display()))?;

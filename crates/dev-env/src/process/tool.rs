@@ -46,8 +46,8 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     captured(configuration, Stdio::piped(), input, bound).await
 }
 
-/// The same with a file on its standard input.
-pub async fn from_file(configuration: Configuration, file: std::fs::File, bound: Duration) -> Result<Output, ProcessError> {
+/// The same with a file or a pipe on its standard input.
+pub async fn from_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<Output, ProcessError> {
     captured(configuration, file.into(), b"", bound).await
 }
 
@@ -80,13 +80,23 @@ async fn captured(configuration: Configuration, stdin: Stdio, input: &[u8], boun
     }
 }
 
-/// Runs a tool to its end with its standard output written to `file`, from where that stands. Anything but success is an error
-/// with what it said on standard error.
-pub async fn into_file(configuration: Configuration, file: std::fs::File, bound: Duration) -> Result<(), ProcessError> {
+/// Runs a tool to its end with its standard output written to a file, from where that stands, or to a pipe. Anything but success is an
+/// error with what it said on standard error.
+pub async fn into_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<(), ProcessError> {
+    from_file_into(configuration, Stdio::null(), file, bound).await
+}
+
+/// The same with a file or a pipe on its standard input, too.
+pub async fn from_file_into(
+    configuration: Configuration,
+    from: impl Into<Stdio>,
+    to: impl Into<Stdio>,
+    bound: Duration,
+) -> Result<(), ProcessError> {
     let name = configuration.name.clone();
     let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
     let mut command = configuration.command();
-    command.stdin(Stdio::null()).stdout(file).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(from).stdout(to).stderr(Stdio::piped()).kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGKILL, None);
     let child =
         command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;

@@ -5,6 +5,7 @@ use super::{api, concerns};
 use crate::configuration::{External, Place, Tool};
 use crate::engine::Service;
 use crate::events::Event;
+use crate::external::refuse_unknown;
 use crate::listening::Listening;
 use crate::postgres::{ClusterConfig, roles};
 use crate::program::Program;
@@ -76,7 +77,7 @@ impl Services {
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
             Some(_) => None,
-            None => Some(database::place(&checkout, &self.events)?),
+            None => Some(database::prepare(&checkout, &self.events)?),
         };
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment.configuration.make_secrets(&checkout, database_exists)?;
@@ -96,8 +97,10 @@ impl Services {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
             _ => build::program(&environment, &tool, self.building(), &self.events).await?,
         };
-        if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
-            self.prepared.prepare(external, &self.events).await?;
+        match &external {
+            Some(external) if environment.is_in_container() => self.prepared.prepare(external, &self.events).await?,
+            Some(external) => refuse_unknown(&checkout, external)?,
+            None => {}
         }
         let running = self.verified(cluster.as_ref()).await?;
         let url = match (&external, &running) {

@@ -15,6 +15,7 @@ use crate::configuration::{External, Place};
 use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::{Address, Events};
+use crate::external::refuse_unknown;
 use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
@@ -133,12 +134,13 @@ impl Services {
             if self.environment.is_in_container() {
                 self.prepared.prepare(external, &self.events).await?;
             } else {
+                refuse_unknown(&checkout, external)?;
                 self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             }
             self.show_external(external);
             return Ok(());
         }
-        let place = database::place(&checkout, &self.events)?;
+        let place = database::prepare(&checkout, &self.events)?;
         let exists = place.exists;
         self.make_secrets(exists)?;
         let tool = self.environment.configuration.tool(&checkout)?;

@@ -1,0 +1,113 @@
+//! Why a copy of the database was not written.
+
+use std::io::{Error, ErrorKind};
+use std::path::PathBuf;
+
+use super::disk::megabytes;
+
+/// Why a copy of the database was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The target is a folder.
+    #[error("--output {} is a folder. Nothing was changed\nhint: cargo dev backup --output '{}'", path.display(), path.join("copy.dump").display())]
+    Folder {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target is a socket.
+    #[error("--output {} is a socket, which cannot be written to as a file. Nothing was changed\nhint: cargo dev backup --output - | …", path.display())]
+    Socket {
+        /// The target.
+        path: PathBuf,
+    },
+    /// A file is in the way.
+    #[error(
+        "{} exists and is {what}. Nothing was changed\nhint: choose another name, or replace it: cargo dev backup --force --output '{}'",
+        path.display(),
+        asked.display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        asked: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The folder of the target does not exist.
+    #[error(
+        "the folder {} does not exist, and backup makes folders only below {}. Nothing was changed\nhint: mkdir -p '{}'",
+        folder.display(),
+        data.display(),
+        folder.display()
+    )]
+    NoFolder {
+        /// The missing folder.
+        folder: PathBuf,
+        /// Where folders are made.
+        data: PathBuf,
+    },
+    /// Standard output is a terminal.
+    #[error(
+        "standard output is a terminal, and the copy is a binary file. Nothing was changed\nhint: cargo dev backup --output - > copy.dump"
+    )]
+    Terminal,
+    /// No process reads from a FIFO.
+    #[error("no process opened {} for reading in {seconds} s. Nothing was changed\nhint: start its reader first: cat '{}' > copy.dump", path.display(), path.display())]
+    NoReader {
+        /// The FIFO.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The disk is full.
+    #[error(
+        "the disk of {} (mounted at {}) is full: the copy needs {}, {} are free, {} are missing. Nothing was changed\n\
+         hint: remove something from that disk, or write to another one: cargo dev backup --output <FILE>",
+        folder.display(),
+        mount.display(),
+        megabytes(*needed),
+        megabytes(*free),
+        megabytes(needed.saturating_sub(*free).max(1))
+    )]
+    DiskFull {
+        /// Where the copy was to be.
+        folder: PathBuf,
+        /// Where the disk is mounted.
+        mount: PathBuf,
+        /// The size of the whole copy, in bytes.
+        needed: u64,
+        /// What the disk has, in bytes.
+        free: u64,
+    },
+    /// `pg_dump` failed.
+    #[error(
+        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: the database's own messages: cargo dev logs db",
+        crate::error::indented(reason)
+    )]
+    Dump {
+        /// The database.
+        database: String,
+        /// Where the copy was to go.
+        to: String,
+        /// What `pg_dump` printed.
+        reason: String,
+    },
+    /// A file could not be used.
+    #[error("the copy {} could not be written: {source}. Nothing was changed{}", path.display(), permission(source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system returned.
+        source: Error,
+    },
+}
+
+fn permission(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "\nhint: write it to a folder of your own: cargo dev backup --output <FILE>"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a copy may be written: a file of its own, a stream, never over something else.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, IsTerminal};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::{BackupError, checksum};
+use crate::{Checkout, Error, owner};
+
+/// A process that opens the other end of a FIFO does so soon.
+const READER_BOUND: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+/// What Linux follows at most (path_resolution(7)).
+const LINKS: usize = 40;
+
+/// Where a copy goes.
+pub(super) enum Target {
+    /// A file, which takes its name when it is whole.
+    File(PathBuf),
+    /// Standard output, a FIFO or a device.
+    Stream(Stdio),
+}
+
+/// Checks that a copy may be written to `asked`, and makes its folder where that is below `data/`.
+///
+/// # Errors
+/// Something else is there, or its folder is not.
+pub(super) async fn choose(checkout: &Checkout, asked: &Path, force: bool) -> Result<Target, Error> {
+    if asked == Path::new("-") {
+        if std::io::stdout().is_terminal() {
+            return Err(BackupError::Terminal.into());
+        }
+        return Ok(Target::Stream(Stdio::from(std::io::stdout())));
+    }
+    let io = |source| BackupError::Io { path: asked.to_owned(), source };
+    let path = std::path::absolute(asked).map_err(io)?;
+    if asked.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(BackupError::Folder { path }.into());
+    }
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Err(BackupError::Folder { path }.into()),
+        Ok(metadata) if metadata.file_type().is_socket() => Err(BackupError::Socket { path }.into()),
+        Ok(metadata) if metadata.file_type().is_fifo() => fifo(&path).await.map(Target::Stream),
+        Ok(metadata) if metadata.file_type().is_block_device() && !force => {
+            Err(BackupError::Exists { asked: path.clone(), path, what: "a disk, whose contents the copy would overwrite" }.into())
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            let device = OpenOptions::new().write(true).open(&path).map_err(|source| BackupError::Io { path, source })?;
+            Ok(Target::Stream(device.into()))
+        }
+        Ok(_) => {
+            let real = path.canonicalize().map_err(io)?;
+            let replaced = real.clone();
+            let ours = tokio::task::spawn_blocking(move || checksum::is_our_copy(&replaced)).await.unwrap_or(false);
+            if !ours && !force {
+                return Err(BackupError::Exists { path: real, asked: path, what: "not a copy that this tool made" }.into());
+            }
+            file(checkout, real, &path, force)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let real = followed(path.clone()).map_err(io)?;
+            file(checkout, real, &path, force)
+        }
+        Err(source) => Err(io(source).into()),
+    }
+}
+
+/// A file: its checksum must not be in the place of something else, and its folder has to exist.
+fn file(checkout: &Checkout, to: PathBuf, asked: &Path, force: bool) -> Result<Target, Error> {
+    let beside = checksum::path(&to);
+    match std::fs::symlink_metadata(&beside) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(BackupError::Folder { path: beside }.into());
+        }
+        Ok(_) if !force && !checksum::read(&beside).is_ok_and(|text| checksum::is_ours(&text)) => {
+            let what = "not a checksum that this tool wrote";
+            return Err(BackupError::Exists { path: beside, asked: asked.to_owned(), what }.into());
+        }
+        _ => {}
+    }
+    make_folder(checkout, &to)?;
+    Ok(Target::File(to))
+}
+
+/// Where a link leads that leads to nothing; any other path as it is.
+fn followed(mut path: PathBuf) -> std::io::Result<PathBuf> {
+    for _ in 0..LINKS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Errno::ELOOP.into())
+}
+
+/// Makes the folder of a file, if that is below `data/`.
+fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let data = checkout.root().join("data");
+    let missing = || BackupError::NoFolder { folder: folder.to_owned(), data: data.clone() };
+    // Through links, and without `..` in what does not exist yet.
+    let existing = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+    let rest = folder.strip_prefix(existing).unwrap_or(Path::new(""));
+    let real = existing.canonicalize().map_err(|source| BackupError::Io { path: to.to_owned(), source })?;
+    let real_data = data.canonicalize().unwrap_or_else(|_| data.clone());
+    let plain = rest.components().all(|part| part.as_os_str() != OsStr::new(".."));
+    if !plain || !real.join(rest).starts_with(&real_data) {
+        return Err(missing().into());
+    }
+    Ok(owner::make_parents(to)?)
+}
+
+/// Opens a FIFO as soon as a process reads from it.
+async fn fifo(path: &Path) -> Result<Stdio, Error> {
+    let deadline = tokio::time::Instant::now() + READER_BOUND;
+    let io = |source| BackupError::Io { path: path.to_owned(), source };
+    loop {
+        match OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+            Ok(file) => {
+                // The copy waits for a slow reader.
+                fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| io(errno.into()))?;
+                return Ok(file.into());
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+                if tokio::time::Instant::now() >= deadline {
+                    return Err(BackupError::NoReader { path: path.to_owned(), seconds: READER_BOUND.as_secs() }.into());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            Err(source) => return Err(io(source).into()),
+        }
+    }
+}
+
+/// Makes the name of a file last.
+pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

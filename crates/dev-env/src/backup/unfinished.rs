@@ -1,0 +1,162 @@
+//! The folder that a copy is written in before it takes its name.
+//!
+//! It is marked by its name and by a file in it, which is locked for as long as the copy is written: a folder with both marks and without
+//! a holder was left by a killed command, and is removed by the next one. Nothing else is.
+
+use std::fs::File;
+use std::io::{Result, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::owner::files;
+
+const PREFIX: &str = ".emotionviz-unfinished-";
+const MARK: &str = "made-by";
+const MARK_TEXT: &str = "cargo dev backup writes a copy of the database here. When no such command runs, this folder can be removed.\n";
+const COPY: &str = "copy";
+/// The checksum file of the new copy, and that of both while the old one is replaced.
+const CHECKSUMS: [&str; 2] = ["checksum", "checksum-of-both"];
+
+/// A marked folder next to the place of a copy, removed when it is dropped.
+pub(super) struct Unfinished {
+    folder: PathBuf,
+    // Closing the file gives its lock back.
+    _mark: File,
+}
+
+impl Unfinished {
+    /// Makes one in `parent`, after it has removed those that killed commands left there.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn new(parent: &Path) -> Result<Self> {
+        sweep(parent);
+        let folder = tempfile::Builder::new().prefix(PREFIX).permissions(PermissionsExt::from_mode(0o700)).tempdir_in(parent)?;
+        files::hand_over(&File::open(folder.path())?, folder.path())?;
+        let mut mark = File::create_new(folder.path().join(MARK))?;
+        mark.lock()?;
+        mark.write_all(MARK_TEXT.as_bytes())?;
+        files::hand_over(&mark, &folder.path().join(MARK))?;
+        // Removed by name from here on: what somebody else puts into it stays.
+        Ok(Self { folder: folder.keep(), _mark: mark })
+    }
+
+    /// The path of the copy.
+    pub(super) fn copy(&self) -> PathBuf {
+        self.folder.join(COPY)
+    }
+
+    /// Makes the file of the copy.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn make_copy(&self) -> Result<File> {
+        make(&self.copy())
+    }
+
+    /// Writes the checksum file of the copy, and returns its path.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn write_checksum(&self, text: &[u8]) -> Result<PathBuf> {
+        self.write(CHECKSUMS[0], text)
+    }
+
+    /// Writes the checksum file of the copy and the one that it replaces, and returns its path.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn write_checksum_of_both(&self, text: &[u8]) -> Result<PathBuf> {
+        self.write(CHECKSUMS[1], text)
+    }
+
+    fn write(&self, name: &str, text: &[u8]) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        let mut file = make(&path)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        Ok(path)
+    }
+}
+
+fn make(path: &Path) -> Result<File> {
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    files::hand_over(&file, path)?;
+    Ok(file)
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        remove(&self.folder);
+    }
+}
+
+/// Removes the marked folders without a holder.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let mark = entry.path().join(MARK);
+        let is_file = std::fs::symlink_metadata(&mark).is_ok_and(|metadata| metadata.is_file());
+        if is_file
+            && std::fs::read(&mark).is_ok_and(|text| text == MARK_TEXT.as_bytes())
+            && File::open(&mark).is_ok_and(|mark| mark.try_lock().is_ok())
+        {
+            remove(&entry.path());
+        }
+    }
+}
+
+/// Removes the files of this tool, and the folder where it has no others. The mark is the last: without it nobody sweeps the rest.
+fn remove(folder: &Path) {
+    for name in [COPY, CHECKSUMS[0], CHECKSUMS[1], MARK] {
+        // A file that cannot be removed keeps its folder, and harms nobody.
+        let _stays = std::fs::remove_file(folder.join(name));
+    }
+    let _stays = std::fs::remove_dir(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_folders_with_both_marks_and_without_a_holder_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let busy = Unfinished::new(folder.path()).unwrap();
+        let killed = at(".emotionviz-unfinished-killed");
+        std::fs::create_dir(&killed).unwrap();
+        std::fs::write(killed.join(MARK), MARK_TEXT).unwrap();
+        std::fs::write(killed.join(COPY), "half").unwrap();
+        std::fs::write(at(".unfinished-novel"), "mine").unwrap();
+        std::fs::write(at(".emotionviz-unfinished-file"), "mine").unwrap();
+        std::fs::create_dir(at(".emotionviz-unfinished-without-mark")).unwrap();
+        let foreign = at(".emotionviz-unfinished-foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join(MARK), "somebody else\n").unwrap();
+        let mut expected = names(folder.path());
+        expected.retain(|name| !name.ends_with("killed"));
+        drop(Unfinished::new(folder.path()).unwrap());
+        assert_eq!(names(folder.path()), expected);
+        drop(busy);
+        assert_eq!(names(folder.path()).len(), 4);
+    }
+
+    #[test]
+    fn what_else_is_in_a_marked_folder_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = Unfinished::new(folder.path()).unwrap();
+        let mine = unfinished.folder.join("mine");
+        std::fs::write(&mine, "mine").unwrap();
+        drop(unfinished);
+        assert_eq!(std::fs::read_to_string(mine).unwrap(), "mine");
+    }
+}
