@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::{Engine as Kind, Problems};
 
-use crate::docker::Unavailable;
+use crate::docker::{ComposeSettingsError, Unavailable};
 use crate::owner::OwnerError;
 use crate::ports::PortError;
 use crate::postgres::cluster::ClusterError;
@@ -323,6 +323,9 @@ pub enum Error {
     /// Somebody does this moment what one alone may do.
     #[error("another {0} is at work in this checkout: try again when it has ended")]
     AtWork(&'static str),
+    /// See there.
+    #[error(transparent)]
+    ComposeSettings(#[from] ComposeSettingsError),
     /// See there.
     #[error(transparent)]
     SettingsFile(#[from] SettingsFileError),
