@@ -87,9 +87,10 @@ pub async fn up(conn: &mut PgConnection, cause: Cause) -> Result<Up, Error> {
 }
 
 async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result<Up, Error> {
-    // Whose database it is, and the first migrations, which adopt one: all of it or nothing.
+    // Whose database it is, and what makes it ours: all of it or nothing.
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
+    let found = if identity == Identity::Python { Some(adoption::begin(&mut first).await?) } else { None };
     prepare(&mut first).await?;
     if cause == Cause::Automatic && pause::is_on(&mut first).await? {
         first.commit().await?;
@@ -99,27 +100,31 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     if let Some(edited) = now.entries.iter().find(|e| e.state == State::Edited) {
         return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
     }
-    let adoption = if identity == Identity::Python { Some(adoption::begin(&mut first).await?) } else { None };
+    let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
     let mut steps = Vec::new();
-    let (adopting, later): (Vec<_>, Vec<_>) =
-        ups().filter(|m| m.version <= target && now.is_pending(m.version)).partition(|m| m.version <= adoption::LAST);
-    for migration in adopting {
+    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || found.is_some() && !m.no_tx) {
         steps.push(if migration.version == adoption::LAST {
             adoption::apply(&mut first, migration).await?
         } else {
             step(&mut first, migration).await?
         });
     }
-    first.commit().await?;
-    for migration in later {
-        steps.push(step(conn, migration).await?);
-    }
-    grant(conn).await?;
-    pause::end(conn).await?;
-    let adoption = match adoption {
-        Some(found) => Some(found.report(conn).await?),
+    let adoption = match found {
+        Some(found) => {
+            grant(&mut first).await?;
+            found.end(&mut first, steps.iter().any(|step| step.version == adoption::LAST)).await?
+        }
         None => None,
     };
+    first.commit().await?;
+    let are_granted = identity == Identity::Python && pending.peek().is_none();
+    for migration in pending {
+        steps.push(step(conn, migration).await?);
+    }
+    if !are_granted {
+        grant(conn).await?;
+    }
+    pause::end(conn).await?;
     let empty = now.entries.into_iter().filter(|e| e.state == State::Empty && e.version <= target).collect();
     Ok(Up::Applied { steps, empty, adoption })
 }

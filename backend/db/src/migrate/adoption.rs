@@ -5,7 +5,8 @@ use sqlx::PgConnection;
 use sqlx::migrate::Migration;
 use sqlx::types::Uuid;
 
-use super::{Error, Step, kept, odd_rows};
+use super::kept::{self, Aside};
+use super::{Error, Step, odd_rows};
 
 /// The migration that brings the Python backend's tables to today's shape.
 pub(super) const LAST: i64 = 20_261_123_000_000;
@@ -40,19 +41,21 @@ pub struct Adoption {
 /// A database of the Python backend, before anything is changed in it.
 pub(super) struct Found {
     undated: i64,
+    event_triggers: Aside,
 }
 
-/// Counts what cannot be counted afterwards.
+/// Counts what cannot be counted afterwards. From here on nothing of the user's runs, until [`Found::end`].
 pub(super) async fn begin(conn: &mut PgConnection) -> Result<Found, Error> {
     let undated = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM users WHERE created_at IS NULL) + (SELECT count(*) FROM emotion_entries WHERE created_at IS NULL)
               + (SELECT count(*) FROM visualizations WHERE created_at IS NULL)
               + (SELECT count(*) FROM intake_sessions WHERE created_at IS NULL)",
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    let event_triggers = kept::stop_event_triggers(conn).await?;
     tracing::info!("this database was made by the Python backend: adopting it");
-    Ok(Found { undated })
+    Ok(Found { undated, event_triggers })
 }
 
 /// Applies [`LAST`], in the transaction of the connection, and keeps what the user made on these tables. The file stays as it is: databases
@@ -94,9 +97,17 @@ async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
 }
 
 impl Found {
-    pub(super) async fn report(self, conn: &mut PgConnection) -> Result<Adoption, Error> {
-        let counted: Adoption = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM users) AS users,
+    /// Counts what is odd, when [`LAST`] was applied, and lets event triggers run again.
+    pub(super) async fn end(self, conn: &mut PgConnection, is_adopted: bool) -> Result<Option<Adoption>, Error> {
+        let counted = if is_adopted { Some(count(conn, self.undated).await?) } else { None };
+        self.event_triggers.put_back(conn).await?;
+        Ok(counted)
+    }
+}
+
+async fn count(conn: &mut PgConnection, undated: i64) -> Result<Adoption, Error> {
+    let counted: Adoption = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM users) AS users,
                     (SELECT count(*) FROM emotion_entries) AS entries,
                     (SELECT count(*) FROM visualizations) AS visualizations,
                     (SELECT count(*) FROM intake_sessions) AS intake_sessions,
@@ -109,11 +120,10 @@ impl Found {
                     count(*) FILTER (WHERE coalesce(source, '') NOT IN ('manual', 'intake_flow', 'import'))
                         + (SELECT count(*) FROM visualizations WHERE adopted_as_is) AS odd_kind
              FROM emotion_entries WHERE adopted_as_is",
-        )
-        .bind(self.undated)
-        .bind(crate::JOURNAL_EMOTIONS)
-        .fetch_one(conn)
-        .await?;
-        Ok(counted)
-    }
+    )
+    .bind(undated)
+    .bind(crate::JOURNAL_EMOTIONS)
+    .fetch_one(conn)
+    .await?;
+    Ok(counted)
 }

@@ -27,7 +27,19 @@ pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
     )
     .execute(&mut *conn)
     .await?;
-    let aside: Vec<Kept> = sqlx::query_as(include_str!("kept.sql")).fetch_all(&mut *conn).await?;
+    put_aside_what(conn, include_str!("kept.sql")).await
+}
+
+/// Stops the event triggers of the user's, which would run for each statement of a migration. The connection is in a transaction.
+///
+/// # Errors
+/// One cannot be stopped.
+pub(super) async fn stop_event_triggers(conn: &mut PgConnection) -> Result<Aside, Error> {
+    put_aside_what(conn, include_str!("event_triggers.sql")).await
+}
+
+async fn put_aside_what(conn: &mut PgConnection, query: &'static str) -> Result<Aside, Error> {
+    let aside: Vec<Kept> = sqlx::query_as(query).fetch_all(&mut *conn).await?;
     for kept in &aside {
         if kept.back.is_none() {
             return Err(kept.lost("it can be made again by hand alone".to_owned()));

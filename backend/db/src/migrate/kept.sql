@@ -92,12 +92,7 @@ comments AS (
     GROUP BY 1, 2
 ),
 kept (step, object, away, back) AS (
-    -- Nothing of the user's runs meanwhile: a superuser's alone can be stopped.
-    SELECT 10, format('event trigger %I', evtname), format('ALTER EVENT TRIGGER %I DISABLE', evtname),
-           ARRAY[format('ALTER EVENT TRIGGER %I ENABLE%s', evtname, CASE evtenabled WHEN 'A' THEN ' ALWAYS' WHEN 'R' THEN ' REPLICA' ELSE '' END)]
-    FROM pg_event_trigger
-    WHERE evtenabled <> 'D' AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-    UNION ALL
+    -- Nothing of the user's runs until then.
     SELECT 20, format('trigger %I on %s', tgname, tgrelid::regclass), format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),
            ARRAY[format('ALTER TABLE %s ENABLE%s TRIGGER %I', tgrelid::regclass, CASE tgenabled WHEN 'A' THEN ' ALWAYS' WHEN 'R' THEN ' REPLICA' ELSE '' END, tgname)]
     FROM pg_trigger
