@@ -108,6 +108,7 @@ pub(crate) async fn problem(pool: &Pool) -> Option<String> {
         Ok(Ok(SchemaState::Current)) => None,
         Ok(Ok(SchemaState::Behind)) => Some("its schema is behind this version: migrate up".to_owned()),
         Ok(Ok(SchemaState::NewerBreaking)) => Some("its schema is of a newer version that this one cannot serve".to_owned()),
+        Ok(Ok(SchemaState::Foreign(why))) => Some(why),
         Ok(Err(cause)) => Some(cause.to_string()),
         Err(_) => Some(format!("no answer within {} s", TIME_LIMIT.as_secs())),
     }
