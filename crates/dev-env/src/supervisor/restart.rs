@@ -6,7 +6,7 @@ use crate::configuration::{External, Place, Tool};
 use crate::engine::Service;
 use crate::events::Event;
 use crate::listening::Listening;
-use crate::postgres::{ClusterConfig, roles};
+use crate::postgres::{ClusterConfig, roles, roles::RolesError};
 use crate::program::Program;
 use crate::status::State;
 use crate::{Environment, Error, build, database, kept_ports, session};
@@ -99,7 +99,14 @@ impl Services {
         if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
             self.prepared.prepare(external, &self.events).await?;
         }
-        let running = self.verified(cluster.as_ref()).await?;
+        let running = match self.verified(cluster.as_ref()).await {
+            // A server that answers nobody is what a restart is for. Its schema is checked afterwards.
+            Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
+                self.events.note(format!("the database does not answer, and is restarted all the same: {error}"));
+                None
+            }
+            verified => verified?,
+        };
         let url = match (&external, &running) {
             (Some(external), _) => Some(external.migration_url.clone()),
             (None, running) => running.as_ref().map(session::owners_url),
