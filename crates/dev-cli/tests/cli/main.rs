@@ -25,6 +25,7 @@ mod reload_random;
 mod restart;
 mod settings;
 mod support;
+mod taken_away;
 mod tidy;
 mod tools;
 mod unread;
