@@ -36,6 +36,22 @@ async fn connections_that_died_while_idle_fail_no_request() {
     }
 }
 
+#[tokio::test]
+async fn requests_are_503_while_a_migration_is_reverted_and_work_again_afterwards() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    for (away, back) in [
+        ("ALTER TABLE emotion_entries RENAME TO reverted", "ALTER TABLE reverted RENAME TO emotion_entries"),
+        ("ALTER TABLE emotion_entries RENAME intensity TO reverted", "ALTER TABLE emotion_entries RENAME reverted TO intensity"),
+    ] {
+        s.database.execute(away).await;
+        ann.post("/entries", &entry()).await.error(503, "SERVICE_UNAVAILABLE");
+        ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+        s.database.execute(back).await;
+        ann.entry(&entry()).await;
+    }
+}
+
 /// As `cargo dev` does it while it copies the database: new sessions may not write, and those that there were are ended.
 #[tokio::test]
 async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterwards() {

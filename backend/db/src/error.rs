@@ -27,13 +27,14 @@ impl Error {
             sqlx::Error::Protocol(message) => message.starts_with("unexpected response from SSLRequest"),
             // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, refused logins, an unknown
             // database, a read-only transaction, a lack of resources (too many connections, a full disk), a system that took a file or
-            // memory away, a statement over its time, a shutdown, a crash, a start that is under way.
+            // memory away, a table or column that a reverted migration took away, a statement over its time, a shutdown, a crash, a
+            // start that is under way.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {
                 code.starts_with("08")
                     || code.starts_with("28")
                     || code.starts_with("53")
                     || code.starts_with("58")
-                    || matches!(&*code, "25006" | "3D000" | "57014" | "57P01" | "57P02" | "57P03")
+                    || matches!(&*code, "25006" | "3D000" | "42703" | "42P01" | "57014" | "57P01" | "57P02" | "57P03")
             }),
             _ => false,
         }
