@@ -51,7 +51,7 @@ impl Native {
         &self.environment
     }
 
-    fn tool(&self) -> Result<Tool, Error> {
+    pub(crate) fn tool(&self) -> Result<Tool, Error> {
         self.environment.configuration.tool(&self.environment.checkout)
     }
 

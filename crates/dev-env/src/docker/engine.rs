@@ -40,7 +40,7 @@ impl Docker {
     }
 
     /// The settings, and for what nobody sets the values that docker-compose.yml has.
-    pub(super) fn tool(&self) -> Result<Tool, Error> {
+    pub(crate) fn tool(&self) -> Result<Tool, Error> {
         let mut configuration = self.environment.configuration.clone();
         configuration.set_examples();
         let tool = configuration.tool(&self.environment.checkout)?;
