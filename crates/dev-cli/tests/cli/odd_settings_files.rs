@@ -92,6 +92,11 @@ fn a_pipe_with_a_writer_is_read_and_never_replaced() {
     let refused = scratch.dev(&["db", "password"]).expect_code(1);
     refused.says("is a pipe (FIFO): settings are written to regular files only, and nothing was changed");
     assert_eq!(scratch.sql("SELECT 1"), "1", "with the old password");
+    scratch.ok(&["restart"]);
+    scratch.ok(&["down"]);
+    scratch.up();
+    assert_eq!(scratch.service("api")["health"], "healthy");
+    assert_eq!(scratch.status()["reloads"].as_array().unwrap().len(), 0, "reading it is no change of it");
     scratch.ok(&["down"]);
     writer.kill().unwrap();
     writer.wait().unwrap();

@@ -207,9 +207,11 @@ impl DataHome {
             None => {}
             Some(elsewhere) => {
                 make_parents(&self.data_dir)?;
-                // Nothing is written into a folder of the user's. The note comes before the link: see `linked`.
-                if elsewhere.ours {
-                    Note::of_checkout(checkout).write(&self.data_dir)?;
+                // Nothing is written into a folder of the user's.
+                let noted = if elsewhere.ours { Note::of_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
+                // The note of a new database comes before the link: see `linked`. One that is there serves without it.
+                if matches!(elsewhere.state, LinkState::Blocked(_)) {
+                    noted?;
                 }
                 if elsewhere.state != LinkState::Kept {
                     make_link(&self.data_dir, &elsewhere.link)?;
