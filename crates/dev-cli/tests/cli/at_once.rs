@@ -190,6 +190,7 @@ fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
             place.ok(&["db", "shell", "-c", "SELECT count(*) FROM kept"]).prints("1000");
             assert!(!place.link().is_symlink());
             place.start(&["up", "--detach", "--engine", "docker"]).finish().expect_code(1).says("--engine native");
+            place.start(&["engine", "switch", "docker"]).finish().expect_code(1).says("data/postgres is missing, and the database");
             let up = place.ok(&["up", "--detach"]);
             up.says(&format!("the database of this checkout is in {}", target.display()));
             up.says("leads there again");

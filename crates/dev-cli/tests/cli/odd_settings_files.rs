@@ -188,3 +188,22 @@ fn variables_of_postgresql_in_settings_files_change_nothing_natively() {
     scratch.ok(&["backup"]);
     scratch.ok(&["migrate", "status"]).prints("applied");
 }
+
+#[test]
+fn what_compose_would_not_read_is_refused_by_its_name() {
+    let scratch = Scratch::new();
+    scratch.write("docker-compose.yml", "services: {}\n");
+    let cases = [
+        (".env", "COMPOSE_ENV_FILES=other.env\n", "COMPOSE_ENV_FILES (from "),
+        (".env", "COMPOSE_FILE=docker-compose.yml:gone.yml\n", "gone.yml, which does not exist"),
+        ("backend/.env", "COMPOSE_FILE=docker-compose.yml\n", "which Docker Compose does not read"),
+    ];
+    for (file, text, said) in cases {
+        scratch.write(file, text);
+        let refused = scratch.dev(&["up", "--detach", "--engine", "docker"]).expect_code(1);
+        refused.says(said);
+        refused.says("Nothing was started\n  hint: ");
+        assert!(!scratch.path("data/run/engine").exists(), "what is refused has not run here");
+        fs::remove_file(scratch.path(file)).unwrap();
+    }
+}

@@ -93,7 +93,7 @@ impl ComposeSettings {
         names.map(str::trim).filter(|name| !name.is_empty()).collect()
     }
 
-    /// Refuses what Compose would not do.
+    /// Refuses what Compose would not do, and files that do not define what this tool starts.
     ///
     /// # Errors
     /// What that is.
@@ -109,7 +109,11 @@ impl ComposeSettings {
         Err(ComposeSettingsError::NoService { missing: missing.join(", "), origin: origin.clone() }.into())
     }
 
-    fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
+    /// Refuses what Compose would not do.
+    ///
+    /// # Errors
+    /// What that is.
+    pub(super) fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
         for (name, _, origin) in self.0.iter() {
             if matches!(origin, Origin::File(path, _) if *path == checkout.backend_env_file()) {
                 return Err(ComposeSettingsError::Misplaced { name, origin: origin.clone() });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, Problems};
 
+use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::inside::{Inside, Moment};
 use super::project::Project;
@@ -39,8 +40,14 @@ impl Docker {
         &self.environment
     }
 
+    /// Refuses settings on which it cannot start.
+    pub(crate) fn check_settings(&self) -> Result<(), Error> {
+        self.tool()?;
+        Ok(ComposeSettings::of(&self.environment).refuse(&self.environment.checkout)?)
+    }
+
     /// The settings, and for what nobody sets the values that docker-compose.yml has.
-    pub(crate) fn tool(&self) -> Result<Tool, Error> {
+    pub(super) fn tool(&self) -> Result<Tool, Error> {
         let mut configuration = self.environment.configuration.clone();
         configuration.set_examples();
         let tool = configuration.tool(&self.environment.checkout)?;
