@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use dev_env::engine::Kind;
 use dev_env::engines::Chosen;
@@ -12,6 +13,9 @@ use dev_env::stop::Stop;
 use dev_env::{Checkout, Environment, Error};
 
 use crate::printer::{Lines, Printer};
+
+/// Longer work is said.
+const LONG: Duration = Duration::from_secs(1);
 
 pub(crate) struct Context {
     pub(crate) printer: Printer,
@@ -29,10 +33,13 @@ impl Context {
 
     /// The checkout with its settings. Reading them waits where a file of theirs is a pipe.
     pub(crate) async fn environment(&self) -> anyhow::Result<Environment> {
-        let read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
-        tokio::select! {
-            read = read => Ok(read??),
-            () = self.stop.asked() => Err(Interrupted.into()),
+        let mut read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
+        loop {
+            tokio::select! {
+                read = &mut read => return Ok(read??),
+                () = self.stop.asked() => return Err(Interrupted.into()),
+                () = tokio::time::sleep(LONG) => self.printer.events(Lines::Build).phase("waiting for a settings file that is a pipe"),
+            }
         }
     }
 

@@ -61,7 +61,10 @@ pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Err
             folder.display()
         )),
         Some(LinkState::Missing) => {
-            events.note(format!("the database of this checkout is in {at_home}: data/postgres was missing, and leads there again"));
+            events.note(format!(
+                "the database of this checkout is in {at_home}: data/postgres was missing, and leads there again\n\
+                 hint: to begin with an empty one: cargo dev down && mv '{at_home}' '{at_home}.old'"
+            ));
         }
         Some(LinkState::Kept) | None => {}
     }

@@ -110,6 +110,8 @@ pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
 impl Engine for Chosen {
     async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
         self.check_database(events).await?;
+        // What is refused for its settings does not run here.
+        either!(self, engine => engine.check_settings())?;
         remember(&self.environment().checkout, self.kind())?;
         either!(self, engine => engine.up(options, events, stop).await)
     }

@@ -108,7 +108,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => match holder(checkout) {
                     Some(holder) => return Ok(Err(holder)),
                     None if tokio::time::Instant::now() >= deadline => {
-                        return Err(Error::Busy { what: "a command without a name".to_owned(), pid: 0, waited: PROBE_PATIENCE });
+                        return Err(Error::AtWork("command"));
                     }
                     // Somebody asks who holds it, or its holder has not written its name yet.
                     None => tokio::time::sleep(POLL).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::Engine as Kind;
 
-use crate::owner::{self, Owner};
+use crate::owner::{self, HomeError, Owner, OwnerError};
 use crate::{Checkout, Error};
 
 /// What the native engine writes into pg_hba.conf, and nobody else does.
@@ -47,6 +47,18 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
         Some(maker) if maker != asked => Err(Error::OtherEngine { maker, asked }),
         _ => Ok(()),
     }
+}
+
+/// Refuses a database that no link leads to: it would be taken for none.
+///
+/// # Errors
+/// It is one, or it is not clear where the database is.
+pub(crate) fn refuse_lost(checkout: &Checkout) -> Result<(), Error> {
+    let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
+    if home.is_lost() {
+        return Err(OwnerError::from(HomeError::Lost { data_dir: home.data_dir, link: data_dir(checkout) }).into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

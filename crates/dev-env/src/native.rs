@@ -51,6 +51,11 @@ impl Native {
         &self.environment
     }
 
+    /// Refuses settings on which it cannot start.
+    pub(crate) fn check_settings(&self) -> Result<(), Error> {
+        self.tool().map(drop)
+    }
+
     fn tool(&self) -> Result<Tool, Error> {
         self.environment.configuration.tool(&self.environment.checkout)
     }

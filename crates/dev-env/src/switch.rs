@@ -92,6 +92,7 @@ pub async fn switch(environment: &Environment, to: Kind, events: &Events, stop: 
     let checkout = &environment.checkout;
     let _turn = turn(checkout)?;
     put_back(environment, events).await?;
+    maker::refuse_lost(checkout)?;
     let switched = match maker::of(checkout) {
         Some(maker) if maker != to => carry_over(environment, maker, to, events, stop).await,
         _ => Ok(Some(Switched::Nothing)),

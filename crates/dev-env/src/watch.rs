@@ -164,7 +164,8 @@ async fn by_events(folders: &Folders, test: &Path) -> Result<Running, String> {
 fn looking(folders: &Folders, reason: &str, events: &Events) -> Result<(Watching, Running), Error> {
     let started = std::time::Instant::now();
     for (folder, mode) in folders {
-        sources::files(folder, *mode == RecursiveMode::Recursive).iter().for_each(|file| drop(std::fs::read(file)));
+        let files = sources::files(folder, *mode == RecursiveMode::Recursive);
+        files.iter().filter(|file| file.is_file()).for_each(|file| drop(std::fs::read(file)));
     }
     let every = (started.elapsed() * LOOKING).clamp(OFTEN, SELDOM);
     let (sender, told) = mpsc::unbounded_channel();

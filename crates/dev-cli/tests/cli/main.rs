@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
 
+mod at_once;
 mod backup;
 mod compose_file;
 mod data_directory;
@@ -13,6 +14,7 @@ mod interrupted;
 mod killed;
 mod lifecycle;
 mod migrations;
+mod odd_settings_files;
 mod password;
 mod places;
 mod ports;

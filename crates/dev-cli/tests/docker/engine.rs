@@ -45,6 +45,7 @@ fn every_verb_on_the_containers() {
     project.dev(&["up", "--detach"]).expect_code(0).says("it runs already");
 
     status_and_logs(&project);
+    commands_at_once(&project);
     what_plain_compose_does_is_seen(&project);
     migrations_and_the_database(&project);
     a_migration_beside_code_that_does_not_compile(&project);
@@ -75,6 +76,32 @@ fn status_and_logs(project: &Project) {
         let logs = project.dev(&["logs", "--request", id]).expect_code(0);
         (logs.stdout.lines().count() == 1 && logs.stdout.contains("/api/v1/entries")).then_some(())
     });
+}
+
+/// None fails because another one runs, and nothing differs afterwards.
+fn commands_at_once(project: &Project) {
+    let files = [".env", "data/run/engine", "data/run/ports.json", "data/run/compose.lock"];
+    let shared = || files.map(|file| std::fs::read(project.path(file)).ok());
+    let containers = || ["db", "api"].map(|service| project.container(service));
+    let before = (shared(), containers());
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["db", "shell", "-c", "SELECT 1"],
+        &["up", "--detach"],
+        &["db", "url"],
+        &["migrate", "status"],
+        &["logs", "-n", "1"],
+        &["config", "show"],
+        &["db", "shell", "-c", "SELECT 2"],
+    ];
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for command in commands {
+                scope.spawn(move || project.dev(command).expect_code(0));
+            }
+        });
+        assert_eq!((shared(), containers()), before);
+    }
 }
 
 fn what_plain_compose_does_is_seen(project: &Project) {
@@ -204,6 +231,31 @@ fn two_that_start_it_at_once(project: &Project) {
     assert_eq!(service(&now, "adminer")["state"], "running");
 }
 
+/// What `.env` tells Compose itself counts for `cargo dev`, too, or is refused by its name.
+fn further_files_of_compose(project: &Project) {
+    let env = project.read(".env");
+    let service = |name: &str, more: &str| format!("  {name}:\n    image: postgres:15-alpine\n    command: sleep 1000\n{more}");
+    let more = format!("services:\n{}{}", service("more", ""), service("chosen", "    profiles: [theirs]\n"));
+    project.write("more.yml", &more);
+    let with = |lines: &str| project.write(".env", &format!("{env}{lines}"));
+    let refused = [
+        ("COMPOSE_FILE=more.yml\n", "define no service setup, db, api"),
+        ("COMPOSE_FILE=docker-compose.yml:gone.yml\n", "gone.yml, which does not exist"),
+        ("COMPOSE_ENV_FILES=.env\n", "COMPOSE_ENV_FILES (from "),
+    ];
+    for (lines, said) in refused {
+        with(lines);
+        project.dev(&["up", "--detach"]).expect_code(1).says(said).says("Nothing was started");
+    }
+    with("COMPOSE_FILE=docker-compose.yml:docker-compose.override.yml:more.yml\nCOMPOSE_PROFILES=theirs\n");
+    project.dev(&["up", "--detach", "--tools"]).expect_code(0);
+    for name in ["db", "api", "adminer", "more", "chosen"] {
+        assert_eq!(project.inspect(name, "{{.State.Running}}"), "true", "{name}");
+    }
+    project.dev(&["down"]).expect_code(0);
+    project.write(".env", &env);
+}
+
 fn nothing_stays_but_the_data(project: &Project) {
     project.dev(&["stop"]).expect_code(0).says("everything is stopped");
     project.dev(&["stop"]).expect_code(0).says("nothing was running");
@@ -225,5 +277,6 @@ fn nothing_stays_but_the_data(project: &Project) {
     project.dev(&["down"]).expect_code(0);
     two_that_start_it_at_once(project);
     project.dev(&["down"]).expect_code(0);
+    further_files_of_compose(project);
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &label]).text(), "");
 }

@@ -23,7 +23,10 @@ fn free_port() -> u16 {
 fn backend_env_holds_for_the_database_and_the_api() {
     let Some(mut project) = Project::new() else { return };
     project.unset("API_PORT");
-    project.write("backend/.env", &format!("POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\nAPI_PORT=1\nLOG_LEVEL=debug\n"));
+    // Variables for programs of the machine are nothing to the containers.
+    let foreign = "PGPORT=6000\nPGHOST=nowhere.invalid\nPGSSLMODE=verify-full\nPGOPTIONS='-c datestyle=German'\nPGDATA=/elsewhere\n\
+        PGUSER=stranger\nPGSERVICE=theirs\nPG_MAJOR=99\nTZ=Asia/Kolkata\n";
+    project.write("backend/.env", &format!("{foreign}POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\nAPI_PORT=1\nLOG_LEVEL=debug\n"));
     // `.env` beside the Compose file comes before it, and is the place for ports.
     let port = free_port();
     project.unset("POSTGRES_PORT");
@@ -45,6 +48,19 @@ fn backend_env_holds_for_the_database_and_the_api() {
     let started = project.inspect("api", "{{.State.StartedAt}}");
     let said = docker(&["logs", "--since", &started, &project.container("api")]);
     assert!(said.stderr.lines().next().unwrap().contains("ADMINER_PORT is 9"), "{said}");
+
+    // The clients of `cargo dev`, too.
+    project.write("backend/.env", &format!("{foreign}POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\n"));
+    let sql = "SELECT current_setting('datestyle'), current_setting('timezone'), current_user";
+    let shown = project.dev(&["db", "shell", "--engine", "docker", "-c", &format!("COPY ({sql}) TO STDOUT")]).expect_code(0);
+    assert_eq!(shown.text(), "ISO, MDY\tUTC\tann");
+    let shown = project.exec("db", &["psql", "-U", "ann", "-d", "journal", "-XAtqc", "SHOW datestyle"]).expect_code(0);
+    assert_eq!(shown.text(), "ISO, MDY");
+
+    // What the FastAPI backend had there for a database of the machine.
+    project.write("backend/.env", "DATABASE_URL=postgresql+asyncpg://ann:x@localhost:5432/journal\n");
+    project.ok(&["restart", "api"]);
+    project.logged("DATABASE_URL names localhost, which in a container is the container itself");
 }
 
 /// A password, as `db` is given it: its settings script in the environment that Compose makes of the shell and the files.

@@ -2,6 +2,8 @@
 //! run without `.env`. What would make it read other settings than this tool does is refused.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use emotionviz_settings::Origin;
 
@@ -17,7 +19,7 @@ const UNSUPPORTED: [&str; 2] = ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"]
 const SERVICES: [&str; 3] = ["setup", "db", "api"];
 /// What begins a file that is fetched: it is left to Compose.
 const REMOTE: [&str; 4] = ["https://", "git@", "github.com/", "oci://"];
-const ASK_BOUND: std::time::Duration = std::time::Duration::from_secs(60);
+const ASK_BOUND: Duration = Duration::from_secs(60);
 
 /// Why Compose would not do what this tool asks of it.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +68,14 @@ pub enum ComposeSettingsError {
 
 /// The variables of Compose that are set, with their values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ComposeSettings(Vec<(&'static str, String, Origin)>);
+pub(super) struct ComposeSettings(Arc<Vec<(&'static str, String, Origin)>>);
 
 impl ComposeSettings {
     pub(super) fn of(environment: &Environment) -> Self {
         let values = environment.configuration.values();
         let names = [FILE, SEPARATOR, PROFILES].into_iter().chain(UNSUPPORTED);
-        Self(names.filter_map(|name| values.foreign(name).map(|(text, origin)| (name, text.to_owned(), origin.clone()))).collect())
+        let set = names.filter_map(|name| values.foreign(name).map(|(text, origin)| (name, text.to_owned(), origin.clone())));
+        Self(Arc::new(set.collect()))
     }
 
     fn find(&self, wanted: &str) -> Option<(&str, &Origin)> {
@@ -90,7 +93,7 @@ impl ComposeSettings {
         names.map(str::trim).filter(|name| !name.is_empty()).collect()
     }
 
-    /// Refuses what Compose would not do.
+    /// Refuses what Compose would not do, and files that do not define what this tool starts.
     ///
     /// # Errors
     /// What that is.
@@ -106,8 +109,12 @@ impl ComposeSettings {
         Err(ComposeSettingsError::NoService { missing: missing.join(", "), origin: origin.clone() }.into())
     }
 
-    fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
-        for (name, _, origin) in &self.0 {
+    /// Refuses what Compose would not do.
+    ///
+    /// # Errors
+    /// What that is.
+    pub(super) fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
+        for (name, _, origin) in self.0.iter() {
             if matches!(origin, Origin::File(path, _) if *path == checkout.backend_env_file()) {
                 return Err(ComposeSettingsError::Misplaced { name, origin: origin.clone() });
             }

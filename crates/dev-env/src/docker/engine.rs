@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, Problems};
 
+use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::inside::{Inside, Moment};
 use super::project::Project;
@@ -37,6 +38,12 @@ impl Docker {
 
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Refuses settings on which it cannot start.
+    pub(crate) fn check_settings(&self) -> Result<(), Error> {
+        self.tool()?;
+        Ok(ComposeSettings::of(&self.environment).refuse(&self.environment.checkout)?)
     }
 
     /// The settings, and for what nobody sets the values that docker-compose.yml has.

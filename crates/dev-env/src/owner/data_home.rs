@@ -74,6 +74,17 @@ pub enum HomeError {
         /// Where it leads.
         target: PathBuf,
     },
+    /// The database is there, and no link leads to it.
+    #[error(
+        "data/postgres is missing, and the database of this checkout is in {}. Nothing was changed\n\
+         hint: link it again: ln -s '{0}' '{}'", data_dir.display(), link.display()
+    )]
+    Lost {
+        /// The database.
+        data_dir: PathBuf,
+        /// Where the link to it would be.
+        link: PathBuf,
+    },
     /// A database that may be this checkout's.
     #[error(
         "there is no database in data/postgres, and {} holds one of a checkout in {} that may be this one. Nothing was changed\n\
@@ -207,9 +218,11 @@ impl DataHome {
             None => {}
             Some(elsewhere) => {
                 make_parents(&self.data_dir)?;
-                // Nothing is written into a folder of the user's. The note comes before the link: see `linked`.
-                if elsewhere.ours {
-                    Note::of_checkout(checkout).write(&self.data_dir)?;
+                // Nothing is written into a folder of the user's.
+                let noted = if elsewhere.ours { Note::of_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
+                // The note of a new database comes before the link: see `linked`. One that is there serves without it.
+                if matches!(elsewhere.state, LinkState::Blocked(_)) {
+                    noted?;
                 }
                 if elsewhere.state != LinkState::Kept {
                     make_link(&self.data_dir, &elsewhere.link)?;

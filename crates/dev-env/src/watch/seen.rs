@@ -21,8 +21,9 @@ enum Known {
 }
 
 impl Known {
+    /// A settings file may be a pipe: reading it would wait for its writer, and each reading be a change of it.
     fn of(path: &Path) -> Self {
-        std::fs::read(path).map_or(Self::Absent, Self::Contents)
+        if path.is_file() { std::fs::read(path).map_or(Self::Absent, Self::Contents) } else { Self::Absent }
     }
 }
 
@@ -110,5 +111,7 @@ mod tests {
         assert!(!seen.is_new(&text) && !seen.is_new(&gone));
         std::fs::remove_file(&known).unwrap();
         assert!(seen.is_new(&known) && !seen.is_new(&known));
+        nix::unistd::mkfifo(&known, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(!seen.is_new(&known), "a pipe is not read");
     }
 }

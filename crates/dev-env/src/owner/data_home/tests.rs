@@ -308,6 +308,18 @@ fn a_note_that_cannot_be_written_makes_no_link() {
 }
 
 #[test]
+fn a_database_that_is_there_serves_without_its_note() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    fs::remove_file(scratch.note(&data_dir)).unwrap();
+    fs::create_dir_all(scratch.note(&data_dir).join("in the way")).unwrap();
+    assert_eq!(scratch.prepare(&scratch.checkout()).data_dir, data_dir);
+    fs::remove_file(link_of(&scratch.checkout())).unwrap();
+    scratch.prepare(&scratch.checkout());
+    assert_eq!(link_of(&scratch.checkout()).read_link().unwrap(), data_dir);
+}
+
+#[test]
 fn many_commands_at_once_change_nothing() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();

@@ -1,0 +1,209 @@
+//! Settings files that are no plain files, or say what cannot be meant.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::support::processes::expect_none;
+use crate::support::{Scratch, eventually};
+
+/// Every verb that reads settings.
+const VERBS: [&[&str]; 9] = [
+    &["status"],
+    &["up", "--detach"],
+    &["db", "url"],
+    &["db", "shell", "-c", "SELECT 1"],
+    &["migrate", "status"],
+    &["backup"],
+    &["logs"],
+    &["config", "check"],
+    &["restart"],
+];
+
+fn pipe(path: &Path) {
+    mkfifo(path, Mode::S_IRWXU).unwrap();
+}
+
+#[test]
+fn a_pipe_that_nothing_writes_to_is_named_within_seconds() {
+    let scratch = Scratch::new();
+    let linked = scratch.beside().join("pipe");
+    pipe(&linked);
+    for file in [".env", "backend/.env"] {
+        symlink(&linked, scratch.path(file)).unwrap();
+        let started: Vec<_> = VERBS.iter().map(|verb| (Instant::now(), scratch.start(verb))).collect();
+        for (since, verb) in started {
+            let refused = verb.finish().expect_code(1);
+            refused.says(&format!("{} is a pipe (FIFO), and nothing came out of it", scratch.path(file).display()));
+            refused.says("hint: ");
+            assert!(since.elapsed() < Duration::from_secs(30), "{refused}");
+        }
+        fs::remove_file(scratch.path(file)).unwrap();
+    }
+    assert!(fs::metadata(linked).unwrap().file_type().is_fifo());
+    expect_none(scratch.root());
+}
+
+#[test]
+fn waiting_for_a_pipe_ends_on_every_signal() {
+    let scratch = Scratch::new();
+    pipe(&scratch.path(".env"));
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for verb in [&["status"][..], &["up"], &["up", "--detach"], &["config", "show"], &["db", "password"], &["down"]] {
+            let mut waiting = scratch.start(&[verb, &["--verbose"]].concat());
+            waiting.printed("waiting for a settings file");
+            let since = Instant::now();
+            waiting.signal(signal);
+            waiting.finish().expect_code(130);
+            assert!(since.elapsed() < Duration::from_secs(3), "{verb:?} {signal}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_does_not_keep_anything_running() {
+    let scratch = Scratch::new();
+    scratch.up();
+    fs::rename(scratch.path(".env"), scratch.path(".env.kept")).unwrap();
+    pipe(&scratch.path(".env"));
+    scratch.ok(&["down"]);
+    expect_none(scratch.root());
+    fs::remove_file(scratch.path(".env")).unwrap();
+    fs::rename(scratch.path(".env.kept"), scratch.path(".env")).unwrap();
+}
+
+#[test]
+fn a_pipe_with_a_writer_is_read_and_never_replaced() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let text = scratch.read(".env");
+    fs::remove_file(scratch.path(".env")).unwrap();
+    pipe(&scratch.path(".env"));
+    // As a password manager serves it: to each who opens it.
+    let script = "trap '' PIPE; while true; do printf '%s' \"$1\" > \"$2\"; sleep 0.05; done 2>/dev/null";
+    let mut writer = std::process::Command::new("sh").args(["-c", script, "sh", &text]).arg(scratch.path(".env")).spawn().unwrap();
+    scratch.ok(&["status"]).prints("running");
+    assert_eq!(scratch.sql("SELECT 1"), "1");
+    let refused = scratch.dev(&["db", "password"]).expect_code(1);
+    refused.says("is a pipe (FIFO): settings are written to regular files only, and nothing was changed");
+    assert_eq!(scratch.sql("SELECT 1"), "1", "with the old password");
+    scratch.ok(&["restart"]);
+    scratch.ok(&["down"]);
+    scratch.up();
+    assert_eq!(scratch.service("api")["health"], "healthy");
+    assert_eq!(scratch.status()["reloads"].as_array().unwrap().len(), 0, "reading it is no change of it");
+    scratch.ok(&["down"]);
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert!(fs::symlink_metadata(scratch.path(".env")).unwrap().file_type().is_fifo());
+    eventually("no one writes to the pipe", || processes_end(&scratch));
+}
+
+fn processes_end(scratch: &Scratch) -> Option<()> {
+    crate::support::processes::of(scratch.root()).is_empty().then_some(())
+}
+
+#[test]
+fn what_is_no_regular_file_is_never_replaced() {
+    let scratch = Scratch::new();
+    let env = scratch.path(".env");
+    let gone = scratch.beside().join("gone");
+    let null = Path::new("/dev/null");
+    for (target, what) in [(null, "is a device"), (&gone, "is a link to")] {
+        symlink(target, &env).unwrap();
+        let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+        refused.says(&format!("{} {what}", env.display()));
+        refused.says("nothing was changed");
+        assert!(env.is_symlink() && !gone.exists());
+        assert!(fs::metadata(null).unwrap().file_type().is_char_device(), "/dev/null is a device");
+        fs::remove_file(&env).unwrap();
+    }
+    let _listener = std::os::unix::net::UnixListener::bind(&env).unwrap();
+    scratch.dev(&["status"]).expect_code(1).says("is a socket, and cannot hold settings");
+    fs::remove_file(&env).unwrap();
+    fs::create_dir(&env).unwrap();
+    scratch.dev(&["status"]).expect_code(1).says("is a folder, and cannot hold settings");
+    fs::remove_dir(&env).unwrap();
+    symlink("/dev/zero", &env).unwrap();
+    scratch.dev(&["status"]).expect_code(1).says("is larger than 1 MB");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn a_program_that_is_a_pipe_is_named() {
+    let mut scratch = Scratch::new();
+    let path = scratch.beside().join("pipe");
+    pipe(&path);
+    scratch.set("SERVICE_BINARY", &path);
+    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+    refused.says(&format!("SERVICE_BINARY (from the environment) is {}", path.display()));
+    scratch.set("SERVICE_BINARY", "");
+    scratch.set("POSTGRES_BIN_DIR", &path);
+    scratch.dev(&["up", "--detach"]).expect_code(1).says("POSTGRES_BIN_DIR");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn the_database_of_the_containers_is_named_natively() {
+    let scratch = Scratch::new();
+    let url = "DATABASE_URL=postgresql+asyncpg://emotionviz:planted@db:5432/emotionviz_db\n";
+    for file in ["backend/.env", ".env"] {
+        scratch.write(file, url);
+        for verb in [&["up", "--detach"][..], &["up", "--detach", "--engine", "docker"], &["db", "shell"], &["config", "check"]] {
+            let refused = scratch.dev(verb).expect_code(1);
+            refused.says("DATABASE_URL names the host db");
+            refused.says(&format!("{}:1", scratch.path(file).display()));
+            refused.says("remove this line");
+            assert!(!refused.stderr.contains("planted"), "{refused}");
+        }
+        fs::remove_file(scratch.path(file)).unwrap();
+    }
+    for host in ["localhost", "127.0.0.1", "[::1]"] {
+        scratch.write("backend/.env", &format!("DATABASE_URL=postgres://a:planted@{host}/d\n"));
+        let refused = scratch.dev(&["up", "--detach", "--engine", "docker"]).expect_code(1);
+        refused.says("which in a container is the container itself");
+        refused.says("--engine native");
+    }
+    fs::remove_file(scratch.path("backend/.env")).unwrap();
+    // What was refused has not run here: the engine is the native one still.
+    scratch.up();
+    assert_eq!(scratch.status()["engine"], "native");
+}
+
+#[test]
+fn variables_of_postgresql_in_settings_files_change_nothing_natively() {
+    let scratch = Scratch::new();
+    let foreign = "PGPORT=1\nPGHOST=nowhere.invalid\nPGSSLMODE=verify-full\nPGOPTIONS='-c datestyle=German'\nPGDATA=/nowhere\n\
+        PGUSER=stranger\nPGPASSWORD=wrong\nPGSERVICE=theirs\nTZ=Asia/Kolkata\n";
+    scratch.write(".env", foreign);
+    scratch.write("backend/.env", foreign);
+    scratch.up();
+    assert_eq!(scratch.service("api")["health"], "healthy");
+    assert_eq!(scratch.sql("SELECT current_setting('datestyle') || current_setting('timezone') || current_user"), "ISO, MDYUTCemotionviz");
+    scratch.ok(&["backup"]);
+    scratch.ok(&["migrate", "status"]).prints("applied");
+}
+
+#[test]
+fn what_compose_would_not_read_is_refused_by_its_name() {
+    let scratch = Scratch::new();
+    scratch.write("docker-compose.yml", "services: {}\n");
+    let cases = [
+        (".env", "COMPOSE_ENV_FILES=other.env\n", "COMPOSE_ENV_FILES (from "),
+        (".env", "COMPOSE_FILE=docker-compose.yml:gone.yml\n", "gone.yml, which does not exist"),
+        ("backend/.env", "COMPOSE_FILE=docker-compose.yml\n", "which Docker Compose does not read"),
+    ];
+    for (file, text, said) in cases {
+        scratch.write(file, text);
+        let refused = scratch.dev(&["up", "--detach", "--engine", "docker"]).expect_code(1);
+        refused.says(said);
+        refused.says("Nothing was started\n  hint: ");
+        assert!(!scratch.path("data/run/engine").exists(), "what is refused has not run here");
+        fs::remove_file(scratch.path(file)).unwrap();
+    }
+}
