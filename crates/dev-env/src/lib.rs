@@ -41,6 +41,7 @@ pub mod process;
 mod program;
 mod ready_socket;
 pub mod reload;
+pub mod restore;
 pub mod schema;
 pub mod seed;
 mod service;
@@ -51,6 +52,7 @@ pub mod stop;
 mod supervisor;
 pub mod switch;
 pub mod testing;
+mod thread;
 mod throw_away;
 mod watch;
 

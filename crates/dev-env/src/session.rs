@@ -1,5 +1,6 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
+use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
@@ -13,6 +14,7 @@ use crate::postgres::psql::{self, Psql, Way};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
+use crate::program::Program;
 use crate::{Environment, Error, build, database, native, service};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
@@ -124,13 +126,27 @@ impl Session {
         Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// Applies what is pending in another database of the same server.
+    /// What runs the service's `migrate` in other databases of the same server: the newest program that was built.
     ///
     /// # Errors
-    /// The service does not compile, or a migration fails.
-    pub(crate) async fn migrate_in(&self, database: &str, colour: bool) -> Result<String, Error> {
-        let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
-        service::success(self.migrate_at(&url, &["up", "--auto"], colour).await?)
+    /// The service does not compile, and never has.
+    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
+        if matches!(self.at, Where::Docker { .. }) {
+            return Ok(Migrator { session: self, program: None });
+        }
+        let building = build::Options { colour, ..Default::default() };
+        let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator { session: self, program: Some(program) })
+    }
+
+    /// The folder that the settings name for PostgreSQL's programs.
+    pub(crate) fn bin_dir(&self) -> Option<&Path> {
+        self.tool.bin_dir.as_deref()
+    }
+
+    /// Whether client programs run in a container, where no file of this machine is.
+    pub(crate) fn is_in_container(&self) -> bool {
+        matches!(self.at, Where::Docker { .. })
     }
 
     /// Refuses what only a database of the tool's own can have done to it.
@@ -178,6 +194,32 @@ impl Session {
             client = client.env("PGHOST", &self.url.host).env("PGSSLMODE", self.url.ssl_mode.as_deref().unwrap_or("prefer"));
         }
         client
+    }
+}
+
+/// The service's `migrate` for any database of a session's server.
+pub(crate) struct Migrator<'a> {
+    session: &'a Session,
+    /// `None` in a container, which has its own.
+    program: Option<Program>,
+}
+
+impl Migrator<'_> {
+    /// Runs it, and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
+        let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
+        match (&self.session.at, &self.program) {
+            (_, Some(program)) => service::migrate(program.path(), &url, args).await,
+            (Where::Docker { inside, .. }, None) => match inside.migrate(checkout, &url, args, events).await {
+                Err(Error::OldProgram { .. }) => inside.migrate_as_built(&url, args).await,
+                output => output,
+            },
+            _ => unreachable!("only a container has its own program"),
+        }
     }
 }
 

@@ -48,7 +48,9 @@ pub enum BackupError {
         data: PathBuf,
     },
     /// Standard output is a terminal.
-    #[error("standard output is a terminal, and the copy is a binary file. Nothing was changed\nhint: cargo dev backup --output - > copy.dump")]
+    #[error(
+        "standard output is a terminal, and the copy is a binary file. Nothing was changed\nhint: cargo dev backup --output - > copy.dump"
+    )]
     Terminal,
     /// No process reads from a FIFO.
     #[error("no process opened {} for reading in {seconds} s. Nothing was changed\nhint: start its reader first: cat '{}' > copy.dump", path.display(), path.display())]
@@ -79,7 +81,10 @@ pub enum BackupError {
         free: u64,
     },
     /// `pg_dump` failed.
-    #[error("the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: the database's own messages: cargo dev logs db", crate::error::indented(reason))]
+    #[error(
+        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: the database's own messages: cargo dev logs db",
+        crate::error::indented(reason)
+    )]
     Dump {
         /// The database.
         database: String,

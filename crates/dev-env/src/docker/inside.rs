@@ -74,6 +74,14 @@ impl Inside {
         self.run(&url, args).await
     }
 
+    /// The same, with the migrations that the container's program was built with.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn migrate_as_built(&self, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+        self.run(&DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() }, args).await
+    }
+
     /// How the migrations stand.
     ///
     /// # Errors
