@@ -23,6 +23,7 @@ mod reload_features;
 mod reload_migrations;
 mod reload_random;
 mod restart;
+mod restore;
 mod settings;
 mod support;
 mod tidy;
