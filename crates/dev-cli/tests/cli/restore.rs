@@ -125,18 +125,21 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         write(&file, after(words).as_bytes());
         refused(&scratch, &file, &[&line, words.split_whitespace().next().unwrap()]);
     }
-    for (number, words) in [
-        format!("DO $$ BEGIN EXECUTE 'COPY public.users FROM PROGRAM ''{touch}'''; END $$;"),
-        "DO $$ BEGIN EXECUTE 'ALTER ROLE emotionviz_api SUPERUSER'; END $$;".to_owned(),
-        "DO $$ BEGIN EXECUTE 'RESET SESSION AUTHORIZATION'; EXECUTE 'CREATE ROLE evil SUPERUSER'; END $$;".to_owned(),
-        "SELECT pg_read_file('/etc/passwd');".to_owned(),
+    for (number, (words, rights)) in [
+        (format!("DO $$ BEGIN EXECUTE 'COPY public.users FROM PROGRAM ''{touch}'''; END $$;"), "must be superuser"),
+        ("DO $$ BEGIN EXECUTE 'ALTER ROLE emotionviz_api SUPERUSER'; END $$;".to_owned(), "must be superuser"),
+        (
+            "DO $$ BEGIN EXECUTE 'RESET SESSION AUTHORIZATION'; EXECUTE 'CREATE ROLE evil SUPERUSER'; END $$;".to_owned(),
+            "must be superuser",
+        ),
+        ("SELECT pg_read_file('/etc/passwd');".to_owned(), "permission denied"),
     ]
     .iter()
     .enumerate()
     {
         let file = format!("rights-{number}.sql");
         write(&file, after(words).as_bytes());
-        refused(&scratch, &file, &["PostgreSQL refused", &line, "permission denied"]);
+        refused(&scratch, &file, &["PostgreSQL refused", &line, rights]);
     }
     assert!(!marker.exists());
 
