@@ -36,6 +36,33 @@ async fn connections_that_died_while_idle_fail_no_request() {
     }
 }
 
+/// As `cargo dev` does it while it copies the database: new sessions may not write, and those that there were are ended.
+#[tokio::test]
+async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterwards() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
+    ann.get("/entries").await.data(200);
+    let name = s.database.url.rsplit('/').next().unwrap();
+    let end_sessions =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'emotionviz' AND datname = current_database()";
+    s.database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    s.database.execute(end_sessions).await;
+    for _ in 0..20 {
+        ann.post("/entries", &entry()).await.error(503, "SERVICE_UNAVAILABLE");
+        let read = ann.get("/entries").await;
+        assert!([200, 503].contains(&read.status), "{}", read.text);
+    }
+    ann.get("/entries").await.data(200);
+    s.database.execute(&format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    // Some connections are ended while they are trusted: at most the request that finds that out fails.
+    s.database.execute(end_sessions).await;
+    let first = ann.post("/entries", &entry()).await.status;
+    assert!([201, 503].contains(&first), "{first}");
+    for _ in 0..20 {
+        ann.post("/entries", &entry()).await.data(201);
+    }
+}
+
 /// A request whose client goes away is dropped half way, with what it was asking the database.
 #[tokio::test]
 async fn a_dropped_request_spoils_no_connection() {

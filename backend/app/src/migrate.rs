@@ -48,7 +48,10 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
     let database = Database::from_values(values)?;
-    let options = emotionviz_db::pool::connect_options(&database.migration_url);
+    // While `cargo dev` keeps other sessions from writing, this one may; its name tells it from them.
+    let options = emotionviz_db::pool::connect_options(&database.migration_url)
+        .application_name("emotionviz migrate")
+        .options([("default_transaction_read_only", "off")]);
     let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
         .await
         .with_context(|| format!("{} did not answer within {} s", database.migration_url.masked(), CONNECT_TIMEOUT.as_secs()))?
@@ -177,7 +180,7 @@ fn print_adoption(adoption: &Adoption) {
         adoption.users, adoption.entries, adoption.visualizations, adoption.intake_sessions
     );
     let odd = [
-        (adoption.colliding_addresses, "accounts whose address another one has in another case; they log in with the exact spelling"),
+        (adoption.colliding_addresses, "accounts whose address another one has in another spelling; they log in with the exact one"),
         (adoption.undated, "rows without a time of creation; they have that of their last change, or of now"),
         (adoption.odd_intensity, "entries with an intensity outside 0..1"),
         (adoption.odd_emotion_count, "entries without an emotion, or with more than ten"),

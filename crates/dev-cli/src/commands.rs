@@ -41,7 +41,7 @@ impl Command {
             Self::Backup(verb) => verb.run(context).await,
             Self::Restore(verb) => verb.run(context).await,
             Self::Engine(verb) => verb.run(context).await,
-            Self::Config(verb) => verb.run(context),
+            Self::Config(verb) => verb.run(context).await,
             Self::Container(verb) => verb.run(context).await,
             Self::Bench(verb) => verb.run(context).await,
             Self::Completions(verb) => verb.run(),

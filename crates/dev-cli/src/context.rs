@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::IsTerminal;
 use std::path::Path;
 
 use dev_env::engine::Kind;
 use dev_env::engines::Chosen;
+use dev_env::external::FirstUse;
 use dev_env::stop::Stop;
 use dev_env::{Checkout, Environment, Error};
 
-use crate::printer::Printer;
+use crate::printer::{Lines, Printer};
 
 pub(crate) struct Context {
     pub(crate) printer: Printer,
@@ -25,24 +27,62 @@ impl Context {
         Checkout::find(Path::new("."))
     }
 
-    /// The checkout with its settings.
-    pub(crate) fn environment(&self) -> Result<Environment, Error> {
-        Environment::find(Path::new("."), std::env::vars_os())
+    /// The checkout with its settings. Reading them waits where a file of theirs is a pipe.
+    pub(crate) async fn environment(&self) -> anyhow::Result<Environment> {
+        let read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
+        tokio::select! {
+            read = read => Ok(read??),
+            () = self.stop.asked() => Err(Interrupted.into()),
+        }
     }
 
     /// The engine of the checkout.
-    pub(crate) fn engine(&self) -> Result<Chosen, Error> {
-        Chosen::of(self.environment()?, self.engine)
+    pub(crate) async fn engine(&self) -> anyhow::Result<Chosen> {
+        Ok(Chosen::of(self.environment().await?, self.engine)?)
     }
 
     /// The same to stop what runs: a settings file that cannot be read must not keep it running.
-    pub(crate) fn engine_to_stop(&self) -> Result<Chosen, Error> {
-        match self.engine() {
-            Err(Error::BadLine { .. } | Error::NotText { .. } | Error::Settings(_)) => {
-                Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)
+    pub(crate) async fn engine_to_stop(&self) -> anyhow::Result<Chosen> {
+        match self.engine().await {
+            Err(error) if error.downcast_ref().is_some_and(Error::is_of_the_settings) => {
+                Ok(Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)?)
             }
             engine => engine,
         }
+    }
+
+    /// The engine of a verb that changes the database. One that somebody else runs is named, and for its first use the user is asked,
+    /// unless `yes` answers that.
+    pub(crate) async fn engine_to_change(&self, verb: &str, yes: bool) -> anyhow::Result<Chosen> {
+        let engine = self.engine().await?;
+        let Some(first_use) = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await? else { return Ok(engine) };
+        if yes {
+            self.printer.note(&first_use.to_string());
+        } else if !self.is_agreed(&format!("{first_use}\nuse it?")).await? {
+            return Err(first_use.refuse(verb).into());
+        }
+        first_use.agree()?;
+        Ok(engine)
+    }
+
+    /// The engine of a verb that reads the database. One that somebody else runs is named before its first use.
+    pub(crate) async fn engine_to_read(&self) -> anyhow::Result<Chosen> {
+        let engine = self.engine().await?;
+        let first_use = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await?;
+        first_use.iter().for_each(|first_use| self.printer.note(&first_use.to_string()));
+        Ok(engine)
+    }
+
+    /// Asks, where a terminal is there to answer.
+    pub(crate) async fn is_agreed(&self, question: &str) -> anyhow::Result<bool> {
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Ok(false);
+        }
+        self.printer.finish();
+        eprint!("{question} [y/N] ");
+        let answer = tokio::task::spawn_blocking(|| std::io::stdin().lines().next().transpose());
+        let answer = self.or_stop(async { Ok(answer.await) }).await??;
+        Ok(answer?.is_some_and(|answer| matches!(answer.trim(), "y" | "Y" | "yes")))
     }
 
     /// Does `work` until Ctrl-C. What is interrupted is dropped, and ends what it started.

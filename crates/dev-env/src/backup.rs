@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::session::Session;
-use crate::{Error, owner};
+use crate::{Error, lock_holders, owner};
 
 pub(crate) use checksum::{Verdict, compare};
 pub use error::BackupError;
@@ -54,7 +54,9 @@ async fn write(session: &Session, to: Option<&Path>, force: bool, events: &Event
             events.phase("copying the database");
             let database = &session.url().database;
             let pg_dump = session.client_in("pg_dump", database).await?;
-            write::to_stream(pg_dump, database, &to.display().to_string(), stream).await?;
+            let to = to.display().to_string();
+            let written = write::to_stream(pg_dump, database, &to, stream);
+            lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await?;
             Ok(Written::Stream)
         }
     }
@@ -75,7 +77,16 @@ pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) ->
 /// The copy cannot be written; what was there before stays.
 pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) -> Result<(), Error> {
     owner::make_parents(to)?;
-    write::to_file(session.client_in("pg_dump", database).await?, database, to).await
+    let written = write::to_file(session.client_in("pg_dump", database).await?, database, to);
+    lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
+}
+
+/// Removes a copy and its checksum, where they are.
+pub(crate) fn remove_copy(copy: &Path) {
+    for file in [checksum::path(copy).as_path(), copy] {
+        // It may not have come to it.
+        let _absent = std::fs::remove_file(file);
+    }
 }
 
 /// The time of now, as a part of a file's name.

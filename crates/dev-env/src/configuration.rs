@@ -1,6 +1,7 @@
 //! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
 
 pub(crate) mod container;
+pub(crate) mod database_host;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub struct Configuration {
     values: Values,
     undeclared: Vec<(String, Origin)>,
+    /// Whether they are those of the development container.
+    in_container: bool,
 }
 
 /// What `cargo dev` itself reads.
@@ -107,7 +110,7 @@ impl Configuration {
         if !values.is_set(&APP_ENV.info) {
             values.set(APP_ENV.info.name, AppEnv::Development.to_string(), Origin::Default);
         }
-        Ok(Self { values, undeclared })
+        Ok(Self { values, undeclared, in_container: false })
     }
 
     /// The values.
@@ -131,7 +134,7 @@ impl Configuration {
             let (text, _) = self.values.text(info)?;
             (info.check)(text).err().map(|what| self.values.problem(info, what))
         });
-        let mut problems: Vec<Problem> = bad.collect();
+        let mut problems: Vec<Problem> = bad.chain(database_host::problems(&self.values, self.in_container)).collect();
         // What `up` would make up is no problem while it is missing.
         let mut made = self.values.clone();
         let stand_ins = [(&JWT_SECRET_KEY.info, "a stand-in that is thirty-two bytes long"), (&DATABASE_URL.info, "postgres://a@b/c")];
@@ -284,6 +287,27 @@ mod tests {
         let mut second = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert!(second.make_secrets(&checkout, true).unwrap().is_empty());
         assert_eq!(second.tool(&checkout).unwrap().password.unwrap().expose_secret(), made.expose_secret());
+    }
+
+    #[test]
+    fn two_who_make_secrets_at_once_have_the_same_ones() {
+        let (_folder, checkout) = checkout("", "");
+        let before = || Configuration::read(&checkout, &Vec::new()).unwrap();
+        let passwords: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = [before(), before(), before(), before()]
+                .into_iter()
+                .map(|mut configuration| {
+                    let checkout = &checkout;
+                    scope.spawn(move || {
+                        configuration.make_secrets(checkout, false).unwrap();
+                        configuration.tool(checkout).unwrap().password.unwrap().expose_secret().to_owned()
+                    })
+                })
+                .collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert!(passwords.iter().all(|password| *password == passwords[0]), "{passwords:?}");
+        assert_eq!(std::fs::read_to_string(checkout.env_file()).unwrap().matches("POSTGRES_PASSWORD=").count(), 1);
     }
 
     #[test]

@@ -2,19 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::configuration::Tool;
 use crate::events::{Event, Events, Source};
 use crate::log_file::LogFile;
-use crate::owner::{Owner, data_home};
+use crate::owner::{DataHome, LinkState, Owner, data_home};
 use crate::postgres::cluster::{self, DataDir};
 use crate::postgres::find::{self, Search};
 use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, roles, socket_dir};
 use crate::process::LineSink;
-use crate::{Checkout, Environment, Error};
+use crate::{Checkout, Environment, Error, writers};
+
+/// It ends sessions, and needs a lock for an instant.
+const LET_IN_BOUND: Duration = Duration::from_secs(60);
 
 /// Where the database is, and whether there is one.
 #[derive(Debug)]
@@ -24,20 +28,51 @@ pub(crate) struct Place {
     pub exists: bool,
 }
 
-/// Finds the place; says so when it is not in the checkout.
+/// Finds the place, and changes nothing.
 ///
 /// # Errors
 /// The folder cannot be used, or holds something else.
 pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
-    if let Some(blocked_by) = home.elsewhere.as_ref().and_then(|elsewhere| elsewhere.blocked_by.as_ref()) {
+    at(home, owner, events)
+}
+
+/// Finds the place and makes it ready for a database: its folders, and the link to it where it is not in the checkout; says what it
+/// changes. Only for whoever holds the checkout's lock.
+///
+/// # Errors
+/// The folder cannot be used, or holds something else.
+pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
+    let owner = Owner::of_checkout(checkout.root())?;
+    let home = data_home(checkout.root(), &owner)?;
+    home.prepare(checkout.root())?;
+    if let Some(of) = &home.copied_from {
         events.note(format!(
-            "the database lives in {}, to which data/postgres leads: it runs as {}, who may not enter {}",
-            home.data_dir.display(),
-            owner.name,
-            blocked_by.display()
+            "data/postgres led to the database of {}, from which this checkout was copied: it leads there no more, and this checkout has a database of its own",
+            of.display()
         ));
+    }
+    let at_home = home.data_dir.display();
+    match home.elsewhere.as_ref().map(|elsewhere| &elsewhere.state) {
+        Some(LinkState::Blocked(folder)) => events.note(format!(
+            "the database lives in {at_home}, to which data/postgres leads: it runs as {}, who may not enter {}",
+            owner.name,
+            folder.display()
+        )),
+        Some(LinkState::Missing) => {
+            events.note(format!("the database of this checkout is in {at_home}: data/postgres was missing, and leads there again"));
+        }
+        Some(LinkState::Kept) | None => {}
+    }
+    // What is said above is done.
+    at(DataHome { copied_from: None, ..home }, owner, events)
+}
+
+fn at(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
+    if home.copied_from.is_some() {
+        // The link still leads to another checkout's.
+        return Ok(Place { owner, exists: home.is_lost(), data_dir: home.data_dir });
     }
     let exists = match cluster::state(&home.data_dir, &owner)? {
         DataDir::Absent => false,
@@ -124,6 +159,11 @@ pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: 
     }
     events.phase(format!("starting PostgreSQL {} ({})", cluster.binaries.version, cluster.binaries.source));
     let server = Server::start(cluster).await?;
+    if exists {
+        let run = async |database: &str, sql: &str| cluster.psql().in_database(database).run(sql, LET_IN_BOUND).await;
+        // Settings that do not fit the database are explained below.
+        let _refused = writers::let_in_left(&cluster.database, run, events).await;
+    }
     roles::verify(cluster).await?;
     Ok(server)
 }

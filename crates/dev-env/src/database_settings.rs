@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::postgres::psql::literal;
 use crate::session::Session;
+use crate::writers::MARK;
 
 /// Statements that give the database `to` the settings of `from`, for everybody and for single roles.
 ///
@@ -21,7 +22,8 @@ pub(crate) async fn of_roles(session: &Session) -> Result<String, Error> {
     statements(session, "''", "0").await
 }
 
-/// For psql, in any database. A role that is not there, as it was not moved, is left out.
+/// For psql, in any database. What stops writers while a command works is no wish of the user's, and left out.
+/// A role that is not there, as it was not moved, is left out.
 ///
 /// Quoted as `pg_dumpall` does it: a value is one text, and where it is a list of names, of which the server keeps the quotes, one
 /// text for each name (`variable_is_guc_list_quote` and `SplitGUCList` in PostgreSQL's src/bin/pg_dump/dumputils.c).
@@ -39,6 +41,8 @@ CROSS JOIN unnest(setconfig) WITH ORDINALITY AS configured (line, number)
 CROSS JOIN LATERAL (SELECT split_part(line, '=', 1), substr(line, strpos(line, '=') + 1)) AS setting (name, value)
 LEFT JOIN pg_roles ON pg_roles.oid = setrole
 WHERE setdatabase = {database}
+AND NOT (setrole = 0 AND name IN ('application_name', 'default_transaction_read_only')
+    AND EXISTS (SELECT FROM unnest(setconfig) AS mark WHERE starts_with(mark, 'application_name={MARK}')))
 ORDER BY setrole, number;
 "#
     );

@@ -1,5 +1,6 @@
 //! `up` in the background: the tool starts itself in a session of its own and listens to it until it is ready.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -137,7 +138,7 @@ impl Reporter {
     }
 
     /// Tells how `up` ended.
-    pub fn ended(outcome: &Result<Up, Error>) {
+    pub fn ended(outcome: &Result<Up, impl Display>) {
         tell(&match outcome {
             Ok(up) => Line::Ended(up.clone()),
             Err(error) => Line::Failed(error.to_string()),

@@ -1,7 +1,5 @@
 //! The engine of a checkout: the one that is asked for, that the settings name, that last ran here; else the native one.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
 
 use emotionviz_settings::{DatabaseUrl, Engine as Kind, Kind as _};
@@ -63,7 +61,7 @@ impl Chosen {
         }
     }
 
-    fn environment(&self) -> &Environment {
+    pub(crate) fn environment(&self) -> &Environment {
         match self {
             Self::Native(native) => native.environment(),
             Self::Docker(docker) => docker.environment(),
@@ -102,14 +100,11 @@ fn last(checkout: &Checkout) -> Option<Kind> {
 /// The file cannot be written.
 pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
     if last(checkout) == Some(kind) {
-        // Another command may be reading it, and is to find more than an empty file.
         return Ok(());
     }
     checkout.make_folders()?;
     let path = path(checkout);
-    files::open(OpenOptions::new().write(true).truncate(true), &path)
-        .and_then(|mut file| file.write_all(format!("{kind}\n").as_bytes()))
-        .map_err(|source| Error::io("write", &path, source))
+    files::write_atomically(&path, format!("{kind}\n").as_bytes(), files::READABLE).map_err(|source| Error::io("write", &path, source))
 }
 
 impl Engine for Chosen {
@@ -137,7 +132,9 @@ impl Engine for Chosen {
 
     async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
-        either!(self, engine => engine.session(what, events).await)
+        let session = either!(self, engine => engine.session(what, events).await)?;
+        session.let_writers_in().await?;
+        Ok(session)
     }
 
     async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {

@@ -1,13 +1,18 @@
 //! The settings files: what they say, and changing a line of one without touching the others.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use emotionviz_settings::{Origin, env_file};
 
 use crate::Error;
 use crate::owner::files;
+use crate::settings_file::{self, SettingsFileError};
+
+/// Whoever changes a file needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
 
 /// What a settings file says, the last line first.
 pub(crate) type Layer = Vec<(String, String, Origin)>;
@@ -21,40 +26,88 @@ pub(crate) fn layer(path: &Path) -> Result<Layer, Error> {
 pub(crate) fn layer_after(path: &Path, before: &Layer, counts: impl Fn(&str) -> bool) -> Result<Layer, Error> {
     let text = read(path)?;
     let before = |name: &str| before.iter().find(|(earlier, ..)| earlier == name).map(|(_, value, _)| value.clone());
-    let lines = env_file::read_after(&text, before, counts).map_err(|bad| Error::BadLine { path: path.to_owned(), bad })?;
+    let lines = env_file::read_after(&text, before, counts).map_err(|bad| SettingsFileError::BadLine { path: path.to_owned(), bad })?;
     Ok(lines.into_iter().rev().map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line))).collect())
+}
+
+/// A settings file that one command at a time changes.
+pub(crate) struct Editing {
+    path: PathBuf,
+    // Closing it gives the lock back.
+    _folder: File,
+}
+
+impl Editing {
+    /// Waits until no other command changes it.
+    ///
+    /// # Errors
+    /// Another one does not end, or it is not a regular file: nothing else is replaced.
+    pub(crate) fn begin(path: &Path) -> Result<Self, Error> {
+        // Through a link, the file that it leads to is changed.
+        let path = settings_file::to_be_written(path)?;
+        let folder = path.parent().expect("a settings file lies in a folder");
+        let locked = File::open(folder).map_err(|source| Error::io("read", folder, source))?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(TryLockError::WouldBlock) = locked.try_lock() {
+            if Instant::now() >= deadline {
+                return Err(SettingsFileError::InUse { path, waited: PATIENCE }.into());
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(Self { path, _folder: locked })
+    }
+
+    /// What it says now.
+    pub(crate) fn layer(&self) -> Result<Layer, Error> {
+        layer(&self.path)
+    }
+
+    /// Appends settings, each with its meaning above it. The lines that are there stay as they are.
+    pub(crate) fn append(&self, heading: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
+        let mut text = read(&self.path)?;
+        if !text.is_empty() {
+            text += if text.ends_with('\n') { "\n" } else { "\n\n" };
+        }
+        text += &format!("# {heading}\n");
+        for (name, value) in settings {
+            text += &env_file::line(name, value);
+            text.push('\n');
+        }
+        self.replace(&text)
+    }
+
+    /// Gives a setting another value in every line that sets it. Whether there was one.
+    pub(crate) fn change(&self, name: &str, value: &str) -> Result<bool, Error> {
+        let text = read(&self.path)?;
+        let read = env_file::read(&text).map_err(|bad| SettingsFileError::BadLine { path: self.path.clone(), bad })?;
+        let numbers: Vec<usize> = read.into_iter().filter(|(n, ..)| n == name).map(|(.., line)| line).collect();
+        if numbers.is_empty() {
+            return Ok(false);
+        }
+        let in_place = changed_in_place(&text, &numbers, name, value);
+        if differs_in_this_alone(&text, &in_place, name, value) {
+            self.replace(&in_place)?;
+        } else {
+            // A value that spans lines looks like a setting of this name: those lines stay, and a later one counts.
+            self.append("Instead of the value above.", &[(name, value)])?;
+        }
+        Ok(true)
+    }
+
+    /// Its secrets are for its owner alone.
+    fn replace(&self, text: &str) -> Result<(), Error> {
+        files::write_atomically(&self.path, text.as_bytes(), files::SECRET).map_err(|source| Error::io("write", &self.path, source))
+    }
 }
 
 /// Appends settings, each with its meaning above it. The lines that are there stay as they are.
 pub(crate) fn append(path: &Path, heading: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
-    let mut text = read(path)?;
-    if !text.is_empty() {
-        text += if text.ends_with('\n') { "\n" } else { "\n\n" };
-    }
-    text += &format!("# {heading}\n");
-    for (name, value) in settings {
-        text += &env_file::line(name, value);
-        text.push('\n');
-    }
-    replace(path, &text)
+    Editing::begin(path)?.append(heading, settings)
 }
 
 /// Gives a setting another value in every line that sets it. Whether there was one.
 pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
-    let text = read(path)?;
-    let read = env_file::read(&text).map_err(|bad| Error::BadLine { path: path.to_owned(), bad })?;
-    let numbers: Vec<usize> = read.into_iter().filter(|(n, ..)| n == name).map(|(.., line)| line).collect();
-    if numbers.is_empty() {
-        return Ok(false);
-    }
-    let in_place = changed_in_place(&text, &numbers, name, value);
-    if differs_in_this_alone(&text, &in_place, name, value) {
-        replace(path, &in_place)?;
-    } else {
-        // A value that spans lines looks like a setting of this name: those lines stay, and a later one counts.
-        append(path, "Instead of the value above.", &[(name, value)])?;
-    }
-    Ok(true)
+    Editing::begin(path)?.change(name, value)
 }
 
 fn changed_in_place(text: &str, numbers: &[usize], name: &str, value: &str) -> String {
@@ -80,31 +133,23 @@ fn differs_in_this_alone(old: &str, new: &str, name: &str, value: &str) -> bool 
         && new.iter().filter(|(n, ..)| n == name).all(|(_, v, _)| v == value)
 }
 
+/// The text of a settings file; nothing where there is none.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    match std::fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| Error::NotText { path: path.to_owned() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(Error::io("read", path, source)),
+    match settings_file::read(path)? {
+        Some(bytes) => String::from_utf8(bytes).map_err(|_| SettingsFileError::NotText { path: path.to_owned() }.into()),
+        None => Ok(String::new()),
     }
 }
 
-/// All of the new text or all of the old one, whatever happens. Its secrets are for its owner alone.
+/// All of the new text or all of the old one, whatever happens.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    // Through a link, the file that it leads to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let io = |source| Error::io("write", &path, source);
-    let folder = path.parent().expect("a settings file lies in a folder");
-    let mut file =
-        tempfile::Builder::new().prefix(".env.").permissions(PermissionsExt::from_mode(0o600)).tempfile_in(folder).map_err(io)?;
-    file.write_all(text.as_bytes()).map_err(io)?;
-    files::hand_over(file.as_file(), &path).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(&path).map_err(|error| io(error.error))?;
-    Ok(())
+    Editing::begin(path)?.replace(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -164,6 +209,21 @@ mod tests {
         std::fs::write(&path, "A=1\nnonsense here\n").unwrap();
         let message = layer(&path).unwrap_err().to_string();
         assert!(message.contains(".env:2"), "{message}");
+    }
+
+    #[test]
+    fn many_who_append_at_once_lose_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || (0..20).for_each(|line| append(path, "made here", &[(&format!("A_{writer}_{line}"), "x")]).unwrap()));
+            }
+            scope.spawn(|| (0..20).for_each(|value| assert!(change(&path, "A_0_0", &value.to_string()).is_ok())));
+        });
+        assert_eq!(layer(&path).unwrap().len(), 8 * 20);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use emotionviz_settings::{Engine as Kind, Problems, env_file};
+use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::backup::BackupError;
-use crate::docker::Unavailable;
+use crate::docker::{ComposeSettingsError, Unavailable};
+use crate::external::ExternalError;
+use crate::lock_holders::LockHeld;
 use crate::owner::OwnerError;
 use crate::ports::PortError;
 use crate::postgres::cluster::ClusterError;
@@ -16,6 +18,10 @@ use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
 use crate::restore::RestoreError;
+use crate::schema::SchemaError;
+use crate::settings_file::SettingsFileError;
+use crate::switch::SwitchError;
+use crate::writers::WritersError;
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,20 +34,6 @@ pub enum Error {
     NoCheckout {
         /// Where the search began.
         from: PathBuf,
-    },
-    /// A line of a settings file cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
-    BadLine {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        bad: env_file::BadLine,
-    },
-    /// A settings file is no text.
-    #[error("{} is no UTF-8 text\nsave it as UTF-8, then look: cargo dev config check", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
     },
     /// Settings have values that do not fit.
     #[error("{0}\nwhat each one takes: cargo dev config explain <NAME>")]
@@ -298,23 +290,6 @@ pub enum Error {
         /// What to type instead.
         instead: &'static str,
     },
-    /// A switch of engines is under way.
-    #[error("another command moves the database to another engine: try again when it has ended")]
-    Switching,
-    /// The database is newer than the other engine.
-    #[error(
-        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it\nnothing was changed: go on with cargo dev up --engine native"
-    )]
-    NewerDatabase {
-        /// Its major version.
-        major: String,
-    },
-    /// The moved database is not the same.
-    #[error("the moved database differs from the one that was there, which was put back: {what}")]
-    Differs {
-        /// The first difference.
-        what: String,
-    },
     /// A copy of the database was not written.
     #[error(transparent)]
     Backup(Box<BackupError>),
@@ -324,6 +299,12 @@ pub enum Error {
     /// Somebody does this moment what one alone may do.
     #[error("another {0} is at work in this checkout: try again when it has ended")]
     AtWork(&'static str),
+    /// See there.
+    #[error(transparent)]
+    ComposeSettings(#[from] ComposeSettingsError),
+    /// See there.
+    #[error(transparent)]
+    SettingsFile(#[from] SettingsFileError),
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),
@@ -354,6 +335,21 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    /// See there.
+    #[error(transparent)]
+    Writers(#[from] WritersError),
+    /// See there.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// See there.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+    /// See there.
+    #[error(transparent)]
+    FirstUse(#[from] ExternalError),
+    /// See there.
+    #[error(transparent)]
+    LockHeld(#[from] LockHeld),
 }
 
 /// Boxed: a result must not carry the largest of them through every call.
@@ -372,6 +368,11 @@ boxed!(Backup(BackupError), Restore(RestoreError), Find(FindError), Cluster(Clus
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the settings are at fault, and not what was to be done with them.
+    pub fn is_of_the_settings(&self) -> bool {
+        matches!(self, Self::SettingsFile(_) | Self::Settings(_))
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::events::{Event, Events, Source};
+use crate::owner::files as owned;
 use crate::process::{Configuration, run};
 use crate::program::Program;
 use crate::{Checkout, leftovers, sha256};
@@ -88,15 +89,12 @@ impl Fast {
             if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                 continue;
             }
-            let unfinished = self.folder.join(format!("{name}.new"));
-            std::fs::write(&unfinished, text)?;
-            std::fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o755))?;
-            std::fs::rename(unfinished, path)?;
+            owned::write_atomically(&path, text.as_bytes(), owned::RUNNABLE)?;
         }
         let names: String = parts(checkout).keys().map(|name| format!("{name}\n")).collect();
         let file = self.folder.join("parts");
         if !std::fs::read_to_string(&file).is_ok_and(|there| there == names) {
-            std::fs::write(&file, names)?;
+            owned::write_atomically(&file, names.as_bytes(), owned::READABLE)?;
         }
         Ok(self.folder.join("rustc"))
     }

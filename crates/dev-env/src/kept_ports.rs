@@ -1,7 +1,5 @@
 //! The ports that were chosen for a checkout because the defaults were taken, kept so that they stay.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -100,7 +98,5 @@ fn read(checkout: &Checkout) -> Kept {
 fn write(checkout: &Checkout, kept: Kept) -> Result<(), Error> {
     let path = path(checkout);
     let text = serde_json::to_vec(&kept).expect("numbers are JSON");
-    files::open(OpenOptions::new().write(true).truncate(true), &path)
-        .and_then(|mut file| file.write_all(&text))
-        .map_err(|source| Error::io("write", &path, source))
+    files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::Engine as Kind;
 
+use crate::owner::{self, Owner};
 use crate::{Checkout, Error};
 
 /// What the native engine writes into pg_hba.conf, and nobody else does.
@@ -15,12 +16,9 @@ pub(crate) fn data_dir(checkout: &Checkout) -> PathBuf {
     checkout.root().join("data/postgres")
 }
 
-/// Whether there is a database. One that this user may not look into is one.
+/// Whether there is a database.
 pub(crate) fn exists(data_dir: &Path) -> bool {
-    match std::fs::metadata(data_dir.join("PG_VERSION")) {
-        Ok(_) => true,
-        Err(error) => error.kind() == ErrorKind::PermissionDenied,
-    }
+    owner::holds_database(data_dir)
 }
 
 /// Who made the database; `None` where there is none, or something that is none.
@@ -40,9 +38,12 @@ pub(crate) fn of(checkout: &Checkout) -> Option<Kind> {
 /// Refuses a database of the other engine.
 ///
 /// # Errors
-/// It is one.
+/// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error> {
-    match of(checkout) {
+    let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
+    // The native engine alone keeps a database outside the checkout, where its link may be missing.
+    let lost = home.is_lost().then_some(Kind::Native);
+    match of(checkout).or(lost) {
         Some(maker) if maker != asked => Err(Error::OtherEngine { maker, asked }),
         _ => Ok(()),
     }

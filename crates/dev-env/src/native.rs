@@ -67,16 +67,20 @@ impl Native {
             return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        // Whoever was waited for may have made the database and its password, or moved it.
+        let environment = self.environment.reread()?;
+        let tool = environment.configuration.tool(checkout)?;
+        let place = if new { database::prepare(checkout, events)? } else { self.existing(events)? };
         let exists = place.exists;
         let binaries = database::binaries(&tool, Some(&place), events).await?;
         // Nobody else is to find it: any port.
-        let cluster = database::describe(&self.environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+        let cluster = database::describe(&environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
         if exists {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = database::start(checkout, &cluster, exists, events).await?;
         let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
-        Session::new(self.environment.clone(), tool, at, events.clone())
+        Session::new(environment, tool, at, events.clone())
     }
 
     fn existing(&self, events: &Events) -> Result<database::Place, Error> {
@@ -120,18 +124,20 @@ impl Native {
         Ok(!ended.is_empty())
     }
 
-    async fn schema(&self, snapshot: &Snapshot) -> Schema {
+    /// The schema, and why it is not known.
+    async fn schema(&self, snapshot: &Snapshot) -> (Schema, Option<String>) {
         let code = migrations::files(&self.environment.checkout).unwrap_or_default();
-        let applied = async {
-            let (program, tool) = (snapshot.program.as_ref()?, self.tool().ok()?);
-            let url = match tool.external {
-                Some(external) => external.migration_url,
-                None => crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database),
-            };
-            migrations::applied(program, &url).await.ok()
+        let url = self.tool().ok().and_then(|tool| match tool.external {
+            Some(external) => Some(external.migration_url),
+            None => Some(crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database)),
+        });
+        let (Some(program), Some(url)) = (&snapshot.program, url) else { return (Schema::compare(&code, None), None) };
+        let (applied, refused) = match tokio::time::timeout(SCHEMA_BOUND, migrations::applied(program, &url)).await {
+            Ok(Ok(applied)) => (Some(applied), None),
+            Ok(Err(error)) => (None, Some(error.to_string())),
+            Err(_) => (None, Some(format!("no answer within {} s", SCHEMA_BOUND.as_secs()))),
         };
-        let applied = tokio::time::timeout(SCHEMA_BOUND, applied).await.ok().flatten();
-        Schema::compare(&code, applied.as_ref())
+        (Schema::compare(&code, applied.as_ref()), refused)
     }
 }
 
@@ -175,7 +181,7 @@ impl Engine for Native {
         let checkout = &self.environment.checkout;
         let (holder, snapshot) = control::supervisor(checkout).await?.unzip();
         let snapshot = snapshot.unwrap_or_default();
-        let ((health, reason), schema) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
+        let ((health, reason), (schema, refused)) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
         let mut api = describe("api", &snapshot.api);
         (api.health, api.reason) = (health, reason);
         let mut db = describe("db", &snapshot.db);
@@ -186,6 +192,9 @@ impl Engine for Native {
             State::Running | State::External if snapshot.program.is_none() => None,
             _ => Some(Health::Unhealthy),
         };
+        if db.health == Some(Health::Unhealthy) {
+            db.reason = snapshot.db.reason.or(refused);
+        }
         Ok(Status {
             engine: "native",
             checkout: checkout.root().display().to_string(),

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Uid, User, chown};
 use tokio::process::Command;
 
-pub use data_home::{DataHome, Elsewhere, checkout_hash, data_home, make_parents};
+pub(crate) use data_home::holds_database;
+pub use data_home::{DataHome, Elsewhere, HomeError, LinkState, checkout_hash, data_home, make_parents};
 
 /// A user of this machine who owns the database's files and runs its processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,11 @@ pub enum OwnerError {
         "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor a user `nobody`; run `cargo dev` as an ordinary user"
     )]
     NobodyElse,
+    /// It is not clear where the database is.
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// The file system said no.
-    #[error("{}: {source}", path.display())]
+    #[error("could not use {}: {source}", path.display())]
     Io {
         /// Where.
         path: PathBuf,

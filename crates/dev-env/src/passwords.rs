@@ -67,23 +67,31 @@ impl Passwords {
 }
 
 /// A settings file as it was.
-struct Before {
-    path: PathBuf,
-    /// Nothing, where there was none.
-    text: Option<String>,
+enum Before {
+    Absent(PathBuf),
+    File(PathBuf, String),
+    /// A pipe or the like, which is never written.
+    Other,
 }
 
 impl Before {
     fn of(path: PathBuf) -> Result<Self, Error> {
-        let text = if path.exists() { Some(env_files::read(&path)?) } else { None };
-        Ok(Self { path, text })
+        Ok(if path.is_file() {
+            let text = env_files::read(&path)?;
+            Self::File(path, text)
+        } else if path.is_symlink() || path.exists() {
+            Self::Other
+        } else {
+            Self::Absent(path)
+        })
     }
 
     fn put_back(&self) -> Result<(), Error> {
-        match &self.text {
-            Some(text) if env_files::read(&self.path).is_ok_and(|now| now == *text) => Ok(()),
-            Some(text) => env_files::replace(&self.path, text),
-            None => remove(&self.path),
+        match self {
+            Self::File(path, text) if env_files::read(path).is_ok_and(|now| now == *text) => Ok(()),
+            Self::File(path, text) => env_files::replace(path, text),
+            Self::Absent(path) => remove(path),
+            Self::Other => Ok(()),
         }
     }
 }

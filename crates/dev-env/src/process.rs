@@ -10,6 +10,7 @@
 
 mod configuration;
 mod error;
+mod outliving;
 mod output;
 mod pid_file;
 mod tool;
@@ -25,6 +26,7 @@ use tokio::process::{Child, Command};
 
 pub use configuration::{Configuration, StopSignal};
 pub use error::{ProcessError, describe};
+pub(crate) use outliving::Outliving;
 pub use output::{LineSink, Stream};
 pub use pid_file::{PidFile, PidFileError};
 pub use tool::{Output, capture, from_file, from_file_into, into_file, on_terminal, run};

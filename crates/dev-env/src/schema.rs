@@ -1,12 +1,30 @@
 //! Changes of the schema: the service's `migrate`, run as the database's owner, with a copy of the database before anything goes back.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::session::Session;
+use crate::lock_holders::{self, MIGRATION_PATIENCE};
+use crate::session::{Migrator, Session};
+use crate::stop::Stop;
+use crate::writers::StoppedWriters;
 use crate::{Error, backup, migrations};
+
+/// Why the schema cannot be changed as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// A migration is applied that the code lacks.
+    #[error(
+        "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
+         hint: cargo dev migrate status lists them; go to the code that has it (git switch), then try again"
+    )]
+    Missing {
+        /// The migration.
+        version: i64,
+        /// Where.
+        database: String,
+    },
+}
 
 /// What is to be done with the schema.
 #[derive(Clone, Copy, Debug)]
@@ -61,48 +79,117 @@ impl Change {
     }
 }
 
-/// Does it, on the database that runs, or on one that is started for the moment.
+/// Does it, on the database that runs, or on one that is started for the moment. `None` when `stop` was asked.
 ///
 /// # Errors
 /// There is no database, or the copy before a step back fails.
-pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: &Events) -> Result<Printed, Error> {
-    let session = engine.session("cargo dev migrate", events).await?;
-    let printed = on(&session, change, colour, events).await;
+pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Printed>, Error> {
+    let session = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        session = engine.session("cargo dev migrate", events) => session?,
+    };
+    if matches!(change, Change::Down { .. } | Change::To { .. }) {
+        events.note(format!("database: {}", session.url().masked()));
+    }
+    let mut back = None;
+    let printed = tokio::select! {
+        biased;
+        () = stop.asked() => Ok(None),
+        printed = on(&session, change, colour, &mut back, events) => printed.map(Some),
+    };
+    if let Some(back) = back {
+        let succeeded = matches!(&printed, Ok(Some(printed)) if printed.succeeded);
+        back.finish(&session, succeeded, events).await;
+    }
     session.end().await?;
     printed
 }
 
-async fn on(session: &Session, change: Change, colour: bool, events: &Events) -> Result<Printed, Error> {
-    if goes_back(session, change, colour).await? {
-        let copy = copy_path(session, change);
-        backup::write_copy(session, &copy, events).await?;
-        events.note(format!("the database as it was is in {}\nback to it: cargo dev restore '{0}'", copy.display()));
+async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<StepBack>, events: &Events) -> Result<Printed, Error> {
+    let args = change.args();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let migrator = session.migrator(&words, colour).await?;
+    if goes_back(session, &migrator, change).await? {
+        let back = back.insert(StepBack::begin(session).await?);
+        back.copy(session, &format!("migrate-{}", args.join("-")), &format!("cargo dev migrate {}", args.join(" ")), events).await?;
     }
     events.phase("migrating");
-    let args = change.args();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let output = session.migrate(&args, colour).await?;
+    let migrated = session.migrate_by(&migrator, session.url(), &words);
+    let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, migrated).await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
 
-/// Whether rows may be lost.
-async fn goes_back(session: &Session, change: Change, colour: bool) -> Result<bool, Error> {
+/// Whether something is reverted, so that rows may be lost. Refuses what cannot be reverted before a copy is made.
+async fn goes_back(session: &Session, migrator: &Migrator, change: Change) -> Result<bool, Error> {
+    let known = migrations::versions(&session.environment().checkout)?;
     match change {
-        Change::Down { .. } => Ok(true),
-        Change::To { version } => {
-            let known = migrations::versions(&session.environment().checkout)?;
-            if version != 0 && !known.contains(&version) {
-                return Err(Error::NoMigration { version: version.to_string() });
-            }
-            let applied = migrations::read(&session.migrate(&["status", "--json"], colour).await?)?;
-            Ok(applied.revision.is_some_and(|revision| revision > version))
-        }
-        Change::Up { .. } | Change::Status { .. } | Change::Verify => Ok(false),
+        Change::Down { .. } | Change::To { version: 0 } => {}
+        Change::To { version } if known.contains(&version) => {}
+        Change::To { version } => return Err(Error::NoMigration { version: version.to_string() }),
+        Change::Up { .. } | Change::Status { .. } | Change::Verify => return Ok(false),
+    }
+    let applied = migrations::read(&session.migrate_by(migrator, session.url(), &["status", "--json"]).await?)?;
+    let newest_first = applied.migrations.iter().rev().filter(|migration| migration.is_applied());
+    let reverted: Vec<_> = match change {
+        Change::Down { count } => newest_first.take(usize::try_from(count).unwrap_or(usize::MAX)).collect(),
+        Change::To { version } => newest_first.take_while(|migration| migration.version > version).collect(),
+        _ => Vec::new(),
+    };
+    match reverted.iter().find(|migration| migration.state == "missing") {
+        Some(missing) => Err(SchemaError::Missing { version: missing.version, database: session.url().database.clone() }.into()),
+        None => Ok(!reverted.is_empty()),
     }
 }
 
-fn copy_path(session: &Session, change: Change) -> PathBuf {
-    let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-");
-    session.environment().checkout.backups().join(format!("{now}-before-migrate-{}.dump", change.args().join("-")))
+/// What is reverted, is reverted while nobody writes, and after a copy.
+struct StepBack {
+    writers: StoppedWriters,
+    /// What was applied before, and the copy of it.
+    copied: Option<(String, PathBuf)>,
+}
+
+impl StepBack {
+    async fn begin(session: &Session) -> Result<Self, Error> {
+        Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, copied: None })
+    }
+
+    async fn copy(&mut self, session: &Session, name: &str, command: &str, events: &Events) -> Result<(), Error> {
+        self.writers.stop(command, events).await?;
+        let file = format!("{}-before-{name}.dump", backup::now());
+        let path = session.environment().checkout.backups().join(file);
+        self.copied = Some((applied(session).await?, path.clone()));
+        backup::write_copy(session, &path, events).await
+    }
+
+    /// Lets writers in again. The copy is removed unless something was reverted.
+    async fn finish(mut self, session: &Session, succeeded: bool, events: &Events) {
+        let database = &session.url().database;
+        if let Some((before, path)) = self.copied.take() {
+            // A migration that was broken off may be about to end; what then still runs is not ours.
+            let _unended = if succeeded { Ok(()) } else { self.writers.end_sessions().await };
+            let reverted = succeeded || applied(session).await.map_or(true, |now| now != before);
+            if reverted {
+                let path = path.display();
+                let back = if session.is_external() {
+                    format!("pg_restore --clean --if-exists --single-transaction -d \"$(cargo dev db url)\" '{path}'")
+                } else {
+                    format!("cargo dev restore '{path}'")
+                };
+                events.note(format!("{database} as it was is in {path}\nhint: back to it: {back}"));
+            } else {
+                backup::remove_copy(&path);
+                events.note(format!("nothing of {database} was reverted"));
+            }
+        }
+        if let Err(error) = self.writers.let_in().await {
+            events.warn(error.to_string());
+        }
+    }
+}
+
+/// What is applied, to be compared.
+async fn applied(session: &Session) -> Result<String, Error> {
+    session.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations").await
 }

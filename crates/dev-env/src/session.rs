@@ -15,7 +15,7 @@ use crate::postgres::server::Server;
 use crate::postgres::{Binaries, ClusterConfig, roles};
 use crate::process::{Configuration, Output};
 use crate::program::Program;
-use crate::{Environment, Error, build, database, native, service};
+use crate::{Environment, Error, build, database, native, service, writers};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 
@@ -30,6 +30,9 @@ pub(crate) enum Where {
     /// In a container, started for the moment or not.
     Docker { inside: Inside, moment: Option<Moment> },
 }
+
+/// What runs the service's `migrate`: a program that was built, or the container.
+pub(crate) struct Migrator(Option<Program>);
 
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
 pub struct Session {
@@ -65,6 +68,11 @@ impl Session {
         &self.environment
     }
 
+    /// Who is told what happens.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// Whether somebody else runs the database.
     pub fn is_external(&self) -> bool {
         matches!(self.at, Where::External(_))
@@ -79,12 +87,33 @@ impl Session {
     }
 
     async fn migrate_at(&self, url: &DatabaseUrl, args: &[&str], colour: bool) -> Result<Output, Error> {
+        let migrator = self.migrator(args, colour).await?;
+        self.migrate_by(&migrator, url, args).await
+    }
+
+    /// Builds what runs the service's `migrate` with these words.
+    ///
+    /// # Errors
+    /// The service does not compile.
+    pub(crate) async fn migrator(&self, args: &[&str], colour: bool) -> Result<Migrator, Error> {
         if let Where::Docker { inside, .. } = &self.at {
-            return inside.migrate(&self.environment.checkout, url, args, &self.events).await;
+            inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
+            return Ok(Migrator(None));
         }
         let building = build::Options { colour, ..Default::default() };
-        let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
-        service::migrate(program.path(), url, args).await
+        Ok(Migrator(Some(build::program(&self.environment, &self.tool, building, &self.events).await?)))
+    }
+
+    /// Runs the service's `migrate` and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn migrate_by(&self, migrator: &Migrator, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+        match (&self.at, &migrator.0) {
+            (Where::Docker { inside, .. }, _) => inside.migrate(url, args).await,
+            (_, Some(program)) => service::migrate(program.path(), url, args).await,
+            (_, None) => unreachable!("outside of containers a program was built"),
+        }
     }
 
     /// psql, as somebody would type it.
@@ -118,6 +147,19 @@ impl Session {
         Ok(self.client(program, &binaries).env("PGDATABASE", database))
     }
 
+    /// A shell script beside the server, for which `$0` is psql in this database.
+    ///
+    /// # Errors
+    /// There is no psql on this machine.
+    pub(crate) async fn script_in(&self, database: &str, script: &str) -> Result<Configuration, Error> {
+        if let Where::Docker { inside, .. } = &self.at {
+            return Ok(inside.client("sh", database, false).args(["-c", script, "psql"]));
+        }
+        let mut psql = self.client_in("psql", database).await?;
+        let program = std::mem::replace(&mut psql.program, "sh".into());
+        Ok(psql.args(["-c", script]).args([program]))
+    }
+
     /// Runs SQL in another database of the same server, and returns what it prints.
     ///
     /// # Errors
@@ -126,17 +168,29 @@ impl Session {
         Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// What runs the service's `migrate` in other databases of the same server: the newest program that was built.
+    /// The newest program that runs the service's `migrate`: where the sources do not compile, the one that was built last.
     ///
     /// # Errors
-    /// The service does not compile, and never has.
-    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
-        if matches!(self.at, Where::Docker { .. }) {
-            return Ok(Migrator { session: self, program: None });
+    /// The sources do not compile, and never have.
+    pub(crate) async fn newest_migrator(&self, colour: bool) -> Result<Migrator, Error> {
+        if let Where::Docker { inside, .. } = &self.at {
+            match inside.wait_for_files(&self.environment.checkout, &self.url, &["up"], &self.events).await {
+                Err(error @ Error::OldProgram { .. }) => self.events.warn(error.to_string()),
+                other => other?,
+            }
+            return Ok(Migrator(None));
         }
         let building = build::Options { colour, ..Default::default() };
-        let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator { session: self, program: Some(program) })
+        Ok(Migrator(Some(build::newest_program(&self.environment, &self.tool, building, &self.events).await?)))
+    }
+
+    /// Runs the service's `migrate` in another database of the same server and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn migrate_in(&self, migrator: &Migrator, database: &str, args: &[&str]) -> Result<Output, Error> {
+        let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
+        self.migrate_by(migrator, &url, args).await
     }
 
     /// The folder that the settings name for PostgreSQL's programs.
@@ -155,6 +209,18 @@ impl Session {
     /// Somebody else runs it.
     pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
         native::refuse_external(&self.tool, what)
+    }
+
+    /// Lets writers in that a killed command stopped, where nothing else would: a server that is started here does it at its start.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
+        if !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. }) {
+            return Ok(());
+        }
+        let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
+        writers::let_in_left(&self.url.database, run, &self.events).await
     }
 
     /// Ends it.
@@ -189,7 +255,7 @@ impl Session {
             user: self.url.user.clone(),
             database: self.url.database.clone(),
         };
-        let mut client = session.client(program, binaries.program(program));
+        let mut client = session.client(program, binaries.program(program)).env("PGAPPNAME", application_name());
         if self.is_external() {
             client = client.env("PGHOST", &self.url.host).env("PGSSLMODE", self.url.ssl_mode.as_deref().unwrap_or("prefer"));
         }
@@ -197,30 +263,9 @@ impl Session {
     }
 }
 
-/// The service's `migrate` for any database of a session's server.
-pub(crate) struct Migrator<'a> {
-    session: &'a Session,
-    /// `None` in a container, which has its own.
-    program: Option<Program>,
-}
-
-impl Migrator<'_> {
-    /// Runs it, and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
-        let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
-        let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
-        match (&self.session.at, &self.program) {
-            (_, Some(program)) => service::migrate(program.path(), &url, args).await,
-            (Where::Docker { inside, .. }, None) => match inside.migrate(checkout, &url, args, events).await {
-                Err(Error::OldProgram { .. }) => inside.migrate_as_built(&url, args).await,
-                output => output,
-            },
-            _ => unreachable!("only a container has its own program"),
-        }
-    }
+/// What the server knows the sessions of this command by.
+pub(crate) fn application_name() -> String {
+    format!("cargo dev (pid {})", std::process::id())
 }
 
 /// The URL by which the owner of a server's database connects.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
 use emotionviz_settings::{Engine as Kind, Kind as _, Origin};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::Contents;
@@ -21,7 +21,8 @@ use crate::postgres::psql::identifier;
 use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
-use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, maker, restore};
+use crate::writers::StoppedWriters;
+use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker, restore};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -37,6 +38,31 @@ pub enum Switched {
     },
     /// There was nothing to move: the engine has the database already, or there is none.
     Nothing,
+}
+
+/// Why a database is not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// A switch of engines is under way.
+    #[error("another command moves the database to another engine; nothing was changed\nhint: try again when it has ended")]
+    AtWork,
+    /// The database is newer than the other engine.
+    #[error(
+        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it; nothing was changed\n\
+         hint: go on with this engine: cargo dev up --engine native"
+    )]
+    NewerDatabase {
+        /// Its major version.
+        major: String,
+    },
+    /// The moved database is not the same.
+    #[error(
+        "the moved database differs from the one that was there, which was put back: {what}\nhint: go on with this engine: cargo dev up"
+    )]
+    Differs {
+        /// The first difference.
+        what: String,
+    },
 }
 
 /// Where the old database is while the new one is made.
@@ -67,11 +93,7 @@ pub async fn switch(environment: &Environment, to: Kind, events: &Events, stop: 
     let _turn = turn(checkout)?;
     put_back(environment, events).await?;
     let switched = match maker::of(checkout) {
-        Some(maker) if maker != to => tokio::select! {
-            biased;
-            () = stop.asked() => Ok(None),
-            moved = carry_over(environment, maker, to, events) => moved.map(Some),
-        },
+        Some(maker) if maker != to => carry_over(environment, maker, to, events, stop).await,
         _ => Ok(Some(Switched::Nothing)),
     };
     if !matches!(switched, Ok(Some(_))) {
@@ -95,19 +117,57 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
     put_back(environment, events).await
 }
 
-async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Events) -> Result<Switched, Error> {
+async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Events, stop: &Stop) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let folder = tempfile::Builder::new().prefix("switch-").tempdir_in(checkout.root().join("data"));
     let folder = folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
     let source = Chosen::new(environment.clone(), from);
-    if source.stop(events).await? {
-        events.note("the environment is stopped: its database moves");
+    let started = async {
+        if source.stop(events).await? {
+            events.note("the environment is stopped: its database moves");
+        }
+        source.session("cargo dev engine switch", events).await
+    };
+    let session = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        session = started => session?,
+    };
+    let mut stopped = Vec::new();
+    let copied = tokio::select! {
+        biased;
+        () = stop.asked() => Ok(None),
+        copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
+    };
+    for writers in stopped {
+        if matches!(copied, Ok(Some(_))) {
+            // What were written now would not move.
+            writers.leave().await;
+        } else if let Err(error) = writers.let_in().await {
+            events.warn(error.to_string());
+        }
     }
-    let session = source.session("cargo dev engine switch", events).await?;
-    let copied = copy(&session, to, folder.path(), events).await;
     let password = session.url().password.clone();
     session.end().await?;
-    let (copies, settings) = copied?;
+    let Some((copies, settings)) = copied? else { return Ok(None) };
+    let moved = move_over(environment, from, to, &copies, &settings, password, events);
+    tokio::select! {
+        biased;
+        () = stop.asked() => Ok(None),
+        moved = moved => moved.map(Some),
+    }
+}
+
+async fn move_over(
+    environment: &Environment,
+    from: Kind,
+    to: Kind,
+    copies: &[Copy],
+    settings: &str,
+    password: Option<SecretString>,
+    events: &Events,
+) -> Result<Switched, Error> {
+    let checkout = &environment.checkout;
 
     // The password stays, where nobody has said one.
     let mut environment = environment.reread()?;
@@ -122,7 +182,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     let kept = move_aside(checkout, from, to)?;
     let target = Chosen::new(environment.clone(), to);
     let session = target.new_database(events).await?;
-    let filled = fill(&environment, &session, &copies, &settings, events).await;
+    let filled = fill(&environment, &session, copies, settings, events).await;
     session.end().await?;
     filled?;
     // From here on the new one counts.
@@ -132,11 +192,17 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     Ok(Switched::Moved { kept, tables, rows })
 }
 
-/// Copies of all databases, and the statements that set what they and roles had set.
-async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Result<(Vec<Copy>, String), Error> {
+/// Copies of all databases, whose writers are stopped, and the statements that set what they and roles had set.
+async fn copy(
+    session: &Session,
+    to: Kind,
+    folder: &Path,
+    stopped: &mut Vec<StoppedWriters>,
+    events: &Events,
+) -> Result<(Vec<Copy>, String), Error> {
     let version = session.sql_in("postgres", "SELECT current_setting('server_version_num')::int / 10000").await?;
     if to == Kind::Docker && version.parse::<u32>().is_ok_and(|major| major > PREFERRED_MAJOR) {
-        return Err(Error::NewerDatabase { major: version });
+        return Err(SwitchError::NewerDatabase { major: version }.into());
     }
     let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
         AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
@@ -145,12 +211,21 @@ async fn copy(session: &Session, to: Kind, folder: &Path, events: &Events) -> Re
         events.warn(format!("these roles, their rights and their settings are not moved: {others}"));
     }
     let all = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
+    let all = session.sql_in("postgres", all).await?;
+    for database in all.lines() {
+        stopped.push(StoppedWriters::open(session, database).await?);
+    }
+    for writers in stopped {
+        writers.stop("cargo dev engine switch", events).await?;
+    }
     let (mut copies, mut settings) = (Vec::new(), String::new());
-    for (number, database) in session.sql_in("postgres", all).await?.lines().enumerate() {
-        events.phase(format!("copying {database}"));
+    for (number, database) in all.lines().enumerate() {
+        let doing = format!("copying {database}");
+        events.phase(doing.as_str());
         let file = folder.join(format!("{number}.dump"));
         backup::write_archive(session, database, &file).await?;
-        let contents = Contents::of(session, database).await?;
+        let contents = Contents::of(session, database);
+        let contents = lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents).await?;
         settings += &database_settings::of_database(session, database, database).await?;
         copies.push(Copy { database: database.to_owned(), file, contents });
     }
@@ -168,7 +243,7 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], set
         restore::fill(session, &copy.database, &copy.file, events).await?;
         events.phase(format!("comparing {}", copy.database));
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
-            return Err(Error::Differs { what });
+            return Err(SwitchError::Differs { what }.into());
         }
     }
     // As the last thing: they may forbid all of the above.
@@ -194,7 +269,7 @@ fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Resu
 
 /// One switch at a time: the lock is the system's, and ends with this process.
 fn turn(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or(Error::Switching)
+    lock::file(checkout, "switch.lock")?.ok_or_else(|| SwitchError::AtWork.into())
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {
@@ -217,14 +292,8 @@ fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Err
 
 fn write_note(checkout: &Checkout, note: &Note) -> Result<(), Error> {
     let path = note_path(checkout);
-    let io = |source| Error::io("write", &path, source);
     let text = serde_json::to_vec(note).expect("names are JSON");
-    let mut file = tempfile::NamedTempFile::new_in(checkout.root().join("data")).map_err(io)?;
-    std::io::Write::write_all(&mut file, &text).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    files::hand_over(file.as_file(), &path).map_err(io)?;
-    file.persist(&path).map_err(|error| io(error.error))?;
-    sync(&checkout.root().join("data"))
+    files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
 }
 
 fn forget(checkout: &Checkout) -> Result<(), Error> {
@@ -292,5 +361,5 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 
 /// A name is on disk when its folder is.
 fn sync(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| Error::io("write", folder, source))
+    files::sync_folder(folder).map_err(|source| Error::io("write", folder, source))
 }

@@ -49,7 +49,7 @@ impl Bench {
     }
 
     async fn measure(&self, context: &Context) -> anyhow::Result<Vec<Figure>> {
-        let environment = context.environment()?;
+        let environment = context.environment().await?;
         let events = context.printer.events(Lines::Build);
         let asked = |what| self.what.is_none_or(|asked| asked == what);
         // First, while the tool is the one that was started: somebody may build another one meanwhile.
@@ -62,7 +62,7 @@ impl Bench {
             false => Vec::new(),
         };
         let reload = match asked(What::Reload) {
-            true => bench::reload(&environment, &std::env::current_exe()?, context.engine()?.kind(), &events).await?,
+            true => bench::reload(&environment, &std::env::current_exe()?, context.engine().await?.kind(), &events).await?,
             false => Vec::new(),
         };
         Ok([http, tool, reload].concat())

@@ -32,17 +32,17 @@ pub(crate) enum Config {
 }
 
 impl Config {
-    pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Show { json } => show(context, json),
-            Self::Explain { name } => explain(context, &name),
-            Self::Check => check(context),
+            Self::Show { json } => show(context, json).await,
+            Self::Explain { name } => explain(context, &name).await,
+            Self::Check => check(context).await,
         }
     }
 }
 
-fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
-    let settings = config_report::all(&context.environment()?.configuration);
+async fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
+    let settings = config_report::all(&context.environment().await?.configuration);
     if json {
         context.printer.json(&settings)?;
         return Ok(ExitCode::SUCCESS);
@@ -54,8 +54,8 @@ fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
-    let setting = config_report::explain(&context.environment()?.configuration, name)?;
+async fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
+    let setting = config_report::explain(&context.environment().await?.configuration, name)?;
     let value = setting.shown.value.as_deref().unwrap_or("not set");
     context.printer.data(&format!("{}\n  {}", setting.shown.name, setting.meaning))?;
     context.printer.data(&format!("  takes    {}", setting.takes))?;
@@ -64,8 +64,8 @@ fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(context: &Context) -> anyhow::Result<ExitCode> {
-    let configuration = context.environment()?.configuration;
+async fn check(context: &Context) -> anyhow::Result<ExitCode> {
+    let configuration = context.environment().await?.configuration;
     for (name, origin) in configuration.undeclared() {
         context.printer.note(&format!("{name} ({origin}) is no setting of this project"));
     }

@@ -30,7 +30,11 @@ pub(crate) enum Db {
     Url,
     /// Demonstration data: an account with thirty entries; again does no harm
     #[command(after_help = "Examples:\n  cargo dev db seed")]
-    Seed,
+    Seed {
+        /// Answer yes to what would be asked
+        #[arg(long)]
+        yes: bool,
+    },
     /// Give the database another password, and .env; works without the old one
     #[command(after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one")]
     Password {
@@ -45,14 +49,14 @@ impl Db {
         match self {
             Self::Shell { command } => shell(context, command).await,
             Self::Url => url(context).await,
-            Self::Seed => seed(context).await,
+            Self::Seed { yes } => seed(context, yes).await,
             Self::Password { stdin } => password(context, stdin).await,
         }
     }
 }
 
 async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<ExitCode> {
-    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+    let (engine, events) = (context.engine_to_read().await?, context.printer.events(Lines::Build));
     let session = context.or_stop(engine.session("cargo dev db shell", &events)).await?;
     context.printer.finish();
     let outcome = match context.or_stop(session.psql()).await {
@@ -67,7 +71,7 @@ async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<Exi
 }
 
 async fn url(context: &Context) -> anyhow::Result<ExitCode> {
-    let (url, runs) = context.or_stop(context.engine()?.url()).await?;
+    let (url, runs) = context.or_stop(context.engine().await?.url()).await?;
     context.printer.data(url.to_secret().expose_secret())?;
     if !runs {
         context.printer.note("nothing answers there now: cargo dev up");
@@ -75,9 +79,10 @@ async fn url(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn seed(context: &Context) -> anyhow::Result<ExitCode> {
-    let environment = context.environment()?;
-    let (engine, events) = (context.engine()?, context.printer.events(Lines::Build));
+async fn seed(context: &Context, yes: bool) -> anyhow::Result<ExitCode> {
+    let engine = context.engine_to_change("db seed", yes).await?;
+    let environment = context.environment().await?;
+    let events = context.printer.events(Lines::Build);
     let entries = context.or_stop(seed::seed(&environment, &engine, &events)).await?;
     context.printer.finish();
     context.printer.data(&format!("{} with the password {} has {entries} entries", seed::EMAIL, seed::PASSWORD))?;
@@ -92,7 +97,7 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
     } else {
         None
     };
-    let file = context.engine()?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
+    let file = context.engine().await?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
     context.printer.finish();
     context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
     Ok(ExitCode::SUCCESS)

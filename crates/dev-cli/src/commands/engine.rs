@@ -31,7 +31,7 @@ impl Engine {
         let Self::Switch { to } = self;
         let printer = &context.printer;
         let kind = to.into();
-        let switched = switch::switch(&context.environment()?, kind, &printer.events(Lines::Build), &context.stop).await?;
+        let switched = switch::switch(&context.environment().await?, kind, &printer.events(Lines::Build), &context.stop).await?;
         printer.finish();
         match switched.ok_or(Interrupted)? {
             Switched::Moved { kept, tables, rows } => {

@@ -1,10 +1,12 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use dev_env::engine::Engine;
+use dev_env::engines::Chosen;
 use dev_env::migrations;
 use dev_env::schema::{self, Change};
 
-use crate::context::Context;
+use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
 /// The database's schema: reversible migrations, as the code has them.
@@ -25,6 +27,9 @@ pub(crate) enum Migrate {
         /// Print the SQL that would run, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Answer yes to what would be asked
+        #[arg(long)]
+        yes: bool,
     },
     /// Revert the newest migrations; automatic migration pauses until a file changes or `migrate up` is typed
     #[command(after_help = "Examples:\n  cargo dev migrate down\n  cargo dev migrate down 2")]
@@ -32,13 +37,19 @@ pub(crate) enum Migrate {
         /// How many
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
+        /// Answer yes to what would be asked
+        #[arg(long)]
+        yes: bool,
     },
-    /// Go to a version, forth or back; 0 is before all of them
-    #[command(after_help = "Examples:\n  cargo dev migrate to 20251124000000")]
+    /// Go to a version, forth or back; 0 is before all of them, and asks first
+    #[command(after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes")]
     To {
         /// The version that is the newest one afterwards
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
         version: i64,
+        /// Answer yes to what would be asked
+        #[arg(long)]
+        yes: bool,
     },
     /// How each migration stands
     #[command(after_help = "Examples:\n  cargo dev migrate status --json")]
@@ -61,17 +72,25 @@ pub(crate) enum Migrate {
 
 impl Migrate {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let change = match self {
-            Self::Up { dry_run } => Change::Up { dry_run },
-            Self::Down { count } => Change::Down { count },
-            Self::To { version } => Change::To { version },
-            Self::Status { json } => Change::Status { json },
-            Self::Verify => Change::Verify,
+        let printer = &context.printer;
+        let (change, engine) = match self {
+            Self::Up { dry_run: false, yes } => (Change::Up { dry_run: false }, context.engine_to_change("migrate up", yes).await?),
+            Self::Up { dry_run: true, .. } => (Change::Up { dry_run: true }, context.engine_to_read().await?),
+            Self::Down { count, yes } => (Change::Down { count }, context.engine_to_change(&format!("migrate down {count}"), yes).await?),
+            Self::To { version, yes } => {
+                let engine = context.engine_to_change(&format!("migrate to {version}"), yes).await?;
+                if version == 0 && !yes {
+                    agree_to_revert_everything(context, &engine).await?;
+                }
+                (Change::To { version }, engine)
+            }
+            Self::Status { json } => (Change::Status { json }, context.engine_to_read().await?),
+            Self::Verify => (Change::Verify, context.engine_to_read().await?),
             Self::New { description } => return new(context, &description.join(" ")),
         };
-        let printer = &context.printer;
-        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
-        let printed = context.or_stop(schema::change(&engine, change, printer.has_colour(), &events)).await?;
+        let events = printer.events(Lines::Build);
+        let changed = schema::change(&engine, change, printer.has_colour(), &events, &context.stop).await?;
+        let printed = changed.ok_or(Interrupted)?;
         printer.finish();
         for line in printed.stdout.lines() {
             printer.data(line)?;
@@ -84,6 +103,20 @@ impl Migrate {
         printer.error(said.strip_prefix("error: ").or_else(|| said.strip_prefix("Error: ")).unwrap_or(said));
         Ok(ExitCode::FAILURE)
     }
+}
+
+async fn agree_to_revert_everything(context: &Context, engine: &Chosen) -> anyhow::Result<()> {
+    let (url, _) = context.or_stop(engine.url()).await?;
+    let url = url.masked();
+    if context
+        .is_agreed(&format!("every table of the application in {url} is dropped, after a copy is put into data/backups; go on?"))
+        .await?
+    {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "migrate to 0 drops every table of the application in {url}, and was not confirmed; nothing was changed\nhint: cargo dev migrate to 0 --yes"
+    )
 }
 
 fn new(context: &Context, description: &str) -> anyhow::Result<ExitCode> {

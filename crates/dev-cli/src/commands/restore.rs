@@ -30,7 +30,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
-        let (engine, events) = (context.engine()?, printer.events(Lines::Build));
+        let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
         let restored = restore::restore(&engine, &context.checkout()?, &self.file, printer.has_colour(), &events, &context.stop).await?;
         let restored = restored.ok_or(Interrupted)?;
         printer.finish();

@@ -20,7 +20,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let status = context.or_stop(context.engine()?.status()).await?;
+        let status = context.or_stop(context.engine().await?.status()).await?;
         let printer = &context.printer;
         if self.json {
             printer.json(&status)?;

@@ -26,8 +26,8 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let environment = context.environment()?;
-        if let Err(reason) = docker::available().await {
+        let environment = context.environment().await?;
+        if let Err(reason) = context.or_stop(async { Ok(docker::available().await) }).await? {
             context.printer.note(&format!("the tests of docker-compose.yml are skipped: {reason}"));
         }
         let server = context.or_stop(TestServer::start(&environment, &context.printer.events(Lines::Build))).await?;

@@ -17,7 +17,8 @@ use crate::printer::Lines;
 Examples:
   cargo dev up              in the foreground, with logs
   cargo dev up --detach     in the background: cargo dev logs -f, cargo dev down
-  API_PORT=8001 cargo dev up")]
+  API_PORT=8001 cargo dev up
+  DATABASE_URL=postgres://me:secret@host/db cargo dev up --yes    on a database that you run yourself")]
 pub(crate) struct Up {
     /// Return when everything is ready, and leave it running
     #[arg(long, short)]
@@ -34,6 +35,9 @@ pub(crate) struct Up {
     /// Leave changed code and settings to `cargo dev restart`
     #[arg(long)]
     no_reload: bool,
+    /// Answer yes to what would be asked
+    #[arg(long)]
+    yes: bool,
     /// The background's side of --detach
     #[arg(long, hide = true)]
     background: bool,
@@ -66,7 +70,7 @@ impl Up {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn start(&self, context: &Context, events: &dev_env::events::Events) -> Result<engine::Up, dev_env::Error> {
+    async fn start(&self, context: &Context, events: &dev_env::events::Events) -> anyhow::Result<engine::Up> {
         let options = UpOptions {
             migrate: !self.no_migrate,
             reload: !self.no_reload,
@@ -75,7 +79,7 @@ impl Up {
             detach: self.detach,
             colour: context.printer.has_colour(),
         };
-        context.engine()?.up(options, events, &context.stop).await
+        Ok(context.engine_to_change("up", self.yes).await?.up(options, events, &context.stop).await?)
     }
 }
 

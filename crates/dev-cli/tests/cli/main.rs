@@ -26,6 +26,7 @@ mod restart;
 mod restore;
 mod settings;
 mod support;
+mod taken_away;
 mod tidy;
 mod tools;
 mod unread;

@@ -1,6 +1,6 @@
 //! A database that is thrown away, as durable as the development one and on the same disk.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::postgres::{ClusterConfig, Durability, cluster};
 use crate::process::{Configuration, PidFile, StopSignal};
 use crate::session::{api_url, local_url};
 use crate::throw_away::{self, pid_file};
-use crate::{Checkout, Error};
+use crate::{Checkout, Error, lock};
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;
@@ -43,15 +43,7 @@ impl Scratch {
     /// `bench`, beside the development database: writes cost on another disk what they cost there. What a killed run left
     /// of it goes first.
     pub(super) async fn new(checkout: &Checkout) -> Result<Self, BenchError> {
-        checkout.make_folders()?;
-        let path = checkout.run().join("bench.lock");
-        let lock = File::create(&path).map_err(|source| Error::io("write", &path, source))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BenchError::Busy),
-            Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path, source).into()),
-        }
-
+        let lock = lock::file(checkout, "bench.lock")?.ok_or(BenchError::Busy)?;
         let owner = Owner::of_checkout(checkout.root()).map_err(Error::from)?;
         let data_dir = owner::data_home(checkout.root(), &owner).map_err(Error::from)?.data_dir;
         let folder = data_dir.with_file_name("bench");

@@ -28,6 +28,22 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be written.
     pub fn make_secrets(&mut self, checkout: &Checkout, database_exists: bool) -> Result<Vec<&'static str>, Error> {
+        if self.missing_secrets(database_exists)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let file = env_files::Editing::begin(&checkout.env_file())?;
+        // Another command may have made them since the settings were read.
+        self.values = std::mem::take(&mut self.values).or(file.layer()?);
+        let made: Vec<(&str, String)> = self.missing_secrets(database_exists)?.into_iter().map(|name| (name, generate())).collect();
+        if !made.is_empty() {
+            let lines: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            file.append("Made by cargo dev up, for this checkout alone.", &lines)?;
+            self.values = std::mem::take(&mut self.values).or(file.layer()?);
+        }
+        Ok(made.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn missing_secrets(&self, database_exists: bool) -> Result<Vec<&'static str>, Error> {
         let external = self.external()?.is_some();
         let wanted = [
             // A database that exists has a password: a new one would not be it.
@@ -35,16 +51,7 @@ impl Configuration {
             (&POSTGRES_API_PASSWORD.info, !external),
             (&JWT_SECRET_KEY.info, true),
         ];
-        let missing = wanted.into_iter().filter(|(info, wanted)| *wanted && !self.values.is_set(info)).map(|(info, _)| info.name);
-        let made: Vec<(&str, String)> = missing.map(|name| (name, generate())).collect();
-        if made.is_empty() {
-            return Ok(Vec::new());
-        }
-        let path = checkout.env_file();
-        let lines: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        env_files::append(&path, "Made by cargo dev up, for this checkout alone.", &lines)?;
-        self.values = std::mem::take(&mut self.values).or(env_files::layer(&path)?);
-        Ok(made.into_iter().map(|(name, _)| name).collect())
+        Ok(wanted.into_iter().filter(|(info, wanted)| *wanted && !self.values.is_set(info)).map(|(info, _)| info.name).collect())
     }
 
     /// Whether passwords in the files would count.

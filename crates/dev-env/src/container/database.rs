@@ -11,7 +11,7 @@ use crate::configuration::{External, Tool, container as settings};
 use crate::events::Events;
 use crate::postgres::psql::{Psql, PsqlError, Way};
 use crate::postgres::roles;
-use crate::{Environment, Error};
+use crate::{Environment, Error, writers};
 
 /// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -47,6 +47,9 @@ impl Prepared {
     /// It refuses these settings, or does not answer in time, or the owner may not make a role.
     pub(crate) async fn prepare(&self, database: &External, events: &Events) -> Result<(), Error> {
         wait(database, events).await?;
+        let psql = owner(&database.migration_url);
+        let run = async |database: &str, sql: &str| psql.clone().in_database(database).run(sql, SQL_BOUND).await;
+        writers::let_in_left(&database.migration_url.database, run, events).await?;
         self.give_role(database).await
     }
 

@@ -14,6 +14,7 @@ use super::status;
 use crate::configuration::Tool;
 use crate::events::Events;
 use crate::process::{Configuration, Output, capture};
+use crate::session::application_name;
 use crate::{Checkout, Error, migrations};
 
 /// An index on a large table takes its time.
@@ -58,28 +59,23 @@ impl Inside {
         if terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             client = client.args(["--tty"]);
         }
-        let variables = [format!("PGUSER={}", self.user), format!("PGDATABASE={database}")];
-        variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable])).args([&self.db, program])
+        let variables = [
+            format!("CLIENT_USER={}", self.user),
+            format!("CLIENT_DATABASE={database}"),
+            format!("CLIENT_APPLICATION={}", application_name()),
+        ];
+        let client = variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable]));
+        // What the settings files say about PostgreSQL is in the container's environment: the script leaves it out.
+        client.args([&self.db, "sh", "/emotionviz/client", program])
     }
 
     /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.
     ///
     /// # Errors
-    /// It does not run, or is to apply migrations whose files are newer than the container's program.
-    pub(crate) async fn migrate(&self, checkout: &Checkout, url: &DatabaseUrl, args: &[&str], events: &Events) -> Result<Output, Error> {
-        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
-        if matches!(args, ["up" | "to", ..]) {
-            self.wait_for_files(checkout, &url, events).await?;
-        }
-        self.run(&url, args).await
-    }
-
-    /// The same, with the migrations that the container's program was built with.
-    ///
-    /// # Errors
     /// It does not run.
-    pub(crate) async fn migrate_as_built(&self, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
-        self.run(&DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() }, args).await
+    pub(crate) async fn migrate(&self, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
+        self.run(&url, args).await
     }
 
     /// How the migrations stand.
@@ -103,11 +99,19 @@ impl Inside {
         Ok(capture(command, b"", MIGRATE_BOUND).await?)
     }
 
-    /// The container builds what is saved; a migration that was written this moment may not be in its program yet.
-    async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, events: &Events) -> Result<(), Error> {
+    /// Waits until the container's program knows what these words are to apply: it builds what is saved, and a migration that was
+    /// written this moment may not be in its program yet.
+    ///
+    /// # Errors
+    /// Files are newer than the program, and it is not built again.
+    pub(crate) async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, args: &[&str], events: &Events) -> Result<(), Error> {
+        if !matches!(args, ["up" | "to", ..]) {
+            return Ok(());
+        }
+        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
         let begun = tokio::time::Instant::now();
         loop {
-            let applied = migrations::read(&self.run(url, &["status", "--json"]).await?)?;
+            let applied = migrations::read(&self.run(&url, &["status", "--json"]).await?)?;
             let files = migrations::files(checkout)?;
             let Some(newer) = files.iter().rfind(|file| applied.of(file).is_none()) else { return Ok(()) };
             if begun.elapsed() >= BUILD_BOUND || !self.will_build(newer.version, begun.elapsed() >= NOTICED).await {

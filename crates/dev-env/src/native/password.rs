@@ -50,8 +50,11 @@ impl Native {
             way = self.way(password.clone(), events) => way?,
         };
         match way {
-            // It finishes what it has begun, and until then the file and the database may differ: nobody is told that it is over.
-            Way::Supervisor(holder) => control::change_password(&holder, &password, events).await.map(Some),
+            // It finishes what it has begun, and until then the file and the database may differ: this waits, unless it is asked twice.
+            Way::Supervisor(holder) => tokio::select! {
+                changed = control::change_password(&holder, &password, events) => changed.map(Some),
+                () = stop.insisted() => Ok(None),
+            },
             Way::Moment(moment) => {
                 let Moment { environment, cluster, server, _lock } = *moment;
                 let passwords = Passwords { owner: cluster.password.clone(), api: cluster.api_password.clone() };

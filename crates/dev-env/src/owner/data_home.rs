@@ -1,14 +1,18 @@
 //! Where the database of a checkout lives: in it, unless the server's user cannot reach it.
+//!
+//! [`data_home`] only reads. What it finds is made, or put right, by [`DataHome::prepare`], which one command at a time may call.
 
-use std::ffi::OsString;
+mod note;
+
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Uid;
+
+use self::note::{Note, Whose};
 use super::{Owner, OwnerError, blocked_at};
 use crate::sha256;
-use nix::unistd::Uid;
 
 /// Where a database lives whose checkout the server's user cannot reach.
 const ELSEWHERE: &str = "/var/lib/emotionviz";
@@ -28,6 +32,9 @@ pub struct DataHome {
     pub data_dir: PathBuf,
     /// Set when that is not in the checkout: `data/postgres` is a link to it, which is to be said.
     pub elsewhere: Option<Elsewhere>,
+    /// The checkout to whose database `data/postgres` leads: this one was copied, and its link with it. Two servers must never share
+    /// one database, so that link is replaced.
+    pub copied_from: Option<PathBuf>,
 }
 
 /// A database outside its checkout.
@@ -35,66 +42,204 @@ pub struct DataHome {
 pub struct Elsewhere {
     /// The link in the checkout.
     pub link: PathBuf,
-    /// The folder that the server's user cannot enter, unless the link was found as it is.
-    pub blocked_by: Option<PathBuf>,
+    /// What becomes of the link.
+    pub state: LinkState,
+    /// Whether the database is in the tool's own folder, and not where a link of the user's leads.
+    ours: bool,
 }
 
-/// Finds the place for the data directory of a checkout, `data/postgres`, and makes the folders above it (and the link, where
-/// `owner` cannot reach the checkout).
+/// What becomes of the link to a database outside its checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It is there, and stays.
+    Kept,
+    /// It is missing, and the database is there.
+    Missing,
+    /// It is made for a new database, since the server's user cannot enter this folder.
+    Blocked(PathBuf),
+}
+
+/// Why it is not clear where the database is.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// A link to nothing, which may be a disk that is not mounted.
+    #[error(
+        "data/postgres is a link to {}, which does not exist: no database is made there, as it may be on a disk that is not mounted. Nothing was changed\n\
+         hint: mount that disk; for a new, empty database there: mkdir -p '{0}'; for one in the checkout: rm '{}'",
+        target.display(), link.display()
+    )]
+    LeadsNowhere {
+        /// The link.
+        link: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A database that may be this checkout's.
+    #[error(
+        "there is no database in data/postgres, and {} holds one of a checkout in {} that may be this one. Nothing was changed\n\
+         hint: to go on with it: ln -s '{0}' '{}'\n\
+         hint: if that checkout was moved: cargo dev up in its new folder, then here\n\
+         hint: to begin with an empty one: mv '{0}' '{0}.old'",
+        data_dir.display(), of.display(), link.display()
+    )]
+    Unsure {
+        /// The database.
+        data_dir: PathBuf,
+        /// The checkout that it was made for.
+        of: PathBuf,
+        /// Where the link to it would be.
+        link: PathBuf,
+    },
+    /// The file system refused what is needed.
+    #[error("the place of the database could not be prepared, and no database was made or changed: {}: {source}\nhint: make room or set the permissions there, then: cargo dev up", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Finds the place of the data directory of a checkout, `data/postgres`. Changes nothing.
+///
+/// # Errors
+/// It is not clear where the database is.
 pub fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, OwnerError> {
-    data_home_or_in(checkout, owner, Path::new(ELSEWHERE))
+    Ok(find(checkout, owner, Path::new(ELSEWHERE))?)
 }
 
-fn data_home_or_in(checkout: &Path, owner: &Owner, elsewhere: &Path) -> Result<DataHome, OwnerError> {
-    let wanted = checkout.join("data/postgres");
-    if wanted.is_symlink() {
-        let io = |source| OwnerError::Io { path: wanted.clone(), source };
-        let target = std::fs::read_link(&wanted).map_err(io)?;
-        let data_dir = checkout.join("data").join(target);
-        if !belongs_to_another(&data_dir, checkout) {
-            make_parents(&data_dir)?;
-            // A link that the user made leads to a folder of the user's: nothing is written there.
-            if data_dir.starts_with(elsewhere) {
-                note(&data_dir, checkout)?;
-            }
-            return Ok(DataHome { data_dir, elsewhere: Some(Elsewhere { link: wanted, blocked_by: None }) });
-        }
-        // The checkout was copied, and its link with it. Two servers must never share one database.
-        std::fs::remove_file(&wanted).map_err(io)?;
+/// Whether a folder holds a database. One that this user may not read does.
+pub(crate) fn holds_database(data_dir: &Path) -> bool {
+    match std::fs::metadata(data_dir.join("PG_VERSION")) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
     }
-    make_parents(&wanted)?;
-    let Some(blocked_by) = blocked_at(&wanted, owner).filter(|_| !wanted.exists()) else {
-        return Ok(DataHome { data_dir: wanted, elsewhere: None });
+}
+
+fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeError> {
+    let link = checkout.join("data/postgres");
+    let mut copied_from = None;
+    if let Ok(target) = link.read_link() {
+        let data_dir = checkout.join("data").join(target);
+        match Note::of(&data_dir).and_then(|note| note.other_user(checkout, &data_dir)) {
+            Some(other) => copied_from = Some(other),
+            None => return linked(link, data_dir, room),
+        }
+    } else if link.exists() && !is_empty_folder(&link) {
+        return Ok(DataHome { data_dir: link, elsewhere: None, copied_from });
+    }
+    let elsewhere = |data_dir, state| {
+        let elsewhere = Some(Elsewhere { link: link.clone(), state, ours: true });
+        DataHome { data_dir, elsewhere, copied_from: copied_from.clone() }
     };
-    let data_dir = elsewhere.join(checkout_hash(checkout)).join("postgres");
-    make_parents(&data_dir)?;
-    note(&data_dir, checkout)?;
-    std::os::unix::fs::symlink(&data_dir, &wanted).map_err(|source| OwnerError::Io { path: wanted.clone(), source })?;
-    Ok(DataHome { data_dir, elsewhere: Some(Elsewhere { link: wanted, blocked_by: Some(blocked_by) }) })
+    if let Some(data_dir) = lost(checkout, room)? {
+        return Ok(elsewhere(data_dir, LinkState::Missing));
+    }
+    let is_there = copied_from.is_none() && link.exists();
+    // Asked of a name that is no link: one that is leads past the folders in question.
+    Ok(match blocked_at(&checkout.join("data/any"), owner).filter(|_| !is_there) {
+        Some(folder) => elsewhere(free_place(checkout, room), LinkState::Blocked(folder)),
+        None => DataHome { data_dir: link, elsewhere: None, copied_from },
+    })
 }
 
-/// Whose database it is: a file beside it, with the path of the checkout.
-fn note_of(data_dir: &Path) -> PathBuf {
-    data_dir.with_file_name("checkout")
+/// Where a link leads that is this checkout's.
+fn linked(link: PathBuf, data_dir: PathBuf, room: &Path) -> Result<DataHome, HomeError> {
+    let ours = data_dir.starts_with(room);
+    // The note is made before the link: where the note is, the disk is, and the database was not made yet.
+    let is_there = data_dir.try_exists().unwrap_or(true) || ours && Note::path(&data_dir).exists();
+    if !is_there {
+        return Err(HomeError::LeadsNowhere { link, target: data_dir });
+    }
+    Ok(DataHome { data_dir, elsewhere: Some(Elsewhere { link, state: LinkState::Kept, ours }), copied_from: None })
 }
 
-fn note(data_dir: &Path, checkout: &Path) -> Result<(), OwnerError> {
-    let path = note_of(data_dir);
-    let real = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
-    std::fs::write(&path, real.as_os_str().as_encoded_bytes()).map_err(|source| OwnerError::Io { path, source })
+/// A database of this checkout that no link leads to.
+fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
+    let hash = checkout_hash(checkout);
+    let mut places: Vec<_> = std::fs::read_dir(room).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    places.sort();
+    let mut unsure = None;
+    for place in places {
+        let data_dir = place.join("postgres");
+        let named_so = place.file_name().is_some_and(|name| *name == *hash);
+        if !holds_database(&data_dir) {
+            continue;
+        }
+        match note::whose(&data_dir, checkout, named_so) {
+            Whose::This => return Ok(Some(data_dir)),
+            Whose::Unsure(of) => unsure = Some(HomeError::Unsure { data_dir, of, link: checkout.join("data/postgres") }),
+            Whose::Another => {}
+        }
+    }
+    unsure.map_or(Ok(None), Err)
 }
 
-/// Whether the checkout that a database was made for is another one, and still has it. (One that was moved has it no more.)
-fn belongs_to_another(data_dir: &Path, checkout: &Path) -> bool {
-    let Ok(noted) = std::fs::read(note_of(data_dir)).map(|bytes| PathBuf::from(OsString::from_vec(bytes))) else {
-        return false;
-    };
-    let same = noted.canonicalize().ok() == checkout.canonicalize().ok();
-    !same && std::fs::read_link(noted.join("data/postgres")).is_ok_and(|target| target == data_dir)
+/// A place for a new database of this checkout: that of its name, unless a checkout that was here before and was moved has that one.
+fn free_place(checkout: &Path, room: &Path) -> PathBuf {
+    let hash = checkout_hash(checkout);
+    let names = std::iter::once(hash.clone()).chain((2..).map(|number: u32| format!("{hash}-{number}")));
+    let mut places = names.map(|name| room.join(name).join("postgres"));
+    places.find(|data_dir| !holds_database(data_dir)).unwrap_or_else(|| room.join(hash).join("postgres"))
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+impl DataHome {
+    /// Whether the database is there, and no link leads to it.
+    pub fn is_lost(&self) -> bool {
+        self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
+    }
+
+    /// Makes the folders above the data directory, and the link to it where it is elsewhere. To be called by one command at a time.
+    ///
+    /// # Errors
+    /// The file system refuses that; no database was changed.
+    pub fn prepare(&self, checkout: &Path) -> Result<(), OwnerError> {
+        make_parents(&checkout.join("data/postgres"))?;
+        match &self.elsewhere {
+            None if self.copied_from.is_some() => {
+                let link = &self.data_dir;
+                std::fs::remove_file(link).map_err(|source| HomeError::Io { path: link.clone(), source })?;
+            }
+            None => {}
+            Some(elsewhere) => {
+                make_parents(&self.data_dir)?;
+                // Nothing is written into a folder of the user's. The note comes before the link: see `linked`.
+                if elsewhere.ours {
+                    Note::of_checkout(checkout).write(&self.data_dir)?;
+                }
+                if elsewhere.state != LinkState::Kept {
+                    make_link(&self.data_dir, &elsewhere.link)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a link in the place of another one, of an empty folder or of nothing.
+fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
+    let io = |source| HomeError::Io { path: link.to_owned(), source };
+    if is_empty_folder(link) && !link.is_symlink() {
+        std::fs::remove_dir(link).map_err(io)?;
+    }
+    let folder = link.parent().expect("the link is in the folder data");
+    let room = tempfile::tempdir_in(folder).map_err(io)?;
+    let made = room.path().join("link");
+    std::os::unix::fs::symlink(target, &made).map_err(io)?;
+    if Uid::effective().is_root() {
+        let above = folder.metadata().map_err(io)?;
+        lchown(&made, Some(above.uid()), Some(above.gid())).map_err(io)?;
+    }
+    // Replaced at once: no command finds it missing.
+    std::fs::rename(made, link).map_err(io)
 }
 
 /// Makes the folders above `path`, each open to everybody for passing through and owned by whoever owns the folder it is in:
-/// what root makes in somebody's checkout is not root's.
+/// what root makes in somebody's checkout is not root's. Other commands may make the same ones at the same time.
 pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
     let Some(folder) = path.parent() else {
         return Ok(());
@@ -104,83 +249,20 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
     }
     make_parents(folder)?;
     let io = |source| OwnerError::Io { path: folder.to_owned(), source };
-    match std::fs::create_dir(folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(io(error)),
-    }
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(io)?;
-    if let Some(above) = folder.parent().filter(|_| Uid::effective().is_root()) {
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    // It has its mode and its owner before other commands see it.
+    let made = tempfile::Builder::new().prefix(".new-").tempdir_in(above).map_err(io)?;
+    std::fs::set_permissions(made.path(), PermissionsExt::from_mode(0o755)).map_err(io)?;
+    if Uid::effective().is_root() {
         let above = std::fs::metadata(above).map_err(io)?;
-        std::os::unix::fs::chown(folder, Some(above.uid()), Some(above.gid())).map_err(io)?;
+        std::os::unix::fs::chown(made.path(), Some(above.uid()), Some(above.gid())).map_err(io)?;
     }
-    Ok(())
+    match std::fs::rename(made.path(), folder) {
+        // Another command's, with something in it already.
+        Err(_) if folder.is_dir() => Ok(()),
+        renamed => renamed.map_err(io),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_data_stays_in_a_checkout_that_can_be_reached_and_follows_a_link() {
-        let checkout = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(checkout.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let current = Owner::current().unwrap();
-        let home = data_home(checkout.path(), &current).unwrap();
-        assert_eq!(home, DataHome { data_dir: checkout.path().join("data/postgres"), elsewhere: None });
-
-        let other = tempfile::tempdir().unwrap();
-        let target = other.path().join("made/postgres");
-        std::os::unix::fs::symlink(&target, checkout.path().join("data/postgres")).unwrap();
-        let home = data_home(checkout.path(), &current).unwrap();
-        assert_eq!(home.data_dir, target);
-        assert_eq!(home.elsewhere.unwrap().blocked_by, None);
-        assert!(other.path().join("made").is_dir());
-    }
-
-    #[test]
-    fn what_is_made_in_somebodys_folder_is_theirs() {
-        let folder = tempfile::tempdir().unwrap();
-        if Uid::effective().is_root() {
-            Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }.give(folder.path()).unwrap();
-        }
-        let made = folder.path().join("data/run");
-        make_parents(&made.join("file")).unwrap();
-        let expected = std::fs::metadata(folder.path()).unwrap().uid();
-        assert_eq!(std::fs::metadata(&made).unwrap().uid(), expected);
-    }
-
-    #[test]
-    fn two_checkouts_have_two_names() {
-        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        assert_ne!(checkout_hash(one.path()), checkout_hash(two.path()));
-        assert_eq!(checkout_hash(one.path()).len(), 12);
-    }
-
-    #[test]
-    fn a_checkout_that_the_server_cannot_reach_keeps_its_data_elsewhere() {
-        let owner = Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() };
-        let room = tempfile::tempdir().unwrap();
-        let (closed, elsewhere) = (room.path().join("closed"), room.path().join("elsewhere"));
-        let checkout = closed.join("checkout");
-        std::fs::create_dir_all(&checkout).unwrap();
-        std::fs::set_permissions(room.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).unwrap();
-
-        let home = data_home_or_in(&checkout, &owner, &elsewhere).unwrap();
-        assert_eq!(home.data_dir, elsewhere.join(checkout_hash(&checkout)).join("postgres"));
-        assert_eq!(home.elsewhere.unwrap().blocked_by, Some(closed.canonicalize().unwrap()));
-        assert_eq!(std::fs::read_link(checkout.join("data/postgres")).unwrap(), home.data_dir);
-        assert_eq!(data_home_or_in(&checkout, &owner, &elsewhere).unwrap().data_dir, home.data_dir);
-
-        // A copy gets a place of its own; a checkout that was moved keeps what it has.
-        let copy = closed.join("copy");
-        std::fs::create_dir_all(copy.join("data")).unwrap();
-        std::os::unix::fs::symlink(&home.data_dir, copy.join("data/postgres")).unwrap();
-        let copied = data_home_or_in(&copy, &owner, &elsewhere).unwrap();
-        assert_eq!(copied.data_dir, elsewhere.join(checkout_hash(&copy)).join("postgres"));
-        let moved = closed.join("moved");
-        std::fs::rename(&checkout, &moved).unwrap();
-        assert_eq!(data_home_or_in(&moved, &owner, &elsewhere).unwrap().data_dir, home.data_dir);
-    }
-}
+mod tests;

@@ -1,11 +1,15 @@
-//! Files that root makes in somebody's folder: theirs, or they could not even remove them.
+//! Files that several commands read and write: replaced as a whole, and never root's in another user's folder, who could not even
+//! remove them.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use nix::unistd::Uid;
+
+/// What the name of a file goes on with until all of it is written. Git ignores such names: `.env` has secrets.
+const UNFINISHED: &str = ".unfinished-";
 
 /// Opens a file, made when it is not there, and sees to it that it is not root's in somebody else's folder.
 pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -14,14 +18,42 @@ pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// What everyone may read.
+pub(crate) const READABLE: u32 = 0o644;
+/// What everyone may run.
+pub(crate) const RUNNABLE: u32 = 0o755;
+/// What only its owner may read.
+pub(crate) const SECRET: u32 = 0o600;
+
+/// Replaces a file, or makes it: other processes see all of the new contents or all of the old ones, after a crash or on a full disk too.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(UNFINISHED);
+    let mut file = tempfile::Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    hand_over(file.as_file(), path)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Writes the names in a folder to the disk: a file that was renamed has its new name after a crash only then.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A name alone lies in the folder that this process works in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Gives what root has made to whoever owns the folder that `path` is in.
 pub(crate) fn hand_over(file: &File, path: &Path) -> io::Result<()> {
     if !Uid::effective().is_root() || file.metadata()?.uid() != 0 {
         return Ok(());
     }
-    // A name alone lies in the folder that this process works in.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let above = std::fs::metadata(folder)?;
+    let above = std::fs::metadata(folder_of(path))?;
     if above.uid() == 0 { Ok(()) } else { fchown(file, Some(above.uid()), Some(above.gid())) }
 }
 
@@ -29,6 +61,31 @@ pub(crate) fn hand_over(file: &File, path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::owner::Owner;
+
+    #[test]
+    fn readers_see_all_of_one_version_while_another_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note");
+        let versions = ["a".repeat(10_000), "b".repeat(20_000)];
+        write_atomically(&path, versions[0].as_bytes(), READABLE).unwrap();
+        std::thread::scope(|scope| {
+            for version in &versions {
+                scope.spawn(|| (0..50).for_each(|_| write_atomically(&path, version.as_bytes(), READABLE).unwrap()));
+            }
+            scope.spawn(|| (0..500).for_each(|_| assert!(versions.contains(&std::fs::read_to_string(&path).unwrap()))));
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file stays");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note");
+        std::fs::create_dir_all(path.join("a folder of this name")).unwrap();
+        write_atomically(&path, b"new", SECRET).unwrap_err();
+        assert!(path.join("a folder of this name").is_dir());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file stays");
+    }
 
     #[test]
     fn a_file_in_somebodys_folder_is_theirs() {

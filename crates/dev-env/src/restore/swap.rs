@@ -1,5 +1,7 @@
 //! A database takes the name of another one, which is kept.
 
+use std::time::Duration;
+
 use crate::Error;
 use crate::postgres::psql::{identifier, literal};
 use crate::session::Session;
@@ -8,6 +10,7 @@ use crate::session::Session;
 pub(super) const KEPT: &str = "before_restore_";
 /// The API connects again at once, and a database that has connections cannot be renamed.
 const TRIES: u32 = 10;
+const END_AGAIN: Duration = Duration::from_millis(100);
 
 /// A table, and how many rows it has: in the database that was there, and in the one that is there now. `None` where it has no such table.
 pub type Rows = (String, Option<u64>, Option<u64>);
@@ -28,8 +31,7 @@ pub(super) async fn kept(session: &Session) -> Result<Vec<String>, Error> {
 pub(super) async fn swap(session: &Session, new: &str, kept: &str) -> Result<(), Error> {
     let database = &session.url().database;
     let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({0}, {1}) \\g /dev/null
-BEGIN;
+        "BEGIN;
 SELECT format('COMMENT ON DATABASE %I IS %L', {1}, shobj_description(oid, 'pg_database')) FROM pg_database WHERE datname = {0} \\gexec
 ALTER DATABASE {2} RENAME TO {3};
 ALTER DATABASE {4} RENAME TO {2};
@@ -41,13 +43,30 @@ COMMIT;
         identifier(kept),
         identifier(new),
     );
+    let both = [database.as_str(), new];
     let mut tries = 1;
     loop {
-        match session.sql_in("postgres", &sql).await {
+        // A session that began before the first name was locked is ended while the renaming waits for it, which it does for 5 s.
+        let renamed = tokio::select! {
+            biased;
+            renamed = session.sql_in("postgres", &sql) => renamed,
+            never = end_sessions(session, &both) => never,
+        };
+        match renamed {
             Ok(_) => return Ok(()),
             Err(error) if tries >= TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
             Err(_) => tries += 1,
         }
+    }
+}
+
+/// Ends the sessions of these databases, again and again.
+async fn end_sessions(session: &Session, databases: &[&str]) -> Result<String, Error> {
+    let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
+    let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
+    loop {
+        session.sql_in("postgres", &sql).await?;
+        tokio::time::sleep(END_AGAIN).await;
     }
 }
 

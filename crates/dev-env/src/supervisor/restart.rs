@@ -5,8 +5,9 @@ use super::{api, concerns};
 use crate::configuration::{External, Place, Tool};
 use crate::engine::Service;
 use crate::events::Event;
+use crate::external::refuse_unknown;
 use crate::listening::Listening;
-use crate::postgres::{ClusterConfig, roles};
+use crate::postgres::{ClusterConfig, roles, roles::RolesError};
 use crate::program::Program;
 use crate::status::State;
 use crate::{Environment, Error, build, database, kept_ports, session};
@@ -76,7 +77,7 @@ impl Services {
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
             Some(_) => None,
-            None => Some(database::place(&checkout, &self.events)?),
+            None => Some(database::prepare(&checkout, &self.events)?),
         };
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment.configuration.make_secrets(&checkout, database_exists)?;
@@ -96,10 +97,19 @@ impl Services {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
             _ => build::program(&environment, &tool, self.building(), &self.events).await?,
         };
-        if let Some(external) = external.as_ref().filter(|_| environment.is_in_container()) {
-            self.prepared.prepare(external, &self.events).await?;
+        match &external {
+            Some(external) if environment.is_in_container() => self.prepared.prepare(external, &self.events).await?,
+            Some(external) => refuse_unknown(&checkout, external)?,
+            None => {}
         }
-        let running = self.verified(cluster.as_ref()).await?;
+        let running = match self.verified(cluster.as_ref()).await {
+            // A server that answers nobody is what a restart is for. Its schema is checked afterwards.
+            Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
+                self.events.note(format!("the database does not answer, and is restarted all the same: {error}"));
+                None
+            }
+            verified => verified?,
+        };
         let url = match (&external, &running) {
             (Some(external), _) => Some(external.migration_url.clone()),
             (None, running) => running.as_ref().map(session::owners_url),

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use emotionviz_settings::declared::SERVICE_BINARY;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::again::Again;
 use super::api;
+use super::checkup::Checkup;
 use super::reloading::Reloading;
 use super::retiring::Retiring;
 use crate::board::Board;
@@ -15,6 +17,7 @@ use crate::configuration::{External, Place};
 use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::{Address, Events};
+use crate::external::refuse_unknown;
 use crate::listening::Listening;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
@@ -51,13 +54,20 @@ pub(super) struct Services {
     pub(super) api_ready: bool,
     pub(super) api_again: Again,
     /// Where a new process of the API says that it is ready.
-    pub(super) ready_socket: PathBuf,
+    pub(super) ready_socket: watch::Receiver<PathBuf>,
     pub(super) retiring: Retiring,
     pub(super) reloading: Reloading,
+    pub(super) checkup: Checkup,
 }
 
 impl Services {
-    pub(super) fn new(environment: Environment, options: UpOptions, ready_socket: PathBuf, board: Board, events: Events) -> Self {
+    pub(super) fn new(
+        environment: Environment,
+        options: UpOptions,
+        ready_socket: watch::Receiver<PathBuf>,
+        board: Board,
+        events: Events,
+    ) -> Self {
         Self {
             environment,
             options,
@@ -67,6 +77,7 @@ impl Services {
             listening: None,
             ready_socket,
             reloading: Reloading::default(),
+            checkup: Checkup::default(),
             program: None,
             cluster: None,
             server: None,
@@ -133,12 +144,13 @@ impl Services {
             if self.environment.is_in_container() {
                 self.prepared.prepare(external, &self.events).await?;
             } else {
+                refuse_unknown(&checkout, external)?;
                 self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
             }
             self.show_external(external);
             return Ok(());
         }
-        let place = database::place(&checkout, &self.events)?;
+        let place = database::prepare(&checkout, &self.events)?;
         let exists = place.exists;
         self.make_secrets(exists)?;
         let tool = self.environment.configuration.tool(&checkout)?;
@@ -170,7 +182,7 @@ impl Services {
         self.board.update(|snapshot| {
             snapshot.bin_dir = Some(cluster.binaries.dir.clone());
             snapshot.db.started(pid);
-            snapshot.db.state = State::Running;
+            (snapshot.db.state, snapshot.db.reason) = (State::Running, None);
             snapshot.db.port = Some(cluster.port);
             snapshot.db.url = Some(url);
             snapshot.db.version = Some(cluster.binaries.version.clone());

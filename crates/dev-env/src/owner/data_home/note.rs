@@ -1,0 +1,107 @@
+//! Whose database it is: a file next to a database outside its checkout, which names the checkout.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::HomeError;
+use crate::owner::files;
+
+/// The checkout of a database.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    checkout: PathBuf,
+    /// Its device and inode, which it keeps when it is moved: `64769:131`. Earlier versions did not write it.
+    identity: Option<String>,
+}
+
+/// Whose a database is that no link of this checkout leads to.
+pub(super) enum Whose {
+    This,
+    /// It may be this checkout's; it was made for this one.
+    Unsure(PathBuf),
+    Another,
+}
+
+impl Note {
+    /// Where it is.
+    pub(super) fn path(data_dir: &Path) -> PathBuf {
+        data_dir.with_file_name("checkout")
+    }
+
+    /// The note of a database; `None` where there is none that can be read. That says nothing of whose the database is.
+    pub(super) fn of(data_dir: &Path) -> Option<Self> {
+        let bytes = std::fs::read(Self::path(data_dir)).ok().filter(|bytes| !bytes.is_empty())?;
+        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        let lines = bytes.strip_suffix(b"\n").and_then(|line| {
+            let end = line.iter().rposition(|byte| *byte == b'\n')?;
+            Some((path(&line[..end]), String::from_utf8(line[end + 1..].to_vec()).ok()?))
+        });
+        Some(match lines {
+            Some((checkout, identity)) => Self { checkout, identity: Some(identity) },
+            None => Self { checkout: path(&bytes), identity: None },
+        })
+    }
+
+    pub(super) fn of_checkout(checkout: &Path) -> Self {
+        Self { checkout: real(checkout), identity: identity(checkout) }
+    }
+
+    /// Writes it, unless it is there.
+    pub(super) fn write(&self, data_dir: &Path) -> Result<(), HomeError> {
+        if Self::of(data_dir).as_ref() == Some(self) {
+            return Ok(());
+        }
+        let path = Self::path(data_dir);
+        let mut bytes = self.checkout.as_os_str().as_encoded_bytes().to_vec();
+        bytes.extend(self.identity.iter().flat_map(|identity| format!("\n{identity}\n").into_bytes()));
+        files::write_atomically(&path, &bytes, files::READABLE).map_err(|source| HomeError::Io { path, source })
+    }
+
+    /// The other checkout that certainly uses the database: it is one, and its own link leads to it.
+    pub(super) fn other_user(&self, checkout: &Path, data_dir: &Path) -> Option<PathBuf> {
+        let uses = || {
+            let link = self.checkout.join("data/postgres");
+            link.read_link().is_ok_and(|target| self.checkout.join("data").join(target) == data_dir)
+        };
+        let is_checkout = || self.checkout.join("backend/.env.example").is_file() && self.checkout.join("Cargo.toml").is_file();
+        (!self.is_path_of(checkout) && !self.was_moved_to(checkout) && is_checkout() && uses()).then(|| self.checkout.clone())
+    }
+
+    fn is_path_of(&self, checkout: &Path) -> bool {
+        self.checkout == real(checkout)
+    }
+
+    fn was_moved_to(&self, checkout: &Path) -> bool {
+        self.identity.is_some() && self.identity == identity(checkout)
+    }
+}
+
+/// Whose a database is. `named_so`: its folder has the name that this checkout's would have.
+pub(super) fn whose(data_dir: &Path, checkout: &Path, named_so: bool) -> Whose {
+    let Some(note) = Note::of(data_dir) else { return if named_so { Whose::This } else { Whose::Another } };
+    let other_identity = note.identity.is_some() && !note.was_moved_to(checkout);
+    if note.is_path_of(checkout) {
+        // Another folder of this path: the one that the note is of may have been moved, and its link with it.
+        return if other_identity { Whose::Unsure(note.checkout) } else { Whose::This };
+    }
+    if note.other_user(checkout, data_dir).is_some() {
+        return Whose::Another;
+    }
+    match (named_so, &note.identity) {
+        // The path of an earlier version, cut.
+        (true, None) => Whose::This,
+        (true, Some(_)) => Whose::Unsure(note.checkout),
+        (false, _) if note.was_moved_to(checkout) && !note.checkout.exists() => Whose::Unsure(note.checkout),
+        (false, _) => Whose::Another,
+    }
+}
+
+fn real(checkout: &Path) -> PathBuf {
+    checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned())
+}
+
+fn identity(checkout: &Path) -> Option<String> {
+    checkout.metadata().ok().map(|folder| format!("{}:{}", folder.dev(), folder.ino()))
+}

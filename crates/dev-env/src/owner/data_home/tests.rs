@@ -1,0 +1,336 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A folder with a checkout that the server's user cannot reach, and a room for databases elsewhere.
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let scratch = Self { folder: tempfile::tempdir().unwrap() };
+        fs::set_permissions(scratch.folder.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(scratch.closed()).unwrap();
+        scratch.make_checkout("checkout");
+        fs::set_permissions(scratch.closed(), Permissions::from_mode(0o700)).unwrap();
+        scratch
+    }
+
+    fn closed(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join("closed")
+    }
+
+    fn checkout(&self) -> PathBuf {
+        self.closed().join("checkout")
+    }
+
+    fn room(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join("elsewhere")
+    }
+
+    fn make_checkout(&self, name: &str) -> PathBuf {
+        let checkout = self.closed().join(name);
+        fs::create_dir_all(checkout.join("backend")).unwrap();
+        fs::create_dir_all(checkout.join("data")).unwrap();
+        fs::write(checkout.join("Cargo.toml"), "").unwrap();
+        fs::write(checkout.join("backend/.env.example"), "").unwrap();
+        checkout
+    }
+
+    fn copy(&self, from: &Path, name: &str) -> PathBuf {
+        let copy = self.make_checkout(name);
+        symlink(from.join("data/postgres").read_link().unwrap(), copy.join("data/postgres")).unwrap();
+        copy
+    }
+
+    fn find(&self, checkout: &Path) -> Result<DataHome, HomeError> {
+        find(checkout, &stranger(), &self.room())
+    }
+
+    fn prepare(&self, checkout: &Path) -> DataHome {
+        let home = self.find(checkout).unwrap();
+        home.prepare(checkout).unwrap();
+        home
+    }
+
+    /// Prepares it and makes a database there.
+    fn up(&self, checkout: &Path) -> PathBuf {
+        let data_dir = self.prepare(checkout).data_dir;
+        fs::create_dir_all(&data_dir).unwrap();
+        fs::write(data_dir.join("PG_VERSION"), "15\n").unwrap();
+        data_dir
+    }
+
+    fn note(&self, data_dir: &Path) -> PathBuf {
+        data_dir.with_file_name("checkout")
+    }
+}
+
+fn stranger() -> Owner {
+    Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }
+}
+
+fn link_of(checkout: &Path) -> PathBuf {
+    checkout.join("data/postgres")
+}
+
+fn state(home: &DataHome) -> Option<&LinkState> {
+    home.elsewhere.as_ref().map(|elsewhere| &elsewhere.state)
+}
+
+#[test]
+fn the_data_stays_in_a_checkout_that_can_be_reached() {
+    let checkout = tempfile::tempdir().unwrap();
+    fs::set_permissions(checkout.path(), Permissions::from_mode(0o755)).unwrap();
+    let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
+    assert_eq!(home, DataHome { data_dir: checkout.path().join("data/postgres"), elsewhere: None, copied_from: None });
+    assert!(!checkout.path().join("data").exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_link_of_the_users_is_followed_and_its_folder_left_alone() {
+    let checkout = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let target = other.path().join("postgres");
+    fs::create_dir_all(&target).unwrap();
+    fs::create_dir(checkout.path().join("data")).unwrap();
+    symlink(&target, link_of(checkout.path())).unwrap();
+    let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
+    home.prepare(checkout.path()).unwrap();
+    assert_eq!((home.data_dir.clone(), state(&home)), (target, Some(&LinkState::Kept)));
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_link_to_nothing_is_no_place_for_a_new_database() {
+    let scratch = Scratch::new();
+    let target = scratch.folder.path().join("not mounted/postgres");
+    symlink(&target, link_of(&scratch.checkout())).unwrap();
+    let refused = scratch.find(&scratch.checkout()).unwrap_err().to_string();
+    assert!(refused.contains("not mounted/postgres") && refused.contains("mkdir -p"), "{refused}");
+    assert!(link_of(&scratch.checkout()).is_symlink() && !target.exists());
+
+    // The tool's own folder, emptied or not mounted.
+    fs::remove_file(link_of(&scratch.checkout())).unwrap();
+    let data_dir = scratch.up(&scratch.checkout());
+    fs::remove_dir_all(scratch.room()).unwrap();
+    scratch.find(&scratch.checkout()).unwrap_err();
+    // It is there, and the database alone was removed.
+    fs::create_dir_all(data_dir.parent().unwrap()).unwrap();
+    fs::write(scratch.note(&data_dir), "").unwrap();
+    assert_eq!(scratch.prepare(&scratch.checkout()).data_dir, data_dir);
+}
+
+#[test]
+fn what_is_made_in_somebodys_folder_is_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    if Uid::effective().is_root() {
+        stranger().give(folder.path()).unwrap();
+    }
+    let made = folder.path().join("data/run");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| make_parents(&made.join("file")).unwrap());
+        }
+    });
+    let expected = fs::metadata(folder.path()).unwrap().uid();
+    for path in [made.clone(), folder.path().join("data")] {
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.uid(), metadata.mode() & 0o777), (expected, 0o755), "{}", path.display());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else stays");
+    }
+}
+
+#[test]
+fn two_checkouts_have_two_names() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_ne!(checkout_hash(one.path()), checkout_hash(two.path()));
+    assert_eq!(checkout_hash(one.path()).len(), 12);
+}
+
+#[test]
+fn a_checkout_that_the_server_cannot_reach_keeps_its_data_elsewhere() {
+    let scratch = Scratch::new();
+    let checkout = scratch.checkout();
+    let home = scratch.find(&checkout).unwrap();
+    assert_eq!(home.data_dir, scratch.room().join(checkout_hash(&checkout)).join("postgres"));
+    assert_eq!(state(&home), Some(&LinkState::Blocked(scratch.closed())));
+    assert!(!link_of(&checkout).is_symlink() && !scratch.room().exists(), "looking makes nothing");
+    let data_dir = scratch.up(&checkout);
+    assert_eq!((link_of(&checkout).read_link().unwrap(), &data_dir), (home.data_dir.clone(), &home.data_dir));
+    assert_eq!(scratch.find(&checkout).unwrap().data_dir, data_dir);
+    // It stays there when the way is free.
+    fs::set_permissions(scratch.closed(), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(state(&scratch.prepare(&checkout)), Some(&LinkState::Kept));
+    fs::remove_file(link_of(&checkout)).unwrap();
+    assert_eq!(scratch.prepare(&checkout).data_dir, data_dir);
+}
+
+#[test]
+fn a_copied_checkout_gets_a_place_of_its_own_and_a_moved_one_keeps_what_it_has() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    let copy = scratch.copy(&scratch.checkout(), "copy");
+    let found = scratch.find(&copy).unwrap();
+    assert_eq!(found.copied_from, Some(scratch.checkout()));
+    assert_eq!(link_of(&copy).read_link().unwrap(), data_dir, "looking changes nothing");
+    let own = scratch.up(&copy);
+    assert_eq!(own, scratch.room().join(checkout_hash(&copy)).join("postgres"));
+    assert_eq!(link_of(&copy).read_link().unwrap(), own);
+    assert_eq!(link_of(&scratch.checkout()).read_link().unwrap(), data_dir);
+
+    let moved = scratch.closed().join("moved");
+    fs::rename(scratch.checkout(), &moved).unwrap();
+    assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
+    // Its link is lost: the note knows the new path.
+    fs::remove_file(link_of(&moved)).unwrap();
+    assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
+    assert_eq!(link_of(&moved).read_link().unwrap(), data_dir);
+}
+
+#[test]
+fn a_copy_in_a_folder_that_can_be_reached_has_its_database_there() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    let copy = scratch.copy(&scratch.checkout(), "copy");
+    fs::set_permissions(scratch.closed(), Permissions::from_mode(0o755)).unwrap();
+    let home = scratch.prepare(&copy);
+    assert_eq!((home.data_dir, home.elsewhere), (link_of(&copy), None));
+    assert!(!link_of(&copy).is_symlink());
+    assert_eq!(link_of(&scratch.checkout()).read_link().unwrap(), data_dir);
+}
+
+#[test]
+fn a_note_that_says_nothing_certain_never_costs_the_link() {
+    let scratch = Scratch::new();
+    let checkout = scratch.checkout();
+    let data_dir = scratch.up(&checkout);
+    let whole = fs::read(scratch.note(&data_dir)).unwrap();
+    let path = checkout.as_os_str().as_encoded_bytes();
+    let deleted = b"/nowhere/checkout".to_vec();
+    let no_checkout = scratch.closed().as_os_str().as_encoded_bytes().to_vec();
+    let not_text = vec![0xff, 0, b'\n', b'\n'];
+    let cuts = (0..whole.len()).step_by(7).map(|length| whole[..length].to_vec());
+    let odd = [path.to_vec(), path[..path.len() - 3].to_vec(), deleted, no_checkout, not_text, b"\n\n\n".to_vec()];
+    for bytes in cuts.chain(odd) {
+        let shown = String::from_utf8_lossy(&bytes).into_owned();
+        fs::write(scratch.note(&data_dir), &bytes).unwrap();
+        let home = scratch.prepare(&checkout);
+        assert_eq!((&home.data_dir, home.copied_from), (&data_dir, None), "{shown}");
+        assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir, "{shown}");
+        assert_eq!(fs::read(scratch.note(&data_dir)).unwrap(), whole, "{shown}");
+
+        // And the database is never hidden where the link is missing, too.
+        fs::write(scratch.note(&data_dir), &bytes).unwrap();
+        fs::remove_file(link_of(&checkout)).unwrap();
+        match scratch.find(&checkout) {
+            Ok(home) => assert_eq!(home.data_dir, data_dir, "{shown}"),
+            Err(refused) => assert!(refused.to_string().contains(data_dir.to_str().unwrap()), "{refused}"),
+        }
+        symlink(&data_dir, link_of(&checkout)).unwrap();
+    }
+    let remove = |path: &Path| fs::remove_file(path);
+    for break_note in [remove as fn(&Path) -> std::io::Result<()>, |path| fs::create_dir(path)] {
+        break_note(&scratch.note(&data_dir)).unwrap();
+        assert_eq!(scratch.find(&checkout).unwrap().data_dir, data_dir);
+        fs::remove_file(link_of(&checkout)).unwrap();
+        assert_eq!(scratch.find(&checkout).unwrap().data_dir, data_dir);
+        symlink(&data_dir, link_of(&checkout)).unwrap();
+    }
+}
+
+#[test]
+fn a_database_that_no_link_leads_to_is_linked_again() {
+    let scratch = Scratch::new();
+    let checkout = scratch.checkout();
+    let data_dir = scratch.up(&checkout);
+    let empty = |path: &Path| fs::create_dir(path).unwrap();
+    for instead in [(|_: &Path| ()) as fn(&Path), empty] {
+        fs::remove_file(link_of(&checkout)).unwrap();
+        instead(&link_of(&checkout));
+        for open in [false, true] {
+            fs::set_permissions(scratch.closed(), Permissions::from_mode(if open { 0o755 } else { 0o700 })).unwrap();
+            let found = scratch.find(&checkout).unwrap();
+            assert!(found.is_lost() && found.data_dir == data_dir);
+        }
+        scratch.prepare(&checkout);
+        assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir);
+        assert_eq!(fs::read_dir(checkout.join("data")).unwrap().count(), 1, "nothing else stays");
+    }
+    // A database in the checkout is the one that counts.
+    fs::remove_file(link_of(&checkout)).unwrap();
+    fs::create_dir(link_of(&checkout)).unwrap();
+    fs::write(link_of(&checkout).join("PG_VERSION"), "15\n").unwrap();
+    assert_eq!(scratch.find(&checkout).unwrap().data_dir, link_of(&checkout));
+}
+
+#[test]
+fn a_new_checkout_where_another_one_was_does_not_take_its_database() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    let moved = scratch.closed().join("moved");
+    fs::rename(scratch.checkout(), &moved).unwrap();
+    let new = scratch.make_checkout("checkout");
+    let refused = scratch.find(&new).unwrap_err().to_string();
+    assert!(refused.contains(data_dir.to_str().unwrap()) && refused.contains("hint: "), "{refused}");
+    // When the moved one was started, it is clear whose the database is.
+    assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
+    let own = scratch.up(&new);
+    assert_eq!(own, scratch.room().join(format!("{}-2", checkout_hash(&new))).join("postgres"));
+    for (checkout, data_dir) in [(&moved, &data_dir), (&new, &own)] {
+        assert_eq!(&scratch.prepare(checkout).data_dir, data_dir);
+        fs::remove_file(link_of(checkout)).unwrap();
+        assert_eq!(&scratch.prepare(checkout).data_dir, data_dir);
+    }
+}
+
+#[test]
+fn a_moved_checkout_is_known_beside_its_copy_at_the_old_path() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    let moved = scratch.closed().join("moved");
+    fs::rename(scratch.checkout(), &moved).unwrap();
+    let copy = scratch.copy(&moved, "checkout");
+    assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
+    assert_eq!(scratch.find(&copy).unwrap().copied_from, Some(moved));
+}
+
+#[test]
+fn a_note_that_cannot_be_written_makes_no_link() {
+    let scratch = Scratch::new();
+    let home = scratch.find(&scratch.checkout()).unwrap();
+    fs::create_dir_all(scratch.note(&home.data_dir).join("in the way")).unwrap();
+    let refused = home.prepare(&scratch.checkout()).unwrap_err().to_string();
+    assert!(refused.contains("no database was made"), "{refused}");
+    assert!(!link_of(&scratch.checkout()).is_symlink());
+}
+
+#[test]
+fn many_commands_at_once_change_nothing() {
+    let scratch = Scratch::new();
+    let checkout = scratch.checkout();
+    let data_dir = scratch.up(&checkout);
+    let before = fs::read(scratch.note(&data_dir)).unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (scratch, checkout, data_dir) = (&scratch, &checkout, &data_dir);
+            scope.spawn(move || {
+                for round in 0..100 {
+                    // One command at a time prepares it; a full disk of an earlier version left an empty note.
+                    if number == 0 && round % 10 == 0 {
+                        fs::write(scratch.note(data_dir), "").unwrap();
+                    }
+                    if number == 0 {
+                        scratch.prepare(checkout);
+                    }
+                    let home = scratch.find(checkout).unwrap();
+                    assert_eq!((&home.data_dir, state(&home)), (data_dir, Some(&LinkState::Kept)));
+                }
+            });
+        }
+    });
+    assert_eq!(fs::read(scratch.note(&data_dir)).unwrap(), before);
+    assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir);
+}

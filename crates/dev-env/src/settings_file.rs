@@ -1,0 +1,274 @@
+//! Reading a settings file, which may be anything: a file, a link, the pipe of a password manager, a folder that Docker made.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use emotionviz_settings::env_file;
+
+use crate::Error;
+
+/// A password manager may ask its user first.
+const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(10);
+const LARGEST: usize = 1024 * 1024;
+
+/// Why a settings file cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsFileError {
+    /// A pipe, a terminal: no program writes to it.
+    #[error(
+        "{} is {what}, and nothing came out of it in {} s: the settings in it cannot be read. Nothing was changed\n\
+         hint: start the program that writes to it, or move it away: mv '{0}' '{0}.old'", path.display(), waited.as_secs()
+    )]
+    Silent {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// It cannot hold settings.
+    #[error("{} is {what}, and cannot hold settings. Nothing was changed\nhint: move it away: mv '{0}' '{0}.old'", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A line cannot be read.
+    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        bad: env_file::BadLine,
+    },
+    /// It is not text.
+    #[error("{} is not UTF-8 text, and its settings cannot be read. Nothing was changed\nhint: save it as UTF-8, then: cargo dev config check", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Only regular files are replaced.
+    #[error(
+        "{} is {what}: settings are written to regular files only, and nothing was changed\n\
+         hint: set them yourself in what provides it, or replace it by a file: rm '{0}' && touch '{0}'", path.display()
+    )]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A link to nothing.
+    #[error(
+        "{} is a link to {}, which does not exist: settings cannot be written there, and nothing was changed\n\
+         hint: make that file, or remove the link: rm '{0}'", path.display(), target.display()
+    )]
+    LeadsNowhere {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// Another command changes it.
+    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed, and nothing was\nhint: find it: fuser -v '{}'",
+        path.display(), waited.as_secs(), path.parent().unwrap_or(Path::new(".")).display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+}
+
+/// What a settings file holds; `None` where there is none.
+///
+/// # Errors
+/// It cannot be read, or is no file of settings. Both are known after seconds.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    read_within(path, PATIENCE)
+}
+
+fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error> {
+    let io = |source| Error::io("read", path, source);
+    let unfit = |what| SettingsFileError::Unfit { path: path.to_owned(), what };
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.map_err(io)?,
+    };
+    let kind = metadata.file_type();
+    let what = name(kind);
+    if kind.is_dir() || kind.is_socket() || kind.is_block_device() {
+        return Err(unfit(what).into());
+    }
+    // Opening a pipe would wait for its writer.
+    let mut file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
+    let silent = || SettingsFileError::Silent { path: path.to_owned(), what, waited: patience };
+    match read_all(&mut file, kind.is_fifo(), patience) {
+        Ok(bytes) if bytes.len() > LARGEST => Err(unfit("larger than 1 MB").into()),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::TimedOut => Err(silent().into()),
+        Err(error) => Err(io(error)),
+    }
+}
+
+/// All of it, or a little more than the largest. A pipe without a writer looks as if it had ended.
+fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Result<Vec<u8>> {
+    let deadline = Instant::now() + patience;
+    let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
+    while bytes.len() <= LARGEST {
+        match file.read(&mut part) {
+            Ok(0) if !is_pipe || !bytes.is_empty() => break,
+            Ok(0) => {}
+            Ok(length) => {
+                bytes.extend_from_slice(&part[..length]);
+                continue;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+        if Instant::now() >= deadline {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(bytes)
+}
+
+/// The regular file that is replaced when settings are written to `path`: through a link, the one that it leads to.
+///
+/// # Errors
+/// It is something else.
+pub(crate) fn to_be_written(path: &Path) -> Result<PathBuf, Error> {
+    match path.canonicalize() {
+        Ok(real) => {
+            let kind = std::fs::metadata(&real).map_err(|source| Error::io("read", &real, source))?.file_type();
+            if kind.is_file() { Ok(real) } else { Err(SettingsFileError::NotReplaced { path: path.to_owned(), what: name(kind) }.into()) }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => match path.read_link() {
+            Ok(target) => Err(SettingsFileError::LeadsNowhere { path: path.to_owned(), target }.into()),
+            Err(_) => Ok(path.to_owned()),
+        },
+        Err(source) => Err(Error::io("read", path, source)),
+    }
+}
+
+fn name(kind: std::fs::FileType) -> &'static str {
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe (FIFO)"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_file() {
+        "a regular file"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+
+    fn pipe(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join(".env");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_again_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        let large = "A=1\n".repeat(40_000);
+        for text in ["A=1\n", "B=2\n", &large] {
+            std::thread::scope(|scope| {
+                scope.spawn(|| std::fs::write(&path, text).unwrap());
+                assert_eq!(read(&path).unwrap().unwrap(), text.as_bytes());
+            });
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_nothing_writes_to_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        // One program has it open and writes nothing.
+        let held = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        for path in [&path, &link] {
+            let refused = read_within(path, SOON).unwrap_err().to_string();
+            assert!(refused.contains("is a pipe (FIFO)") && refused.contains("hint: "), "{refused}");
+        }
+        drop(held);
+        read_within(&path, SOON).unwrap_err();
+    }
+
+    #[test]
+    fn what_cannot_hold_settings_is_named_for_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let _listener = UnixListener::bind(at("socket")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        std::fs::write(at("large"), "A=1\n".repeat(300_000)).unwrap();
+        for (name, target) in [("socket link", at("socket")), ("zero", "/dev/zero".into()), ("null", "/dev/null".into())] {
+            symlink(target, at(name)).unwrap();
+        }
+        let cases = [
+            ("socket", "a socket"),
+            ("socket link", "a socket"),
+            ("folder", "a folder"),
+            ("large", "larger than"),
+            ("zero", "larger than"),
+        ];
+        for (name, what) in cases {
+            let refused = read_within(&at(name), SOON).unwrap_err().to_string();
+            assert!(refused.contains(what) && refused.contains(name), "{name}: {refused}");
+        }
+        assert_eq!(read(&at("null")).unwrap(), Some(Vec::new()));
+        assert_eq!(read(&at("absent")).unwrap(), None);
+    }
+
+    #[test]
+    fn only_a_regular_file_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        pipe(&folder);
+        let _listener = UnixListener::bind(at("socket")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        let links: [(&str, PathBuf); 5] = [
+            ("null", "/dev/null".into()),
+            ("to a pipe", at(".env")),
+            ("to nothing", at("gone")),
+            ("to a file", at("file")),
+            ("twice", at("to a file")),
+        ];
+        for (name, target) in links {
+            symlink(target, at(name)).unwrap();
+        }
+        for name in [".env", "socket", "folder", "null", "to a pipe", "to nothing"] {
+            let refused = to_be_written(&at(name)).unwrap_err().to_string();
+            assert!(refused.contains("nothing was changed") && refused.contains("hint: "), "{name}: {refused}");
+        }
+        for (name, written) in [("file", "file"), ("to a file", "file"), ("twice", "file"), ("new", "new")] {
+            assert_eq!(to_be_written(&at(name)).unwrap().file_name().unwrap(), written);
+        }
+    }
+}

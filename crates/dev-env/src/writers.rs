@@ -1,0 +1,179 @@
+//! Writers are kept out of a database while it is copied and changed: each row that was acknowledged is then in the copy or in the database.
+//!
+//! `ALTER DATABASE … SET default_transaction_read_only = on` makes new sessions refuse to write, and the sessions that there were are
+//! ended; readers come back at once. A session that asks for it (`BEGIN READ WRITE`) could still write: neither the service nor psql does.
+//!
+//! A psql does that which outlives a killed tool. When its standard input ends, for whatever reason, it lets writers in again. Where it
+//! cannot, as the server ended before, the database keeps a mark of it. The advisory lock that this psql holds tells the mark of a
+//! command that works from one that a killed command left.
+
+mod error;
+mod left;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::events::Events;
+use crate::postgres::psql::literal;
+use crate::process::{Outliving, ProcessError};
+use crate::session::Session;
+
+pub(crate) use error::WritersError;
+pub(crate) use left::let_in_left;
+
+/// What the mark begins with. `application_name` is the one setting without an effect that the owner of a database may set without being
+/// superuser; every program of the project says its own when it connects.
+pub(crate) const MARK: &str = "emotionviz: writers stopped by ";
+/// "writers" in ASCII.
+const KEY: i64 = 0x77_7269_7465_7273;
+/// Sessions that were asked to end do so within this.
+const END_BOUND: Duration = Duration::from_secs(20);
+const STATEMENT_BOUND: Duration = Duration::from_secs(30);
+/// Letting writers in: a statement, or some tries with a server that starts again.
+const LET_IN_BOUND: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// What psql prints after each answer.
+const ANSWERED: &str = "-- answered";
+/// What the script prints when psql has ended.
+const ENDED: &str = "-- psql has ended";
+
+/// Holds the session, and lets writers in at its end: in that session, else in a new one, as the server may be starting again.
+const SCRIPT: &str = r#"{ cat; printf '%s\n' "$1"; } | { "$0" -X -q -A -t -w -f -; ended=$?; echo '-- psql has ended'; exit $ended; } && exit
+for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    sleep 1
+    printf '%s\n' "$1" | "$0" -X -q -A -t -w -v ON_ERROR_STOP=1 -f - >/dev/null 2>&1 && exit
+done
+exit 1"#;
+
+/// A session that is starting holds a lock on the database that renaming needs alone (`InitPostgres`, `RenameDatabase`). Once this has
+/// had it, each session has either read the new setting or is in `pg_stat_activity`. The name is taken, so nothing is renamed.
+const BARRIER: &str = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I RENAME TO %1$I', current_database());
+EXCEPTION WHEN lock_not_available OR query_canceled THEN RAISE; WHEN OTHERS THEN NULL; END $$;\n";
+
+/// Other sessions of the database, but for the server's own.
+const OTHERS: &str =
+    "FROM pg_stat_activity AS session WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+
+/// What a person wants to know of a session.
+pub(crate) const FACTS: &str = "format('pid %s (%s, role %s, %s): %s', session.pid, coalesce(nullif(session.application_name, ''), 'no name'),
+    session.usename, coalesce(session.state, 'unknown'), coalesce(nullif(regexp_replace(left(session.query, 100), '\\s+', ' ', 'g'), ''), 'no query'))";
+
+/// A database whose writers are kept out for as long as this is there.
+pub(crate) struct StoppedWriters {
+    psql: Outliving,
+    database: String,
+}
+
+impl StoppedWriters {
+    /// Opens the session that is going to do it. Nothing is changed yet.
+    pub(crate) async fn open(session: &Session, database: &str) -> Result<Self, Error> {
+        let mut script = session.script_in(database, SCRIPT).await?.args([left::LET_IN]);
+        // It may outlive the checkout, which is not to be held by it.
+        script.current_dir = Some("/".into());
+        Ok(Self { psql: Outliving::start(&script)?, database: database.to_owned() })
+    }
+
+    /// Keeps writers out, in the name of `by`, and reports the sessions that it ended, but for those of the service.
+    ///
+    /// # Errors
+    /// Another command does it already, or a session cannot be ended, or a setting of the database or of a role would undo it.
+    pub(crate) async fn stop(&mut self, by: &str, events: &Events) -> Result<(), Error> {
+        events.phase("stopping writers");
+        self.ask("SET lock_timeout = '10s'; SET idle_session_timeout = 0;").await?;
+        if self.ask(&format!("SELECT pg_try_advisory_lock({KEY});")).await? != ["t"] {
+            return Err(WritersError::AtWork { database: self.database.clone() }.into());
+        }
+        self.refuse_other_settings().await?;
+        let mark = literal(&format!("{MARK}{by}, {}", humantime::format_rfc3339_seconds(std::time::SystemTime::now())));
+        let set = format!(
+            "DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+             EXECUTE format('ALTER DATABASE %I SET application_name = %L', current_database(), {mark}); END $do$;"
+        );
+        self.ask(&set).await?;
+        self.ask(BARRIER).await?;
+        let ended = self.ask(&format!("SELECT {FACTS} {OTHERS} AND application_name <> 'emotionviz' ORDER BY pid;")).await?;
+        self.end_sessions().await?;
+        if !ended.is_empty() {
+            events.note(format!("ended these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
+        }
+        Ok(())
+    }
+
+    /// Ends all other sessions of the database.
+    ///
+    /// # Errors
+    /// One of them does not end, or is not this role's to end.
+    pub(crate) async fn end_sessions(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + END_BOUND;
+        loop {
+            // Each that there is, whether its end is under way or not: a session that has ended is in no answer any more.
+            if self.ask(&format!("SELECT pg_terminate_backend(pid) {OTHERS};")).await?.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let left = self.ask(&format!("SELECT {FACTS} {OTHERS};")).await?;
+                return Err(WritersError::Left { database: self.database.clone(), sessions: left.join("\n  ") }.into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Lets writers in again.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn let_in(self) -> Result<(), Error> {
+        let (status, said) = self.psql.finish(LET_IN_BOUND).await?;
+        if status.success() { Ok(()) } else { Err(WritersError::NotLetIn { database: self.database, said }.into()) }
+    }
+
+    /// Leaves the database as it is, with its mark: nobody is to write to it any more. Where its server starts again, writers are let in.
+    pub(crate) async fn leave(self) {
+        self.psql.kill().await;
+    }
+
+    /// A setting that comes before that of the database, or the same one, set by somebody else.
+    async fn refuse_other_settings(&mut self) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT format('ALTER %s RESET default_transaction_read_only;', CASE
+                 WHEN setrole = 0 THEN format('DATABASE %I', current_database())
+                 WHEN setdatabase = 0 THEN format('ROLE %s', setrole::regrole)
+                 ELSE format('ROLE %s IN DATABASE %I', setrole::regrole, current_database()) END)
+             FROM pg_db_role_setting AS setting
+             WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+             AND EXISTS (SELECT FROM unnest(setconfig) AS line WHERE starts_with(line, 'default_transaction_read_only='))
+             AND NOT EXISTS (SELECT FROM unnest(setconfig) AS line WHERE starts_with(line, {}));",
+            literal(&format!("application_name={MARK}"))
+        );
+        let statements = self.ask(&sql).await?;
+        if statements.is_empty() {
+            return Ok(());
+        }
+        Err(WritersError::OtherSetting { database: self.database.clone(), statements: statements.join(" ") }.into())
+    }
+
+    /// What a statement prints.
+    async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
+        let asked = async {
+            // psql's own variables say how the last statement ended, without `psql:<stdin>:1: ERROR:` before it.
+            self.psql.send(&format!("{sql}\n\\echo '{ANSWERED}' :ERROR :LAST_ERROR_MESSAGE\n")).await?;
+            let mut lines = Vec::new();
+            loop {
+                let line = self.psql.line().await?.unwrap_or_else(|| ENDED.to_owned());
+                match line.strip_prefix(ANSWERED) {
+                    Some(rest) if rest.starts_with(" false") => return Ok(Ok(lines)),
+                    Some(rest) => return Ok(Err(rest.trim_start_matches(" true").trim().to_owned())),
+                    None if line == ENDED => return Ok(Err("the session ended".to_owned())),
+                    None => lines.push(line),
+                }
+            }
+        };
+        let answer: Result<_, ProcessError> = match tokio::time::timeout(STATEMENT_BOUND, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Ok(Err(format!("no answer within {} s", STATEMENT_BOUND.as_secs()))),
+        };
+        Ok(answer?.map_err(|reason| WritersError::Refused { database: self.database.clone(), reason })?)
+    }
+}
