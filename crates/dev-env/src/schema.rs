@@ -13,6 +13,20 @@ use crate::{Error, backup, migrations};
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
+    /// A version is not a migration's.
+    #[error("no migration file begins with {version}; nothing was changed\nhint: all of them: cargo dev migrate status")]
+    NoMigration {
+        /// The version.
+        version: String,
+    },
+    /// A description makes no name.
+    #[error(
+        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+    )]
+    NoSlug {
+        /// The description.
+        description: String,
+    },
     /// A migration is applied that the code lacks.
     #[error(
         "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
@@ -127,7 +141,7 @@ async fn goes_back(session: &Session, migrator: &Migrator, change: Change) -> Re
     match change {
         Change::Down { .. } | Change::To { version: 0 } => {}
         Change::To { version } if known.contains(&version) => {}
-        Change::To { version } => return Err(Error::NoMigration { version: version.to_string() }),
+        Change::To { version } => return Err(SchemaError::NoMigration { version: version.to_string() }.into()),
         Change::Up { .. } | Change::Status { .. } | Change::Verify => return Ok(false),
     }
     let applied = migrations::read(&session.migrate_by(migrator, session.url(), &["status", "--json"]).await?)?;
