@@ -270,6 +270,11 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
         scratch.up();
         assert_eq!(scratch.sql(STOPPED), "");
     }
+    // What stops writers is not a setting of the user's, which a restore would keep.
+    let copy = scratch.ok(&["backup"]).stdout;
+    scratch.ok(&["db", "shell", "-c", stop]);
+    scratch.ok(&["restore", copy.trim()]);
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]);
 }
 
 #[test]
