@@ -35,7 +35,7 @@ fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_
     scratch.write("psqlrc", "\\echo of the psqlrc\n\\set ON_ERROR_STOP off\n");
     scratch.set("PSQLRC", scratch.path("psqlrc"));
     // Several on a line, in several lines, with data, and with what only looks like one.
-    let good = "CREATE TABLE t (x int); INSERT INTO t VALUES (1);\nCOPY t FROM STDIN;\n2\n3\n\\.\nSELECT 'a; b' AS\n  c; -- ; ;\nDO $$ BEGIN; END $$;\n";
+    let good = "CREATE TABLE t (x int); INSERT INTO t VALUES (1);\nCOPY t FROM STDIN;\n2\n3\n\\.\nSELECT 'a; b' AS\n  c; -- ; ;\nDO $$ BEGIN NULL; END $$;\n";
     scratch.write("good.sql", good);
     for shell in [scratch.ok_reading(&["db", "shell"], "good.sql"), {
         scratch.ok(&["db", "shell", "-c", "DROP TABLE t"]);
