@@ -17,6 +17,7 @@ use crate::postgres::roles::RolesError;
 use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
+use crate::restore::RestoreError;
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
 use crate::sql_script::ScriptError;
@@ -279,20 +280,9 @@ pub enum Error {
     /// A copy of the database was not written.
     #[error(transparent)]
     Backup(Box<BackupError>),
-    /// A copy of the database is not the one that was written.
-    #[error("{} is damaged: it does not fit the checksum beside it. Nothing was changed", path.display())]
-    DamagedBackup {
-        /// The copy.
-        path: PathBuf,
-    },
-    /// A copy of the database was refused.
-    #[error("{} cannot be restored; the database is as it was:\n{}", path.display(), indented(reason))]
-    Restore {
-        /// The copy.
-        path: PathBuf,
-        /// What `pg_restore` or psql said.
-        reason: String,
-    },
+    /// A copy of the database was not restored.
+    #[error(transparent)]
+    Restore(Box<RestoreError>),
     /// Somebody does this moment what one alone may do.
     #[error("another {0} is at work in this checkout: try again when it has ended")]
     AtWork(&'static str),
@@ -360,7 +350,7 @@ macro_rules! boxed {
     };
 }
 
-boxed!(Backup(BackupError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
+boxed!(Backup(BackupError), Restore(RestoreError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {

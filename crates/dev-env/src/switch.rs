@@ -22,7 +22,7 @@ use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
-use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker};
+use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker, restore};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -243,7 +243,7 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], set
     for copy in copies {
         // The server made it, and a script of the user's may have filled it.
         session.sql_in("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&copy.database))).await?;
-        backup::fill(session, &copy.database, &copy.file, true, events).await?;
+        restore::fill(session, &copy.database, &copy.file, events).await?;
         events.phase(format!("comparing {}", copy.database));
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
             return Err(SwitchError::Differs { what }.into());
