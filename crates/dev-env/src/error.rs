@@ -20,6 +20,7 @@ use crate::process::{PidFileError, ProcessError};
 use crate::restore::RestoreError;
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
+use crate::sql_script::ScriptError;
 use crate::switch::SwitchError;
 use crate::writers::WritersError;
 
@@ -160,20 +161,6 @@ pub enum Error {
     OldProgram {
         /// The newest file's version.
         version: i64,
-    },
-    /// A version is no migration's.
-    #[error("no migration file begins with {version}\nall of them: cargo dev migrate status")]
-    NoMigration {
-        /// The version.
-        version: String,
-    },
-    /// A description makes no name.
-    #[error(
-        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
-    )]
-    NoSlug {
-        /// The description.
-        description: String,
     },
     /// Demonstration data is for development.
     #[error("demonstration data is for development, and APP_ENV is production (from {origin})\nset APP_ENV=development, or leave it out")]
@@ -344,6 +331,9 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     Switch(#[from] SwitchError),
+    /// See there.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     /// See there.
     #[error(transparent)]
     FirstUse(#[from] ExternalError),

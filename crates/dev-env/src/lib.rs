@@ -50,6 +50,7 @@ mod service;
 pub mod session;
 mod settings_file;
 mod sha256;
+pub mod sql_script;
 pub mod status;
 pub mod stop;
 mod supervisor;

@@ -161,7 +161,7 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
     events.phase("checking the copy");
     let checked = loader.check().await?;
     check_contents(&checked, &shown)?;
-    let migrator = session.newest_migrator(colour).await?;
+    let migrator = session.migrator(colour).await?;
 
     events.phase("restoring into a new database");
     room.make(session, database).await?;
@@ -215,8 +215,8 @@ async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events,
             return Err(RestoreError::NotFound { name: name.to_owned(), kept }.into());
         }
         migrated::check_tables(session, name, name).await?;
-        let migrator = session.newest_migrator(colour).await?;
-        migrated::apply(session, &migrator, name, name, events).await?;
+        let migrator = session.migrator(colour).await?;
+        migrated::apply(&migrator, name, name, events).await?;
         Ok::<_, Error>(turn)
     };
     let Some(turn) = until(stop, prepared).await.transpose()? else { return Ok(None) };

@@ -31,9 +31,6 @@ pub(crate) enum Where {
     Docker { inside: Inside, moment: Option<Moment> },
 }
 
-/// What runs the service's `migrate`: a program that was built, or the container.
-pub(crate) struct Migrator(Option<Program>);
-
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
 pub struct Session {
     environment: Environment,
@@ -78,42 +75,18 @@ impl Session {
         matches!(self.at, Where::External(_))
     }
 
-    /// Runs the service's `migrate` and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// The service does not compile, or does not run.
-    pub async fn migrate(&self, args: &[&str], colour: bool) -> Result<Output, Error> {
-        self.migrate_at(&self.url, args, colour).await
-    }
-
-    async fn migrate_at(&self, url: &DatabaseUrl, args: &[&str], colour: bool) -> Result<Output, Error> {
-        let migrator = self.migrator(args, colour).await?;
-        self.migrate_by(&migrator, url, args).await
-    }
-
-    /// Builds what runs the service's `migrate` with these words.
+    /// What runs the service's `migrate` with these words: built of the sources as they are now.
     ///
     /// # Errors
     /// The service does not compile.
-    pub(crate) async fn migrator(&self, args: &[&str], colour: bool) -> Result<Migrator, Error> {
+    pub(crate) async fn current_migrator(&self, args: &[&str], colour: bool) -> Result<Migrator<'_>, Error> {
         if let Where::Docker { inside, .. } = &self.at {
             inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
-            return Ok(Migrator(None));
+            return Ok(Migrator { session: self, program: None });
         }
         let building = build::Options { colour, ..Default::default() };
-        Ok(Migrator(Some(build::program(&self.environment, &self.tool, building, &self.events).await?)))
-    }
-
-    /// Runs the service's `migrate` and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(crate) async fn migrate_by(&self, migrator: &Migrator, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
-        match (&self.at, &migrator.0) {
-            (Where::Docker { inside, .. }, _) => inside.migrate(url, args).await,
-            (_, Some(program)) => service::migrate(program.path(), url, args).await,
-            (_, None) => unreachable!("outside of containers a program was built"),
-        }
+        let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator { session: self, program: Some(program) })
     }
 
     /// psql, as somebody would type it.
@@ -168,29 +141,17 @@ impl Session {
         Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// The newest program that runs the service's `migrate`: where the sources do not compile, the one that was built last.
+    /// What runs the service's `migrate` in other databases of the same server: the newest program that was built.
     ///
     /// # Errors
-    /// The sources do not compile, and never have.
-    pub(crate) async fn newest_migrator(&self, colour: bool) -> Result<Migrator, Error> {
-        if let Where::Docker { inside, .. } = &self.at {
-            match inside.wait_for_files(&self.environment.checkout, &self.url, &["up"], &self.events).await {
-                Err(error @ Error::OldProgram { .. }) => self.events.warn(error.to_string()),
-                other => other?,
-            }
-            return Ok(Migrator(None));
+    /// The service does not compile, and never has.
+    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
+        if matches!(self.at, Where::Docker { .. }) {
+            return Ok(Migrator { session: self, program: None });
         }
         let building = build::Options { colour, ..Default::default() };
-        Ok(Migrator(Some(build::newest_program(&self.environment, &self.tool, building, &self.events).await?)))
-    }
-
-    /// Runs the service's `migrate` in another database of the same server and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(crate) async fn migrate_in(&self, migrator: &Migrator, database: &str, args: &[&str]) -> Result<Output, Error> {
-        let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
-        self.migrate_by(migrator, &url, args).await
+        let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator { session: self, program: Some(program) })
     }
 
     /// The folder that the settings name for PostgreSQL's programs.
@@ -266,6 +227,35 @@ impl Session {
 /// What the server knows the sessions of this command by.
 pub(crate) fn application_name() -> String {
     format!("cargo dev (pid {})", std::process::id())
+}
+
+/// The service's `migrate` for any database of a session's server.
+pub(crate) struct Migrator<'a> {
+    session: &'a Session,
+    /// `None` in a container, which has its own.
+    program: Option<Program>,
+}
+
+impl Migrator<'_> {
+    /// Runs it, and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
+        let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
+        match (&self.session.at, &self.program) {
+            (_, Some(program)) => service::migrate(program.path(), &url, args).await,
+            (Where::Docker { inside, .. }, None) => {
+                match inside.wait_for_files(checkout, &url, args, events).await {
+                    // What it was built with has to do.
+                    Ok(()) | Err(Error::OldProgram { .. }) => inside.migrate(&url, args).await,
+                    Err(error) => Err(error),
+                }
+            }
+            _ => unreachable!("only a container has its own program"),
+        }
+    }
 }
 
 /// The URL by which the owner of a server's database connects.

@@ -139,16 +139,19 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
         () = stop.asked() => Ok(None),
         copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
     };
-    for writers in stopped {
-        if matches!(copied, Ok(Some(_))) {
-            // What were written now would not move.
-            writers.leave().await;
-        } else if let Err(error) = writers.let_in().await {
-            events.warn(error.to_string());
+    if !matches!(copied, Ok(Some(_))) {
+        for writers in stopped.drain(..) {
+            if let Err(error) = writers.let_in().await {
+                events.warn(error.to_string());
+            }
         }
     }
     let password = session.url().password.clone();
     session.end().await?;
+    // Not before the server has ended: a row that is written now would not move.
+    for writers in stopped {
+        writers.leave().await;
+    }
     let Some((copies, settings)) = copied? else { return Ok(None) };
     let moved = move_over(environment, from, to, &copies, &settings, password, events);
     tokio::select! {

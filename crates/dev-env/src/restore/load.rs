@@ -75,7 +75,7 @@ impl Loader<'_> {
     async fn pass(&self, words: &[&str], to: impl Write + Send + 'static) -> Result<Report, Error> {
         let unread = |source| self.unread(source);
         if self.copy.format == Format::Sql {
-            return self.filter(self.copy.from_start().map_err(unread)?, to).await;
+            return self.filter(self.copy.rewound().map_err(unread)?, to).await;
         }
         let Archive { pg_restore, stdin, sent } = self.archive(words).await?;
         let (reader, writer) = std::io::pipe().map_err(unread)?;
@@ -133,7 +133,7 @@ impl Loader<'_> {
                 Ok(Archive { pg_restore: pg_restore.args(["--file=-"]).args([folder]), stdin: Stdio::null(), sent: None })
             }
             _ => {
-                let file = self.copy.from_start().map_err(unread)?;
+                let file = self.copy.rewound().map_err(unread)?;
                 Ok(Archive { pg_restore: pg_restore.args(["--file=-"]), stdin: file.into(), sent: None })
             }
         }

@@ -59,14 +59,14 @@ pub(super) fn refuse_missing(found: &[String], copy: &str) -> Result<(), Error> 
 ///
 /// # Errors
 /// A migration fails.
-pub(super) async fn apply(session: &Session, migrator: &Migrator, database: &str, copy: &str, events: &Events) -> Result<bool, Error> {
+pub(super) async fn apply(migrator: &Migrator<'_>, database: &str, copy: &str, events: &Events) -> Result<bool, Error> {
     events.phase("applying migrations");
-    let before = applied(session, migrator, database).await?;
+    let before = applied(migrator, database).await?;
     let is_known = report(&before, copy, events);
     if before.count("edited") > 0 {
         return Ok(false);
     }
-    let output = session.migrate_in(migrator, database, &["up", "--auto"]).await?;
+    let output = migrator.run(database, &["up", "--auto"]).await?;
     if !output.status.success() {
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), output.stderr);
         let reason = if said.trim().is_empty() { describe(output.status) } else { said.trim().to_owned() };
@@ -80,9 +80,9 @@ pub(super) async fn apply(session: &Session, migrator: &Migrator, database: &str
 ///
 /// # Errors
 /// A migration fails, or the schema is another one.
-pub(super) async fn migrate(migrator: &Migrator, session: &Session, room: &Room, copy: &str, events: &Events) -> Result<(), Error> {
-    let is_known = apply(session, migrator, &room.name, copy, events).await?;
-    let now = applied(session, migrator, &room.name).await?;
+pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &Room, copy: &str, events: &Events) -> Result<(), Error> {
+    let is_known = apply(migrator, &room.name, copy, events).await?;
+    let now = applied(migrator, &room.name).await?;
     let known = now.migrations.iter().filter(|migration| migration.is_applied() && migration.state != "missing");
     let Some(revision) = known.map(|migration| migration.version).max() else { return Ok(()) };
     events.phase("comparing the schema with the one that the migrations make");
@@ -97,8 +97,8 @@ pub(super) async fn migrate(migrator: &Migrator, session: &Session, room: &Room,
     Ok(())
 }
 
-async fn applied(session: &Session, migrator: &Migrator, database: &str) -> Result<Applied, Error> {
-    migrations::read(&session.migrate_in(migrator, database, &["status", "--json"]).await?)
+async fn applied(migrator: &Migrator<'_>, database: &str) -> Result<Applied, Error> {
+    migrations::read(&migrator.run(database, &["status", "--json"]).await?)
 }
 
 /// Says what the copy has that the code has otherwise. Whether the code knows all of it.
@@ -120,7 +120,7 @@ fn report(applied: &Applied, copy: &str, events: &Events) -> bool {
 }
 
 /// What a database lacks that the migrations make up to a version.
-async fn compare(migrator: &Migrator, session: &Session, room: &Room, revision: i64) -> Result<Vec<String>, Error> {
+async fn compare(migrator: &Migrator<'_>, session: &Session, room: &Room, revision: i64) -> Result<Vec<String>, Error> {
     let expected = &room.expected;
     let make = format!(
         "CREATE DATABASE {} OWNER {} TEMPLATE template0;\nCOMMENT ON DATABASE {0} IS {}",
@@ -129,7 +129,7 @@ async fn compare(migrator: &Migrator, session: &Session, room: &Room, revision: 
         literal(super::room::MARK)
     );
     session.sql_in("postgres", &make).await?;
-    crate::service::success(session.migrate_in(migrator, expected, &["to", &revision.to_string()]).await?)?;
+    crate::service::success(migrator.run(expected, &["to", &revision.to_string()]).await?)?;
     let (expected, found) = (session.sql_in(expected, SHAPE).await?, session.sql_in(&room.name, SHAPE).await?);
     Ok(missing(&expected, &found))
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Error;
 use crate::postgres::psql::{identifier, literal};
 use crate::session::Session;
+use crate::{Error, lock_holders};
 
 /// What the names of kept databases begin with.
 pub(super) const KEPT: &str = "before_restore_";
@@ -47,12 +47,14 @@ COMMIT;
     let mut tries = 1;
     loop {
         // A session that began before the first name was locked is ended while the renaming waits for it, which it does for 5 s.
-        let renamed = tokio::select! {
-            biased;
-            renamed = session.sql_in("postgres", &sql) => renamed,
-            never = end_sessions(session, &both) => never,
+        let renaming = async {
+            tokio::select! {
+                biased;
+                renamed = session.sql_in("postgres", &sql) => renamed,
+                never = end_sessions(session, &both) => never,
+            }
         };
-        match renamed {
+        match lock_holders::named(session, "postgres", "renaming the database", lock_holders::PATIENCE, renaming).await {
             Ok(_) => return Ok(()),
             Err(error) if tries >= TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
             Err(_) => tries += 1,
@@ -61,11 +63,12 @@ COMMIT;
 }
 
 /// Ends the sessions of these databases, again and again.
-async fn end_sessions(session: &Session, databases: &[&str]) -> Result<String, Error> {
+async fn end_sessions<T>(session: &Session, databases: &[&str]) -> T {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
     let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
     loop {
-        session.sql_in("postgres", &sql).await?;
+        // Where it fails, so does the renaming, which says why.
+        let _failed = session.sql_in("postgres", &sql).await;
         tokio::time::sleep(END_AGAIN).await;
     }
 }
