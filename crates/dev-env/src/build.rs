@@ -46,6 +46,22 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Opt
     }
 }
 
+/// The same, or the program that was built last where the sources do not compile.
+///
+/// # Errors
+/// They do not compile, and never have.
+pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, options: Options, events: &Events) -> Result<Program, Error> {
+    let error = match program(environment, tool, options, events).await {
+        Err(error @ Error::Build { .. }) => error,
+        other => return other,
+    };
+    let built = [environment.kept_program(), environment.checkout.build_folder().join("debug/emotionviz")];
+    let time = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let Some(last) = built.into_iter().filter(|path| path.is_file()).max_by_key(time) else { return Err(error) };
+    events.warn(format!("the sources do not compile: the service that was built last is used ({})", last.display()));
+    Program::at(last)
+}
+
 async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result<PathBuf, Error> {
     let _one_at_a_time = freshness::look(checkout, &checkout.build_folder().join("debug/emotionviz"), events).await?;
     events.phase("building the service");

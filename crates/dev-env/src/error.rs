@@ -17,8 +17,10 @@ use crate::postgres::roles::RolesError;
 use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
 use crate::process::{PidFileError, ProcessError};
+use crate::restore::RestoreError;
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
+use crate::sql_script::ScriptError;
 use crate::switch::SwitchError;
 use crate::writers::WritersError;
 
@@ -160,20 +162,6 @@ pub enum Error {
         /// The newest file's version.
         version: i64,
     },
-    /// A version is no migration's.
-    #[error("no migration file begins with {version}\nall of them: cargo dev migrate status")]
-    NoMigration {
-        /// The version.
-        version: String,
-    },
-    /// A description makes no name.
-    #[error(
-        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
-    )]
-    NoSlug {
-        /// The description.
-        description: String,
-    },
     /// Demonstration data is for development.
     #[error("demonstration data is for development, and APP_ENV is production (from {origin})\nset APP_ENV=development, or leave it out")]
     SeedInProduction {
@@ -292,20 +280,9 @@ pub enum Error {
     /// A copy of the database was not written.
     #[error(transparent)]
     Backup(Box<BackupError>),
-    /// A copy of the database is not the one that was written.
-    #[error("{} is damaged: it does not fit the checksum beside it. Nothing was changed", path.display())]
-    DamagedBackup {
-        /// The copy.
-        path: PathBuf,
-    },
-    /// A copy of the database was refused.
-    #[error("{} cannot be restored; the database is as it was:\n{}", path.display(), indented(reason))]
-    Restore {
-        /// The copy.
-        path: PathBuf,
-        /// What `pg_restore` or psql said.
-        reason: String,
-    },
+    /// A copy of the database was not restored.
+    #[error(transparent)]
+    Restore(Box<RestoreError>),
     /// Somebody does this moment what one alone may do.
     #[error("another {0} is at work in this checkout: try again when it has ended")]
     AtWork(&'static str),
@@ -356,6 +333,9 @@ pub enum Error {
     Switch(#[from] SwitchError),
     /// See there.
     #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// See there.
+    #[error(transparent)]
     FirstUse(#[from] ExternalError),
     /// See there.
     #[error(transparent)]
@@ -373,7 +353,7 @@ macro_rules! boxed {
     };
 }
 
-boxed!(Backup(BackupError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
+boxed!(Backup(BackupError), Restore(RestoreError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha384};
 
 use crate::process::{Output, describe};
+use crate::schema::SchemaError;
 use crate::{Checkout, Error, service, sha256};
 
 /// The longest part of a file name that is made of a description.
@@ -59,7 +60,7 @@ fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
 pub fn create(checkout: &Checkout, description: &str) -> Result<[PathBuf; 2], Error> {
     let slug = slug(description);
     if slug.is_empty() {
-        return Err(Error::NoSlug { description: description.to_owned() });
+        return Err(SchemaError::NoSlug { description: description.to_owned() }.into());
     }
     // Never before the newest one: it would not be applied after it where that one is applied already.
     let newest = versions(checkout)?.last().copied().unwrap_or(0);

@@ -13,6 +13,20 @@ use crate::{Error, backup, migrations};
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
+    /// A version is not a migration's.
+    #[error("no migration file begins with {version}; nothing was changed\nhint: all of them: cargo dev migrate status")]
+    NoMigration {
+        /// The version.
+        version: String,
+    },
+    /// A description makes no name.
+    #[error(
+        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+    )]
+    NoSlug {
+        /// The description.
+        description: String,
+    },
     /// A migration is applied that the code lacks.
     #[error(
         "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
@@ -109,28 +123,28 @@ pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: 
 async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<StepBack>, events: &Events) -> Result<Printed, Error> {
     let args = change.args();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let migrator = session.migrator(&words, colour).await?;
+    let migrator = session.current_migrator(&words, colour).await?;
     if goes_back(session, &migrator, change).await? {
         let back = back.insert(StepBack::begin(session).await?);
         back.copy(session, &format!("migrate-{}", args.join("-")), &format!("cargo dev migrate {}", args.join(" ")), events).await?;
     }
     events.phase("migrating");
-    let migrated = session.migrate_by(&migrator, session.url(), &words);
+    let migrated = migrator.run(&session.url().database, &words);
     let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, migrated).await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
 
 /// Whether something is reverted, so that rows may be lost. Refuses what cannot be reverted before a copy is made.
-async fn goes_back(session: &Session, migrator: &Migrator, change: Change) -> Result<bool, Error> {
+async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -> Result<bool, Error> {
     let known = migrations::versions(&session.environment().checkout)?;
     match change {
         Change::Down { .. } | Change::To { version: 0 } => {}
         Change::To { version } if known.contains(&version) => {}
-        Change::To { version } => return Err(Error::NoMigration { version: version.to_string() }),
+        Change::To { version } => return Err(SchemaError::NoMigration { version: version.to_string() }.into()),
         Change::Up { .. } | Change::Status { .. } | Change::Verify => return Ok(false),
     }
-    let applied = migrations::read(&session.migrate_by(migrator, session.url(), &["status", "--json"]).await?)?;
+    let applied = migrations::read(&migrator.run(&session.url().database, &["status", "--json"]).await?)?;
     let newest_first = applied.migrations.iter().rev().filter(|migration| migration.is_applied());
     let reverted: Vec<_> = match change {
         Change::Down { count } => newest_first.take(usize::try_from(count).unwrap_or(usize::MAX)).collect(),

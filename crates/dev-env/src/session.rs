@@ -1,5 +1,6 @@
 //! A while with the development database: the one that runs, or one that is started for the moment.
 
+use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
@@ -29,9 +30,6 @@ pub(crate) enum Where {
     /// In a container, started for the moment or not.
     Docker { inside: Inside, moment: Option<Moment> },
 }
-
-/// What runs the service's `migrate`: a program that was built, or the container.
-pub(crate) struct Migrator(Option<Program>);
 
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
 pub struct Session {
@@ -77,42 +75,18 @@ impl Session {
         matches!(self.at, Where::External(_))
     }
 
-    /// Runs the service's `migrate` and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// The service does not compile, or does not run.
-    pub async fn migrate(&self, args: &[&str], colour: bool) -> Result<Output, Error> {
-        self.migrate_at(&self.url, args, colour).await
-    }
-
-    async fn migrate_at(&self, url: &DatabaseUrl, args: &[&str], colour: bool) -> Result<Output, Error> {
-        let migrator = self.migrator(args, colour).await?;
-        self.migrate_by(&migrator, url, args).await
-    }
-
-    /// Builds what runs the service's `migrate` with these words.
+    /// What runs the service's `migrate` with these words: built of the sources as they are now.
     ///
     /// # Errors
     /// The service does not compile.
-    pub(crate) async fn migrator(&self, args: &[&str], colour: bool) -> Result<Migrator, Error> {
+    pub(crate) async fn current_migrator(&self, args: &[&str], colour: bool) -> Result<Migrator<'_>, Error> {
         if let Where::Docker { inside, .. } = &self.at {
             inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
-            return Ok(Migrator(None));
+            return Ok(Migrator { session: self, program: None });
         }
         let building = build::Options { colour, ..Default::default() };
-        Ok(Migrator(Some(build::program(&self.environment, &self.tool, building, &self.events).await?)))
-    }
-
-    /// Runs the service's `migrate` and returns what it printed, success or not.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub(crate) async fn migrate_by(&self, migrator: &Migrator, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
-        match (&self.at, &migrator.0) {
-            (Where::Docker { inside, .. }, _) => inside.migrate(url, args).await,
-            (_, Some(program)) => service::migrate(program.path(), url, args).await,
-            (_, None) => unreachable!("outside of containers a program was built"),
-        }
+        let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator { session: self, program: Some(program) })
     }
 
     /// psql, as somebody would type it.
@@ -167,13 +141,27 @@ impl Session {
         Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// Applies what is pending in another database of the same server.
+    /// What runs the service's `migrate` in other databases of the same server: the newest program that was built.
     ///
     /// # Errors
-    /// The service does not compile, or a migration fails.
-    pub(crate) async fn migrate_in(&self, database: &str, colour: bool) -> Result<String, Error> {
-        let url = DatabaseUrl { database: database.to_owned(), ..self.url.clone() };
-        service::success(self.migrate_at(&url, &["up", "--auto"], colour).await?)
+    /// The service does not compile, and never has.
+    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
+        if matches!(self.at, Where::Docker { .. }) {
+            return Ok(Migrator { session: self, program: None });
+        }
+        let building = build::Options { colour, ..Default::default() };
+        let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator { session: self, program: Some(program) })
+    }
+
+    /// The folder that the settings name for PostgreSQL's programs.
+    pub(crate) fn bin_dir(&self) -> Option<&Path> {
+        self.tool.bin_dir.as_deref()
+    }
+
+    /// Whether client programs run in a container, where no file of this machine is.
+    pub(crate) fn is_in_container(&self) -> bool {
+        matches!(self.at, Where::Docker { .. })
     }
 
     /// Refuses what only a database of the tool's own can have done to it.
@@ -239,6 +227,35 @@ impl Session {
 /// What the server knows the sessions of this command by.
 pub(crate) fn application_name() -> String {
     format!("cargo dev (pid {})", std::process::id())
+}
+
+/// The service's `migrate` for any database of a session's server.
+pub(crate) struct Migrator<'a> {
+    session: &'a Session,
+    /// `None` in a container, which has its own.
+    program: Option<Program>,
+}
+
+impl Migrator<'_> {
+    /// Runs it, and returns what it printed, success or not.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
+        let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
+        match (&self.session.at, &self.program) {
+            (_, Some(program)) => service::migrate(program.path(), &url, args).await,
+            (Where::Docker { inside, .. }, None) => {
+                match inside.wait_for_files(checkout, &url, args, events).await {
+                    // What it was built with has to do.
+                    Ok(()) | Err(Error::OldProgram { .. }) => inside.migrate(&url, args).await,
+                    Err(error) => Err(error),
+                }
+            }
+            _ => unreachable!("only a container has its own program"),
+        }
+    }
 }
 
 /// The URL by which the owner of a server's database connects.

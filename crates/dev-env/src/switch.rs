@@ -22,7 +22,7 @@ use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
-use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker};
+use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker, restore};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -140,16 +140,19 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
         () = stop.asked() => Ok(None),
         copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
     };
-    for writers in stopped {
-        if matches!(copied, Ok(Some(_))) {
-            // What were written now would not move.
-            writers.leave().await;
-        } else if let Err(error) = writers.let_in().await {
-            events.warn(error.to_string());
+    if !matches!(copied, Ok(Some(_))) {
+        for writers in stopped.drain(..) {
+            if let Err(error) = writers.let_in().await {
+                events.warn(error.to_string());
+            }
         }
     }
     let password = session.url().password.clone();
     session.end().await?;
+    // Not before the server has ended: a row that is written now would not move.
+    for writers in stopped {
+        writers.leave().await;
+    }
     let Some((copies, settings)) = copied? else { return Ok(None) };
     let moved = move_over(environment, from, to, &copies, &settings, password, events);
     tokio::select! {
@@ -241,7 +244,7 @@ async fn fill(environment: &Environment, session: &Session, copies: &[Copy], set
     for copy in copies {
         // The server made it, and a script of the user's may have filled it.
         session.sql_in("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&copy.database))).await?;
-        backup::fill(session, &copy.database, &copy.file, true, events).await?;
+        restore::fill(session, &copy.database, &copy.file, events).await?;
         events.phase(format!("comparing {}", copy.database));
         if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
             return Err(SwitchError::Differs { what }.into());

@@ -129,7 +129,7 @@ impl StoppedWriters {
         if status.success() { Ok(()) } else { Err(WritersError::NotLetIn { database: self.database, said }.into()) }
     }
 
-    /// Leaves the database as it is, with its mark: nobody is to write to it any more. Where its server starts again, writers are let in.
+    /// Leaves the database of a server that has ended as it is, with its mark. Where that server starts again, writers are let in.
     pub(crate) async fn leave(self) {
         self.psql.kill().await;
     }

@@ -1,10 +1,11 @@
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use dev_env::engine::Engine;
 use dev_env::process::on_terminal;
-use dev_env::seed;
+use dev_env::{seed, sql_script};
 use secrecy::ExposeSecret;
 
 use crate::context::{Context, Interrupted};
@@ -19,11 +20,16 @@ Examples:
   cargo dev db seed")]
 pub(crate) enum Db {
     /// psql, as the database's owner
-    #[command(after_help = "Examples:\n  cargo dev db shell\n  cargo dev db shell -c '\\dt'\n  cargo dev db shell < some.sql")]
+    #[command(
+        after_help = "Examples:\n  cargo dev db shell\n  cargo dev db shell -c '\\dt'\n  cargo dev db shell -f some.sql\n  cargo dev db shell < some.sql"
+    )]
     Shell {
         /// Run this, print the result, end
         #[arg(long, short, value_name = "SQL")]
         command: Option<String>,
+        /// Run the SQL of this file, as that of standard input: without a psqlrc, up to the first error
+        #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
+        file: Option<PathBuf>,
     },
     /// The owner's URL, password included
     #[command(after_help = "Examples:\n  pg_dump \"$(cargo dev db url)\"")]
@@ -47,7 +53,7 @@ pub(crate) enum Db {
 impl Db {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Shell { command } => shell(context, command).await,
+            Self::Shell { command, file } => shell(context, command, file).await,
             Self::Url => url(context).await,
             Self::Seed { yes } => seed(context, yes).await,
             Self::Password { stdin } => password(context, stdin).await,
@@ -55,10 +61,16 @@ impl Db {
     }
 }
 
-async fn shell(context: &Context, command: Option<String>) -> anyhow::Result<ExitCode> {
+async fn shell(context: &Context, command: Option<String>, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let (engine, events) = (context.engine_to_read().await?, context.printer.events(Lines::Build));
     let session = context.or_stop(engine.session("cargo dev db shell", &events)).await?;
     context.printer.finish();
+    if command.is_none() && (file.is_some() || !std::io::stdin().is_terminal()) {
+        let ran = sql_script::run(&session, file.as_deref()).await;
+        session.end().await?;
+        context.printer.note(&format!("{} statements ran", ran?));
+        return Ok(ExitCode::SUCCESS);
+    }
     let outcome = match context.or_stop(session.psql()).await {
         Ok(psql) => {
             let psql = command.iter().fold(psql, |psql, sql| psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", sql]));

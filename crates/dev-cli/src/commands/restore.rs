@@ -2,22 +2,28 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::backup;
+use dev_env::restore::{self, Rows};
 
-use crate::context::Context;
+use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Put a copy of the database back: into a new database, which takes the old one's place when all of it is there.
+/// Put a copy of the database back: into a new database, which takes the old one's place when it is whole.
 ///
-/// The old one is kept under another name. A copy that is damaged or refused changes nothing. Migrations that the copy lacks are
-/// applied. The API may run meanwhile; it goes on with the restored rows.
+/// Reads every format of pg_dump (SQL, custom, tar, directory), packed with gzip or zstd or not, in UTF-8 or UTF-16. The copy is checked
+/// first: its end, its tables, its schema; a copy that is cut off, damaged or of another project changes nothing. Owners and rights of
+/// roles that do not exist here are left out. Migrations that the copy lacks are applied. The API may run; it goes on with the restored rows.
+///
+/// The old database is kept under another name, before_restore_<time>, and `cargo dev restore before_restore_<time>` goes back to it. A
+/// file of that name comes first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo dev restore data/backups/2026-11-24T09-30-00.000Z.dump
-  cargo dev restore backup.sql      what pg_dump printed")]
+  cargo dev restore backup.sql.gz      what pg_dump printed
+  ssh elsewhere pg_dump journal | cargo dev restore -
+  cargo dev restore before_restore_20261124093000000")]
 pub(crate) struct Restore {
-    /// The copy: of `cargo dev backup`, or of pg_dump, as SQL or as an archive
+    /// The copy: a file or folder of `cargo dev backup` or pg_dump, - for standard input, or the name of a kept database
     file: PathBuf,
 }
 
@@ -25,11 +31,46 @@ impl Restore {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
         let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
-        let restored = context.or_stop(backup::restore(&engine, &self.file, printer.has_colour(), &events)).await?;
+        let restored = restore::restore(&engine, &context.checkout()?, &self.file, printer.has_colour(), &events, &context.stop).await?;
+        let restored = restored.ok_or(Interrupted)?;
         printer.finish();
         printer.data(&format!("{} is as it is in {}", restored.database, self.file.display()))?;
+        for rows in &restored.rows {
+            printer.data(&format!("  {}", line(rows)))?;
+        }
         let kept = &restored.kept;
-        printer.note(&format!("what was there is kept as {kept}\nwithout it: cargo dev db shell -c 'DROP DATABASE {kept}'"));
+        printer.note(&format!(
+            "what was there is kept as {kept}\nback to it: cargo dev restore {kept}\nwithout it: cargo dev db shell -c 'DROP DATABASE {kept}'"
+        ));
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `entries 3,030 → 3,030`.
+fn line((table, before, now): &Rows) -> String {
+    let count = |rows: &Option<u64>| rows.map_or_else(|| "no table".to_owned(), thousands);
+    format!("{table} {} → {}", count(before), count(now))
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_shown_with_commas() {
+        assert_eq!(line(&("entries".to_owned(), Some(3030), Some(1_234_567))), "entries 3,030 → 1,234,567");
+        assert_eq!(line(&("moods".to_owned(), None, Some(999))), "moods no table → 999");
     }
 }

@@ -29,6 +29,35 @@ fn the_shell_needs_no_password_on_its_command_line() {
 }
 
 #[test]
+fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_are_counted() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    scratch.write("psqlrc", "\\echo of the psqlrc\n\\set ON_ERROR_STOP off\n");
+    scratch.set("PSQLRC", scratch.path("psqlrc"));
+    // Several on a line, in several lines, with data, and with what only looks like one.
+    let good = "CREATE TABLE t (x int); INSERT INTO t VALUES (1);\nCOPY t FROM STDIN;\n2\n3\n\\.\nSELECT 'a; b' AS\n  c; -- ; ;\nDO $$ BEGIN NULL; END $$;\n";
+    scratch.write("good.sql", good);
+    for shell in [scratch.ok_reading(&["db", "shell"], "good.sql"), {
+        scratch.ok(&["db", "shell", "-c", "DROP TABLE t"]);
+        scratch.ok(&["db", "shell", "-f", "good.sql"])
+    }] {
+        shell.says("5 statements ran");
+        shell.prints("a; b");
+        assert!(!shell.stdout.contains("psqlrc"), "{shell}");
+    }
+    let bad = "CREATE TABLE first ();\nSELECT nonsense;\nCREATE TABLE second ();\n";
+    for (sql, ran, kept) in [(bad.to_owned(), 1, "t"), (format!("BEGIN;\n{bad}COMMIT;\n"), 2, "f")] {
+        scratch.write("bad.sql", &sql);
+        let shell = scratch.dev(&["db", "shell", "-f", "bad.sql"]).expect_code(1);
+        shell.says("nonsense");
+        shell.says(&format!("in the database emotionviz_db; the {ran} statements before it ran"));
+        assert_eq!(scratch.sql("SELECT to_regclass('first') IS NOT NULL, to_regclass('second') IS NULL"), format!("{kept}\tt"));
+        scratch.ok(&["db", "shell", "-c", "DROP TABLE IF EXISTS first"]);
+    }
+    scratch.dev(&["db", "shell", "-f", "absent.sql"]).expect_code(1).says("absent.sql");
+}
+
+#[test]
 fn verbs_start_the_database_for_the_moment() {
     let scratch = Scratch::new();
     scratch.dev(&["db", "shell", "-c", "SELECT 1"]).expect_code(1).says("cargo dev up");

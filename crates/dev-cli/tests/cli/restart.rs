@@ -74,7 +74,7 @@ fn from_somebody_elses_database_to_one_of_its_own_and_back() {
     theirs.up();
     let url = format!("DATABASE_URL={}\n", theirs.ok(&["db", "url"]).stdout.trim());
     ours.write(".env", &url);
-    ours.up();
+    ours.ok(&["up", "--detach", "--yes"]);
     ours.write(".env", &ours.read(".env").replace(&url, ""));
     ours.ok(&["restart"]);
     assert_eq!(ours.service("db")["state"], "running");
@@ -83,7 +83,7 @@ fn from_somebody_elses_database_to_one_of_its_own_and_back() {
     let db = ours.pid("db");
     let own = ours.read(".env");
     ours.write(".env", &format!("{own}DATABASE_URL=postgres://a:b@127.0.0.1:1/c\n"));
-    ours.dev(&["restart"]).expect_code(1);
+    ours.dev(&["restart"]).expect_code(1).says("cargo dev up --yes");
     assert_eq!(ours.pid("db"), db);
     ours.write(".env", &format!("{own}{url}"));
     ours.ok(&["restart"]);

@@ -130,8 +130,8 @@ fn a_wrong_database_url_is_refused_and_nothing_is_started() {
     let (listener, port) = crate::support::taken_port();
     drop(listener);
     scratch.set("DATABASE_URL", format!("postgresql+asyncpg://ann:planted@127.0.0.1:{port}/journal"));
-    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
-    refused.says("none is started here");
+    let refused = scratch.dev(&["up", "--detach", "--yes"]).expect_code(1);
+    refused.says("cannot be reached");
     refused.says(&format!("postgres://ann:***@127.0.0.1:{port}/journal"));
     assert!(!refused.stderr.contains("planted"), "{refused}");
     assert!(!scratch.path("data/postgres").exists());
@@ -145,7 +145,7 @@ fn somebody_elses_database_is_used_and_left_alone() {
     theirs.up();
     let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
     ours.write(".env", &format!("DATABASE_URL={url}\n"));
-    ours.up().says("none is started here");
+    ours.ok(&["up", "--detach", "--yes"]).says("none is started here");
     assert_eq!(ours.service("db")["state"], "external");
     assert_eq!(ours.status()["schema"]["state"], "current");
     assert!(ours.get("/health/ready").contains("\"ready\""));

@@ -33,7 +33,10 @@ pub(super) struct Checksum {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The copy is whole.
-    Whole,
+    Whole {
+        /// Whether this tool wrote the checksum.
+        is_ours: bool,
+    },
     /// The checksum says nothing about this copy, and why.
     Unknown(String),
     /// The copy is not the one that the checksum was made of.
@@ -147,7 +150,7 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
     let whole = sha256::of_file(copy)?;
     let next = comment(&text, NEXT);
     if found.iter().any(|(hash, _)| *hash == whole) || next.as_ref() == Some(&whole) {
-        return Ok(Verdict::Whole);
+        return Ok(Verdict::Whole { is_ours: is_ours(&text) });
     }
     let name = copy.file_name().unwrap_or_default().as_bytes();
     let of_this = |other: &[u8]| other.is_empty() || Path::new(OsStr::from_bytes(other)).file_name().is_some_and(|n| n.as_bytes() == name);
@@ -164,7 +167,7 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
 
 /// Whether a copy is the one that a checksum file of this tool was written for.
 pub(super) fn is_our_copy(copy: &Path) -> bool {
-    read(&path(copy)).is_ok_and(|text| is_ours(&text)) && compare(copy).is_ok_and(|verdict| verdict == Verdict::Whole)
+    compare(copy).is_ok_and(|verdict| verdict == Verdict::Whole { is_ours: true })
 }
 
 fn comment(text: &[u8], prefix: &str) -> Option<String> {
@@ -231,7 +234,7 @@ mod tests {
             std::fs::write(&copy, copy_text).unwrap();
             std::fs::write(path(&copy), checksum_text).unwrap();
             let found = match compare(&copy).unwrap() {
-                Verdict::Whole => "whole".to_owned(),
+                Verdict::Whole { .. } => "whole".to_owned(),
                 Verdict::Damaged => "damaged".to_owned(),
                 Verdict::Older => "older".to_owned(),
                 Verdict::Unknown(reason) => reason,

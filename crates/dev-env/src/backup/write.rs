@@ -175,7 +175,7 @@ mod tests {
         for text in ["one", "two"] {
             to_file(says(&format!("echo {text}")), "d", &to).await.unwrap();
             assert_eq!(std::fs::read_to_string(&to).unwrap(), format!("{text}\n"));
-            assert_eq!(compare(&to).unwrap(), Verdict::Whole);
+            assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true });
             assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
         }
     }
@@ -188,7 +188,7 @@ mod tests {
         let error = to_file(says("echo half; echo 'no such role' >&2; exit 1"), "journal", &to).await.unwrap_err().to_string();
         assert!(["Nothing was changed", "no such role", "journal", "a.dump"].iter().all(|part| error.contains(part)), "{error}");
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "old\n");
-        assert_eq!(compare(&to).unwrap(), Verdict::Whole);
+        assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true });
         assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
     }
 
@@ -205,7 +205,7 @@ mod tests {
             let to = folder.path().join("a.dump");
             std::fs::write(&to, copy).unwrap();
             std::fs::write(checksum::path(&to), sums).unwrap();
-            assert_eq!(compare(&to).unwrap(), Verdict::Whole, "{copy}");
+            assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true }, "{copy}");
             assert!(checksum::is_our_copy(&to), "{copy}");
         }
     }

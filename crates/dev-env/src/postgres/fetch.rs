@@ -13,12 +13,13 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::unistd::Uid;
 
 use crate::owner::{OwnerError, make_parents};
+use crate::thread;
 
 /// The major of the download.
 pub const MAJOR: u32 = 15;
@@ -242,22 +243,8 @@ fn sweep(cache: &Path) {
     }
 }
 
-/// Runs blocking work in a thread of its own, which is told when nobody waits any more. Not in the runtime's pool: the end of
-/// the runtime waits for that, and a download that stalls must not hold up a Ctrl-C.
 async fn in_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    struct Cancel(Arc<AtomicBool>);
-    impl Drop for Cancel {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let cancel = Cancel(Arc::default());
-    let cancelled = Arc::clone(&cancel.0);
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let _nobody_waits = sender.send(work(&cancelled));
-    });
-    receiver.await.unwrap_or_else(|_| Err("the work broke off".to_owned()))
+    thread::in_thread(work).await.unwrap_or_else(|| Err("the work broke off".to_owned()))
 }
 
 #[cfg(test)]

@@ -209,8 +209,39 @@ fn parse_version(text: &str) -> Option<(u32, String)> {
     Some((digits.parse().ok()?, version.to_owned()))
 }
 
-/// `PATH`, then the places where the packages of each system put PostgreSQL.
+/// The newest installed client program of this name, with its version, whether its server is here or not.
+pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option<(PathBuf, u32, String)> {
+    let mut newest: Option<(PathBuf, u32, String)> = None;
+    let places = explicit.map(Path::to_owned).into_iter().chain(all_places(std::env::var_os("PATH")));
+    for program in places.map(|place| place.join(name)).filter(|program| program.is_file()) {
+        let Some((major, version)) = client_version(client(&program)).await else { continue };
+        if newest.as_ref().is_none_or(|(_, newest, _)| major > *newest) {
+            newest = Some((program, major, version));
+        }
+    }
+    newest
+}
+
+/// A client program of this machine, in a plain environment.
+pub(crate) fn client(program: impl Into<PathBuf>) -> Configuration {
+    let program = program.into();
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    environment::scrub(Configuration::new(name, program))
+}
+
+/// The version of a client program: 15 and `15.14`.
+pub(crate) async fn client_version(client: Configuration) -> Option<(u32, String)> {
+    let output = capture(client.args(["--version"]), b"", Duration::from_secs(10)).await.ok()?;
+    parse_version(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success())
+}
+
+/// The places where a server is.
 fn installed_places(path: Option<OsString>) -> Vec<PathBuf> {
+    all_places(path).into_iter().filter(|place| place.join("postgres").exists()).collect()
+}
+
+/// `PATH`, then the places where the packages of each system put PostgreSQL.
+fn all_places(path: Option<OsString>) -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = path.iter().flat_map(std::env::split_paths).collect();
     let by_version = [
         ("/usr/lib/postgresql", ""),
@@ -231,6 +262,6 @@ fn installed_places(path: Option<OsString>) -> Vec<PathBuf> {
         found.sort();
         places.append(&mut found);
     }
-    places.retain(|place| place.is_absolute() && place.join("postgres").exists());
+    places.retain(|place| place.is_absolute());
     places
 }

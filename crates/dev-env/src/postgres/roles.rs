@@ -20,7 +20,7 @@ pub(crate) const TEST_ROLE: &str = "emotionviz_test";
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Keeps a statement with a password out of the server's log, should it fail or be logged.
-const UNLOGGED: &str = "SET log_min_error_statement = panic; SET log_statement = 'none'; SET log_min_duration_statement = -1;\n";
+pub(crate) const UNLOGGED: &str = "SET log_min_error_statement = panic; SET log_statement = 'none'; SET log_min_duration_statement = -1;\n";
 
 /// Settings that do not fit the database that is there.
 #[derive(Debug, thiserror::Error)]

@@ -184,6 +184,13 @@ impl Scratch {
         Running::start(curl).finish().stdout
     }
 
+    /// The version of the first migration.
+    pub(crate) fn first_migration(&self) -> String {
+        let names =
+            fs::read_dir(self.path("backend/db/migrations")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.min().unwrap().split('_').next().unwrap().to_owned()
+    }
+
     /// The folders of sockets that this checkout has; none when nothing runs.
     fn socket_folders(&self) -> Vec<PathBuf> {
         let Ok(checkout) = dev_env::Checkout::find(&self.root) else { return Vec::new() };

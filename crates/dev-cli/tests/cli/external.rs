@@ -1,0 +1,85 @@
+//! A database that somebody else runs.
+
+use std::process::Command;
+
+use crate::support::Scratch;
+
+fn psql(url: &str, sql: &str) {
+    let done = Command::new("psql").args(["-Xq", url, "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
+#[test]
+fn its_first_use_by_a_verb_that_changes_it_is_refused_without_yes_and_remembered_with_it() {
+    let (theirs, mut ours) = (Scratch::new(), Scratch::new());
+    theirs.up();
+    let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
+    let of = |database: &str| format!("{}/{database}", url.rsplit_once('/').unwrap().0);
+    psql(&url, "CREATE DATABASE shop");
+    psql(&url, "CREATE DATABASE vacant");
+    psql(&of("shop"), "CREATE TABLE goods ()");
+    let first = theirs.first_migration();
+    for (database, holds) in [
+        ("emotionviz_db", "those of this application at revision"),
+        ("vacant", "it is empty"),
+        ("shop", "1 tables: not this application's"),
+    ] {
+        ours.set("DATABASE_URL", of(database));
+        for verb in [
+            &["up", "--detach"][..],
+            &["migrate", "up"],
+            &["migrate", "down"],
+            &["migrate", "to", &first],
+            &["migrate", "to", "0"],
+            &["db", "seed"],
+        ] {
+            let refused = ours.dev(verb).expect_code(1);
+            refused.says("DATABASE_URL (from the environment) names a database that this checkout has not used yet");
+            refused.says(&format!("database {database}, user emotionviz: "));
+            refused.says(holds);
+            refused.says("--yes");
+        }
+        ours.ok(&["db", "shell", "-c", "SELECT 1"]).says(holds);
+    }
+    assert!(!ours.path("data/run/external-databases.json").exists());
+    assert_eq!(theirs.status()["schema"]["state"], "current");
+
+    ours.set("DATABASE_URL", &url);
+    ours.ok(&["migrate", "up", "--yes"]).says("has not used yet");
+    assert!(!ours.read("data/run/external-databases.json").contains(url.split([':', '@']).nth(2).unwrap()), "the password was written");
+    let again = ours.ok(&["migrate", "up"]);
+    assert!(!again.stderr.contains("has not used yet"), "{again}");
+    // Another database of the same server is another one.
+    ours.set("DATABASE_URL", of("vacant"));
+    ours.dev(&["migrate", "up"]).expect_code(1);
+    // A note that cannot be read is none.
+    ours.write("data/run/external-databases.json", "[{");
+    ours.set("DATABASE_URL", &url);
+    ours.dev(&["migrate", "up"]).expect_code(1).says("has not used yet");
+    ours.set("DATABASE_URL", "");
+}
+
+#[test]
+fn what_runs_goes_over_to_it_only_after_it_was_agreed_to() {
+    let (theirs, ours) = (Scratch::new(), Scratch::new());
+    theirs.up();
+    ours.up();
+    let (kept, db) = (ours.read(".env"), ours.pid("db"));
+    ours.write(".env", &format!("{kept}DATABASE_URL={}", theirs.ok(&["db", "url"]).stdout));
+    ours.dev(&["restart"]).expect_code(1).says("cargo dev up --yes");
+    assert_eq!(ours.pid("db"), db);
+    ours.write(".env", &kept);
+}
+
+#[test]
+fn a_step_back_names_its_database_and_all_of_them_are_not_reverted_without_a_yes() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let database = format!("postgres://emotionviz:***@127.0.0.1:{}/emotionviz_db", scratch.port("db"));
+    let refused = scratch.dev(&["migrate", "to", "0"]).expect_code(1);
+    refused.says(&database);
+    refused.says("hint: cargo dev migrate to 0 --yes");
+    assert_eq!(scratch.status()["schema"]["state"], "current");
+    scratch.ok(&["migrate", "down"]).says(&database);
+    scratch.ok(&["migrate", "to", "0", "--yes"]).says(&database);
+}

@@ -1,0 +1,71 @@
+//! A command that waits for a lock says who holds it, and gives up.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Scratch, eventually};
+
+/// A session that holds a lock until it is dropped.
+struct Session(Child);
+
+impl Session {
+    fn locking(scratch: &Scratch, statement: &str) -> Self {
+        let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
+        let mut command = Command::new("psql");
+        command.args(["-Xq", &url]).env("PGAPPNAME", "a forgotten window").stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        writeln!(child.stdin.as_mut().unwrap(), "BEGIN;\n{statement};").unwrap();
+        let holds = "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE application_name = 'a forgotten window' AND state = 'idle in transaction' AND relation = 'emotion_entries'::regclass";
+        eventually("the lock", || (scratch.sql(holds) == "t").then_some(()));
+        Self(child)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_backup_names_the_session_that_holds_its_lock_and_leaves_nothing_when_it_is_interrupted() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let holder = Session::locking(&scratch, "LOCK TABLE emotion_entries IN ACCESS EXCLUSIVE MODE");
+    let mut backup = scratch.start(&["backup"]);
+    backup.printed("(a forgotten window, role emotionviz, idle in transaction): LOCK TABLE emotion_entries");
+    backup.signal(Signal::SIGINT);
+    backup.finish().expect_code(130);
+    drop(holder);
+    let left = std::fs::read_dir(scratch.path("data/backups")).into_iter().flatten().flatten();
+    assert_eq!(left.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count(), 0);
+    scratch.ok(&["backup"]);
+}
+
+#[test]
+fn a_step_back_ends_the_sessions_that_there_are_and_says_whose_they_were() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let holder = Session::locking(&scratch, "LOCK TABLE emotion_entries IN ACCESS EXCLUSIVE MODE");
+    let down = scratch.ok(&["migrate", "down"]);
+    down.says("(a forgotten window, role emotionviz, idle in transaction): LOCK TABLE emotion_entries");
+    down.prints("reverted");
+    drop(holder);
+}
+
+#[test]
+fn a_migration_gives_up_and_names_the_session_that_holds_its_lock() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["migrate", "to", &scratch.first_migration()]);
+    let holder = Session::locking(&scratch, "SELECT FROM emotion_entries");
+    let up = scratch.dev(&["migrate", "up"]).expect_code(1);
+    up.says("(a forgotten window, role emotionviz, idle in transaction): SELECT FROM emotion_entries");
+    up.says("cargo dev db shell -c 'SELECT pg_terminate_backend(");
+    drop(holder);
+    scratch.ok(&["migrate", "up"]).prints("applied");
+}

@@ -1,0 +1,381 @@
+//! A dump as SQL, read line by line: what is run is passed on, what is left out is noted, what is refused has a line number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, Read, Write};
+
+use super::error::Refusal;
+use super::lexer::{Found, Lexer};
+use super::rules::{Decision, Rules};
+
+/// A row holds fields of at most 1 GB each.
+const LONGEST_LINE: u64 = 2 << 30;
+const HEADER: &[u8] = b"-- PostgreSQL database dump";
+const END: &[u8] = b"-- PostgreSQL database dump complete";
+const CLUSTER: &[u8] = b"-- PostgreSQL database cluster dump";
+const VERSION: &[u8] = b"-- Dumped by pg_dump version ";
+/// How the end of rows is marked.
+const END_OF_DATA: &[u8] = b"\\.\n";
+
+/// What a dump holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    /// Whether pg_dump has made it.
+    pub(super) is_of_pg_dump: bool,
+    /// The version of that.
+    pub(super) version: Option<String>,
+    /// Tables that are made, with their schema where that is named.
+    pub(super) tables: BTreeSet<String>,
+    /// Whether it has rows.
+    pub(super) has_rows: bool,
+    /// Extensions that a superuser has to make.
+    pub(super) extensions: BTreeSet<String>,
+    /// What was left out, and how often.
+    pub(super) left: BTreeMap<String, u64>,
+}
+
+/// Passes on what is to be run.
+pub(super) struct Filter<'a, W> {
+    rules: &'a Rules,
+    to: W,
+    report: Report,
+    lexer: Lexer,
+    /// The statement so far, and the comments before it.
+    text: Vec<u8>,
+    /// The line that it begins on.
+    begins: u64,
+    number: u64,
+    /// The line on which rows begin that have not ended.
+    data: Option<u64>,
+    /// Whether the last thing of pg_dump's was its end mark.
+    is_complete: bool,
+    has_statements: bool,
+}
+
+/// Reads a whole dump, and writes to `to` what is to be run.
+///
+/// # Errors
+/// The dump is refused, or cut off, or cannot be read or written.
+pub(super) fn filter(from: impl BufRead, to: impl Write, rules: &Rules) -> Result<Report, Refusal> {
+    let filter = Filter {
+        rules,
+        to,
+        report: Report::default(),
+        lexer: Lexer::new(),
+        text: Vec::new(),
+        begins: 0,
+        number: 0,
+        data: None,
+        is_complete: false,
+        has_statements: false,
+    };
+    filter.run(from)
+}
+
+impl<W: Write> Filter<'_, W> {
+    fn run(mut self, mut from: impl BufRead) -> Result<Report, Refusal> {
+        let (mut line, mut has_crlf) = (Vec::new(), false);
+        loop {
+            line.clear();
+            let read = (&mut from).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(Refusal::Read)?;
+            if read == 0 {
+                break;
+            }
+            self.number += 1;
+            has_crlf |= self.number == 1 && line.ends_with(b"\r\n");
+            if has_crlf && line.ends_with(b"\r\n") {
+                line.truncate(line.len() - 2);
+                line.push(b'\n');
+            }
+            if line.contains(&0) {
+                return Err(Refusal::Binary { line: self.number });
+            }
+            if self.data.is_some() {
+                self.write(&line)?;
+                if line == END_OF_DATA {
+                    self.data = None;
+                }
+            } else {
+                self.line(&line)?;
+            }
+        }
+        self.end()
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        if self.lexer.is_between_statements() {
+            let trimmed = line.trim_ascii();
+            self.comment(trimmed)?;
+            if trimmed.starts_with(b"\\") {
+                return self.command(trimmed);
+            }
+        }
+        let mut at = 0;
+        loop {
+            let had_code = self.lexer.has_code();
+            let found = self.lexer.read(&line[at..]);
+            if !had_code && (self.lexer.has_code() || matches!(found, Found::Semicolon(_))) {
+                self.begins = self.number;
+            }
+            match found {
+                Found::EndOfLine => break,
+                Found::Semicolon(end) => {
+                    self.text.extend_from_slice(&line[at..at + end]);
+                    at += end;
+                    self.statement(&line[at..])?;
+                }
+                Found::Backslash => return Err(Refusal::Command { line: self.number, text: shown(line) }),
+                Found::Nul => return Err(Refusal::Binary { line: self.number }),
+            }
+        }
+        self.text.extend_from_slice(&line[at..]);
+        if !self.lexer.has_code() && !self.lexer.is_open() {
+            self.pass()?;
+        }
+        Ok(())
+    }
+
+    /// pg_dump says what it prints, and when it has printed all of it.
+    fn comment(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        match line {
+            CLUSTER => return Err(Refusal::Cluster),
+            END => self.is_complete = true,
+            HEADER => (self.report.is_of_pg_dump, self.is_complete) = (true, false),
+            _ => {
+                if let Some(version) = line.strip_prefix(VERSION) {
+                    self.report.version = Some(String::from_utf8_lossy(version).into_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of psql on a line of its own.
+    fn command(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let is_own = |name: &str| {
+            let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+            name == self.rules.database
+        };
+        let harmless = match *words {
+            [r"\restrict" | r"\unrestrict", key] => key.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            [r"\connect" | r"\c", name] => is_own(name),
+            // Copies that this tool made before migrations begin with it.
+            [r"\set", "ON_ERROR_STOP", "on"] => true,
+            _ => false,
+        };
+        if !harmless {
+            return Err(Refusal::Command { line: self.number, text: shown(line) });
+        }
+        self.write(b"\n")
+    }
+
+    fn statement(&mut self, rest: &[u8]) -> Result<(), Refusal> {
+        self.has_statements = true;
+        let decision = self.rules.decide(&self.text);
+        match decision {
+            Decision::Run => {
+                self.report.has_rows |= self.text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"insert"));
+                self.pass()
+            }
+            Decision::Data => {
+                // psql reads rows from the next line on, and then goes on here.
+                if !rest.trim_ascii().is_empty() {
+                    return Err(self.refused("has something behind it on its line"));
+                }
+                self.report.has_rows = true;
+                self.data = Some(self.number);
+                self.pass()
+            }
+            Decision::Table(name) => {
+                self.report.tables.insert(name);
+                self.pass()
+            }
+            Decision::Extension(name) => {
+                self.report.extensions.insert(name);
+                self.leave()
+            }
+            Decision::Skip => self.leave(),
+            Decision::Left(what) => {
+                *self.report.left.entry(what).or_default() += 1;
+                self.leave()
+            }
+            Decision::Refuse(why) => Err(self.refused(why)),
+        }
+    }
+
+    fn refused(&self, why: &'static str) -> Refusal {
+        Refusal::Statement { line: self.begins, text: shown(&self.text), why }
+    }
+
+    fn pass(&mut self) -> Result<(), Refusal> {
+        let text = std::mem::take(&mut self.text);
+        self.write(&text)
+    }
+
+    /// Lines keep their numbers, which PostgreSQL's messages have.
+    fn leave(&mut self) -> Result<(), Refusal> {
+        let lines = std::mem::take(&mut self.text).iter().filter(|byte| **byte == b'\n').count();
+        self.write(&vec![b'\n'; lines])
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.to.write_all(bytes).map_err(Refusal::Write)
+    }
+
+    fn end(mut self) -> Result<Report, Refusal> {
+        if let Some(line) = self.data {
+            return Err(Refusal::CutOff { what: format!("the rows that begin after line {line} have no end (a line \\.)") });
+        }
+        if self.lexer.has_code() || self.lexer.is_open() {
+            return Err(Refusal::CutOff { what: format!("the statement on line {} has no end", self.begins) });
+        }
+        if self.report.is_of_pg_dump && !self.is_complete {
+            return Err(Refusal::CutOff { what: format!("the last line, \"{}\", is missing", String::from_utf8_lossy(END)) });
+        }
+        if !self.has_statements {
+            return Err(Refusal::Empty);
+        }
+        self.to.flush().map_err(Refusal::Write)?;
+        Ok(self.report)
+    }
+}
+
+/// The beginning of a text, on one line.
+fn shown(text: &[u8]) -> String {
+    const MOST: usize = 60;
+    let text = String::from_utf8_lossy(text);
+    let without_comments = text.lines().filter(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty());
+    let line = without_comments.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MOST { line } else { format!("{}…", line.chars().take(MOST).collect::<String>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &str = "--
+-- PostgreSQL database dump
+--
+
+\\restrict abc
+
+-- Dumped by pg_dump version 17.2 (Debian)
+
+SET statement_timeout = 0;
+SET transaction_timeout = 0;
+CREATE TABLE public.users (
+    id integer
+);
+
+
+ALTER TABLE public.users OWNER TO prod;
+
+COPY public.users (id) FROM stdin;
+1
+\\\\! rm
+; SELECT
+\\.
+
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+--
+-- PostgreSQL database dump complete
+--
+
+\\unrestrict abc
+
+";
+
+    fn rules() -> Rules {
+        let set = |name: &str| std::iter::once(name.to_owned()).collect();
+        Rules {
+            database: "journal".to_owned(),
+            owner: "me".to_owned(),
+            settings: set("statement_timeout"),
+            roles: set("me"),
+            ..Rules::default()
+        }
+    }
+
+    fn run(text: impl AsRef<[u8]>) -> Result<(String, Report), String> {
+        let mut to = Vec::new();
+        match filter(text.as_ref(), &mut to, &rules()) {
+            Ok(report) => Ok((String::from_utf8(to).unwrap(), report)),
+            Err(refusal) => Err(refusal.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_dump_is_passed_on_without_what_is_not_known_here_and_keeps_its_line_numbers() {
+        let (passed, report) = run(DUMP).unwrap();
+        assert_eq!(passed.lines().count(), DUMP.lines().count());
+        for (number, line) in DUMP.lines().enumerate() {
+            let left = ["\\restrict", "\\unrestrict", "SET transaction", "ALTER TABLE public.users OWNER"];
+            let expected = if left.iter().any(|start| line.starts_with(start)) { "" } else { line };
+            assert_eq!(passed.lines().nth(number).unwrap(), expected, "line {}", number + 1);
+        }
+        assert_eq!(report.left.len(), 2);
+        assert!(report.is_of_pg_dump && report.has_rows && report.tables.contains("public.users"));
+        assert_eq!(report.version.as_deref(), Some("17.2 (Debian)"));
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_off_anywhere_is_refused() {
+        let end = DUMP.find("-- PostgreSQL database dump complete").unwrap();
+        let mut cases = 0;
+        for (at, _) in DUMP.char_indices().filter(|(at, _)| *at > 40 && *at < end) {
+            assert!(run(&DUMP[..at]).is_err(), "cut after {at} bytes: {:?}", &DUMP[at.saturating_sub(20)..at]);
+            cases += 1;
+        }
+        assert!(cases > 300);
+        assert!(run("").unwrap_err().contains("no statement"));
+        assert!(run("-- only\n/* comments */\n\n").unwrap_err().contains("no statement"));
+    }
+
+    #[test]
+    fn line_ends_of_windows_are_read() {
+        let (passed, _) = run(DUMP.replace('\n', "\r\n")).unwrap();
+        assert_eq!(passed, run(DUMP).unwrap().0);
+    }
+
+    #[test]
+    fn commands_of_psql_are_refused_with_their_line() {
+        for command in [
+            "\\connect other",
+            "\\connect journal evil",
+            "\\c",
+            "\\! rm -rf /",
+            "\\i other.sql",
+            "\\copy t FROM 'x'",
+            "\\o |sh",
+            "\\set x `rm`",
+            "\\.",
+            "SELECT 1 \\gexec",
+            "SELECT 1; \\! rm",
+            "/* a */ \\! rm",
+            "\\restrict",
+            "\\restrict a\\! rm",
+            "  \\! rm",
+            "\\unrestrict `rm`",
+            "\\set ON_ERROR_STOP off",
+        ] {
+            let refused = run(format!("CREATE TABLE a ();\n\n{command}\n")).unwrap_err();
+            assert!(refused.contains("line 3"), "{command}: {refused}");
+        }
+        for command in ["\\connect journal", "\\c \"journal\"", "\\restrict a1", "\\unrestrict a1", "\\set ON_ERROR_STOP on"] {
+            assert_eq!(run(format!("CREATE TABLE a ();\n{command}\n")).unwrap().0.lines().nth(1), Some(""), "{command}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_refused_with_its_line_and_its_beginning() {
+        let refused = run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
+        assert!(refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"), "{refused}");
+        assert!(run("COPY t FROM stdin; SELECT 1;\n\\.\n").unwrap_err().contains("line 1"));
+        assert!(run("SELECT 1;\nSELECT 'a\0';\n").unwrap_err().contains("line 2"));
+        assert!(run("-- PostgreSQL database cluster dump\n").unwrap_err().contains("pg_dumpall"));
+    }
+}

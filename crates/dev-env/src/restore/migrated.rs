@@ -1,0 +1,163 @@
+//! Whether a restored database is this application's: its tables, its migrations, its schema.
+
+use super::Room;
+use super::error::RestoreError;
+use crate::Error;
+use crate::events::Events;
+use crate::migrations::{self, Applied};
+use crate::postgres::psql::{identifier, literal};
+use crate::process::describe;
+use crate::session::{Migrator, Session};
+
+/// The tables that every database of this application has, in the Python backend's shape or in today's.
+pub(super) const TABLES: [&str; 4] = ["users", "emotion_entries", "visualizations", "intake_sessions"];
+
+/// What the migrations make, a line for each column, constraint, index and trigger: its table and name, and what it is. PostgreSQL may print
+/// an expression in another way once it was dumped and restored, and a user may have changed a name: one of both has to fit.
+const SHAPE: &str = r"SET search_path = pg_catalog;
+WITH ours AS (
+    SELECT pg_class.oid, relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> '_sqlx_migrations'
+)
+SELECT '', 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'constraint ' || conname || ' of ' || relname, 'constraint of ' || relname || ': ' || replace(pg_get_constraintdef(pg_constraint.oid), ' NOT VALID', '')
+FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype IN ('p', 'u', 'f', 'c')
+UNION ALL
+SELECT 'index ' || indexrelid::regclass || ' of ' || relname, 'index of ' || relname || ': ' || regexp_replace(pg_get_indexdef(indexrelid), 'INDEX .*? ON', 'INDEX ON')
+FROM ours JOIN pg_index ON indrelid = ours.oid WHERE indisvalid
+UNION ALL
+SELECT 'trigger ' || tgname || ' of ' || relname, 'trigger of ' || relname || ': ' || pg_get_triggerdef(pg_trigger.oid)
+FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE NOT tgisinternal
+ORDER BY 2;
+";
+
+/// Refuses a database that lacks tables of this application.
+///
+/// # Errors
+/// It does.
+pub(super) async fn check_tables(session: &Session, database: &str, copy: &str) -> Result<(), Error> {
+    let names = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
+    let found: Vec<String> = session.sql_in(database, names).await?.lines().map(str::to_owned).collect();
+    refuse_missing(&found, copy)
+}
+
+/// The same of the tables that a copy makes.
+pub(super) fn refuse_missing(found: &[String], copy: &str) -> Result<(), Error> {
+    let missing: Vec<String> =
+        TABLES.iter().filter(|table| !found.iter().any(|name| name == *table)).map(|table| (*table).to_owned()).collect();
+    let copy = copy.to_owned();
+    match missing.len() {
+        0 => Ok(()),
+        n if n == TABLES.len() => Err(RestoreError::Foreign { copy, missing, found: found.to_owned() }.into()),
+        _ => Err(RestoreError::Incomplete { copy, missing }.into()),
+    }
+}
+
+/// Applies the migrations that a database lacks. Whether the code knows all that are applied, as they are.
+///
+/// # Errors
+/// A migration fails.
+pub(super) async fn apply(migrator: &Migrator<'_>, database: &str, copy: &str, events: &Events) -> Result<bool, Error> {
+    events.phase("applying migrations");
+    let before = applied(migrator, database).await?;
+    let is_known = report(&before, copy, events);
+    if before.count("edited") > 0 {
+        return Ok(false);
+    }
+    let output = migrator.run(database, &["up", "--auto"]).await?;
+    if !output.status.success() {
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), output.stderr);
+        let reason = if said.trim().is_empty() { describe(output.status) } else { said.trim().to_owned() };
+        return Err(RestoreError::Migrations { copy: copy.to_owned(), reason }.into());
+    }
+    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| events.note(line));
+    Ok(is_known)
+}
+
+/// Applies the migrations that a restored database lacks, and compares its schema with the one that they make.
+///
+/// # Errors
+/// A migration fails, or the schema is another one.
+pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &Room, copy: &str, events: &Events) -> Result<(), Error> {
+    let is_known = apply(migrator, &room.name, copy, events).await?;
+    let now = applied(migrator, &room.name).await?;
+    let known = now.migrations.iter().filter(|migration| migration.is_applied() && migration.state != "missing");
+    let Some(revision) = known.map(|migration| migration.version).max() else { return Ok(()) };
+    events.phase("comparing the schema with the one that the migrations make");
+    let missing = compare(migrator, session, room, revision).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if is_known {
+        return Err(RestoreError::Schema { copy: copy.to_owned(), missing }.into());
+    }
+    events.warn(format!("the schema in {copy} is not the one that this code's migrations make, it lacks\n{}", missing.join("\n")));
+    Ok(())
+}
+
+async fn applied(migrator: &Migrator<'_>, database: &str) -> Result<Applied, Error> {
+    migrations::read(&migrator.run(database, &["status", "--json"]).await?)
+}
+
+/// Says what the copy has that the code has otherwise. Whether the code knows all of it.
+fn report(applied: &Applied, copy: &str, events: &Events) -> bool {
+    let of = |state: &str| {
+        let versions =
+            applied.migrations.iter().filter(|migration| migration.state == state).map(|migration| migration.version.to_string());
+        versions.collect::<Vec<_>>().join(", ")
+    };
+    let (missing, edited, pending) = (of("missing"), of("edited"), of("pending"));
+    if !missing.is_empty() {
+        events.warn(format!("applied in {copy}, and not known to this code: {missing}\nhint: git switch to the code that has it"));
+    }
+    if !edited.is_empty() {
+        let left = if pending.is_empty() { String::new() } else { format!("; these were not applied because of that: {pending}") };
+        events.warn(format!("edited since {copy} was made: {edited}{left}\nhint: cargo dev migrate verify"));
+    }
+    missing.is_empty() && edited.is_empty()
+}
+
+/// What a database lacks that the migrations make up to a version.
+async fn compare(migrator: &Migrator<'_>, session: &Session, room: &Room, revision: i64) -> Result<Vec<String>, Error> {
+    let expected = &room.expected;
+    let make = format!(
+        "CREATE DATABASE {} OWNER {} TEMPLATE template0;\nCOMMENT ON DATABASE {0} IS {}",
+        identifier(expected),
+        identifier(&room.name),
+        literal(super::room::MARK)
+    );
+    session.sql_in("postgres", &make).await?;
+    crate::service::success(migrator.run(expected, &["to", &revision.to_string()]).await?)?;
+    let (expected, found) = (session.sql_in(expected, SHAPE).await?, session.sql_in(&room.name, SHAPE).await?);
+    Ok(missing(&expected, &found))
+}
+
+/// What one shape has and another one has not, by name or by what it is.
+fn missing(expected: &str, found: &str) -> Vec<String> {
+    let parts = |shape: &'_ str| -> Vec<(String, String)> {
+        shape.lines().filter_map(|line| line.split_once('|')).map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+    };
+    let found = parts(found);
+    let is_there = |(name, what): &(String, String)| found.iter().any(|other| other.1 == *what || !name.is_empty() && other.0 == *name);
+    parts(expected).into_iter().filter(|part| !is_there(part)).map(|(_, what)| what).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_known_by_its_name_or_by_what_it_is() {
+        let expected = "|column users.id uuid NOT NULL\nindex a of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK (a || b)";
+        let renamed = "|column users.id uuid NOT NULL\nindex b of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK ((a || b))";
+        assert_eq!(missing(expected, renamed), Vec::<String>::new());
+        let less = "|column users.id uuid\nconstraint d of users|constraint of users: CHECK (c)";
+        assert_eq!(missing(expected, less).len(), 3);
+        let error = refuse_missing(&["films".to_owned()], "a.sql").unwrap_err().to_string();
+        assert!(error.contains("no tables of this application") && error.contains("films"), "{error}");
+        let error = refuse_missing(&["users".to_owned()], "a.sql").unwrap_err().to_string();
+        assert!(error.contains("lacks tables of this application: emotion_entries"), "{error}");
+    }
+}

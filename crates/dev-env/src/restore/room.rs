@@ -1,0 +1,155 @@
+//! The database that a copy is restored into before it takes the name, and the role that fills it.
+//!
+//! Both have a name and a comment that say whose they are; what a killed restore left is known by both.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::Error;
+use crate::configuration::generate;
+use crate::postgres::psql::{identifier, literal};
+use crate::postgres::roles::{self, API_ROLE, UNLOGGED};
+use crate::process::Configuration;
+use crate::session::Session;
+
+/// What the names begin with.
+const PREFIX: &str = "emotionviz_restoring_";
+/// The comment on each.
+pub(super) const MARK: &str = "cargo dev restore fills this; when no such command runs it can be dropped";
+
+/// A database that is being filled.
+pub(super) struct Room {
+    /// Its name, and that of the role that fills it.
+    pub(super) name: String,
+    /// The name of another one, with the schema that migrations make.
+    pub(super) expected: String,
+    password: SecretString,
+}
+
+impl Room {
+    pub(super) fn new(stamp: &str) -> Self {
+        let name = format!("{PREFIX}{stamp}");
+        Self { expected: format!("{name}_schema"), name, password: generate().into() }
+    }
+
+    /// Makes the database, with the encoding and order of `like`, and the role, which owns it and may do nothing else.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) async fn make(&self, session: &Session, like: &str) -> Result<(), Error> {
+        let (name, mark) = (identifier(&self.name), literal(MARK));
+        let role = format!(
+            "{UNLOGGED}BEGIN;
+CREATE ROLE {name} LOGIN PASSWORD {};
+COMMENT ON ROLE {name} IS {mark};
+COMMIT;
+",
+            literal(self.password.expose_secret())
+        );
+        // A copy does not say how texts are ordered.
+        let database = format!(
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype)
+FROM pg_database WHERE datname = {1} \\gexec
+COMMENT ON DATABASE {name} IS {mark};
+",
+            literal(&self.name),
+            literal(like)
+        );
+        session.sql_in("postgres", &format!("{role}{database}")).await?;
+        Ok(())
+    }
+
+    /// psql as the role.
+    ///
+    /// # Errors
+    /// There is none on this machine.
+    pub(super) async fn psql(&self, session: &Session) -> Result<Configuration, Error> {
+        let psql = session.client_in("psql", &self.name).await?.env("PGPASSWORD", self.password.expose_secret());
+        Ok(psql.args(["--username", &self.name]))
+    }
+
+    /// Gives everything in the database to the owner, and the API's role its rights.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) async fn hand_over(&self, session: &Session) -> Result<(), Error> {
+        let (name, owner) = (identifier(&self.name), &session.url().user);
+        let grants = roles::api_grants_sql(owner, &self.name);
+        let sql = format!("BEGIN;\nREASSIGN OWNED BY {name} TO {};\nDROP OWNED BY {name};\n{grants}COMMIT;\n", identifier(owner));
+        session.sql_in(&self.name, &sql).await?;
+        Ok(())
+    }
+
+    /// Removes what is left of it.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) async fn remove(&self, session: &Session) -> Result<(), Error> {
+        let sql = [drop_database(&self.name), drop_database(&self.expected), drop_role(&self.name)].concat();
+        session.sql_in("postgres", &sql).await?;
+        Ok(())
+    }
+}
+
+/// Removes what killed restores left: databases with both marks, or with the name of one and an owner with both; roles with both.
+///
+/// # Errors
+/// The server refuses.
+pub(super) async fn sweep(session: &Session) -> Result<(), Error> {
+    let (prefix, mark) = (literal(PREFIX), literal(MARK));
+    let left = format!(
+        "SELECT 'd', datname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE starts_with(datname, {prefix})
+AND {mark} IN (shobj_description(pg_database.oid, 'pg_database'), CASE WHEN starts_with(rolname, {prefix}) THEN shobj_description(pg_roles.oid, 'pg_authid') END)
+UNION ALL
+SELECT 'r', rolname FROM pg_roles WHERE starts_with(rolname, {prefix}) AND shobj_description(oid, 'pg_authid') = {mark}
+ORDER BY 1, 2"
+    );
+    for line in session.sql_in("postgres", &left).await?.lines() {
+        let sql = match line.split_once('|') {
+            Some(("d", name)) => drop_database(name),
+            Some((_, name)) => drop_role(name),
+            None => continue,
+        };
+        session.sql_in("postgres", &sql).await?;
+    }
+    Ok(())
+}
+
+fn drop_database(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {} WITH (FORCE);\n", identifier(name))
+}
+
+fn drop_role(name: &str) -> String {
+    format!("DROP ROLE IF EXISTS {};\n", identifier(name))
+}
+
+/// What the server has that a copy may speak of.
+///
+/// # Errors
+/// It cannot be asked.
+pub(super) async fn rules(session: &Session, trusted: bool) -> Result<super::rules::Rules, Error> {
+    let asked = format!(
+        "SELECT 'version', split_part(current_setting('server_version'), ' ', 1)
+UNION ALL SELECT 'role', rolname FROM pg_roles
+UNION ALL SELECT 'setting', lower(name) FROM pg_settings WHERE context = 'user' OR {trusted}
+UNION ALL SELECT 'tablespace', spcname FROM pg_tablespace
+UNION ALL SELECT DISTINCT 'untrusted', name FROM pg_available_extension_versions WHERE superuser AND NOT trusted"
+    );
+    let mut rules = super::rules::Rules {
+        database: session.url().database.clone(),
+        owner: session.url().user.clone(),
+        api: API_ROLE.to_owned(),
+        trusted,
+        ..Default::default()
+    };
+    for (kind, name) in session.sql_in("postgres", &asked).await?.lines().filter_map(|line| line.split_once('|')) {
+        let name = name.to_owned();
+        match kind {
+            "version" => rules.version = name,
+            "role" => drop(rules.roles.insert(name)),
+            "setting" => drop(rules.settings.insert(name)),
+            "tablespace" => drop(rules.tablespaces.insert(name)),
+            _ => drop(rules.untrusted.insert(name)),
+        }
+    }
+    Ok(rules)
+}

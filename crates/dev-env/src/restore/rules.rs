@@ -1,0 +1,289 @@
+//! Which statements of a dump are run, left out or refused.
+//!
+//! A dump makes tables, fills them and makes what hangs on them. It is read into a database of its own, whose owner may change nothing
+//! else; what speaks of other databases, of roles and of files is none of a dump's business.
+
+use std::collections::HashSet;
+
+use super::tokens::{Token, read};
+
+/// Enough of any statement but one that gives rights.
+const FIRST: usize = 64;
+
+/// What the server has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    /// The name of the database that is restored.
+    pub(super) database: String,
+    /// Its owner.
+    pub(super) owner: String,
+    /// The role that the API connects as.
+    pub(super) api: String,
+    /// All roles.
+    pub(super) roles: HashSet<String>,
+    /// All settings that an owner of a database may change.
+    pub(super) settings: HashSet<String>,
+    /// All tablespaces.
+    pub(super) tablespaces: HashSet<String>,
+    /// Extensions that only a superuser may create.
+    pub(super) untrusted: HashSet<String>,
+    /// The version, such as `15.14`.
+    pub(super) version: String,
+    /// Whether the dump is this tool's own, which is read with all rights.
+    pub(super) trusted: bool,
+}
+
+/// What happens to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It is run.
+    Run,
+    /// It is run, and data follows, up to `\.`.
+    Data,
+    /// It makes this table, and is run.
+    Table(String),
+    /// A superuser makes this extension before.
+    Extension(String),
+    /// It is left out.
+    Skip,
+    /// It is left out, which the user is told in these words.
+    Left(String),
+    /// The file is refused: these words follow the statement's.
+    Refuse(&'static str),
+}
+
+use Decision::{Data, Left, Refuse, Run, Skip};
+
+impl Rules {
+    /// What happens to a statement.
+    pub(super) fn decide(&self, statement: &[u8]) -> Decision {
+        let tokens = read(statement, FIRST);
+        let words: Vec<&str> = tokens.iter().map(|token| if let Token::Word(word) = token { word.as_str() } else { "" }).collect();
+        match *words {
+            [] => Skip,
+            ["set", ..] => self.set(&tokens[1..]),
+            ["reset", "session", "authorization", ..] | ["reset", "role", ..] => Skip,
+            ["reset", ..] => Refuse("changes a setting in a way that pg_dump does not"),
+            ["select", ..] => self.select(&tokens),
+            ["begin" | "commit" | "end" | "start", ..] => transaction(&words),
+            // A table may have hundreds of columns.
+            ["copy", ..] => copy(&read(statement, usize::MAX)),
+            ["create", ..] => self.create(&tokens, &words),
+            ["alter", ..] => self.alter(statement, &tokens, &words),
+            ["drop", "user", "mapping", ..] => Run,
+            ["drop", "database" | "role" | "user" | "group" | "tablespace", ..] => self.elsewhere(&words),
+            ["comment", "on", "database" | "role" | "tablespace", ..] => Left(format!("COMMENT ON {}", words[2].to_uppercase())),
+            ["comment", "on", "extension", ..] => self.comment_on_extension(&tokens),
+            ["grant" | "revoke", ..] => self.rights(statement),
+            ["security", "label", ..] => Left("SECURITY LABEL".to_owned()),
+            ["comment" | "drop" | "insert" | "update" | "delete" | "refresh" | "lock" | "truncate" | "import" | "analyze", ..] => Run,
+            ["do" | "with" | "call", ..] if !self.trusted => self.select(&tokens),
+            _ => Refuse("is not a statement of a dump"),
+        }
+    }
+
+    /// Roles, tablespaces and other databases.
+    fn elsewhere(&self, words: &[&str]) -> Decision {
+        match words[1] {
+            "database" => Left(format!("{} DATABASE", words[0].to_uppercase())),
+            _ => Refuse("changes roles or tablespaces, which belong to the whole server"),
+        }
+    }
+
+    fn set(&self, tokens: &[Token]) -> Decision {
+        let tokens = match tokens {
+            [first, second, ..] if first.is("session") && second.is("authorization") => return Skip,
+            [first, ..] if first.is("role") => return Skip,
+            [first, second, ..] if first.is("session") && second.is("characteristics") => return Refuse("changes transactions"),
+            [first, rest @ ..] if first.is("session") || first.is("local") => rest,
+            tokens => tokens,
+        };
+        let Some(name) = tokens.first().and_then(Token::name).map(str::to_lowercase) else {
+            return Refuse("changes a setting without a name");
+        };
+        let rest = &tokens[1..];
+        if name.contains('.') || matches!(rest, [Token::Symbol(b'.'), ..]) || matches!(&*name, "constraints" | "xml") {
+            return Run;
+        }
+        let value = rest.iter().find_map(|token| token.value().filter(|value| *value != "to")).unwrap_or_default().to_lowercase();
+        match &*name {
+            "transaction" => Refuse("changes the transaction"),
+            "time" => Run,
+            "standard_conforming_strings" if !matches!(&*value, "on" | "true" | "yes" | "1") => {
+                Refuse("changes how strings are read: make the dump with pg_dump of PostgreSQL 9.1 or newer")
+            }
+            "client_encoding" | "names" if !is_safe_encoding(&value) => {
+                Refuse("names an encoding that cannot be read safely: make the dump with pg_dump --encoding=UTF8")
+            }
+            "names" => Run,
+            "default_tablespace" if !value.is_empty() && !self.tablespaces.contains(&value) => {
+                Left(format!("SET default_tablespace = {value} (there is no such tablespace here)"))
+            }
+            name if self.settings.contains(name) => Run,
+            name => Left(format!("SET {name} (PostgreSQL {} does not have that setting, or only a superuser may change it)", self.version)),
+        }
+    }
+
+    fn select(&self, tokens: &[Token]) -> Decision {
+        let mentions = |wanted: &str| tokens.iter().any(|token| token.value().is_some_and(|value| value.to_lowercase().contains(wanted)));
+        if mentions("standard_conforming_strings") || mentions("client_encoding") {
+            return Refuse("changes how the file is read");
+        }
+        let statistics = tokens.iter().any(|token| token.name().is_some_and(|name| name.starts_with("pg_restore_")));
+        let major: u32 = self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+        // PostgreSQL 18 puts statistics into dumps, by functions that it was the first to have.
+        if statistics && major < 18 { Left("statistics (of PostgreSQL 18 or newer)".to_owned()) } else { Run }
+    }
+
+    fn create(&self, tokens: &[Token], words: &[&str]) -> Decision {
+        match words {
+            ["create", "user", "mapping", ..] => Run,
+            ["create", "database" | "role" | "user" | "group" | "tablespace", ..] => self.elsewhere(words),
+            ["create", "extension", ..] => {
+                let at = if words[2..].starts_with(&["if", "not", "exists"]) { 5 } else { 2 };
+                let name = tokens.get(at).and_then(Token::name).unwrap_or_default().to_owned();
+                if !self.trusted && self.untrusted.contains(&name) { Decision::Extension(name) } else { Run }
+            }
+            _ => table(tokens, words).map_or(Run, Decision::Table),
+        }
+    }
+
+    fn alter(&self, statement: &[u8], tokens: &[Token], words: &[&str]) -> Decision {
+        match words {
+            ["alter", "user", "mapping", ..] => return Run,
+            ["alter", "database" | "role" | "user" | "group" | "tablespace", ..] => return self.elsewhere(words),
+            ["alter", "system", ..] => return Refuse("changes the whole server"),
+            ["alter", "default", "privileges", ..] => return self.default_rights(statement),
+            _ => {}
+        }
+        match tokens {
+            [.., before, owner, to, new] if owner.is("owner") && to.is("to") && !before.is("rename") && !before.is("column") => {
+                match new.name() {
+                    Some(name) if name != self.owner && !matches!(name, "current_user" | "session_user" | "current_role") => {
+                        Left(format!("OWNER TO {name}: everything belongs to {}", self.owner))
+                    }
+                    _ => Skip,
+                }
+            }
+            _ => Run,
+        }
+    }
+
+    fn comment_on_extension(&self, tokens: &[Token]) -> Decision {
+        let name = tokens.get(3).and_then(Token::name).unwrap_or_default();
+        // Who makes an extension may comment on it, and nobody made plpgsql here.
+        if !self.trusted && (name == "plpgsql" || self.untrusted.contains(name)) { Skip } else { Run }
+    }
+
+    /// `GRANT` and `REVOKE`.
+    fn rights(&self, statement: &[u8]) -> Decision {
+        let tokens = read(statement, usize::MAX);
+        let Some(on) = tokens.iter().position(|token| token.is("on")) else {
+            return Left("memberships in roles".to_owned());
+        };
+        if tokens.get(on + 1).is_some_and(|token| ["database", "tablespace", "parameter"].iter().any(|word| token.is(word))) {
+            return Left("rights on the database, a tablespace or a parameter".to_owned());
+        }
+        self.known_roles(&tokens).map_or(Run, |role| Left(format!("rights of {role}: there is no such role here")))
+    }
+
+    /// The first role of a `GRANT` or `REVOKE` that is not here.
+    fn known_roles(&self, tokens: &[Token]) -> Option<String> {
+        let names = grantees(tokens);
+        let is_known =
+            |name: &&str| matches!(*name, "public" | "current_user" | "session_user" | "current_role") || self.roles.contains(*name);
+        names.into_iter().find(|name| !is_known(name)).map(str::to_owned)
+    }
+
+    /// `ALTER DEFAULT PRIVILEGES`, which the owner alone may change.
+    fn default_rights(&self, statement: &[u8]) -> Decision {
+        let tokens = read(statement, usize::MAX);
+        let role = tokens.iter().position(|token| token.is("role") || token.is("user")).and_then(|at| tokens.get(at + 1)?.name());
+        let names = grantees(&tokens);
+        if role.is_none_or(|role| role == self.owner) && names == [self.api.as_str()] {
+            // They are given to every restored database.
+            return Skip;
+        }
+        let unknown = role.filter(|role| !self.roles.contains(*role)).map(str::to_owned).or_else(|| self.known_roles(&tokens));
+        match unknown {
+            Some(role) => Left(format!("default rights of {role}: there is no such role here")),
+            None if self.trusted => Run,
+            None => Left(format!("default rights of {}", names.join(", "))),
+        }
+    }
+}
+
+/// The roles at the end of a `GRANT` or `REVOKE`.
+fn grantees(tokens: &[Token]) -> Vec<&str> {
+    let Some(at) = tokens.iter().rposition(|token| token.is("to") || token.is("from")) else { return Vec::new() };
+    let ends = ["with", "granted", "cascade", "restrict"];
+    let named = tokens[at + 1..].iter().take_while(|token| !ends.iter().any(|word| token.is(word)));
+    named.filter(|token| !token.is("group")).filter_map(Token::name).collect()
+}
+
+/// The statements around a dump in one transaction. It is in one already.
+fn transaction(words: &[&str]) -> Decision {
+    let plain = words[1..].iter().all(|word| matches!(*word, "work" | "transaction"));
+    if plain { Skip } else { Refuse("changes the transaction") }
+}
+
+/// `COPY … FROM stdin`, as pg_dump prints it.
+fn copy(tokens: &[Token]) -> Decision {
+    let columns = |tokens: &[Token]| {
+        let (open, close) = (tokens.first() == Some(&Token::Symbol(b'(')), tokens.last() == Some(&Token::Symbol(b')')));
+        let names = tokens.iter().all(|token| token.name().is_some() || matches!(token, Token::Symbol(b',' | b'(' | b')')));
+        tokens.is_empty() || open && close && names && tokens.len() > 2
+    };
+    let is_from_stdin = |end: &[Token]| matches!(end, [from, stdin] if from.is("from") && stdin.is("stdin"));
+    let Some(end) = tokens.len().checked_sub(2).filter(|end| is_from_stdin(&tokens[*end..])) else {
+        return Refuse("reads or writes files or programs of the server, or another format than text");
+    };
+    let table = match &tokens[1..end] {
+        [Token::Word(_) | Token::Name(_), Token::Symbol(b'.'), Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
+        [Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
+        _ => false,
+    };
+    if table { Data } else { Refuse("reads something else than rows of a table") }
+}
+
+/// The table that a `CREATE TABLE` makes, with its schema where that is named.
+fn table(tokens: &[Token], words: &[&str]) -> Option<String> {
+    let at = words.iter().take(4).position(|word| *word == "table")?;
+    if !words[1..at].iter().all(|word| matches!(*word, "unlogged" | "foreign" | "global" | "local" | "temporary" | "temp")) {
+        return None;
+    }
+    let at = if words[at + 1..].starts_with(&["if", "not", "exists"]) { at + 4 } else { at + 1 };
+    let first = tokens.get(at)?.name()?;
+    match tokens.get(at + 1) {
+        Some(Token::Symbol(b'.')) => Some(format!("{first}.{}", tokens.get(at + 2)?.name()?)),
+        _ => Some(first.to_owned()),
+    }
+}
+
+/// Whether no character of an encoding holds a byte that stands for a backslash or a quote alone:
+/// <https://www.postgresql.org/docs/current/multibyte.html>.
+fn is_safe_encoding(name: &str) -> bool {
+    const UNSAFE: [&str; 16] = [
+        "big5",
+        "win950",
+        "windows950",
+        "gbk",
+        "win936",
+        "windows936",
+        "gb18030",
+        "johab",
+        "sjis",
+        "mskanji",
+        "shiftjis",
+        "win932",
+        "windows932",
+        "shiftjis2004",
+        "uhc",
+        "win949",
+    ];
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    !UNSAFE.contains(&&*name) && name != "windows949"
+}
+
+#[cfg(test)]
+mod tests;
