@@ -9,7 +9,7 @@ const DUMP: &str = include_str!("data/python_backend.sql");
 const TABLES: [&str; 4] = ["users", "intake_sessions", "emotion_entries", "visualizations"];
 
 /// Loads the dump as psql does: statements, and the rows of each COPY.
-async fn load(database: &TestDatabase) {
+pub(crate) async fn load(database: &TestDatabase) {
     let mut conn = database.pool.acquire().await.unwrap();
     let mut statement = String::new();
     let mut lines = DUMP.lines();
@@ -31,7 +31,7 @@ async fn load(database: &TestDatabase) {
     conn.detach();
 }
 
-async fn adopted() -> (TestDatabase, String) {
+pub(crate) async fn adopted() -> (TestDatabase, String) {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     let said = migrated(&database.url, &["up"]).await;
@@ -39,7 +39,7 @@ async fn adopted() -> (TestDatabase, String) {
 }
 
 /// Every value of every row of the older tables, as text.
-async fn rows(database: &TestDatabase) -> Vec<Value> {
+pub(crate) async fn rows(database: &TestDatabase) -> Vec<Value> {
     let mut all = Vec::new();
     for table in TABLES {
         let sql = format!("SELECT to_jsonb(t) - '{{email_key,token_generation,adopted_as_is}}'::text[] FROM {table} t ORDER BY id");
@@ -68,7 +68,7 @@ async fn every_row_and_value_stays() {
     }
     for counted in [
         "5 users, 5 entries, 2 visualizations, 1 intake sessions",
-        "exact spelling: 1",
+        "exact one: 1",
         "time of creation; they have that of their last change, or of now: 5",
         "intensity outside 0..1: 1",
         "without an emotion, or with more than ten: 1",
@@ -178,6 +178,6 @@ async fn somebody_elses_tables_are_refused_and_left_alone() {
     let database = TestDatabase::create_empty().await;
     database.execute("CREATE TABLE users (name text)").await;
     let said = refused(&database.url, &["up"]).await;
-    assert!(said.contains("\"users\"") && said.contains("use an empty database"), "{said}");
+    assert!(said.contains("the table public.users") && said.contains("an empty one"), "{said}");
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 1);
 }

@@ -109,10 +109,8 @@ kept (step, object, away, back) AS (
     WHERE oid IN (SELECT relid FROM ours) AND relforcerowsecurity
     UNION ALL
     SELECT 1000 - d.depth, d.type || ' ' || d.identity,
-           coalesce(stub.away, CASE WHEN d.class = 'pg_publication_rel'::regclass THEN publication.away
-                                    WHEN d.sub > 0 THEN format('ALTER TABLE %s DROP COLUMN %I', d.object::regclass, generated.attname)
-                                    ELSE format('DROP %s %s', d.type, d.identity) END),
-           coalesce(stub.back, publication.back, generated.back, rule.back, trigger.back, policy.back, viewed.back)
+           coalesce(stub.away, publication.away, generated.away, typed.away, format('DROP %s %s', d.type, d.identity)),
+           coalesce(stub.back, publication.back, generated.back, typed.back, rule.back, trigger.back, policy.back, viewed.back)
                || (SELECT statements FROM comments c WHERE (c.class, c.object) = (d.class, d.object) AND d.sub = 0)
     FROM dependents d
     -- The body alone goes: what calls the function keeps it.
@@ -129,7 +127,7 @@ kept (step, object, away, back) AS (
         WHERE p.oid = d.object
     ) AS publication ON d.class = 'pg_publication_rel'::regclass
     LEFT JOIN LATERAL (
-        SELECT attname,
+        SELECT format('ALTER TABLE %s DROP COLUMN %I', attrelid::regclass, attname) AS away,
                ARRAY[format('ALTER TABLE %s ADD COLUMN %I %s GENERATED ALWAYS AS (%s) %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                             pg_get_expr(adbin, adrelid), CASE attgenerated WHEN 'v' THEN 'VIRTUAL' ELSE 'STORED' END,
                             CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END)]
@@ -146,6 +144,15 @@ kept (step, object, away, back) AS (
         FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         WHERE attrelid = d.object AND attnum = d.sub AND attgenerated <> ''
     ) AS generated ON d.class = 'pg_class'::regclass AND d.sub > 0
+    -- A column that holds rows of a view.
+    LEFT JOIN LATERAL (
+        SELECT format('ALTER TABLE %s ALTER %I DROP DEFAULT, ALTER %I TYPE text USING %I::text', attrelid::regclass, attname, attname, attname) AS away,
+               ARRAY[format('ALTER TABLE %s ALTER %I TYPE %s USING %I::%s', attrelid::regclass, attname, type, attname, type)]
+               || (SELECT format('ALTER TABLE %s ALTER %I SET DEFAULT %s', attrelid::regclass, attname, pg_get_expr(adbin, adrelid))
+                   FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum) AS back
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid, format_type(atttypid, atttypmod) AS type
+        WHERE attrelid = d.object AND attnum = d.sub AND attgenerated = '' AND relkind = 'r'
+    ) AS typed ON d.class = 'pg_class'::regclass AND d.sub > 0
     LEFT JOIN LATERAL (
         SELECT ARRAY[pg_get_ruledef(oid)] || CASE WHEN ev_enabled = 'D' THEN format('ALTER TABLE %s DISABLE RULE %I', ev_class::regclass, rulename) END AS back
         FROM pg_rewrite
