@@ -90,6 +90,42 @@ async fn the_revisions_own_indexes_and_constraints_make_room() {
     assert_eq!(database.count("SELECT count(*) FROM pg_constraint WHERE contype = 'f'").await, 5);
 }
 
+#[tokio::test]
+async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
+    for (what, sql, holds) in [
+        (
+            "an enumeration",
+            "CREATE TYPE \"of Status\" AS ENUM ('completed', 'queued');
+             ALTER TABLE visualizations ALTER status TYPE \"of Status\" USING status::\"of Status\", ALTER status SET DEFAULT 'queued';
+             CREATE INDEX mine ON visualizations (style) WHERE status = 'completed';
+             ALTER TABLE visualizations ADD CONSTRAINT own CHECK (status <> 'queued' OR style = 'cubist');
+             CREATE VIEW v AS SELECT status FROM visualizations WHERE status = 'completed'",
+            "SELECT count(*) FROM v, pg_class, pg_constraint WHERE relname = 'mine' AND conname = 'own'",
+        ),
+        (
+            "an array of an enumeration",
+            "CREATE TYPE emotion AS ENUM ('joy', 'anxiety', 'anger', 'saudade', 'with space', 'fear');
+             ALTER TABLE emotion_entries ALTER emotions TYPE emotion[] USING emotions::emotion[];
+             CREATE INDEX mine ON emotion_entries (user_id) WHERE 'joy' = ANY (emotions)",
+            "SELECT count(*) FROM pg_class WHERE relname = 'mine'",
+        ),
+        (
+            "times without a zone",
+            "ALTER TABLE emotion_entries ALTER created_at TYPE timestamp USING created_at AT TIME ZONE 'UTC', ALTER updated_at TYPE timestamp;
+             CREATE INDEX mine ON emotion_entries (created_at, date(created_at)) WHERE updated_at > '2020-01-01';
+             ALTER TABLE emotion_entries ADD CONSTRAINT own CHECK (created_at > '2020-01-01'::timestamp);
+             CREATE VIEW v AS SELECT id FROM emotion_entries WHERE date(created_at) = '2025-11-24'",
+            "SELECT (count(*) / 3)::bigint FROM v, pg_class, pg_constraint WHERE relname = 'mine' AND conname = 'own'",
+        ),
+    ] {
+        let database = TestDatabase::create_empty().await;
+        load(&database).await;
+        database.execute(sql).await;
+        migrated(&database.url, &["up"]).await;
+        assert_eq!(database.count(holds).await, 1, "{what}");
+    }
+}
+
 /// The statements of a message's hints: what takes the object away, and what makes it again.
 fn hints(said: &str) -> (String, String) {
     let (_, hints) = said.split_once("hint: run this in the database: ").unwrap_or_else(|| panic!("no hint: {said}"));
@@ -110,6 +146,7 @@ async fn what_cannot_be_kept_is_named_with_what_to_type() {
             "CREATE VIEW v AS SELECT source FROM emotion_entries; CREATE FUNCTION f() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'",
             "function public.f()",
         ),
+        ("a column that holds rows of a table", "CREATE TABLE holder (x users)", "column holder.x"),
     ] {
         let database = TestDatabase::create_empty().await;
         load(&database).await;

@@ -175,6 +175,38 @@ async fn a_value_that_no_column_holds_is_named_and_the_hint_mends_it() {
             "emotion_entries.emotions",
             ENTRY,
         ),
+        (
+            "an address of two accounts",
+            "DROP INDEX ix_users_email; UPDATE users SET email = 'ann@example.com' WHERE name = 'Undated'".to_owned(),
+            "users.email",
+            "00000000-0000-4000-8000-000000000005",
+        ),
+        (
+            "an entry without its account",
+            "ALTER TABLE emotion_entries DROP CONSTRAINT emotion_entries_user_id_fkey; DELETE FROM users WHERE name = 'Bob the younger'"
+                .to_owned(),
+            "emotion_entries.user_id",
+            "00000000-0000-4000-8000-0000000000b5",
+        ),
+        (
+            "a picture without its entry",
+            "ALTER TABLE visualizations DROP CONSTRAINT visualizations_entry_id_fkey; DELETE FROM emotion_entries WHERE emotions = '{}'"
+                .to_owned(),
+            "visualizations.entry_id",
+            "00000000-0000-4000-8000-0000000000c2",
+        ),
+        (
+            "two pictures of an entry",
+            format!("DROP INDEX ix_visualizations_entry_id; UPDATE visualizations SET entry_id = '{ENTRY}'"),
+            "visualizations.entry_id",
+            "00000000-0000-4000-8000-0000000000c2",
+        ),
+        (
+            "an entry without its session",
+            "ALTER TABLE emotion_entries DROP CONSTRAINT emotion_entries_intake_session_id_fkey; DELETE FROM intake_sessions".to_owned(),
+            "emotion_entries.intake_session_id",
+            "00000000-0000-4000-8000-0000000000b3",
+        ),
     ] {
         let database = TestDatabase::create_empty().await;
         load(&database).await;

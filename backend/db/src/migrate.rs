@@ -92,6 +92,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     let identity = identity::recognise(&mut first).await?;
     let event_triggers = if identity == Identity::Python {
         tracing::info!("this database was made by the Python backend: adopting it");
+        odd_rows::refuse_inconsistent(&mut first).await?;
         Some(kept::stop_event_triggers(&mut first).await?)
     } else {
         None
