@@ -90,10 +90,11 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     // Whose database it is, and what makes it ours: all of it or nothing.
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
-    let event_triggers = if identity == Identity::Python {
+    let aside = if identity == Identity::Python {
         tracing::info!("this database was made by the Python backend: adopting it");
+        let aside = kept::put_aside_first(&mut first).await?;
         odd_rows::refuse_inconsistent(&mut first).await?;
-        Some(kept::stop_event_triggers(&mut first).await?)
+        Some(aside)
     } else {
         None
     };
@@ -108,7 +109,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     }
     let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
     let (mut steps, mut adoption) = (Vec::new(), None);
-    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || event_triggers.is_some() && !m.no_tx) {
+    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || aside.is_some() && !m.no_tx) {
         if migration.version == adoption::LAST {
             let (step, adopted) = adoption::apply(&mut first, migration).await?;
             steps.push(step);
@@ -117,9 +118,9 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
             steps.push(step(&mut first, migration).await?);
         }
     }
-    if let Some(event_triggers) = event_triggers {
+    if let Some(aside) = aside {
         grant(&mut first).await?;
-        event_triggers.put_back(&mut first).await?;
+        aside.put_back(&mut first).await?;
     }
     first.commit().await?;
     let are_granted = identity == Identity::Python && pending.peek().is_none();
