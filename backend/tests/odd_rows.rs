@@ -11,27 +11,26 @@ const LATEST: &str = "9999-12-31T23:59:59.999999Z";
 const EARLIEST: &str = "0001-01-01T00:00:00.000000Z";
 
 async fn ann(server: &Server) -> User<'_> {
-    let credentials = json!({"email": "ann@example.com", "password": "correct horse 1"});
+    log_in(server, "ann@example.com").await
+}
+
+async fn log_in<'s>(server: &'s Server, email: &str) -> User<'s> {
+    let credentials = json!({"email": email, "password": "correct horse 1"});
     User::from_session(server, &server.post("/api/v1/auth/login", &credentials).await.data(200))
 }
 
-/// Every call that reads entries.
-async fn read(ann: &User<'_>) -> (Value, Value) {
+/// The list in every order, with every filter.
+async fn list(ann: &User<'_>, total: usize) {
     for sort in ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"] {
         for filter in ["", "&emotion=joy", "&from=2025-01-01T00:00:00Z", "&to=2026-01-01T00:00:00Z", "&limit=1&offset=2"] {
             ann.get(&format!("/entries?sort={sort}{filter}")).await.data(200);
         }
     }
-    assert_eq!(ann.get("/entries").await.data(200)["total"], 4);
-    let export = ann.get("/auth/me/export").await.data(200);
-    assert_eq!(export["entries"].as_array().unwrap().len(), 4);
-    ann.get("/auth/me").await.data(200);
-    let exported = export["entries"].as_array().unwrap().iter().find(|entry| entry["id"] == ENTRY).unwrap();
-    (ann.get(&format!("/entries/{ENTRY}")).await.data(200), exported.clone())
+    assert_eq!(ann.get("/entries").await.data(200)["total"], total);
 }
 
 #[tokio::test]
-async fn an_odd_entry_is_served_and_can_be_edited() {
+async fn odd_entries_are_served_and_can_be_edited() {
     let rows: &[(&str, &str, Value)] = &[
         ("created_at = 'infinity'", "created_at", json!(LATEST)),
         ("created_at = '-infinity'", "created_at", json!(EARLIEST)),
@@ -60,35 +59,45 @@ async fn an_odd_entry_is_served_and_can_be_edited() {
         ("situation = repeat('x', 300000)", "situation", json!("x".repeat(300_000))),
         ("notes = repeat('y', 300000)", "notes", json!("y".repeat(300_000))),
         ("source = NULL, notes = NULL, intake_session_id = NULL", "notes", json!("")),
-        ("id = '00000000-0000-0000-0000-000000000000'", "id", json!("00000000-0000-0000-0000-000000000000")),
-        ("id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'", "id", json!("ffffffff-ffff-ffff-ffff-ffffffffffff")),
+        ("notes = 'the least id'", "id", json!("00000000-0000-0000-0000-000000000000")),
+        ("notes = 'the greatest id'", "id", json!("ffffffff-ffff-ffff-ffff-ffffffffffff")),
     ];
-    for (sets, field, served) in rows {
-        let database = TestDatabase::create_empty().await;
-        load(&database).await;
-        database.execute(&format!("DELETE FROM visualizations; UPDATE emotion_entries SET {sets} WHERE id = '{ENTRY}'")).await;
-        migrated(&database.url, &["up"]).await;
-        let server = Server::start(&database.url, &[]);
-        let ann = ann(&server).await;
-        if *field == "id" {
-            let exported = ann.get("/auth/me/export").await.data(200);
-            assert!(exported["entries"].as_array().unwrap().iter().any(|entry| entry["id"] == *served), "{sets}: {exported}");
-            ann.put(&format!("/entries/{}", served.as_str().unwrap()), &json!({"notes": "new"})).await.data(200);
-            continue;
-        }
-        let (entry, exported) = read(&ann).await;
-        assert_eq!(entry[field], *served, "{sets}");
-        let exported = if exported[field].is_null() { &json!("") } else { &exported[field] };
+    let database = TestDatabase::create_empty().await;
+    load(&database).await;
+    let copy = "INSERT INTO emotion_entries (id, user_id, situation, emotions, intensity, notes, source, created_at, updated_at)
+                SELECT $id, user_id, situation, emotions, intensity, notes, source, created_at, updated_at FROM emotion_entries WHERE id = '$like'";
+    let id = |n: usize, (_, field, served): &(&str, &str, Value)| match (*field, served) {
+        ("id", Value::String(id)) => id.clone(),
+        _ => format!("00000000-0000-4000-8000-0000000002{n:02}"),
+    };
+    for (n, row) in rows.iter().enumerate() {
+        let id = id(n, row);
+        database.execute(&copy.replace("$id", &format!("'{id}'")).replace("$like", ENTRY)).await;
+        database.execute(&format!("UPDATE emotion_entries SET {} WHERE id = '{id}'", row.0)).await;
+    }
+    migrated(&database.url, &["up"]).await;
+    let server = Server::start(&database.url, &[]);
+    let ann = ann(&server).await;
+    let total = rows.len() + 4;
+    list(&ann, total).await;
+    let export = ann.get("/auth/me/export").await.data(200);
+    let exported = export["entries"].as_array().unwrap();
+    assert_eq!(exported.len(), total);
+    for (n, row) in rows.iter().enumerate() {
+        let (id, (sets, field, served)) = (id(n, row), row);
+        let path = format!("/entries/{id}");
+        assert_eq!(ann.get(&path).await.data(200)[field], *served, "{sets}");
+        let exported = &exported.iter().find(|entry| entry["id"] == id).unwrap()[field];
+        let exported = if exported.is_null() { &json!("") } else { exported };
         assert_eq!(without_fraction(exported), without_fraction(served), "{sets}");
-        let other = if *field == "notes" { "intensity" } else { "notes" };
-        let change = if other == "notes" { json!({"notes": "new"}) } else { json!({"intensity": 0.5}) };
-        let changed = ann.put(&format!("/entries/{ENTRY}"), &change).await.data(200);
-        assert_eq!(changed[other], change[other], "{sets}");
+        let change = if *field == "notes" { json!({"intensity": 0.5}) } else { json!({"notes": "new"}) };
+        let changed = ann.put(&path, &change).await.data(200);
+        assert!(change.as_object().unwrap().iter().all(|(field, new)| changed[field] == *new), "{sets}");
         if *field != "updated_at" {
             assert_eq!(changed[field], *served, "{sets}");
         }
-        read(&ann).await;
     }
+    list(&ann, total).await;
 }
 
 /// The export writes as many digits of a second as there are.
@@ -97,22 +106,29 @@ fn without_fraction(value: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_odd_account_logs_in_and_is_exported() {
-    for sets in [
-        "created_at = 'infinity', updated_at = '-infinity', last_login_at = '5000-01-01 BC'",
+async fn odd_accounts_log_in_and_are_exported() {
+    let rows = [
+        "created_at = 'infinity', updated_at = '-infinity', last_login_at = '4713-01-01 BC'",
         "name = '', is_verified = true",
         "name = E'\\x01\\u2028\"'",
         "created_at = NULL",
-    ] {
-        let sets = sets.replace("5000-01-01 BC", "4713-01-01 BC");
-        let database = TestDatabase::create_empty().await;
-        load(&database).await;
-        database.execute(&format!("UPDATE users SET {sets} WHERE email = 'ann@example.com'")).await;
-        migrated(&database.url, &["up"]).await;
-        let server = Server::start(&database.url, &[]);
-        let ann = ann(&server).await;
+    ];
+    let database = TestDatabase::create_empty().await;
+    load(&database).await;
+    for (n, sets) in rows.iter().enumerate() {
+        database
+            .execute(&format!(
+                "INSERT INTO users SELECT gen_random_uuid(), 'odd{n}@example.com', hashed_password, name, is_active, is_verified FROM users WHERE email = 'ann@example.com';
+                 UPDATE users SET {sets} WHERE email = 'odd{n}@example.com'"
+            ))
+            .await;
+    }
+    migrated(&database.url, &["up"]).await;
+    let server = Server::start(&database.url, &[]);
+    for n in 0..rows.len() {
+        let user = log_in(&server, &format!("odd{n}@example.com")).await;
         for path in ["/auth/me", "/auth/me/export", "/entries"] {
-            ann.get(path).await.data(200);
+            user.get(path).await.data(200);
         }
     }
 }
@@ -218,8 +234,6 @@ async fn a_value_that_no_column_holds_is_named_and_the_hint_mends_it() {
         let (_, statement) = said.split_once("then migrate up: ").unwrap();
         database.execute(statement).await;
         migrated(&database.url, &["up"]).await;
-        let server = Server::start(&database.url, &[]);
-        ann(&server).await.get("/auth/me/export").await.data(200);
     }
 }
 
