@@ -294,7 +294,7 @@ pub(super) fn published(
     };
     let flags = [("--no-migrate", !options.migrate), ("--no-reload", !options.reload)];
     let mut flags: Vec<String> = flags.into_iter().filter_map(|(flag, given)| given.then_some(flag.to_owned())).collect();
-    if let Some(address) = lan::address().filter(|_| options.lan) {
+    if let Some(address) = lan::address().filter(|_| host.is_unspecified()) {
         flags.push(format!("--lan-address={address}"));
         events.note(lan::pages_may_call(address));
     }
