@@ -36,6 +36,32 @@ async fn an_address_has_one_account_whatever_its_case() {
     }
 }
 
+/// Spellings of one address, the first of them as it is registered.
+const SPELLINGS: [&[&str]; 4] = [
+    &["ann@example.com", " ann@example.com\t", "\u{a0}ANN@EXAMPLE.COM\n"],
+    &["zoë@example.com", "zoe\u{308}@example.com", "ZOË@Example.com", "ZOE\u{308}@example.com "],
+    &["ann@bücher.example", "ann@xn--bcher-kva.example", "Ann@XN--BCHER-KVA.example", "ann@BÜCHER.example", "ann@bu\u{308}cher.example"],
+    &[" bob@xn--r8jz45g.example ", "bob@例え.example", "BOB@例え.EXAMPLE"],
+];
+
+#[tokio::test]
+async fn an_address_is_the_same_in_each_of_its_spellings() {
+    let s = Service::start().await;
+    for spellings in SPELLINGS {
+        let new = |email: &str| json!({"email": email, "password": User::PASSWORD, "name": "Ann"});
+        let session = s.server.post("/api/v1/auth/register", &new(spellings[0])).await.data(201);
+        assert_eq!(session["user"]["email"], spellings[0].trim());
+        for email in spellings {
+            let again = s.server.post("/api/v1/auth/login", &json!({"email": email, "password": User::PASSWORD})).await.data(200);
+            assert_eq!(again["user"], session["user"], "{email:?}");
+            s.server.post("/api/v1/auth/register", &new(email)).await.error(409, "CONFLICT");
+        }
+    }
+    for other in ["zoe@example.com", "an n@example.com", "ann@bucher.example"] {
+        s.server.post("/api/v1/auth/login", &json!({"email": other, "password": User::PASSWORD})).await.error(401, "UNAUTHORIZED");
+    }
+}
+
 #[tokio::test]
 async fn what_registration_refuses() {
     let s = Service::start().await;

@@ -9,7 +9,7 @@ const DUMP: &str = include_str!("data/python_backend.sql");
 const TABLES: [&str; 4] = ["users", "intake_sessions", "emotion_entries", "visualizations"];
 
 /// Loads the dump as psql does: statements, and the rows of each COPY.
-async fn load(database: &TestDatabase) {
+pub(crate) async fn load(database: &TestDatabase) {
     let mut conn = database.pool.acquire().await.unwrap();
     let mut statement = String::new();
     let mut lines = DUMP.lines();
@@ -31,7 +31,7 @@ async fn load(database: &TestDatabase) {
     conn.detach();
 }
 
-async fn adopted() -> (TestDatabase, String) {
+pub(crate) async fn adopted() -> (TestDatabase, String) {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     let said = migrated(&database.url, &["up"]).await;
@@ -39,7 +39,7 @@ async fn adopted() -> (TestDatabase, String) {
 }
 
 /// Every value of every row of the older tables, as text.
-async fn rows(database: &TestDatabase) -> Vec<Value> {
+pub(crate) async fn rows(database: &TestDatabase) -> Vec<Value> {
     let mut all = Vec::new();
     for table in TABLES {
         let sql = format!("SELECT to_jsonb(t) - '{{email_key,token_generation,adopted_as_is}}'::text[] FROM {table} t ORDER BY id");
@@ -68,7 +68,7 @@ async fn every_row_and_value_stays() {
     }
     for counted in [
         "5 users, 5 entries, 2 visualizations, 1 intake sessions",
-        "exact spelling: 1",
+        "exact one: 1",
         "time of creation; they have that of their last change, or of now: 5",
         "intensity outside 0..1: 1",
         "without an emotion, or with more than ten: 1",
@@ -131,6 +131,64 @@ async fn its_users_log_in_with_their_passwords() {
 }
 
 #[tokio::test]
+async fn its_users_log_in_in_each_spelling_that_it_accepted() {
+    let database = TestDatabase::create_empty().await;
+    load(&database).await;
+    // As pydantic and email-validator stored them: the domain in lower case, in either form, and older ones as they were typed.
+    let stored = [
+        "Carl@bücher.example",
+        "dora@xn--bcher-kva.example",
+        "zoë@example.com",
+        "emile\u{301}@example.com",
+        "Fay@ex\u{e4}mple.com",
+        "fay@exa\u{308}mple.com",
+        " guy@example.com ",
+        "Hal@example.com",
+        "hal@example.com",
+    ];
+    for (n, email) in stored.iter().enumerate() {
+        database
+            .execute(&format!(
+                "INSERT INTO users SELECT '00000000-0000-4000-8000-0000000001{n:02}', '{email}', hashed_password, '{n}', true, true,
+                     '2025-12-01'::timestamptz + interval '1 h' * {n} FROM users WHERE name = 'Ann'"
+            ))
+            .await;
+    }
+    let said = migrated(&database.url, &["up"]).await;
+    assert!(said.contains("exact one: 4"), "{said}");
+    let server = Server::start(&database.url, &[]);
+    for (typed, name) in [
+        (" Ann@Example.com ", "Ann"),
+        // As the older backend read it: the domain in lower case, the rest as typed.
+        ("Hal@EXAMPLE.com", "7"),
+        ("hal@EXAMPLE.com", "8"),
+        ("HAL@example.com", "8"),
+        ("Carl@bücher.example", "0"),
+        ("carl@BÜCHER.example", "0"),
+        ("Carl@xn--bcher-kva.example", "0"),
+        ("carl@bu\u{308}cher.example\n", "0"),
+        ("dora@bücher.example", "1"),
+        ("Dora@xn--bcher-kva.EXAMPLE", "1"),
+        ("zoë@example.com", "2"),
+        ("zoe\u{308}@example.com", "2"),
+        ("emilé@example.com", "3"),
+        ("EMILÉ@example.com", "3"),
+        ("Fay@ex\u{e4}mple.com", "4"),
+        ("fay@exa\u{308}mple.com", "5"),
+        ("FAY@xn--exmple-cua.com", "5"),
+        ("guy@example.com", "6"),
+    ] {
+        let session = server.post("/api/v1/auth/login", &json!({"email": typed, "password": "correct horse 1"})).await.data(200);
+        assert_eq!(session["user"]["name"], name, "{typed:?}");
+    }
+    for taken in ["carl@xn--bcher-kva.example", "ÉMILE@example.com", "emilé@example.com", "guy@example.com"] {
+        let status =
+            server.post("/api/v1/auth/register", &json!({"email": taken, "password": "correct horse 1", "name": "x"})).await.status;
+        assert_eq!(status, if taken.starts_with('É') { 201 } else { 409 }, "{taken}");
+    }
+}
+
+#[tokio::test]
 async fn odd_entries_are_read_and_edited_in_their_other_fields() {
     let (database, _) = adopted().await;
     let server = Server::start(&database.url, &[]);
@@ -178,6 +236,6 @@ async fn somebody_elses_tables_are_refused_and_left_alone() {
     let database = TestDatabase::create_empty().await;
     database.execute("CREATE TABLE users (name text)").await;
     let said = refused(&database.url, &["up"]).await;
-    assert!(said.contains("\"users\"") && said.contains("use an empty database"), "{said}");
+    assert!(said.contains("the table public.users") && said.contains("an empty one"), "{said}");
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 1);
 }

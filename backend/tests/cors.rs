@@ -1,4 +1,4 @@
-use crate::support::{Reply, Service};
+use crate::support::{Reply, Service, server_command};
 
 const HEADERS: [&str; 5] = ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
 
@@ -13,7 +13,7 @@ async fn preflight(s: &Service, origin: &str, path: &str) -> Reply {
 #[tokio::test]
 async fn preflight_with_credentials() {
     let s = Service::start().await;
-    for origin in ["http://localhost:8100", "http://localhost", "capacitor://localhost", "ionic://localhost"] {
+    for origin in ["http://localhost:8100", "http://localhost", "https://localhost", "capacitor://localhost", "ionic://localhost"] {
         let reply = preflight(&s, origin, "/api/v1/entries/7").await;
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_eq!(reply.header("access-control-allow-origin"), origin);
@@ -49,7 +49,20 @@ async fn answers_and_failures_can_be_read() {
 
 #[tokio::test]
 async fn origins_of_the_settings() {
-    let s = Service::with(&[("ALLOWED_ORIGINS", "https://app.example")]).await;
-    assert_eq!(preflight(&s, "https://app.example", "/api/v1/entries").await.header("access-control-allow-origin"), "https://app.example");
-    assert_eq!(preflight(&s, "http://localhost:8100", "/api/v1/entries").await.header("access-control-allow-origin"), "");
+    for setting in ["https://app.example", r#"["http://b.example:8100", "https://app.example"]"#] {
+        let s = Service::with(&[("ALLOWED_ORIGINS", setting)]).await;
+        assert_eq!(
+            preflight(&s, "https://app.example", "/api/v1/entries").await.header("access-control-allow-origin"),
+            "https://app.example"
+        );
+        assert_eq!(preflight(&s, "http://localhost:8100", "/api/v1/entries").await.header("access-control-allow-origin"), "");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_no_browser_sends_stops_the_start_with_the_rule() {
+    let output = server_command("postgres://a:b@127.0.0.1:1/c", &[("ALLOWED_ORIGINS", r#"["https://app.example/"]"#)]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("ALLOWED_ORIGINS has \"https://app.example/\""), "{said}");
+    assert!(said.contains("it must not end with a slash"), "{said}");
 }

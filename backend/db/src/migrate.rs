@@ -90,7 +90,14 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     // Whose database it is, and what makes it ours: all of it or nothing.
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
-    let found = if identity == Identity::Python { Some(adoption::begin(&mut first).await?) } else { None };
+    let aside = if identity == Identity::Python {
+        tracing::info!("this database was made by the Python backend: adopting it");
+        let aside = kept::put_aside_first(&mut first).await?;
+        odd_rows::refuse_inconsistent(&mut first).await?;
+        Some(aside)
+    } else {
+        None
+    };
     prepare(&mut first).await?;
     if cause == Cause::Automatic && pause::is_on(&mut first).await? {
         first.commit().await?;
@@ -101,21 +108,20 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
         return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
     }
     let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
-    let mut steps = Vec::new();
-    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || found.is_some() && !m.no_tx) {
-        steps.push(if migration.version == adoption::LAST {
-            adoption::apply(&mut first, migration).await?
+    let (mut steps, mut adoption) = (Vec::new(), None);
+    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || aside.is_some() && !m.no_tx) {
+        if migration.version == adoption::LAST {
+            let (step, adopted) = adoption::apply(&mut first, migration).await?;
+            steps.push(step);
+            adoption = (identity == Identity::Python).then_some(adopted);
         } else {
-            step(&mut first, migration).await?
-        });
-    }
-    let adoption = match found {
-        Some(found) => {
-            grant(&mut first).await?;
-            found.end(&mut first, steps.iter().any(|step| step.version == adoption::LAST)).await?
+            steps.push(step(&mut first, migration).await?);
         }
-        None => None,
-    };
+    }
+    if let Some(aside) = aside {
+        grant(&mut first).await?;
+        aside.put_back(&mut first).await?;
+    }
     first.commit().await?;
     let are_granted = identity == Identity::Python && pending.peek().is_none();
     for migration in pending {

@@ -45,6 +45,28 @@ impl TestDatabase {
     }
 }
 
+/// Every object that is not PostgreSQL's own, with all that tells whether it was changed.
+const SCHEMA: &str = "
+    SELECT concat_ws(' ', 'relation', relnamespace::regnamespace, relname, relkind, oid, relfilenode, relrowsecurity, relforcerowsecurity, relacl)
+    FROM pg_class WHERE oid >= 16384 AND relkind NOT IN ('t')
+    UNION ALL SELECT concat_ws(' ', 'column', attrelid, attname, format_type(atttypid, atttypmod), attnotnull, atthasdef, attisdropped)
+    FROM pg_attribute WHERE attrelid >= 16384 AND attnum > 0
+    UNION ALL SELECT concat_ws(' ', 'constraint', oid, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE oid >= 16384
+    UNION ALL SELECT concat_ws(' ', 'trigger', oid, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT concat_ws(' ', 'event trigger', oid, evtenabled) FROM pg_event_trigger
+    UNION ALL SELECT concat_ws(' ', 'rule', oid, rulename, ev_enabled) FROM pg_rewrite WHERE oid >= 16384
+    UNION ALL SELECT concat_ws(' ', 'policy', oid, polname) FROM pg_policy
+    UNION ALL SELECT concat_ws(' ', 'function', oid, proname, prosrc) FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT concat_ws(' ', 'type', oid, typname) FROM pg_type WHERE oid >= 16384
+    ORDER BY 1";
+
+impl TestDatabase {
+    /// What stays equal as long as nothing is changed in the schema.
+    pub(crate) async fn schema(&self) -> Vec<String> {
+        sqlx::query_scalar(SCHEMA).fetch_all(&self.pool).await.unwrap()
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);

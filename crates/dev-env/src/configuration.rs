@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use emotionviz_settings::declared::{
     self, ADMINER_PORT, APP_ENV, DATABASE_URL, DEV_ENGINE, JWT_SECRET_KEY, LOG_DIR, MIGRATION_DATABASE_URL,
 };
-use emotionviz_settings::declared::{API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD};
+use emotionviz_settings::declared::{
+    ALLOWED_ORIGINS, API_HOST, API_PORT, POSTGRES_API_PASSWORD, POSTGRES_BIN_DIR, POSTGRES_DB, POSTGRES_PASSWORD,
+};
 use emotionviz_settings::declared::{POSTGRES_PORT, POSTGRES_USER, SERVICE_BINARY};
 use emotionviz_settings::{AppEnv, DatabaseUrl, Engine, Info, Kind, Origin, Problem, Problems, Service, Setting, Use, Values};
 use secrecy::SecretString;
@@ -88,6 +90,8 @@ pub struct Place {
     pub port: u16,
     /// Its database.
     pub database: DatabaseUrl,
+    /// The address of this machine in the local network, where that may reach the API: web pages on it may call, too.
+    pub lan: Option<IpAddr>,
 }
 
 impl Configuration {
@@ -217,6 +221,10 @@ impl Configuration {
         settings.insert(API_HOST.info.name, place.host.to_string().into());
         settings.insert(API_PORT.info.name, place.port.to_string().into());
         settings.insert(DATABASE_URL.info.name, place.database.to_secret());
+        // A value that cannot be read stays, for the service to refuse.
+        if let (Some(address), Ok(origins)) = (place.lan, self.get(&ALLOWED_ORIGINS)) {
+            settings.insert(ALLOWED_ORIGINS.info.name, origins.with_any_port_of(address).to_string().into());
+        }
         settings.insert(LOG_DIR.info.name, log_dir.to_string_lossy().into_owned().into());
         settings
     }
@@ -330,7 +338,7 @@ mod tests {
     fn the_service_never_sees_the_owners_url() {
         let (_folder, checkout) = checkout("POSTGRES_PASSWORD=owner\nDEBUG=on\n", "MIGRATION_DATABASE_URL=postgres://owner:x@h/d\n");
         let configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
-        let place = Place { host: "127.0.0.1".parse().unwrap(), port: 9, database: "postgres://api:y@h/d".parse().unwrap() };
+        let place = Place { host: "127.0.0.1".parse().unwrap(), port: 9, database: "postgres://api:y@h/d".parse().unwrap(), lan: None };
         let settings = configuration.for_service(&place, Path::new("/logs"));
         let shown: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={}", value.expose_secret())).collect();
         assert_eq!(
@@ -344,6 +352,21 @@ mod tests {
                 "LOG_DIR=/logs"
             ]
         );
+    }
+
+    #[test]
+    fn pages_of_the_local_networks_address_may_call_beside_those_of_the_setting() {
+        let lan = Some("192.168.1.20".parse().unwrap());
+        let place = Place { host: [0, 0, 0, 0].into(), port: 9, database: "postgres://api:y@h/d".parse().unwrap(), lan };
+        for (file, allowed) in [
+            ("", "http://localhost:*,https://localhost,capacitor://localhost,ionic://localhost,http://192.168.1.20:*"),
+            ("ALLOWED_ORIGINS='[\"https://app.example\"]'\n", "https://app.example,http://192.168.1.20:*"),
+            ("ALLOWED_ORIGINS=https://app.example/\n", "https://app.example/"),
+        ] {
+            let (_folder, checkout) = checkout(file, "");
+            let settings = Configuration::read(&checkout, &Vec::new()).unwrap().for_service(&place, Path::new("/logs"));
+            assert_eq!(settings["ALLOWED_ORIGINS"].expose_secret(), allowed);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every engine does. A verb that only one of them can do does not exist.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use emotionviz_settings::DatabaseUrl;
@@ -63,6 +64,8 @@ pub struct UpOptions {
     pub reload: bool,
     /// Whether the API is to answer the local network too.
     pub lan: bool,
+    /// The address of a container's machine in the local network, which cannot be found inside.
+    pub lan_address: Option<IpAddr>,
     /// Whether Adminer is to run.
     pub tools: bool,
     /// Whether to return when everything is ready, and to leave it running.
@@ -74,7 +77,7 @@ pub struct UpOptions {
 impl UpOptions {
     /// As `up` without any.
     pub(crate) fn plain() -> Self {
-        Self { migrate: true, reload: true, lan: false, tools: false, detach: false, colour: false }
+        Self { migrate: true, reload: true, lan: false, lan_address: None, tools: false, detach: false, colour: false }
     }
 }
 

@@ -126,7 +126,7 @@ settings! {
     /// what ran here last.
     DEV_ENGINE: Engine;
     Tools Tool
-    /// What the API's container starts with: --no-migrate, --no-reload. `cargo dev up` sets it.
+    /// What the API's container starts with: --no-migrate, --no-reload, --lan-address. `cargo dev up` sets it.
     DEV_UP_OPTIONS: String;
     Tools Tool
     /// The port of Adminer on this machine, which Docker runs.

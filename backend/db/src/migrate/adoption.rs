@@ -5,8 +5,7 @@ use sqlx::PgConnection;
 use sqlx::migrate::Migration;
 use sqlx::types::Uuid;
 
-use super::kept::{self, Aside};
-use super::{Error, Step, odd_rows};
+use super::{Error, Step, kept, odd_rows};
 
 /// The migration that brings the Python backend's tables to today's shape.
 pub(super) const LAST: i64 = 20_261_123_000_000;
@@ -38,35 +37,26 @@ pub struct Adoption {
     pub odd_kind: i64,
 }
 
-/// A database of the Python backend, before anything is changed in it.
-pub(super) struct Found {
-    undated: i64,
-    event_triggers: Aside,
+/// Applies [`LAST`], in the transaction of the connection, and keeps what the user made on these tables. The file stays as it is: databases
+/// have its checksum.
+pub(super) async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<(Step, Adoption), Error> {
+    let aside = kept::put_aside(conn).await?;
+    odd_rows::refuse(conn).await?;
+    let undated = count_undated(conn).await?;
+    let step = super::step(conn, migration).await?;
+    key_addresses(conn).await?;
+    let adoption = count(conn, undated).await?;
+    aside.put_back(conn).await?;
+    Ok((step, adoption))
 }
 
-/// Counts what cannot be counted afterwards. From here on nothing of the user's runs, until [`Found::end`].
-pub(super) async fn begin(conn: &mut PgConnection) -> Result<Found, Error> {
+async fn count_undated(conn: &mut PgConnection) -> Result<i64, Error> {
     let undated = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM users WHERE created_at IS NULL) + (SELECT count(*) FROM emotion_entries WHERE created_at IS NULL)
               + (SELECT count(*) FROM visualizations WHERE created_at IS NULL)
               + (SELECT count(*) FROM intake_sessions WHERE created_at IS NULL)",
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    let event_triggers = kept::stop_event_triggers(conn).await?;
-    tracing::info!("this database was made by the Python backend: adopting it");
-    Ok(Found { undated, event_triggers })
-}
-
-/// Applies [`LAST`], in the transaction of the connection, and keeps what the user made on these tables. The file stays as it is: databases
-/// have its checksum.
-pub(super) async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Step, Error> {
-    odd_rows::refuse(conn).await?;
-    let aside = kept::put_aside(conn).await?;
-    let step = super::step(conn, migration).await?;
-    key_addresses(conn).await?;
-    aside.put_back(conn).await?;
-    Ok(step)
+    );
+    Ok(undated.fetch_one(conn).await?)
 }
 
 /// The migration gives each address its key as if it were ASCII. The others get theirs here, and of accounts that then have the same one,
@@ -94,15 +84,6 @@ async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
         .await?;
     }
     Ok(())
-}
-
-impl Found {
-    /// Counts what is odd, when [`LAST`] was applied, and lets event triggers run again.
-    pub(super) async fn end(self, conn: &mut PgConnection, is_adopted: bool) -> Result<Option<Adoption>, Error> {
-        let counted = if is_adopted { Some(count(conn, self.undated).await?) } else { None };
-        self.event_triggers.put_back(conn).await?;
-        Ok(counted)
-    }
 }
 
 async fn count(conn: &mut PgConnection, undated: i64) -> Result<Adoption, Error> {

@@ -36,18 +36,20 @@ const OBJECTS: &str = "
     SELECT kind, schema, name FROM (
         SELECT 'pg_class'::regclass AS class, c.oid, c.relnamespace AS namespace, c.relname::text AS name,
                CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table'
-                              WHEN 'c' THEN 'type' ELSE 'table' END AS kind
+                              ELSE 'table' END AS kind
         FROM pg_class c
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
         UNION ALL
         SELECT 'pg_proc'::regclass, p.oid, p.pronamespace, p.proname::text, 'function' FROM pg_proc p
         UNION ALL
-        SELECT 'pg_type'::regclass, t.oid, t.typnamespace, t.typname::text, 'type' FROM pg_type t WHERE t.typtype IN ('d', 'e', 'r')
+        SELECT 'pg_type'::regclass, t.oid, t.typnamespace, t.typname::text, 'type' FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+        WHERE t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c'
     ) AS made (class, oid, namespace, name, kind)
     JOIN LATERAL (SELECT nspname::text AS schema FROM pg_namespace n WHERE n.oid = namespace) AS n ON true
     WHERE schema NOT LIKE 'pg\\_%' AND schema <> 'information_schema'
       AND NOT (schema = current_schema() AND name IN ('_sqlx_migrations', '_migrations_paused', '_migrations_breaking'))
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = made.oid AND d.deptype IN ('a', 'e', 'i'))
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = made.oid AND d.refobjid <> made.oid
+                      AND d.deptype IN ('a', 'e', 'i'))
     ORDER BY array_position(ARRAY['table'], kind), schema <> current_schema(), name";
 
 /// A database that may be migrated.
@@ -142,7 +144,7 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
     let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *conn).await?;
     let in_the_way = |o: &Object| {
-        RECORDS.contains(&o.name.as_str())
+        !migrated_before && RECORDS.contains(&o.name.as_str())
             || schema.as_ref() == Some(&o.schema) && OWN_TABLES.contains(&o.name.as_str()) && o.kind != "function"
     };
     if objects.is_empty() || (prepared || migrated_before) && !objects.iter().any(in_the_way) {
@@ -236,7 +238,8 @@ async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<Str
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
     let database: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(conn).await?;
     let mut found: Vec<String> = Vec::new();
-    if let (Some((Some(first), _)), Some((Some(last), _))) = (applied.first(), applied.last()) {
+    if let (Some((first, _)), Some((last, _))) = (applied.first(), applied.last()) {
+        let [first, last] = [first, last].map(|version| version.as_deref().unwrap_or("without a version"));
         found.push(format!("{} other migrations in {APPLIED} ({first} to {last})", applied.len()));
     }
     found.extend(objects.iter().take(SHOWN).map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)));

@@ -30,12 +30,13 @@ pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
     put_aside_what(conn, include_str!("kept.sql")).await
 }
 
-/// Stops the event triggers of the user's, which would run for each statement of a migration. The connection is in a transaction.
+/// Puts aside what runs with each statement of a migration, and what hides rows from it. The connection is in a transaction.
 ///
 /// # Errors
-/// One cannot be stopped.
-pub(super) async fn stop_event_triggers(conn: &mut PgConnection) -> Result<Aside, Error> {
-    put_aside_what(conn, include_str!("event_triggers.sql")).await
+/// Something cannot be put aside.
+pub(super) async fn put_aside_first(conn: &mut PgConnection) -> Result<Aside, Error> {
+    sqlx::raw_sql("SET LOCAL lock_timeout = '15s'").execute(&mut *conn).await?;
+    put_aside_what(conn, include_str!("kept_first.sql")).await
 }
 
 async fn put_aside_what(conn: &mut PgConnection, query: &'static str) -> Result<Aside, Error> {

@@ -7,6 +7,7 @@ WITH RECURSIVE ours AS (
 changed AS (
     SELECT a.attrelid AS relid, a.attnum::int AS attnum, a.attname, c.data_type, format_type(a.atttypid, a.atttypmod) AS type,
            pg_get_expr(g.adbin, g.adrelid) AS preset,
+           (SELECT format_type(e.oid, NULL) FROM pg_type t JOIN pg_type e ON e.oid IN (t.oid, t.typelem) WHERE t.oid = a.atttypid AND e.typtype = 'e') AS enumeration,
            -- The user's own column gets its type back.
            (c.table_name, c.column_name) NOT IN (
                ('users', 'created_at'), ('users', 'updated_at'), ('users', 'last_login_at'),
@@ -82,16 +83,35 @@ constraints AS (
     FROM pg_constraint c
     WHERE contype IN ('f', 'u') AND conparentid = 0
 ),
+-- Expressions over a column that was an enumeration or a time without a zone mean something else afterwards.
+retyped AS (
+    SELECT DISTINCT d.classid AS class, d.objid AS oid
+    FROM changed JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = relid AND d.refobjsubid = attnum
+    LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
+    LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+    WHERE (enumeration IS NOT NULL OR data_type = 'timestamp without time zone')
+      AND ((i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND i.indexrelid NOT IN (SELECT conindid FROM pg_constraint) OR c.contype = 'c')
+),
+-- A cast to such an enumeration, in a definition.
+enumerations AS (
+    SELECT '::(' || string_agg(DISTINCT regexp_replace(enumeration, '(\W)', '\\\1', 'g'), '|') || ')(?!\w)' AS casts FROM changed
+),
 comments AS (
     SELECT classoid AS class, objoid AS object,
            array_agg(format('COMMENT ON %s %s IS %L', CASE WHEN o.type LIKE '% column' THEN 'COLUMN' WHEN o.type = 'table constraint' THEN 'CONSTRAINT' ELSE o.type END,
                             o.identity, description)) AS statements
     FROM pg_description, pg_identify_object(classoid, objoid, objsubid) AS o
-    WHERE objoid IN (SELECT object FROM dependents UNION SELECT oid FROM constraints UNION
+    WHERE objoid IN (SELECT object FROM dependents UNION SELECT oid FROM constraints UNION SELECT oid FROM retyped UNION
                      SELECT indexrelid FROM pg_index, dependents WHERE indrelid = object)
     GROUP BY 1, 2
 ),
 kept (step, object, away, back) AS (
+    -- A row of an older shape fits into no column of the new one.
+    SELECT 5, format('column %s.%I', attrelid::regclass, attname), format('ALTER TABLE %s ALTER %I TYPE text USING %I::text', attrelid::regclass, attname, attname), NULL
+    FROM pg_attribute JOIN pg_class holder ON holder.oid = attrelid JOIN pg_type t ON t.oid = atttypid
+    WHERE holder.relkind IN ('r', 'p', 'm') AND NOT attisdropped
+      AND (t.typrelid IN (SELECT relid FROM ours) OR t.typelem IN (SELECT reltype FROM pg_class WHERE oid IN (SELECT relid FROM ours)))
+    UNION ALL
     -- Nothing of the user's runs until then.
     SELECT 20, format('trigger %I on %s', tgname, tgrelid::regclass), format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),
            ARRAY[format('ALTER TABLE %s ENABLE%s TRIGGER %I', tgrelid::regclass, CASE tgenabled WHEN 'A' THEN ' ALWAYS' WHEN 'R' THEN ' REPLICA' ELSE '' END, tgname)]
@@ -109,10 +129,8 @@ kept (step, object, away, back) AS (
     WHERE oid IN (SELECT relid FROM ours) AND relforcerowsecurity
     UNION ALL
     SELECT 1000 - d.depth, d.type || ' ' || d.identity,
-           coalesce(stub.away, CASE WHEN d.class = 'pg_publication_rel'::regclass THEN publication.away
-                                    WHEN d.sub > 0 THEN format('ALTER TABLE %s DROP COLUMN %I', d.object::regclass, generated.attname)
-                                    ELSE format('DROP %s %s', d.type, d.identity) END),
-           coalesce(stub.back, publication.back, generated.back, rule.back, trigger.back, policy.back, viewed.back)
+           coalesce(stub.away, publication.away, generated.away, typed.away, format('DROP %s %s', d.type, d.identity)),
+           coalesce(stub.back, publication.back, generated.back, typed.back, rule.back, trigger.back, policy.back, viewed.back)
                || (SELECT statements FROM comments c WHERE (c.class, c.object) = (d.class, d.object) AND d.sub = 0)
     FROM dependents d
     -- The body alone goes: what calls the function keeps it.
@@ -129,7 +147,7 @@ kept (step, object, away, back) AS (
         WHERE p.oid = d.object
     ) AS publication ON d.class = 'pg_publication_rel'::regclass
     LEFT JOIN LATERAL (
-        SELECT attname,
+        SELECT format('ALTER TABLE %s DROP COLUMN %I', attrelid::regclass, attname) AS away,
                ARRAY[format('ALTER TABLE %s ADD COLUMN %I %s GENERATED ALWAYS AS (%s) %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                             pg_get_expr(adbin, adrelid), CASE attgenerated WHEN 'v' THEN 'VIRTUAL' ELSE 'STORED' END,
                             CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END)]
@@ -146,6 +164,15 @@ kept (step, object, away, back) AS (
         FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         WHERE attrelid = d.object AND attnum = d.sub AND attgenerated <> ''
     ) AS generated ON d.class = 'pg_class'::regclass AND d.sub > 0
+    -- A column that holds rows of a view.
+    LEFT JOIN LATERAL (
+        SELECT format('ALTER TABLE %s ALTER %I DROP DEFAULT, ALTER %I TYPE text USING %I::text', attrelid::regclass, attname, attname, attname) AS away,
+               ARRAY[format('ALTER TABLE %s ALTER %I TYPE %s USING %I::%s', attrelid::regclass, attname, type, attname, type)]
+               || (SELECT format('ALTER TABLE %s ALTER %I SET DEFAULT %s', attrelid::regclass, attname, pg_get_expr(adbin, adrelid))
+                   FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum) AS back
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid, format_type(atttypid, atttypmod) AS type
+        WHERE attrelid = d.object AND attnum = d.sub AND attgenerated = '' AND relkind = 'r'
+    ) AS typed ON d.class = 'pg_class'::regclass AND d.sub > 0
     LEFT JOIN LATERAL (
         SELECT ARRAY[pg_get_ruledef(oid)] || CASE WHEN ev_enabled = 'D' THEN format('ALTER TABLE %s DISABLE RULE %I', ev_class::regclass, rulename) END AS back
         FROM pg_rewrite
@@ -193,6 +220,16 @@ kept (step, object, away, back) AS (
         WHERE v.oid = d.object AND relkind IN ('v', 'm')
     ) AS viewed ON d.class = 'pg_class'::regclass AND d.sub = 0
     UNION ALL
+    SELECT 1900, o.type || ' ' || o.identity,
+           CASE WHEN class = 'pg_class'::regclass THEN format('DROP INDEX %s', o.identity) ELSE (SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint c WHERE c.oid = retyped.oid) END,
+           ARRAY[coalesce(regexp_replace(definition, (SELECT '\m(' || string_agg(attname, '|') || ')\M' FROM changed WHERE data_type = 'timestamp without time zone'),
+                                         '(\1 AT TIME ZONE ''UTC'')', 'g'), definition)]
+               || (SELECT statements FROM comments c WHERE (c.class, c.object) = (retyped.class, retyped.oid))
+    FROM retyped, pg_identify_object(class, oid, 0) AS o, LATERAL (
+        SELECT CASE WHEN class = 'pg_class'::regclass THEN pg_get_indexdef(oid)
+                    ELSE (SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(c.oid)) FROM pg_constraint c WHERE c.oid = retyped.oid) END
+    ) AS d (definition)
+    UNION ALL
     -- The user's foreign keys on these tables, and those of other tables that need a unique index which the migration replaces.
     SELECT 2000, format('foreign key %I of %s', conname, conrelid::regclass), away,
            ARRAY[add || pg_get_constraintdef(oid)] || (SELECT statements FROM comments WHERE object = constraints.oid)
@@ -209,7 +246,7 @@ kept (step, object, away, back) AS (
     UNION ALL
     SELECT 2200, format('index %I', relname), format('ALTER INDEX %I RENAME TO %I', relname, 'kept_' || oid), ARRAY[format('ALTER INDEX %I RENAME TO %I', 'kept_' || oid, relname)]
     FROM indexes
-    WHERE relname LIKE 'ix\_%' AND NOT is_revisions AND oid NOT IN (SELECT conindid FROM constraints WHERE contype = 'u')
+    WHERE relname LIKE 'ix\_%' AND NOT is_revisions AND oid NOT IN (SELECT oid FROM retyped) AND oid NOT IN (SELECT conindid FROM constraints WHERE contype = 'u')
     UNION ALL
     -- The migration takes each default away, and sets those of today's columns.
     SELECT 2300, format('column %I of %s', attname, relid::regclass), NULL,
@@ -221,4 +258,8 @@ kept (step, object, away, back) AS (
     FROM changed
     WHERE is_users OR preset IS NOT NULL AND attname NOT IN ('source', 'status', 'created_at', 'conversation_history')
 )
-SELECT object, away, array_remove(back, NULL) AS back FROM kept ORDER BY step
+SELECT object, away,
+       (SELECT array_agg(coalesce(regexp_replace(statement, casts, '::text', 'g'), statement) ORDER BY place)
+        FROM unnest(back) WITH ORDINALITY AS s (statement, place) WHERE statement IS NOT NULL) AS back
+FROM kept, enumerations
+ORDER BY step

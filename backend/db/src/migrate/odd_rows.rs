@@ -18,6 +18,84 @@ pub(super) async fn refuse(conn: &mut PgConnection) -> Result<(), Error> {
     emotions(conn).await
 }
 
+/// Values that the revision's own indexes and foreign keys do not allow: a database that lost these may have them. Rows that a query finds,
+/// and what it says of them.
+const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
+    (
+        "users",
+        "email",
+        "is the same for several accounts",
+        "SELECT id, row_number() OVER (PARTITION BY email ORDER BY created_at DESC NULLS LAST, id) > 1 FROM users",
+        "UPDATE users SET email = id || '@duplicate.invalid'",
+        "the youngest account keeps the address",
+    ),
+    (
+        "visualizations",
+        "entry_id",
+        "is the same for several visualizations",
+        "SELECT id, row_number() OVER (PARTITION BY entry_id ORDER BY created_at DESC NULLS LAST, id) > 1 FROM visualizations",
+        "DELETE FROM visualizations",
+        "each entry keeps its youngest",
+    ),
+    (
+        "intake_sessions",
+        "user_id",
+        NO_ACCOUNT,
+        "SELECT id, user_id IS NOT NULL AND NOT EXISTS (SELECT FROM users o WHERE o.id = user_id) FROM intake_sessions",
+        "DELETE FROM intake_sessions",
+        BELONGS,
+    ),
+    (
+        "visualizations",
+        "user_id",
+        NO_ACCOUNT,
+        "SELECT id, user_id IS NOT NULL AND NOT EXISTS (SELECT FROM users o WHERE o.id = user_id) FROM visualizations",
+        "DELETE FROM visualizations",
+        BELONGS,
+    ),
+    (
+        "visualizations",
+        "entry_id",
+        "names an entry that does not exist",
+        "SELECT id, entry_id IS NOT NULL AND NOT EXISTS (SELECT FROM emotion_entries o WHERE o.id = entry_id) FROM visualizations",
+        "DELETE FROM visualizations",
+        "they are pictures of nothing",
+    ),
+    (
+        "emotion_entries",
+        "user_id",
+        NO_ACCOUNT,
+        "SELECT id, user_id IS NOT NULL AND NOT EXISTS (SELECT FROM users o WHERE o.id = user_id) FROM emotion_entries",
+        "DELETE FROM emotion_entries",
+        BELONGS,
+    ),
+    (
+        "emotion_entries",
+        "intake_session_id",
+        "names a session that does not exist",
+        "SELECT id, intake_session_id IS NOT NULL AND NOT EXISTS (SELECT FROM intake_sessions o WHERE o.id = intake_session_id) FROM emotion_entries",
+        "UPDATE emotion_entries SET intake_session_id = NULL",
+        "the entries stay",
+    ),
+];
+const NO_ACCOUNT: &str = "names an account that does not exist";
+const BELONGS: &str = "no account can see them";
+
+/// Names the first column that has such values. The connection is in a transaction.
+///
+/// # Errors
+/// There is one.
+pub(super) async fn refuse_inconsistent(conn: &mut PgConnection) -> Result<(), Error> {
+    for (table, column, reason, rows, mends, effect) in LOST {
+        let find = format!("SELECT id::text FROM ({rows}) AS every (id, is_odd) WHERE is_odd ORDER BY id");
+        let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(find)).fetch_all(&mut *conn).await?;
+        if !ids.is_empty() {
+            return Err(odd(table, column, reason, &ids, mends, effect));
+        }
+    }
+    Ok(())
+}
+
 /// `json` keeps text that `jsonb` does not take: `\u0000`, halves of surrogate pairs, numbers beyond all bounds.
 async fn json(conn: &mut PgConnection) -> Result<(), Error> {
     let columns: Vec<(String, String)> = sqlx::query_as(
@@ -52,8 +130,8 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
         let ids: Vec<String> = ids.split_whitespace().map(str::to_owned).collect();
         if !ids.is_empty() {
             let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number without bounds)";
-            let sets = format!("{column} = to_json({column}::text)");
-            return Err(odd(&table, &column, reason, &ids, &sets, "its text is kept as one JSON string"));
+            let mends = format!("UPDATE {table} SET {column} = to_json({column}::text)");
+            return Err(odd(&table, &column, reason, &ids, &mends, "its text is kept as one JSON string"));
         }
     }
     Ok(())
@@ -72,12 +150,12 @@ async fn emotions(conn: &mut PgConnection) -> Result<(), Error> {
         return Ok(());
     }
     let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, too long for its index");
-    let sets = "notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
+    let mends = "UPDATE emotion_entries SET notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
                 emotions = ARRAY(SELECT left(e, 255) FROM unnest(emotions) WITH ORDINALITY AS u (e, n) ORDER BY n)";
-    Err(odd("emotion_entries", "emotions", &reason, &ids, sets, "the whole text is kept in the notes"))
+    Err(odd("emotion_entries", "emotions", &reason, &ids, mends, "the whole text is kept in the notes"))
 }
 
-fn odd(table: &str, column: &str, reason: &str, ids: &[String], sets: &str, effect: &str) -> Error {
+fn odd(table: &str, column: &str, reason: &str, ids: &[String], mends: &str, effect: &str) -> Error {
     let named = &ids[..ids.len().min(NAMED)];
     let more = if ids.len() > NAMED { format!(" (the first {NAMED} of {} rows)", ids.len()) } else { String::new() };
     let list = named.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
@@ -86,6 +164,6 @@ fn odd(table: &str, column: &str, reason: &str, ids: &[String], sets: &str, effe
         column: column.to_owned(),
         reason: reason.to_owned(),
         rows: format!("the row{} with the id {}{more}", if ids.len() > 1 { "s" } else { "" }, named.join(", ")),
-        statement: format!("UPDATE {table} SET {sets} WHERE id IN ({list}); -- {effect}"),
+        statement: format!("{mends} WHERE id IN ({list}); -- {effect}"),
     }
 }

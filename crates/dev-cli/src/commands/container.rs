@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::process::{ExitCode, ExitStatus};
 
 use clap::Subcommand;
@@ -20,6 +21,9 @@ pub(crate) enum Container {
         /// Leave what is saved to `docker compose restart api`
         #[arg(long)]
         no_reload: bool,
+        /// The address of this machine in the local network, whose web pages may call
+        #[arg(long)]
+        lan_address: Option<IpAddr>,
     },
     /// Run a program with the database owner's settings in its environment
     #[command(after_help = "Examples:\n  cargo dev container run psql -c 'select 1'")]
@@ -45,12 +49,13 @@ impl Container {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let (folder, variables) = (context.checkout()?.root().to_owned(), std::env::vars_os().collect());
         match self {
-            Self::Up { no_migrate, no_reload } => {
+            Self::Up { no_migrate, no_reload, lan_address } => {
                 let events = context.printer.events(Lines::All);
                 let options = UpOptions {
                     migrate: !no_migrate,
                     reload: !no_reload,
                     lan: false,
+                    lan_address,
                     tools: false,
                     detach: false,
                     colour: context.printer.has_colour(),

@@ -75,6 +75,7 @@ impl Up {
             migrate: !self.no_migrate,
             reload: !self.no_reload,
             lan: self.lan,
+            lan_address: None,
             tools: self.tools,
             detach: self.detach,
             colour: context.printer.has_colour(),

@@ -1,7 +1,7 @@
 use nix::sys::signal::Signal;
 
 use crate::support::processes::{expect_end, expect_none, is_alive};
-use crate::support::{Scratch, eventually, get};
+use crate::support::{Running, Scratch, eventually, get};
 
 #[test]
 fn up_look_at_it_down() {
@@ -197,7 +197,24 @@ fn adminer_needs_docker() {
 #[test]
 fn the_local_network_reaches_the_api_alone() {
     let scratch = Scratch::new();
-    scratch.ok(&["up", "--detach", "--lan"]);
+    let up = scratch.ok(&["up", "--detach", "--lan"]);
+    let address = up
+        .stdout
+        .lines()
+        .find(|line| line.contains("API in the local network"))
+        .and_then(|line| line.split("//").nth(1)?.split(':').next());
+    // A machine without a network has none.
+    if let Some(address) = address {
+        up.says(&format!("web pages on http://{address}, on any port, may call the API"));
+        for (origin, allowed) in
+            [(format!("http://{address}:8100"), true), ("https://localhost".to_owned(), true), ("http://192.0.2.7:8100".to_owned(), false)]
+        {
+            let mut curl = std::process::Command::new("curl");
+            curl.args(["-sSi", "-H", &format!("origin: {origin}"), &format!("http://127.0.0.1:{}/health", scratch.port("api"))]);
+            let answer = Running::start(curl).finish().stdout;
+            assert_eq!(answer.contains(&format!("access-control-allow-origin: {origin}")), allowed, "{answer}");
+        }
+    }
     let listeners = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let listens = |address: &str, port: u16| listeners.contains(&format!("{address}:{port:04X} 00000000:0000 0A"));
     assert!(listens("00000000", scratch.port("api")), "{listeners}");

@@ -296,7 +296,11 @@ pub(super) fn published(
         None => tool.adminer_port.port,
     };
     let flags = [("--no-migrate", !options.migrate), ("--no-reload", !options.reload)];
-    let flags: Vec<&str> = flags.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect();
+    let mut flags: Vec<String> = flags.into_iter().filter_map(|(flag, given)| given.then_some(flag.to_owned())).collect();
+    if let Some(address) = lan::address().filter(|_| host.is_unspecified()) {
+        flags.push(format!("--lan-address={address}"));
+        events.note(lan::pages_may_call(address));
+    }
     let variables = [
         (API_HOST.info.name, host.to_string()),
         (API_PORT.info.name, api.to_string()),

@@ -23,7 +23,8 @@ pub(super) fn place(cluster: Option<&ClusterConfig>, tool: &Tool, options: UpOpt
         (None, Some(external)) => external.url.clone(),
         (None, None) => unreachable!("without a database of its own the API has somebody else's"),
     };
-    Place { host: host(tool, options), port, database }
+    let lan = options.lan_address.or_else(|| options.lan.then(lan::address).flatten());
+    Place { host: host(tool, options), port, database, lan }
 }
 
 /// Where migrations connect.

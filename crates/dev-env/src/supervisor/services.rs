@@ -274,6 +274,9 @@ impl Services {
             self.events.note("the API answers with these sources; what is saved goes live");
             return Vec::new();
         }
+        if let Some(address) = self.place.as_ref().and_then(|place| place.lan) {
+            self.events.note(lan::pages_may_call(address));
+        }
         let snapshot = self.board.snapshot();
         let mut addresses = Vec::new();
         if let (Some(url), Some(place)) = (snapshot.api.url, &self.place) {

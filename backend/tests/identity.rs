@@ -1,0 +1,175 @@
+//! Whose database it is: another application's is refused, by every command, and left as it was.
+
+use crate::migrations::{migrate, migrated, refused};
+use crate::support::{Server, TestDatabase, until};
+
+const SQLX: &str = "
+    CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL, installed_on timestamptz NOT NULL DEFAULT now(),
+        success boolean NOT NULL, checksum bytea NOT NULL, execution_time bigint NOT NULL);
+    INSERT INTO _sqlx_migrations VALUES (20240101000000, 'init', now(), true, 'x', 1), (20240301000000, 'orders', now(), true, 'x', 1);";
+
+/// Databases of other applications, and what the message says of each.
+fn foreign() -> Vec<(&'static str, String, &'static str)> {
+    vec![
+        (
+            "of another sqlx project whose tables have the names of ours",
+            format!(
+                "{SQLX} CREATE TABLE users (id uuid PRIMARY KEY, email varchar(255) CONSTRAINT theirs UNIQUE);
+                 CREATE TABLE emotion_entries (id uuid PRIMARY KEY, user_id uuid CONSTRAINT their_key REFERENCES users)"
+            ),
+            "2 other migrations in _sqlx_migrations (20240101000000 to 20240301000000), the table public.emotion_entries",
+        ),
+        ("of another sqlx project without a table of our names", format!("{SQLX} CREATE TABLE orders (id int)"), "the table public.orders"),
+        ("of another sqlx project, migrated down to nothing else", SQLX.to_owned(), "2 other migrations"),
+        (
+            "with a version of ours that is not ours",
+            format!("{SQLX} UPDATE _sqlx_migrations SET version = 20251124000000 WHERE description = 'init'; CREATE TABLE users (name text)"),
+            "2 other migrations",
+        ),
+        (
+            "with our record and other tables",
+            format!(
+                "{SQLX} UPDATE _sqlx_migrations SET version = 20251124000000, description = 'python backend' WHERE description = 'init';
+                 CREATE TABLE users (name text)"
+            ),
+            "the table public.users",
+        ),
+        ("with a record of another shape", "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')".to_owned(), ""),
+        ("of a hand-made application", "CREATE TABLE users (name text)".to_owned(), "the table public.users"),
+        ("of one table", "CREATE TABLE orders (id int)".to_owned(), "the table public.orders"),
+        ("of many tables", (0..9).map(|n| format!("CREATE TABLE t{n} (x int);")).collect(), "the table public.t4 and 4 more objects"),
+        ("of a partitioned table", "CREATE TABLE t (x int) PARTITION BY RANGE (x)".to_owned(), "the table public.t"),
+        ("in another schema", "CREATE SCHEMA shop; CREATE TABLE shop.orders (id int)".to_owned(), "the table shop.orders"),
+        ("of a view alone", "CREATE VIEW v AS SELECT 1 AS n".to_owned(), "the view public.v"),
+        ("of a materialized view alone", "CREATE MATERIALIZED VIEW m AS SELECT 1 AS n".to_owned(), "the materialized view public.m"),
+        ("of a sequence alone", "CREATE SEQUENCE s".to_owned(), "the sequence public.s"),
+        ("of a function alone", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'".to_owned(), "the function public.f"),
+        ("of an enumeration alone", "CREATE TYPE mood AS ENUM ('good')".to_owned(), "the type public.mood"),
+        ("of a composite type alone", "CREATE TYPE pair AS (a int, b int)".to_owned(), "the type public.pair"),
+        ("of a domain alone", "CREATE DOMAIN positive AS int CHECK (VALUE > 0)".to_owned(), "the type public.positive"),
+        (
+            "of Django",
+            "CREATE TABLE django_migrations (id int); CREATE TABLE auth_user (id int)".to_owned(),
+            "the table public.auth_user, the table public.django_migrations",
+        ),
+        (
+            "of another project's Alembic",
+            "CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('abc'); CREATE TABLE users (id int)".to_owned(),
+            "the table public.alembic_version",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn another_applications_database_is_refused_and_left_alone() {
+    for (what, sql, found) in foreign() {
+        let database = TestDatabase::create_empty().await;
+        database.execute(&sql).await;
+        let before = database.schema().await;
+        let commands: [&[&str]; 10] = [
+            &["up"],
+            &["up", "--auto"],
+            &["up", "--dry-run"],
+            &["status"],
+            &["status", "--json"],
+            &["verify"],
+            &["down"],
+            &["down", "2"],
+            &["to", "0"],
+            &["to", "20251124000000"],
+        ];
+        for args in commands {
+            let output = migrate(&database.url, args).await;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{what}, {args:?}: {output:?}");
+            assert!(said.contains("is another application's: it holds ") && said.contains(found), "{what}, {args:?}: {said}");
+            assert!(said.contains("Nothing was changed\nhint: set DATABASE_URL to"), "{what}, {args:?}: {said}");
+        }
+        assert_eq!(database.schema().await, before, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_on_another_applications_database_says_so() {
+    for sql in ["CREATE TABLE orders (id int)", "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')", SQLX]
+    {
+        let database = TestDatabase::create_empty().await;
+        database.execute(sql).await;
+        let server = Server::start(&database.url, &[]);
+        assert_eq!(server.get("/health/ready").await.status, 503);
+        until("the log says why", async || server.log().iter().any(|line| line.contains("is another application's: it holds "))).await;
+        assert!(!server.log().join("\n").contains("behind this version"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_empty_is_migrated() {
+    for (what, sql) in [
+        ("empty", "SELECT 1"),
+        (
+            "with extensions",
+            "CREATE EXTENSION pg_trgm; CREATE EXTENSION pgcrypto; CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore",
+        ),
+        ("with an empty schema", "CREATE SCHEMA app; COMMENT ON SCHEMA app IS 'later'"),
+        ("with an extension in a schema of its own", "CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions"),
+        ("with records that were made and not filled", "CREATE TABLE _migrations_paused (code text NOT NULL)"),
+    ] {
+        let database = TestDatabase::create_empty().await;
+        database.execute(sql).await;
+        assert!(migrated(&database.url, &["up"]).await.contains("applied 20251124000000"), "{what}");
+    }
+}
+
+/// A role of the whole server, which other tests make, too.
+pub(crate) const ROLE: &str = "
+    SELECT pg_advisory_lock(hashtext('emotionviz_api'));
+    DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'emotionviz_api') THEN CREATE ROLE emotionviz_api LOGIN; END IF;
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO emotionviz_api', current_database());
+    END $$;
+    SELECT pg_advisory_unlock_all();";
+
+#[tokio::test]
+async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_service() {
+    for sql in [
+        "CREATE TABLE of_a_script AS SELECT 1 AS n",
+        "CREATE SCHEMA reports; CREATE VIEW reports.v AS SELECT 1; CREATE FUNCTION users() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ] {
+        let database = TestDatabase::create_empty().await;
+        database.execute(ROLE).await;
+        database.execute(sql).await;
+        migrated(&database.url, &["up"]).await;
+        migrated(&database.url, &["to", "0"]).await;
+        migrated(&database.url, &["up"]).await;
+    }
+    // A name of ours, or what another tool has written down, is no script's.
+    for sql in
+        ["CREATE TABLE users (name text)", "CREATE VIEW rate_limits AS SELECT 1", "CREATE TABLE schema_migrations (version text)", SQLX]
+    {
+        let database = TestDatabase::create_empty().await;
+        database.execute(ROLE).await;
+        database.execute(sql).await;
+        refused(&database.url, &["up"]).await;
+    }
+}
+
+#[tokio::test]
+async fn our_database_is_recognised_whatever_else_is_in_it() {
+    let database = TestDatabase::create().await;
+    database.execute("CREATE TABLE mine (x int); CREATE SCHEMA other; CREATE TABLE other.alembic_version (version_num text)").await;
+    database.execute("INSERT INTO _sqlx_migrations VALUES (20990101000000, 'newer', now(), true, 'x', 1)").await;
+    migrated(&database.url, &["up"]).await;
+    assert_eq!(migrate(&database.url, &["status"]).await.status.code(), Some(1), "one is missing here");
+    database.execute("DELETE FROM _sqlx_migrations WHERE version = 20990101000000").await;
+    migrated(&database.url, &["down", "3"]).await;
+    migrated(&database.url, &["up"]).await;
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_nothing_is_to_be_reverted() {
+    let database = TestDatabase::create_empty().await;
+    for args in [&["down"][..], &["to", "0"]] {
+        assert!(migrated(&database.url, args).await.contains("nothing to revert"));
+    }
+    assert_eq!(database.count("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").await, 0);
+}
