@@ -11,10 +11,12 @@
 mod adoption;
 mod empty;
 mod error;
+mod line_ends;
 mod lock;
 mod pause;
 mod status;
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
@@ -23,9 +25,13 @@ use sqlx::migrate::{Migrate, Migration, Migrator};
 pub use adoption::Adoption;
 pub(crate) use empty::is_empty;
 pub use error::Error;
+pub(crate) use line_ends::crlf_checksum;
 pub use status::{Entry, State, Status, status};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+    static EMBEDDED: Migrator = sqlx::migrate!();
+    line_ends::normalised(&EMBEDDED)
+});
 
 /// What this binary may apply, oldest first, written or not.
 pub(crate) fn ups() -> impl Iterator<Item = &'static Migration> {
@@ -159,7 +165,7 @@ pub enum To {
 /// # Errors
 /// As [`up`] and [`down`], and when there is no such version.
 pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
-    if version != 0 && !MIGRATIONS.version_exists(version) {
+    if version != 0 && MIGRATIONS.iter().all(|m| m.version != version) {
         return Err(Error::Unknown(version));
     }
     lock::acquire(conn).await?;
