@@ -99,7 +99,7 @@ fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     found.into_iter().next().map(|(_, pid, name)| Holder { pid, name })
 }
 
-/// Whether a service of ours could listen on `port` of 127.0.0.1 now, whoever has it on `::1`.
+/// Whether a service of ours could listen on `port` of 127.0.0.1 now. `::1` is not checked.
 pub fn is_free(port: u16) -> bool {
     port != 0 && bind_one(HERE, port).is_ok()
 }

@@ -4,7 +4,7 @@
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-/// The migrations with `\n` alone at the ends of lines, whatever the files have.
+/// Returns the migrations with `\n` at the ends of lines.
 pub(super) fn normalised(embedded: &Migrator) -> Vec<Migration> {
     embedded.iter().map(|m| with_sql(m, m.sql.as_str().replace("\r\n", "\n"))).collect()
 }

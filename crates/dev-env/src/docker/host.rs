@@ -10,7 +10,7 @@ const OLDEST_COMPOSE: (u32, u32) = (2, 24);
 /// One line each.
 const ASKED: &str = "{{.ServerVersion}}\n{{.DockerRootDir}}\n{{.SecurityOptions}}";
 
-/// What an engine says of itself.
+/// What an engine reports about itself.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     /// Where it keeps everything.

@@ -37,7 +37,7 @@ pub enum ScriptError {
         source: PsqlError,
     },
     /// A compressed script could not be read.
-    #[error("the init script {} cannot be decompressed by `{program}`: {source}\ninstall {program}, or decompress the file: {program} -d '{0}'", script.display())]
+    #[error("the init script {} cannot be decompressed by `{program}`: {source}\nhint: install {program}, or decompress the file: {program} -d '{0}'", script.display())]
     Unpack {
         /// The script.
         script: PathBuf,

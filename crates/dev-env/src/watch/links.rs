@@ -1,5 +1,5 @@
-//! Sources that are symbolic links, or lie behind one. The system tells of a change by another name then, or not at all: that of the file
-//! which the link leads to.
+//! Sources that are symbolic links, or lie behind one. The system reports a change under the name of the file that the link leads to, or not
+//! at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ impl Links {
         Self(names)
     }
 
-    /// Under which names a file that was told of by one of them is a source.
-    pub(super) fn names(&self, told: &Path) -> Vec<PathBuf> {
+    /// Returns the names under which a changed file is a source. `changed` is one of its names.
+    pub(super) fn names(&self, changed: &Path) -> Vec<PathBuf> {
         if self.0.is_empty() {
             return Vec::new();
         }
         // By its folder alone where the file itself is gone, or is a link that leads elsewhere by now.
-        let in_folder = told.parent().and_then(|folder| Some(folder.canonicalize().ok()?.join(told.file_name()?)));
-        let real = [told.canonicalize().ok(), in_folder];
+        let in_folder = changed.parent().and_then(|folder| Some(folder.canonicalize().ok()?.join(changed.file_name()?)));
+        let real = [changed.canonicalize().ok(), in_folder];
         real.iter().flatten().filter_map(|real| self.0.get(real)).flatten().cloned().collect()
     }
 

@@ -129,7 +129,7 @@ async fn a_failing_init_script_leaves_nothing() {
         ("10-bad.sql", "create table t (id int);\nselect nonsense;", "column \"nonsense\" does not exist"),
         ("10-bad.sh", "echo about to fail; exit 3", "about to fail"),
         ("10-bad.sql.gz", "this is not compressed", "gzip"),
-        ("10-bad.sql.xz", "this is not compressed", "install xz"),
+        ("10-bad.sql.xz", "this is not compressed", "hint: install xz"),
     ];
     for (name, text, evidence) in failing {
         let mut place = Place::new().await;
