@@ -77,6 +77,22 @@ async fn everything_can_be_reverted_and_applied_again() {
 }
 
 #[tokio::test]
+async fn migrations_that_were_applied_from_files_with_crlf_are_not_edited() {
+    let database = TestDatabase::create().await;
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations")).unwrap().map(|e| e.unwrap()) {
+        let name = file.file_name().into_string().unwrap();
+        let Some((version, _)) = name.split_once('_').filter(|_| name.ends_with(".up.sql")) else { continue };
+        let sql = std::fs::read_to_string(file.path()).unwrap();
+        let crlf = format!("sha384(convert_to(replace($file${sql}$file$, chr(10), chr(13) || chr(10)), 'UTF8'))");
+        database.execute(&format!("UPDATE _sqlx_migrations SET checksum = {crlf} WHERE version = {version}")).await;
+    }
+    assert_eq!(states(&status(&database.url).await), ["applied"; 3]);
+    assert!(migrated(&database.url, &["up"]).await.contains("up to date"));
+    database.execute("UPDATE _sqlx_migrations SET checksum = sha384('something else')").await;
+    assert_eq!(states(&status(&database.url).await), ["edited"; 3]);
+}
+
+#[tokio::test]
 async fn after_down_automatic_migration_is_paused() {
     let database = TestDatabase::create().await;
     let server = Server::start(&database.url, &[]);

@@ -4,6 +4,7 @@
 //! its next request. When another process has taken over, this one has time: see [`DRAIN_WINDOW`].
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::app::TIME_LIMIT;
@@ -52,7 +53,7 @@ struct Notices {
 }
 
 /// Accepts connections and answers their requests until a signal ends it.
-pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &WebSockets, signals: &mut Signals) {
+pub(crate) async fn serve(listeners: Vec<TcpListener>, router: Router, websockets: &WebSockets, signals: &mut Signals) {
     // For as long as the process lives: nobody counts who refers to it.
     let notices: &'static Notices = Box::leak(Box::default());
     let mut http = http1::Builder::new();
@@ -61,7 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
     let connections = watch::Sender::new(false);
     let handed_over = loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&listeners) => match accepted {
                 Ok((stream, peer)) => {
                     // Answers go out at once. It fails on a connection that is gone already.
                     stream.set_nodelay(true).ok();
@@ -96,7 +97,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
             },
         }
     };
-    drop(listener);
+    drop(listeners);
     websockets.leave();
     let done = async {
         connections.send_replace(true);
@@ -109,6 +110,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, websockets: &We
     } else {
         finish(done).await;
     }
+}
+
+/// The next connection to any of them. Cancel safe.
+async fn accept(listeners: &[TcpListener]) -> std::io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let accepted = listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);
+        accepted.unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Nobody waits for this process: each request has the time that it would have had.
@@ -230,7 +240,7 @@ mod tests {
                 assert_eq!(frame.code, CloseCode::Restart);
                 assert!(socket.next().await.is_none());
             };
-            let server = serve(listener, greeting(websockets.clone()), &websockets, &mut signals);
+            let server = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals);
             tokio::join!(server, client);
         }
     }
@@ -250,7 +260,7 @@ mod tests {
         };
         let waited = tokio::select! {
             waited = client => waited,
-            () = serve(listener, greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
+            () = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
         };
         assert!((HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited), "{waited:?}");
     }

@@ -17,15 +17,19 @@ use crate::health;
 /// How often a database that is not ready is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// The socket that was handed over, or else a new one.
-pub(crate) async fn listener(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    match handed.take_tcp_listener(0).context("LISTEN_FDS")? {
-        Some(listener) => {
+/// The sockets that were handed over, or else a new one.
+pub(crate) async fn listeners(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for n in 0..handed.len() {
+        if let Some(listener) = handed.take_tcp_listener(n).context("LISTEN_FDS")? {
             listener.set_nonblocking(true)?;
-            Ok(TcpListener::from_std(listener)?)
+            listeners.push(TcpListener::from_std(listener)?);
         }
-        None => bind(address).await,
     }
+    if listeners.is_empty() {
+        listeners.push(bind(address).await?);
+    }
+    Ok(listeners)
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

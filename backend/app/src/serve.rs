@@ -22,15 +22,17 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow::Result<ExitCode> {
     let settings = Service::from_values(values)?;
     // First of all: from here on clients wait for an answer, and are not refused.
-    let listener = handover::listener(handed, SocketAddr::new(settings.http.host, settings.http.port)).await?;
+    let listeners = handover::listeners(handed, SocketAddr::new(settings.http.host, settings.http.port)).await?;
     let log = telemetry::init(&settings.logging).context("LOG_DIR")?;
     let mut signals = Signals::catch(settings.logging.environment == AppEnv::Development)?;
     let app = app::build(&settings);
     let exchange = Exchange::start(app.guard);
     if !when_ready || is_ready(&app.pool, &mut signals).await {
-        tracing::info!("listening on http://{}", listener.local_addr()?);
+        for listener in &listeners {
+            tracing::info!("listening on http://{}", listener.local_addr()?);
+        }
         handover::accepting();
-        connections::serve(listener, app.router, &app.websockets, &mut signals).await;
+        connections::serve(listeners, app.router, &app.websockets, &mut signals).await;
     }
     let farewell = async {
         exchange.stop().await;

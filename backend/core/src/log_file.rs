@@ -37,7 +37,7 @@ impl LogFile {
         Ok(Self { identity: identity(&path), path, file })
     }
 
-    /// Writes into the file at the path, whatever became of the one that was there.
+    /// Writes into the file at the path, which may be another one than before.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if identity(&self.path) != self.identity {
             // It was removed, or another program has rotated it.

@@ -13,11 +13,13 @@ mod empty;
 mod error;
 mod identity;
 mod kept;
+mod line_ends;
 mod lock;
 mod odd_rows;
 mod pause;
 mod status;
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::{Migrate, Migration, Migrator};
@@ -27,9 +29,13 @@ pub use adoption::Adoption;
 pub(crate) use empty::is_empty;
 pub use error::Error;
 use identity::Identity;
+pub(crate) use line_ends::crlf_checksum;
 pub use status::{Entry, State, Status};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+    static EMBEDDED: Migrator = sqlx::migrate!();
+    line_ends::normalised(&EMBEDDED)
+});
 
 /// What this binary may apply, oldest first, written or not.
 pub(crate) fn ups() -> impl Iterator<Item = &'static Migration> {
@@ -187,7 +193,7 @@ pub enum To {
 /// # Errors
 /// As [`up`] and [`down`], and when there is no such version.
 pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
-    if version != 0 && !MIGRATIONS.version_exists(version) {
+    if version != 0 && MIGRATIONS.iter().all(|m| m.version != version) {
         return Err(Error::Unknown(version));
     }
     lock::acquire(conn).await?;

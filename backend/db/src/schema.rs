@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::migrate::{self, is_empty, ups};
+use crate::migrate::{self, crlf_checksum, is_empty, ups};
 
 /// The database's schema, seen by this binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
     let (empty, written): (Vec<_>, Vec<_>) = ups().partition(|m| is_empty(m));
     let written: Vec<i64> = written.iter().map(|m| m.version).collect();
     // Applied by a version that did so: they break nothing, whatever their comments say.
-    let empty: Vec<&[u8]> = empty.iter().map(|m| &*m.checksum).collect();
+    let empty: Vec<Vec<u8>> = empty.iter().flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)]).collect();
     let answer: Result<(i64, bool), _> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE version = ANY ($1)),
                 coalesce(bool_or(version <> ALL ($1) AND checksum <> ALL ($2)

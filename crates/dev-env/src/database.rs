@@ -13,7 +13,7 @@ use crate::owner::{DataHome, LinkState, Owner, data_home};
 use crate::postgres::cluster::{self, DataDir};
 use crate::postgres::find::{self, Search};
 use crate::postgres::server::Server;
-use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, roles, socket_dir};
+use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir};
 use crate::process::LineSink;
 use crate::{Checkout, Environment, Error, writers};
 
@@ -156,6 +156,9 @@ pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
 pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: bool, events: &Events) -> Result<Server, Error> {
     if !exists {
         events.phase(format!("making a database with PostgreSQL {}", cluster.binaries.version));
+        for ignored in cluster.init_scripts.iter().flat_map(|folder| init_scripts::ignored(folder)) {
+            events.note(format!("{} is not run: an init script is a file *.sh, *.sql, *.sql.gz, *.sql.xz or *.sql.zst", ignored.display()));
+        }
         // What initdb says is of interest when it fails, and then it is in the error.
         let sink = Some(sink(checkout, &Events::silent()));
         cluster::initialise(&ClusterConfig { sink, ..cluster.clone() }).await?;

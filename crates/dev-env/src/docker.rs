@@ -3,6 +3,7 @@
 mod compose_settings;
 mod containers;
 mod engine;
+mod host;
 mod inside;
 mod logs;
 mod password;
@@ -10,11 +11,13 @@ mod project;
 mod start;
 mod status;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Error;
 use crate::process::{Configuration, Output, ProcessError, capture};
 
+use host::Host;
 use project::Project;
 
 pub use compose_settings::ComposeSettingsError;
@@ -35,6 +38,33 @@ pub enum Unavailable {
         "this Docker has no Compose v2, which `docker compose version` would show: install its plugin (https://docs.docker.com/compose/install)"
     )]
     NoCompose,
+    /// Its Compose is too old.
+    #[error(
+        "this Docker has Compose {found}, and docker-compose.yml needs 2.24 or newer\nhint: update its plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
+    )]
+    OldCompose {
+        /// Its version.
+        found: String,
+    },
+    /// `docker` is Podman's.
+    #[error(
+        "`docker` is Podman here, and docker-compose.yml needs Docker with Compose 2.24 or newer\nhint: install Docker (https://docs.docker.com/get-docker), or work without it: cargo dev up --engine native"
+    )]
+    Podman,
+    /// Docker from snap sees a part of the disk.
+    #[error(
+        "Docker from snap sees no files outside of your home folder nor in its hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
+        checkout.display()
+    )]
+    Snap {
+        /// The checkout.
+        checkout: PathBuf,
+    },
+    /// Users in the containers are others than on the machine.
+    #[error(
+        "Docker runs rootless: files in data/ would belong to users whom `cargo dev` cannot become\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
+    )]
+    Rootless,
     /// The user may not talk to the engine.
     #[error("this user may not use Docker's socket: sudo usermod -aG docker \"$USER\", then log in again")]
     Denied,
@@ -62,18 +92,7 @@ pub enum Unavailable {
 /// # Errors
 /// Why not.
 pub async fn available() -> Result<(), Unavailable> {
-    let (engine, compose) =
-        tokio::join!(docker(&["info", "--format", "{{.ServerVersion}}"], ASK_BOUND), docker(&["compose", "version"], ASK_BOUND));
-    let engine = match engine {
-        Err(ProcessError::Spawn { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Err(Unavailable::NotInstalled),
-        Err(ProcessError::NotReady { .. }) => return Err(Unavailable::Down { said: "it does not answer".to_owned() }),
-        output => output?,
-    };
-    if !engine.status.success() || engine.stdout.trim_ascii().is_empty() {
-        let said = engine.stderr.trim().to_owned();
-        return Err(if said.contains("permission denied") { Unavailable::Denied } else { Unavailable::Down { said } });
-    }
-    if compose?.status.success() { Ok(()) } else { Err(Unavailable::NoCompose) }
+    Host::ask().await.map(drop)
 }
 
 /// Sees to it that an image is on this machine.

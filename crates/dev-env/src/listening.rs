@@ -1,5 +1,5 @@
-//! The API's listening socket. It is the supervisor's own, so that it outlives each process which answers on it: while one
-//! follows on another, new connections wait in its queue, and none is refused.
+//! The API's listening sockets. They are the supervisor's own, so that they outlive each process which answers on them: while one
+//! follows on another, new connections wait in their queues, and none is refused.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -9,28 +9,32 @@ use tokio::net::TcpSocket;
 use crate::configuration::Port;
 use crate::events::Events;
 use crate::ports::PortError;
-use crate::{Checkout, Error, kept_ports};
+use crate::{Checkout, Error, kept_ports, ports};
 
 /// As many connections as may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A socket, and where it listens.
+/// Sockets, and where they listen.
 #[derive(Clone)]
 pub(crate) struct Listening {
-    socket: Arc<TcpListener>,
+    sockets: Vec<Arc<TcpListener>>,
     host: IpAddr,
     port: u16,
 }
 
 impl Listening {
-    /// Opens the socket that the settings ask for.
+    /// Opens the socket that the settings ask for. Where that is one of 127.0.0.1, `localhost` may mean `::1` to a client, and there is a
+    /// socket of that, too.
     ///
     /// # Errors
     /// The port is taken, or the address is none of this machine's.
     pub(crate) fn open(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<Self, Error> {
         let port = kept_ports::api(checkout, host, wanted, events)?;
-        let address = SocketAddr::new(host, port);
-        Ok(Self { socket: Arc::new(listen(address)?), host, port })
+        let mut sockets = vec![Arc::new(listen(SocketAddr::new(host, port))?)];
+        if let Some(other) = ports::other_loopback(host) {
+            sockets.push(Arc::new(listen(SocketAddr::new(other, port))?));
+        }
+        Ok(Self { sockets, host, port })
     }
 
     /// This one where it is what the settings ask for, else a new one.
@@ -42,9 +46,9 @@ impl Listening {
         if is_still { Ok(self) } else { Self::open(checkout, host, wanted, events) }
     }
 
-    /// The socket.
-    pub(crate) fn socket(&self) -> Arc<TcpListener> {
-        Arc::clone(&self.socket)
+    /// The sockets.
+    pub(crate) fn sockets(&self) -> Vec<Arc<TcpListener>> {
+        self.sockets.clone()
     }
 
     /// Its port.

@@ -134,7 +134,7 @@ impl Lock {
         identity(self.file.metadata()) == identity(std::fs::metadata(path(checkout)))
     }
 
-    /// Says that the holder answers at another socket from now on.
+    /// Notes another socket at which the holder answers.
     ///
     /// # Errors
     /// The file cannot be written.

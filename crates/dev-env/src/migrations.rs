@@ -38,9 +38,21 @@ pub fn versions(checkout: &Checkout) -> Result<Vec<i64>, Error> {
 pub(crate) fn files(checkout: &Checkout) -> Result<Vec<File>, Error> {
     let file = |(version, path): (i64, PathBuf)| {
         let sql = std::fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
-        Ok(File { version, checksum: sha256::hexadecimal(&Sha384::digest(sql)) })
+        Ok(File { version, checksum: checksum(&sql) })
     };
     paths(checkout)?.into_iter().map(file).collect()
+}
+
+/// Of the text with `\n` at the ends of lines, as the service's program has it.
+fn checksum(sql: &[u8]) -> String {
+    let mut text = Sha384::new();
+    let mut rest = sql;
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        text.update(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    text.update(rest);
+    sha256::hexadecimal(&text.finalize())
 }
 
 fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
@@ -183,6 +195,12 @@ mod tests {
         assert_eq!(slug("日本語"), "");
         assert!(slug(&"long words ".repeat(20)).len() <= LONGEST_SLUG);
         assert!(!slug("../../etc/passwd").contains(['/', '.']));
+    }
+
+    #[test]
+    fn a_checksum_ignores_the_ends_of_lines() {
+        assert_eq!(checksum(b"SELECT 1;\r\n\r\nSELECT 2;\r\n"), checksum(b"SELECT 1;\n\nSELECT 2;\n"));
+        assert_ne!(checksum(b"SELECT '\r';\n"), checksum(b"SELECT '';\n"));
     }
 
     #[test]

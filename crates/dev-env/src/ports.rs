@@ -1,6 +1,6 @@
 //! Which ports the environment listens on, and who has a port that is taken.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use listeners::SocketState;
 use rand::RngExt;
@@ -84,12 +84,14 @@ pub fn holder(port: u16) -> Option<Holder> {
 
 fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     let listeners = listeners::get_all().ok()?;
+    let other = other_loopback(host);
     let mut found: Vec<_> = listeners
         .into_iter()
         .filter(|listener| listener.socket.port() == port && listener.state == SocketState::Listen)
         // The one that stands in the way of this address, before those of others.
         .map(|listener| {
-            let in_the_way = listener.socket.ip() == host || listener.socket.ip().is_unspecified() || host.is_unspecified();
+            let ip = listener.socket.ip();
+            let in_the_way = ip == host || Some(ip) == other || ip.is_unspecified() || host.is_unspecified();
             (!in_the_way, listener.process.pid, listener.process.name)
         })
         .collect();
@@ -97,9 +99,9 @@ fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     found.into_iter().next().map(|(_, pid, name)| Holder { pid, name })
 }
 
-/// Whether a service of ours could listen on `port` of 127.0.0.1 now.
+/// Whether a service of ours could listen on `port` of 127.0.0.1 now. `::1` is not checked.
 pub fn is_free(port: u16) -> bool {
-    is_free_at(HERE, port)
+    port != 0 && bind_one(HERE, port).is_ok()
 }
 
 fn is_free_at(host: IpAddr, port: u16) -> bool {
@@ -147,7 +149,24 @@ pub fn choose(setting: &str, host: IpAddr, wanted: u16, explicitly_set: bool, ke
     Ok(Choice { port: free_port_at(host)?, instead_of: Some((wanted, holder_at(host, wanted))) })
 }
 
+/// `::1` for what listens on 127.0.0.1, where this machine has it: `localhost` may mean either, and clients that take the other one would
+/// reach another program there.
+pub(crate) fn other_loopback(host: IpAddr) -> Option<IpAddr> {
+    let wanted = host == HERE || host == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let other = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    (wanted && TcpListener::bind((other, 0)).is_ok()).then_some(other)
+}
+
+/// A listener there, if `::1` has room for one, too.
 fn bind(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
+    let listener = bind_one(host, port)?;
+    if let Some(other) = other_loopback(host) {
+        bind_one(other, listener.local_addr()?.port())?;
+    }
+    Ok(listener)
+}
+
+fn bind_one(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
     let address = SocketAddr::from((host, port));
     // Where several listeners may share a port (macOS, one of them on all addresses), binding alone proves nothing.
     if cfg!(target_os = "macos")
@@ -197,6 +216,18 @@ mod tests {
         assert_eq!(choose("API_PORT", HERE, wanted, false, Some(kept)).unwrap().port, kept);
         let (_listener, port) = taken();
         assert_eq!(choose("API_PORT", HERE, wanted, false, Some(port)).unwrap(), Choice { port: wanted, instead_of: None });
+    }
+
+    #[test]
+    fn a_listener_on_the_other_loopback_address_stands_in_the_way_and_is_named() {
+        // On a machine without IPv6 there is none.
+        let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_free_at(HERE, port));
+        let PortError::Taken { holder, .. } = choose("API_PORT", HERE, port, true, None).unwrap_err() else { panic!() };
+        assert_eq!(holder.unwrap().pid, std::process::id());
+        assert_eq!(choose("API_PORT", HERE, port, false, None).unwrap().instead_of.unwrap().0, port);
+        assert_eq!(other_loopback("192.0.2.1".parse().unwrap()), None);
     }
 
     #[test]

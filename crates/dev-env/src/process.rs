@@ -16,7 +16,9 @@ mod pid_file;
 mod tool;
 
 use std::future::Future;
+use std::net::TcpListener;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -90,13 +92,15 @@ impl Process {
                 None
             }
         };
-        if let Some(listener) = &self.configuration.listener {
-            let socket = listener.try_clone().map_err(spawn_error)?;
-            let mapping = FdMapping { parent_fd: socket.into(), child_fd: FIRST_HANDED_OVER };
-            command.fd_mappings(vec![mapping]).expect("one descriptor collides with none");
+        let listeners = &self.configuration.listeners;
+        if !listeners.is_empty() {
+            let mapping =
+                |(child_fd, listener): (i32, &Arc<TcpListener>)| Ok(FdMapping { parent_fd: listener.try_clone()?.into(), child_fd });
+            let mappings: std::io::Result<_> = (FIRST_HANDED_OVER..).zip(listeners).map(mapping).collect();
+            command.fd_mappings(mappings.map_err(spawn_error)?).expect("each has a number of its own");
             // The protocol's LISTEN_PID cannot be known before the fork nor set after it. It protects a child's children, who would
             // inherit the variables: without it they are meant for whoever has them (https://docs.rs/listenfd).
-            command.env("LISTEN_FDS", "1").env_remove("LISTEN_PID");
+            command.env("LISTEN_FDS", listeners.len().to_string()).env_remove("LISTEN_PID");
         }
         let died_with_tool = self.configuration.stop_signal.into();
         prepare_child(&mut command, died_with_tool, pid_file.map(PidFile::into_file));

@@ -23,12 +23,12 @@ const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
 const STOP_BOUND: Duration = Duration::from_secs(15);
 const PROBE_BOUND: Duration = Duration::from_secs(2);
 
-/// The API as a process that answers on `listener`, in an environment that holds its settings and nothing else of the user's.
+/// The API as a process that answers on `listeners`, in an environment that holds its settings and nothing else of the user's.
 pub(crate) fn api(
     program: &Program,
     environment: &Environment,
     place: &Place,
-    listener: Arc<TcpListener>,
+    listeners: Vec<Arc<TcpListener>>,
     events: &Events,
 ) -> Configuration {
     let checkout = &environment.checkout;
@@ -51,7 +51,7 @@ pub(crate) fn api(
     }
     api.pid_file = Some(free_pid_file(checkout));
     api.stop_bound = STOP_BOUND;
-    api.listener = Some(listener);
+    api.listeners = listeners;
     let events = events.clone();
     api.sink = Some(Arc::new(move |_, line| events.tell(Event::Output { from: Source::Api, line: line.to_owned() })));
     api

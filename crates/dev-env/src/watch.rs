@@ -1,5 +1,6 @@
 //! Which files changed: told by the system, or found by looking where the system does not tell.
 
+mod links;
 mod place;
 mod seen;
 mod sources;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use crate::events::Events;
 use crate::reload::Watching;
 use crate::{Environment, Error};
+use links::Links;
 
 pub(crate) use seen::Seen;
 pub(crate) use sources::{Sources, dependencies, files, has_extension};
@@ -46,6 +48,7 @@ enum Told {
 pub(crate) struct Watcher {
     /// What is watched for.
     pub(crate) sources: Sources,
+    links: Links,
     told: mpsc::UnboundedReceiver<Told>,
     watcher: Box<dyn notify::Watcher>,
     watching: Watching,
@@ -70,7 +73,30 @@ impl Watcher {
             Ok(watcher) => (Watching::Events, watcher),
             Err(reason) => looking(&folders, &reason, events)?,
         };
-        Ok(Self { sources, told, watcher, watching, events: events.clone(), changed: BTreeSet::new(), since: None })
+        let links = Links::default();
+        let mut watcher = Self { sources, links, told, watcher, watching, events: events.clone(), changed: BTreeSet::new(), since: None };
+        watcher.watch_links();
+        Ok(watcher)
+    }
+
+    /// Learns what a program that cargo has built is made of.
+    pub(crate) fn learn(&mut self, program: &Path) {
+        self.sources.learn(program);
+        self.watch_links();
+    }
+
+    /// Watches what links lead to, where that is not watched already.
+    fn watch_links(&mut self) {
+        self.links = Links::among(self.sources.all());
+        let watched = self.sources.folders();
+        let is_watched = |folder: &PathBuf| {
+            watched.iter().any(|(top, mode)| folder == top || *mode == RecursiveMode::Recursive && folder.starts_with(top))
+        };
+        for folder in self.links.folders().into_iter().filter(|folder| !is_watched(folder)) {
+            if let Err(error) = self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                self.events.warn(format!("{} cannot be watched: {error}", folder.display()));
+            }
+        }
     }
 
     /// How changes are noticed.
@@ -106,7 +132,11 @@ impl Watcher {
             Told::Path(path) if self.changed.contains(&path) => {}
             Told::Path(path) => {
                 self.watch_if_new_folder(&path);
-                self.changed.extend(self.sources.that_matter(&path));
+                if path.is_symlink() {
+                    self.watch_links();
+                }
+                let names = self.links.names(&path);
+                self.changed.extend(names.iter().chain([&path]).flat_map(|name| self.sources.that_matter(name)));
             }
             Told::Everything => {
                 for (folder, _) in self.sources.folders() {
@@ -259,6 +289,55 @@ mod tests {
         expect(&mut watcher, &src.join("module/lib.rs")).await;
         std::fs::write(src.join("module/lib.rs"), "fn h() {}").unwrap();
         expect(&mut watcher, &src.join("module/lib.rs")).await;
+    }
+
+    #[tokio::test]
+    async fn an_edit_is_noticed_behind_links_to_files_and_folders() {
+        let (folder, environment) = environment();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (checkout, outside) = (&environment.checkout, elsewhere.path().canonicalize().unwrap());
+        let src = checkout.root().join("backend/app/src");
+        std::fs::create_dir_all(outside.join("folder")).unwrap();
+        std::fs::create_dir_all(checkout.root().join("backend/shared")).unwrap();
+        for (file, link) in [
+            (outside.join("a.rs"), src.join("a.rs")),
+            (outside.join("env"), checkout.env_file()),
+            (checkout.root().join("backend/shared/b.rs"), src.join("b.rs")),
+        ] {
+            std::fs::write(&file, "").unwrap();
+            std::os::unix::fs::symlink(file, link).unwrap();
+        }
+        std::fs::write(outside.join("folder/c.rs"), "").unwrap();
+        std::os::unix::fs::symlink(outside.join("folder"), src.join("linked")).unwrap();
+        // Of no harm: one that leads to where it is.
+        std::os::unix::fs::symlink(&src, src.join("round")).unwrap();
+
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
+        for (edited, source) in [
+            (outside.join("a.rs"), src.join("a.rs")),
+            (outside.join("env"), checkout.env_file()),
+            (checkout.root().join("backend/shared/b.rs"), src.join("b.rs")),
+            (outside.join("folder/c.rs"), src.join("linked/c.rs")),
+        ] {
+            std::fs::write(&edited, "fn f() {}").unwrap();
+            expect(&mut watcher, &source).await;
+            // As careful editors do.
+            std::fs::write(edited.with_extension("new"), "fn g() {}").unwrap();
+            std::fs::rename(edited.with_extension("new"), &edited).unwrap();
+            expect(&mut watcher, &source).await;
+        }
+
+        // A link that is made now, and one that is replaced by a file of another time.
+        std::fs::write(outside.join("late.rs"), "").unwrap();
+        std::os::unix::fs::symlink(outside.join("late.rs"), src.join("late.rs")).unwrap();
+        expect(&mut watcher, &src.join("late.rs")).await;
+        std::fs::write(outside.join("late.rs"), "fn f() {}").unwrap();
+        expect(&mut watcher, &src.join("late.rs")).await;
+        let old = folder.path().join("old.rs");
+        std::fs::write(&old, "fn old() {}").unwrap();
+        std::fs::File::options().write(true).open(&old).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        std::fs::rename(old, src.join("a.rs")).unwrap();
+        expect(&mut watcher, &src.join("a.rs")).await;
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::line_ends::is_checksum_of;
 use super::{Error, is_empty, pause, ups};
 
 /// How a migration stands.
@@ -88,7 +89,7 @@ pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
         let state = match &row {
             None if is_empty(migration) => State::Empty,
             None => State::Pending,
-            Some((_, checksum, _)) if checksum[..] == migration.checksum[..] => State::Applied,
+            Some((_, checksum, _)) if is_checksum_of(checksum, migration) => State::Applied,
             Some(_) => State::Edited,
         };
         let description = migration.description.to_string();

@@ -1,3 +1,6 @@
+use std::net::TcpListener;
+use std::process::Command;
+
 use crate::support::processes::expect_none;
 use crate::support::{Scratch, taken_port};
 
@@ -67,4 +70,38 @@ fn two_checkouts_at_once() {
     two.dev(&["db", "shell", "-c", "SELECT n FROM of_one"]).expect_code(1).says("does not exist");
     one.ok(&["down"]);
     assert!(two.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn the_api_answers_on_both_loopback_addresses() {
+    // A machine without IPv6 has one.
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.up();
+    let ask = |host: &str| {
+        let url = format!("http://{host}:{}/health/ready", scratch.port("api"));
+        Command::new("curl").args(["-gsS", "--noproxy", "*", &url]).output().unwrap()
+    };
+    let expect_answers = || {
+        for host in ["127.0.0.1", "[::1]"] {
+            let answer = ask(host);
+            assert!(String::from_utf8_lossy(&answer.stdout).contains("\"ready\""), "{host}: {answer:?}");
+        }
+    };
+    expect_answers();
+    scratch.ok(&["restart", "api"]);
+    expect_answers();
+}
+
+#[test]
+fn a_program_that_has_the_port_on_the_other_loopback_address_is_named() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let port = listener.local_addr().unwrap().port();
+    let mut scratch = Scratch::new();
+    scratch.set("API_PORT", port.to_string());
+    let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
+    refused.says(&format!("port {port}"));
+    refused.says(&format!("pid {}", std::process::id()));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Project, eventually, get};
 
-/// The form's fields, and what is typed into them. The system is chosen, and the specification's server stands there already.
+/// The form's fields, and what is typed into them. The system and the specification's server stand there already.
 const TYPED: [(&str, &str); 3] = [("auth[username]", "emotionviz"), ("auth[password]", "devpassword"), ("auth[db]", "emotionviz_db")];
 
 #[test]
@@ -22,13 +22,36 @@ fn adminer_logs_in() {
 
     let browser = Browser::start();
     browser.post("/url", json!({ "url": format!("http://127.0.0.1:{port}/") }));
-    browser.click("[name='auth[driver]'] option[value=pgsql]");
+    browser.find("[name='auth[driver]'] option[value=pgsql][selected]");
     browser.find("[name='auth[server]'][value=db]");
     for (field, text) in TYPED {
         browser.post(&format!("{}/value", browser.find(&format!("[name='{field}']"))), json!({ "text": text }));
     }
     browser.click("input[type=submit][value=Login]");
     browser.find("a[href*=seen_in_a_browser]");
+}
+
+/// The official image loads the plugins of a folder. The image that machines without a registry have chooses PostgreSQL by itself.
+const LOADS_PLUGINS: &str = "<?php
+function adminer_object() {
+    return new Adminer\\Plugins(array_map(fn($plugin) => require($plugin), glob('/var/www/html/plugins-enabled/*.php')));
+}
+chdir('/usr/share/adminer');
+require('adminer.php');
+";
+
+#[test]
+fn the_form_of_adminer_opens_with_postgresql_chosen() {
+    let Some(project) = Project::new() else { return };
+    project.write("index.php", LOADS_PLUGINS);
+    let override_file = project.read("docker-compose.override.yml");
+    let with_index = "services:\n  adminer:\n    volumes: [./index.php:/var/www/html/index.php:ro]\n";
+    project.write("docker-compose.override.yml", &override_file.replacen("services:\n", with_index, 1));
+    project.ok(&["--profile", "tools", "up", "-d", "--wait", "db", "adminer"]);
+    let port = project.port("adminer", "8080");
+    eventually("Adminer", || get(port, "/").starts_with("HTTP/1.1 200").then_some(()));
+    let form = get(port, "/");
+    assert!(form.contains("<option value=\"pgsql\" selected>") && !form.contains("<option value=\"server\" selected>"), "{form}");
 }
 
 /// Chromium with one window, as its WebDriver moves it (<https://www.w3.org/TR/webdriver2/>). Both end with it.

@@ -114,6 +114,24 @@ fn init_scripts_run_once() {
 }
 
 #[test]
+fn scripts_and_settings_with_crlf_work_as_those_with_lf() {
+    let Some(project) = Project::new() else { return };
+    project.write(".env", "POSTGRES_USER=ann\nPOSTGRES_DB=journal\n");
+    project.write("backend/init-scripts/10-table.sql", "CREATE TABLE of_a_script AS SELECT 1 AS n;\n");
+    let insert = "psql -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" -c 'INSERT INTO of_a_script VALUES (2)'";
+    project.write("backend/init-scripts/20-row.sh", &format!("if true; then\n{insert}\nfi\n"));
+    let to_crlf = "find docker-compose.yml .env backend/docker backend/Dockerfile backend/init-scripts -type f ! -name .gitkeep -exec sed -i 's/$/\\r/' {} +";
+    project.typed(to_crlf).expect_code(0);
+    assert!(project.read("backend/docker/db/start").contains("\r\n") && project.read(".env").contains("ann"));
+    project.ok(&["build", "--quiet", "api"]);
+    project.ok(&["up", "-d", "--wait", "db"]);
+    let sum = ["psql", "-U", "ann", "-d", "journal", "-XAtqc", "SELECT sum(n) FROM of_a_script"];
+    assert_eq!(project.exec("db", &sum).expect_code(0).text(), "3");
+    project.compose(&["run", "--rm", "--no-deps", "-T", "api", "alembic", "merge"]).expect_code(2).says("there is no Alembic here");
+    assert_eq!(project.owner_of("data/postgres/PG_VERSION"), project.owner());
+}
+
+#[test]
 fn a_disk_that_is_full() {
     if !is_root() {
         return;

@@ -11,6 +11,7 @@ mod data;
 mod development;
 mod engine;
 mod engine_switch;
+mod health;
 mod production;
 mod settings;
 mod start;

@@ -8,9 +8,10 @@ use emotionviz_settings::{DatabaseUrl, Problems};
 
 use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
+use super::host::Host;
 use super::inside::{Inside, Moment};
 use super::project::Project;
-use super::{available, logs, start};
+use super::{logs, start};
 use crate::configuration::{Tool, database_host};
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
@@ -66,15 +67,20 @@ impl Docker {
 
     /// The project and its containers.
     pub(super) async fn look(&self) -> Result<(Project, Containers), Error> {
+        self.look_on().await.map(|(_, project, containers)| (project, containers))
+    }
+
+    /// The same, and the Docker that has them.
+    pub(super) async fn look_on(&self) -> Result<(Host, Project, Containers), Error> {
         // It says what is the matter where Docker does not answer; asked at the same time, it costs nothing.
         let project = async {
             let project = Project::of(&self.environment).await?;
             let containers = Containers::of(&project).await?;
             Ok::<_, Error>((project, containers))
         };
-        let (available, project) = tokio::join!(available(), project);
-        available?;
-        project
+        let (host, project) = tokio::join!(Host::ask(), project);
+        let (host, (project, containers)) = (host?, project?);
+        Ok((host, project, containers))
     }
 
     /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.

@@ -38,7 +38,8 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     // Settings that do not fit are said before anything is waited for.
     engine.tool()?;
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
-    let (project, containers) = engine.look().await?;
+    let (host, project, containers) = engine.look_on().await?;
+    host.check(engine.environment.checkout.root(), std::env::home_dir())?;
     project.settings.check(&project, &engine.environment.checkout).await?;
     if containers.run() {
         return already(engine, project, containers, options, events, stop).await;

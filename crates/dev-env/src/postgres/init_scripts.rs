@@ -1,15 +1,18 @@
-//! `init-scripts/*.sh` and `*.sql`, as the official image runs them: once, in the order of their names, on a server that nobody else
+//! `init-scripts/*.sh`, `*.sql`, `*.sql.gz`, `*.sql.xz` and `*.sql.zst`, as the official image runs them: once, in the order of their names, on a server that nobody else
 //! can reach yet, as `POSTGRES_USER` in `POSTGRES_DB`; the first that fails ends it all.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::read::MultiGzDecoder;
 use secrecy::ExposeSecret;
+use tempfile::TempDir;
 
 use super::ClusterConfig;
 use super::psql::PsqlError;
-use crate::process::{ProcessError, run};
+use crate::process::{Configuration, ProcessError, capture, run};
 
 /// A script may load a dump.
 const BOUND: Duration = Duration::from_secs(60 * 60);
@@ -33,6 +36,16 @@ pub enum ScriptError {
         /// How.
         source: PsqlError,
     },
+    /// A compressed script could not be read.
+    #[error("the init script {} cannot be decompressed by `{program}`: {source}\nhint: install {program}, or decompress the file: {program} -d '{0}'", script.display())]
+    Unpack {
+        /// The script.
+        script: PathBuf,
+        /// What was to do it.
+        program: &'static str,
+        /// How that failed.
+        source: ProcessError,
+    },
     /// A script or the folder could not be read.
     #[error("{}: {source}", path.display())]
     Io {
@@ -48,48 +61,127 @@ pub(super) async fn run_all(config: &ClusterConfig, pid_file: &Path) -> Result<(
     let Some(folder) = config.init_scripts.as_ref().filter(|folder| folder.is_dir()) else {
         return Ok(());
     };
-    for script in scripts(folder)? {
-        if script.extension().is_some_and(|extension| extension == "sql") {
-            sql(&script, config).await?;
-        } else {
-            shell(&script, config, pid_file).await?;
+    for (script, kind) in scripts(folder)?.run {
+        match kind {
+            Kind::Shell => shell(&script, config, pid_file).await?,
+            Kind::Sql(packed) => sql(&script, packed, config).await?,
         }
     }
     Ok(())
 }
 
-fn scripts(folder: &Path) -> Result<Vec<PathBuf>, ScriptError> {
+/// The files of the folder that are not run, in the order of their names; what begins with a dot is not meant to be.
+pub(crate) fn ignored(folder: &Path) -> Vec<PathBuf> {
+    // A folder that cannot be read is an error when the scripts are to run.
+    scripts(folder).map(|scripts| scripts.ignored).unwrap_or_default()
+}
+
+/// What is done with a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Shell,
+    Sql(Packed),
+}
+
+/// How SQL is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packed {
+    Not,
+    Gzip,
+    /// By a program, which writes the text to its standard output.
+    By(&'static str),
+}
+
+impl Kind {
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let known = [
+            (".sh", Self::Shell),
+            (".sql", Self::Sql(Packed::Not)),
+            (".sql.gz", Self::Sql(Packed::Gzip)),
+            (".sql.xz", Self::Sql(Packed::By("xz"))),
+            (".sql.zst", Self::Sql(Packed::By("zstd"))),
+        ];
+        known.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| kind).filter(|_| path.is_file())
+    }
+}
+
+#[derive(Default)]
+struct Scripts {
+    run: Vec<(PathBuf, Kind)>,
+    ignored: Vec<PathBuf>,
+}
+
+fn scripts(folder: &Path) -> Result<Scripts, ScriptError> {
     let io = |source| ScriptError::Io { path: folder.to_owned(), source };
-    let mut scripts = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.is_file() && path.extension().is_some_and(|extension| extension == "sh" || extension == "sql") {
-            scripts.push(path);
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(io)?.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = entries.map_err(io)?;
+    paths.sort();
+    let mut scripts = Scripts::default();
+    for path in paths {
+        match Kind::of(&path) {
+            Some(kind) => scripts.run.push((path, kind)),
+            None if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) => {}
+            None => scripts.ignored.push(path),
         }
     }
-    scripts.sort();
     Ok(scripts)
 }
 
-async fn sql(script: &Path, config: &ClusterConfig) -> Result<(), ScriptError> {
+async fn sql(script: &Path, packed: Packed, config: &ClusterConfig) -> Result<(), ScriptError> {
+    let io = |source| ScriptError::Io { path: script.to_owned(), source };
     // Read here rather than by psql, which runs as a user who may not be able to.
-    let text = tokio::fs::read(script).await.map_err(|source| ScriptError::Io { path: script.to_owned(), source })?;
+    let bytes = tokio::fs::read(script).await.map_err(io)?;
+    let text = match packed {
+        Packed::Not => bytes,
+        Packed::Gzip => {
+            let mut text = Vec::new();
+            MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).map_err(io)?;
+            text
+        }
+        Packed::By(program) => unpack(program, script, &bytes).await?,
+    };
     config.psql().run_bytes(&text, BOUND).await.map_err(|source| ScriptError::Sql { script: script.to_owned(), source })?;
     Ok(())
 }
 
+async fn unpack(program: &'static str, script: &Path, bytes: &[u8]) -> Result<Vec<u8>, ScriptError> {
+    let failed = |source| ScriptError::Unpack { script: script.to_owned(), program, source };
+    let output = capture(Configuration::new(program, program).args(["-dc"]), bytes, BOUND).await.map_err(failed)?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let tail = output.stderr.lines().map(str::to_owned).collect();
+    Err(failed(ProcessError::Exited { name: program.to_owned(), status: output.status, tail }))
+}
+
+/// The script, or a copy of it without the carriage returns that a checkout of Windows may have at the ends of lines.
+fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<TempDir>)> {
+    let text = std::fs::read(script)?;
+    if !text.windows(2).any(|pair| pair == b"\r\n") {
+        return Ok((script.to_owned(), None));
+    }
+    let folder = tempfile::tempdir()?;
+    let copy = folder.path().join(script.file_name().unwrap_or_default());
+    std::fs::write(&copy, text.into_iter().filter(|byte| *byte != b'\r').collect::<Vec<_>>())?;
+    std::fs::set_permissions(&copy, std::fs::metadata(script)?.permissions())?;
+    Ok((copy, Some(folder)))
+}
+
 /// As the developer, like everything else of the checkout that runs: a build script, a test, the service.
 async fn shell(script: &Path, config: &ClusterConfig, pid_file: &Path) -> Result<(), ScriptError> {
+    let io = |source| ScriptError::Io { path: script.to_owned(), source };
+    let (runs, _folder) = without_carriage_returns(script).map_err(io)?;
     let executable = std::fs::metadata(script).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
     let mut configuration = if executable {
-        config.psql().client("init script", script.to_owned())
+        config.psql().client("init script", runs)
     } else {
         // The image sources it, in a shell that ends at the first failure.
         config
             .psql()
             .client("init script", "bash".into())
             .args(["-e", "-o", "pipefail", "-c", r#". "$1""#, "init-script"])
-            .args([script.as_os_str()])
+            .args([runs.as_os_str()])
     };
     configuration.run_as = None;
     configuration.pid_file = Some(pid_file.to_owned());
@@ -114,13 +206,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_run_in_the_order_of_their_names_and_nothing_else_does() {
+    fn scripts_run_in_the_order_of_their_names_and_others_are_reported() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["20-b.sql", "10-a.sh", "README.md", "30-c.sh", ".gitkeep"] {
+        let files = ["20-b.sql", "10-a.sh", "README.md", "30-c.sh", "40-d.sql.gz", "50-e.sql.xz", "60-f.sql.zst", "70-g.psql", "80-h.gz"];
+        for name in files.into_iter().chain([".gitkeep"]) {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         std::fs::create_dir(folder.path().join("05-folder.sql")).unwrap();
-        let found: Vec<_> = scripts(folder.path()).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-        assert_eq!(found, ["10-a.sh", "20-b.sql", "30-c.sh"]);
+        let names = |paths: Vec<PathBuf>| -> Vec<String> {
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        let found = scripts(folder.path()).unwrap();
+        assert_eq!(names(found.ignored), ["05-folder.sql", "70-g.psql", "80-h.gz", "README.md"]);
+        let run = names(found.run.into_iter().map(|(path, _)| path).collect());
+        assert_eq!(run, ["10-a.sh", "20-b.sql", "30-c.sh", "40-d.sql.gz", "50-e.sql.xz", "60-f.sql.zst"]);
     }
 }

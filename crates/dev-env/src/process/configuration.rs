@@ -62,8 +62,8 @@ pub struct Configuration {
     pub stop_bound: Duration,
     /// What a dropped process is sent before SIGKILL, if anything.
     pub drop_signal: Option<StopSignal>,
-    /// A listening socket that it gets as its descriptor 3, and is told of by `LISTEN_FDS` (sd_listen_fds(3)).
-    pub listener: Option<Arc<TcpListener>>,
+    /// Listening sockets that it gets as its descriptors from 3 on, announced by `LISTEN_FDS` (sd_listen_fds(3)).
+    pub listeners: Vec<Arc<TcpListener>>,
     /// Who gets its lines.
     pub sink: Option<LineSink>,
 }
@@ -83,7 +83,7 @@ impl Configuration {
             stop_signal: StopSignal::Terminate,
             stop_bound: Duration::from_secs(10),
             drop_signal: None,
-            listener: None,
+            listeners: Vec::new(),
             sink: None,
         }
     }

@@ -129,8 +129,11 @@ impl Services {
             let tool = self.environment.configuration.tool(&checkout)?;
             let port = self.place.as_ref().map_or(0, |place| place.port);
             self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
-            self.replace_api().await?;
-            self.describe_api(State::Running).await;
+            match self.replace_api().await {
+                Ok(()) => self.describe_api(State::Running).await,
+                // The server runs. The API is started by the new address when it ends.
+                Err(error) => self.events.warn(error.to_string()),
+            }
         }
         Ok(())
     }
@@ -139,7 +142,7 @@ impl Services {
     fn restore_logs(&self) {
         if self.api.is_some() {
             let log = self.environment.configuration.log_dir(&self.environment.checkout).join("app.log");
-            // A disk that is full or read-only is no reason to stop.
+            // A disk that is full or read-only does not end the environment.
             let _unwritable = make_parents(&log).map(|()| log_file::open(&log));
         }
     }

@@ -35,7 +35,7 @@ impl Successor<'_> {
         events.phase("starting the API");
         let words = ReadySocket::listen(self.ready_socket)?;
         let begun = Instant::now();
-        let mut configuration = service::api(self.program, self.environment, self.place, self.listening.socket(), events)
+        let mut configuration = service::api(self.program, self.environment, self.place, self.listening.sockets(), events)
             .env("NOTIFY_SOCKET", words.path().as_os_str());
         if self.ready {
             configuration = configuration.args(["--when-ready"]);

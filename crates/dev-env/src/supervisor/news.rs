@@ -153,7 +153,7 @@ impl Services {
         }
     }
 
-    /// `status` says that it does not run, and why.
+    /// Lets `status` show that the database does not run, and why.
     pub(super) fn database_failed(&self, why: &str) {
         self.board.update(|snapshot| {
             snapshot.db.ended(State::Failed);

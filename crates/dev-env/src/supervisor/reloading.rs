@@ -102,7 +102,7 @@ impl Reloading {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {
-            watcher.sources.learn(program.path());
+            watcher.learn(program.path());
             self.seen.learn(watcher.sources.built());
         }
     }

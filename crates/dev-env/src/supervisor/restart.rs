@@ -103,7 +103,7 @@ impl Services {
             None => {}
         }
         let running = match self.verified(cluster.as_ref()).await {
-            // A server that answers nobody is what a restart is for. Its schema is checked afterwards.
+            // A restart helps a server that starts no session. Its schema is checked afterwards.
             Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
                 self.events.note(format!("the database does not answer, and is restarted all the same: {error}"));
                 None

@@ -220,7 +220,7 @@ impl Services {
 
     pub(super) async fn spawn_api(&mut self) -> Result<(), Error> {
         let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
-        let mut api = Process::new(service::api(program, &self.environment, place, listening.socket(), &self.events));
+        let mut api = Process::new(service::api(program, &self.environment, place, listening.sockets(), &self.events));
         api.start().await?;
         self.api = Some(api);
         self.api_ready = false;

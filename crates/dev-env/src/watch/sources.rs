@@ -49,6 +49,12 @@ impl Sources {
         named.flat_map(|path| if path.is_dir() { files(path, true) } else { vec![path.clone()] }).collect()
     }
 
+    /// All files that are known, settings too.
+    pub(super) fn all(&self) -> BTreeSet<PathBuf> {
+        let settings = self.settings.iter().chain(&self.given).cloned();
+        settings.chain(self.rust()).chain(self.built()).collect()
+    }
+
     /// The program that is not built here, if that is what runs.
     pub(crate) fn given(&self) -> Option<&Path> {
         self.given.as_deref()
@@ -150,20 +156,36 @@ pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension == wanted)
 }
 
-/// The files in a folder; those in folders of it too, unless these are hidden.
+/// The files in a folder; those in folders of it too, unless these are hidden. Links to folders are followed.
 pub(crate) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
+    collect(folder, deep, &mut Vec::new(), &mut found);
+    found
+}
+
+/// `above`: the folders that links on the way here led to. A link that leads back to one of them, or above itself, is not followed.
+fn collect(folder: &Path, deep: bool, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => {
-                if deep && !entry.file_name().to_string_lossy().starts_with('.') {
-                    found.append(&mut files(&entry.path(), true));
+        let path = entry.path();
+        let kind = entry.file_type();
+        let target = kind.as_ref().is_ok_and(|kind| kind.is_symlink()).then(|| path.canonicalize().ok()).flatten();
+        let is_dir = kind.is_ok_and(|kind| kind.is_dir()) || target.as_ref().is_some_and(|target| target.is_dir());
+        if !is_dir {
+            found.push(path);
+        } else if deep && !entry.file_name().to_string_lossy().starts_with('.') {
+            let leads_back =
+                |target: &PathBuf| above.contains(target) || folder.canonicalize().is_ok_and(|folder| folder.starts_with(target));
+            match target {
+                Some(target) if leads_back(&target) => {}
+                Some(target) => {
+                    above.push(target);
+                    collect(&path, true, above, found);
+                    above.pop();
                 }
+                None => collect(&path, true, above, found),
             }
-            _ => found.push(entry.path()),
         }
     }
-    found
 }
 
 /// What a rule of a Makefile depends on. Blanks in names have a backslash before them.

@@ -1,5 +1,7 @@
 //! Making a data directory, and what is in it then.
 
+use std::process::Command;
+
 use dev_env::postgres::cluster::{self, ClusterError, DataDir};
 use dev_env::postgres::roles;
 use dev_env::postgres::server::Server;
@@ -98,10 +100,36 @@ async fn init_scripts_run_once_in_order_as_the_official_image_runs_them() {
 }
 
 #[tokio::test]
+async fn compressed_init_scripts_and_those_with_crlf_run() {
+    let mut place = Place::new().await;
+    place.script("10-table.sql", "create table log (n serial, line text);\r\n", 0o644);
+    let (executable, sourced) = ("#!/bin/sh\r\nset -e\r\npsql -c \"insert into log (line) values ('executable')\"\r\n", "sourced");
+    place.script("20-run.sh", executable, 0o755);
+    place.script("30-source.sh", &format!("if true; then\r\npsql -c \"insert into log (line) values ('{sourced}')\"\r\nfi\r\n"), 0o644);
+    let mut expected = "executable,sourced".to_owned();
+    for (n, program, end) in [(40, "gzip", "gz"), (50, "xz", "xz"), (60, "zstd", "zst")] {
+        if Command::new(program).arg("--version").output().is_ok() {
+            place.script(&format!("{n}-packed.sql"), &format!("insert into log (line) values ('{end}');"), 0o644);
+            let file = place.config.init_scripts.clone().unwrap().join(format!("{n}-packed.sql"));
+            // The name that each of them gives its result.
+            assert!(Command::new(program).arg("-q").arg(&file).status().unwrap().success());
+            let _kept_by_zstd = std::fs::remove_file(&file);
+            expected += &format!(",{end}");
+        }
+    }
+    cluster::initialise(&place.config).await.unwrap();
+    let server = place.start().await;
+    assert_eq!(run(&place.api(), "select string_agg(line, ',' order by n) from log").await.unwrap(), expected);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_failing_init_script_leaves_nothing() {
     let failing = [
         ("10-bad.sql", "create table t (id int);\nselect nonsense;", "column \"nonsense\" does not exist"),
         ("10-bad.sh", "echo about to fail; exit 3", "about to fail"),
+        ("10-bad.sql.gz", "this is not compressed", "gzip"),
+        ("10-bad.sql.xz", "this is not compressed", "hint: install xz"),
     ];
     for (name, text, evidence) in failing {
         let mut place = Place::new().await;
@@ -114,6 +142,11 @@ async fn a_failing_init_script_leaves_nothing() {
 
         // Mended, it works.
         place.script(name, "", 0o644);
+        std::fs::rename(
+            place.config.init_scripts.clone().unwrap().join(name),
+            place.config.init_scripts.clone().unwrap().join("10-good.sql"),
+        )
+        .unwrap();
         cluster::initialise(&place.config).await.unwrap();
         place.start().await.stop().await.unwrap();
     }

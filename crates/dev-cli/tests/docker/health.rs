@@ -1,0 +1,27 @@
+//! Health checks: few while nothing happens, and quick to notice what does.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::project::is_root;
+use crate::support::{Project, docker, eventually};
+
+#[test]
+fn health_checks_are_few_and_notice_a_server_that_hangs() {
+    let Some(project) = Project::new() else { return };
+    project.ok(&["up", "-d", "--wait", "db"]);
+    let container = format!("container={}", project.container("db"));
+    let events = docker(&["events", "--since", "0s", "--until", "15s", "--filter", &container, "--filter", "event=exec_create"]);
+    assert!(events.stdout.lines().count() <= 2, "Docker starts a check each second: {events}");
+
+    // Its user is another one.
+    if is_root() {
+        let pid = Pid::from_raw(project.inspect("db", "{{.State.Pid}}").parse().unwrap());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        eventually("an unhealthy server", || (project.health("db") == "unhealthy").then_some(()));
+        kill(pid, Signal::SIGCONT).unwrap();
+        eventually("a healthy server", || (project.health("db") == "healthy").then_some(()));
+    }
+    project.ok(&["restart", "db"]);
+    project.ok(&["up", "-d", "--wait", "db"]);
+}
