@@ -37,7 +37,7 @@ impl Place {
         Uid::effective().is_root().then_some(place)
     }
 
-    /// An ordinary user's, whoever runs this test.
+    /// An ordinary user's, also where root runs this test.
     fn of_a_user() -> Self {
         let mut scratch = Scratch::new();
         if !Uid::effective().is_root() {
