@@ -10,7 +10,7 @@ use nix::unistd::{Uid, User, chown};
 
 use crate::support::{Finished, Running, Scratch, service_binary};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 6;
 /// What is typed at the same time.
 const COMMANDS: [&[&str]; 8] = [
     &["db", "shell", "-c", "SELECT 1"],
