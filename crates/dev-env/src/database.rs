@@ -35,11 +35,11 @@ pub(crate) struct Place {
 pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
-    at(home, owner, events)
+    inspect(home, owner, events)
 }
 
-/// Finds the place and makes it ready for a database: its folders, and the link to it where it is not in the checkout; says what it
-/// changes. Only for whoever holds the checkout's lock.
+/// Finds the place and makes it ready for a database: its folders, and the link to it where it is not in the checkout. Reports what it
+/// changes. Only for a process that holds the checkout's lock.
 ///
 /// # Errors
 /// The folder cannot be used, or holds something else.
@@ -69,10 +69,10 @@ pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Err
         Some(LinkState::Kept) | None => {}
     }
     // What is said above is done.
-    at(DataHome { copied_from: None, ..home }, owner, events)
+    inspect(DataHome { copied_from: None, ..home }, owner, events)
 }
 
-fn at(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
+fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
     if home.copied_from.is_some() {
         // The link still leads to another checkout's.
         return Ok(Place { owner, exists: home.is_lost(), data_dir: home.data_dir });

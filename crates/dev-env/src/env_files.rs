@@ -30,19 +30,19 @@ pub(crate) fn layer_after(path: &Path, before: &Layer, counts: impl Fn(&str) -> 
     Ok(lines.into_iter().rev().map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line))).collect())
 }
 
-/// A settings file that one command at a time changes.
-pub(crate) struct Editing {
+/// Changes a settings file. One process at a time holds the editor of a file.
+pub(crate) struct Editor {
     path: PathBuf,
     // Closing it gives the lock back.
     _folder: File,
 }
 
-impl Editing {
+impl Editor {
     /// Waits until no other command changes it.
     ///
     /// # Errors
     /// Another one does not end, or it is not a regular file: nothing else is replaced.
-    pub(crate) fn begin(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         // Through a link, the file that it leads to is changed.
         let path = settings_file::to_be_written(path)?;
         let folder = path.parent().expect("a settings file lies in a folder");
@@ -102,12 +102,12 @@ impl Editing {
 
 /// Appends settings, each with its meaning above it. The lines that are there stay as they are.
 pub(crate) fn append(path: &Path, heading: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
-    Editing::begin(path)?.append(heading, settings)
+    Editor::open(path)?.append(heading, settings)
 }
 
 /// Gives a setting another value in every line that sets it. Whether there was one.
 pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
-    Editing::begin(path)?.change(name, value)
+    Editor::open(path)?.change(name, value)
 }
 
 fn changed_in_place(text: &str, numbers: &[usize], name: &str, value: &str) -> String {
@@ -143,7 +143,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 
 /// All of the new text or all of the old one, whatever happens.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    Editing::begin(path)?.replace(text)
+    Editor::open(path)?.replace(text)
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub enum SettingsFileError {
 /// What a settings file holds; `None` where there is none.
 ///
 /// # Errors
-/// It cannot be read, or is no file of settings. Both are known after seconds.
+/// It cannot be read, or cannot hold settings. Both are known after seconds.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     read_within(path, PATIENCE)
 }

@@ -10,7 +10,7 @@ use nix::unistd::{Uid, User, chown};
 
 use crate::support::{Finished, Running, Scratch, service_binary};
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 6;
 /// What is typed at the same time.
 const COMMANDS: [&[&str]; 8] = [
     &["db", "shell", "-c", "SELECT 1"],
@@ -37,7 +37,7 @@ impl Place {
         Uid::effective().is_root().then_some(place)
     }
 
-    /// An ordinary user's, whoever runs this test.
+    /// An ordinary user's, also where root runs this test.
     fn of_a_user() -> Self {
         let mut scratch = Scratch::new();
         if !Uid::effective().is_root() {

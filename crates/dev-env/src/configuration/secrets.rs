@@ -31,7 +31,7 @@ impl Configuration {
         if self.missing_secrets(database_exists)?.is_empty() {
             return Ok(Vec::new());
         }
-        let file = env_files::Editing::begin(&checkout.env_file())?;
+        let file = env_files::Editor::open(&checkout.env_file())?;
         // Another command may have made them since the settings were read.
         self.values = std::mem::take(&mut self.values).or(file.layer()?);
         let made: Vec<(&str, String)> = self.missing_secrets(database_exists)?.into_iter().map(|name| (name, generate())).collect();

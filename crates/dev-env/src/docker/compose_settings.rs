@@ -71,7 +71,7 @@ pub enum ComposeSettingsError {
 pub(super) struct ComposeSettings(Arc<Vec<(&'static str, String, Origin)>>);
 
 impl ComposeSettings {
-    pub(super) fn of(environment: &Environment) -> Self {
+    pub(super) fn read(environment: &Environment) -> Self {
         let values = environment.configuration.values();
         let names = [FILE, SEPARATOR, PROFILES].into_iter().chain(UNSUPPORTED);
         let set = names.filter_map(|name| values.foreign(name).map(|(text, origin)| (name, text.to_owned(), origin.clone())));
@@ -87,7 +87,7 @@ impl ComposeSettings {
         self.0.iter().filter(|(name, ..)| !UNSUPPORTED.contains(name)).map(|(name, text, _)| (*name, text.as_str()))
     }
 
-    /// The profiles besides those that this tool asks for: given any, Compose does not look at the variable.
+    /// The profiles of `COMPOSE_PROFILES`. Compose ignores the variable when `--profile` is given.
     pub(super) fn profiles(&self) -> Vec<&str> {
         let names = self.find(PROFILES).map_or("", |(text, _)| text).split(',');
         names.map(str::trim).filter(|name| !name.is_empty()).collect()
@@ -153,7 +153,7 @@ mod tests {
             std::fs::write(folder.path().join(path), text).unwrap();
         }
         let environment = Environment::find(folder.path(), shell.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
-        let settings = ComposeSettings::of(&environment);
+        let settings = ComposeSettings::read(&environment);
         (folder, environment, settings)
     }
 

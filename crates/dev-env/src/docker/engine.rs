@@ -44,7 +44,7 @@ impl Docker {
     /// Refuses settings on which it cannot start.
     pub(crate) fn check_settings(&self) -> Result<(), Error> {
         self.tool()?;
-        Ok(ComposeSettings::of(&self.environment).refuse(&self.environment.checkout)?)
+        Ok(ComposeSettings::read(&self.environment).refuse(&self.environment.checkout)?)
     }
 
     /// The settings, and for what nobody sets the values that docker-compose.yml has.

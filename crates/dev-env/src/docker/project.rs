@@ -39,7 +39,7 @@ impl Project {
     /// Docker does not answer.
     pub(super) async fn of(environment: &Environment) -> Result<Self, Error> {
         let checkout = &environment.checkout;
-        let (root, settings) = (checkout.root().to_owned(), ComposeSettings::of(environment));
+        let (root, settings) = (checkout.root().to_owned(), ComposeSettings::read(environment));
         let project = |name: String, known: bool| Self { name, root, known, settings, variables: Vec::new() };
         if let Some((name, origin)) = environment.configuration.values().text(&COMPOSE_PROJECT_NAME.info)
             && !is_of_a_copy(name, checkout)
@@ -94,7 +94,7 @@ impl Project {
         if output.status.success() { Ok(output) } else { Err(super::refused(&output.stderr, &describe(output.status))) }
     }
 
-    /// The words that choose Adminer's profile, besides those that the settings choose.
+    /// The options that choose Adminer's profile and those of the settings.
     pub(super) fn with_tools(&self) -> Vec<&str> {
         ["tools"].into_iter().chain(self.settings.profiles()).flat_map(|profile| ["--profile", profile]).collect()
     }

@@ -132,7 +132,7 @@ fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeErr
     let mut copied_from = None;
     if let Ok(target) = link.read_link() {
         let data_dir = checkout.join("data").join(target);
-        match Note::of(&data_dir).and_then(|note| note.other_user(checkout, &data_dir)) {
+        match Note::read(&data_dir).and_then(|note| note.other_user(checkout, &data_dir)) {
             Some(other) => copied_from = Some(other),
             None => return linked(link, data_dir, room),
         }
@@ -147,7 +147,7 @@ fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeErr
         return Ok(elsewhere(data_dir, LinkState::Missing));
     }
     let is_there = copied_from.is_none() && link.exists();
-    // Asked of a name that is no link: one that is leads past the folders in question.
+    // A link at `data/postgres` would lead past the folders in question.
     Ok(match blocked_at(&checkout.join("data/any"), owner).filter(|_| !is_there) {
         Some(folder) => elsewhere(free_place(checkout, room), LinkState::Blocked(folder)),
         None => DataHome { data_dir: link, elsewhere: None, copied_from },
@@ -219,7 +219,7 @@ impl DataHome {
             Some(elsewhere) => {
                 make_parents(&self.data_dir)?;
                 // Nothing is written into a folder of the user's.
-                let noted = if elsewhere.ours { Note::of_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
+                let noted = if elsewhere.ours { Note::for_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
                 // The note of a new database comes before the link: see `linked`. One that is there serves without it.
                 if matches!(elsewhere.state, LinkState::Blocked(_)) {
                     noted?;

@@ -31,7 +31,7 @@ impl Note {
     }
 
     /// The note of a database; `None` where there is none that can be read. That says nothing of whose the database is.
-    pub(super) fn of(data_dir: &Path) -> Option<Self> {
+    pub(super) fn read(data_dir: &Path) -> Option<Self> {
         let bytes = std::fs::read(Self::path(data_dir)).ok().filter(|bytes| !bytes.is_empty())?;
         let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
         let lines = bytes.strip_suffix(b"\n").and_then(|line| {
@@ -44,13 +44,13 @@ impl Note {
         })
     }
 
-    pub(super) fn of_checkout(checkout: &Path) -> Self {
+    pub(super) fn for_checkout(checkout: &Path) -> Self {
         Self { checkout: real(checkout), identity: identity(checkout) }
     }
 
     /// Writes it, unless it is there.
     pub(super) fn write(&self, data_dir: &Path) -> Result<(), HomeError> {
-        if Self::of(data_dir).as_ref() == Some(self) {
+        if Self::read(data_dir).as_ref() == Some(self) {
             return Ok(());
         }
         let path = Self::path(data_dir);
@@ -80,7 +80,7 @@ impl Note {
 
 /// Whose a database is. `named_so`: its folder has the name that this checkout's would have.
 pub(super) fn whose(data_dir: &Path, checkout: &Path, named_so: bool) -> Whose {
-    let Some(note) = Note::of(data_dir) else { return if named_so { Whose::This } else { Whose::Another } };
+    let Some(note) = Note::read(data_dir) else { return if named_so { Whose::This } else { Whose::Another } };
     let other_identity = note.identity.is_some() && !note.was_moved_to(checkout);
     if note.is_path_of(checkout) {
         // Another folder of this path: the one that the note is of may have been moved, and its link with it.
