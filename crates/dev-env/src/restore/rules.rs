@@ -173,6 +173,7 @@ impl Rules {
         match tokens {
             [.., before, owner, to, new] if owner.is("owner") && to.is("to") && !before.is("rename") && !before.is("column") => {
                 match new.name() {
+                    Some(name) if self.trusted && self.roles.contains(name) => Run,
                     Some(name) if name != self.owner && !matches!(name, "current_user" | "session_user" | "current_role") => {
                         Left(format!("OWNER TO {name}: everything belongs to {}", self.owner))
                     }
