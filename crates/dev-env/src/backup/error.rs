@@ -20,6 +20,12 @@ pub enum BackupError {
         /// The target.
         path: PathBuf,
     },
+    /// The checksum has no place.
+    #[error("{} is not a file, and the checksum of the copy has to be there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
+    NotAFile {
+        /// The place of the checksum.
+        path: PathBuf,
+    },
     /// A file is in the way.
     #[error(
         "{} exists and is {what}. Nothing was changed\nhint: choose another name, or replace it: cargo dev backup --force --output '{}'",

@@ -77,7 +77,7 @@ fn file(checkout: &Checkout, to: PathBuf, asked: &Path, force: bool) -> Result<T
     let beside = checksum::path(&to);
     match std::fs::symlink_metadata(&beside) {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(BackupError::Folder { path: beside }.into());
+            return Err(BackupError::NotAFile { path: beside }.into());
         }
         Ok(_) if !force && !checksum::read(&beside).is_ok_and(|text| checksum::is_ours(&text)) => {
             let what = "not a checksum that this tool wrote";

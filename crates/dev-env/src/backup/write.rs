@@ -134,6 +134,9 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
 /// A kill after any of the steps leaves a copy that its checksum fits: while an old copy is replaced the checksum file holds both
 /// checksums, and a new copy comes after its checksum.
 fn publish(unfinished: &Unfinished, new: &Checksum, to: &Path) -> IoResult<()> {
+    // Two copies of one name must not mix. A file system without such locks has one user.
+    let folder = File::open(to.parent().unwrap_or(Path::new("/")))?;
+    let _without_locks = folder.lock();
     let beside = checksum::path(to);
     let text = checksum::text(new, to.file_name().unwrap_or_default());
     let old = checksum::read(&beside).ok().filter(|old| checksum::is_ours(old) && to.exists());

@@ -96,8 +96,9 @@ pub enum RestoreError {
     },
     /// PostgreSQL refused a statement.
     #[error(
-        "{copy} cannot be restored: PostgreSQL refused a statement of it. Nothing was changed\n{}\nhint: make the copy again with pg_dump, or mend that line",
-        indented(reason)
+        "{copy} cannot be restored: PostgreSQL refused a statement of it. Nothing was changed\n{}\nhint: {}",
+        indented(reason),
+        statement_hint(reason)
     )]
     Statement {
         /// The copy.
@@ -249,6 +250,14 @@ impl Refusal {
                 "make the copy again, and let it end: pg_dump --file=backup.sql <DATABASE>"
             }
         }
+    }
+}
+
+fn statement_hint(reason: &str) -> &'static str {
+    if reason.contains("permission denied") || reason.contains("must be superuser") || reason.contains("must be owner") {
+        "a file is read without the rights of a superuser: remove that statement, or make the copy with cargo dev backup"
+    } else {
+        "make the copy again with pg_dump, or mend that line"
     }
 }
 

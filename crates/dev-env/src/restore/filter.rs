@@ -12,7 +12,6 @@ const LONGEST_LINE: u64 = 2 << 30;
 const HEADER: &[u8] = b"-- PostgreSQL database dump";
 const END: &[u8] = b"-- PostgreSQL database dump complete";
 const CLUSTER: &[u8] = b"-- PostgreSQL database cluster dump";
-const VERSION: &[u8] = b"-- Dumped by pg_dump version ";
 /// How the end of rows is marked.
 const END_OF_DATA: &[u8] = b"\\.\n";
 
@@ -21,8 +20,6 @@ const END_OF_DATA: &[u8] = b"\\.\n";
 pub(super) struct Report {
     /// Whether pg_dump has made it.
     pub(super) is_of_pg_dump: bool,
-    /// The version of that.
-    pub(super) version: Option<String>,
     /// Tables that are made, with their schema where that is named.
     pub(super) tables: BTreeSet<String>,
     /// Whether it has rows.
@@ -140,11 +137,7 @@ impl<W: Write> Filter<'_, W> {
             CLUSTER => return Err(Refusal::Cluster),
             END => self.is_complete = true,
             HEADER => (self.report.is_of_pg_dump, self.is_complete) = (true, false),
-            _ => {
-                if let Some(version) = line.strip_prefix(VERSION) {
-                    self.report.version = Some(String::from_utf8_lossy(version).into_owned());
-                }
-            }
+            _ => {}
         }
         Ok(())
     }
@@ -153,13 +146,11 @@ impl<W: Write> Filter<'_, W> {
     fn command(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let text = String::from_utf8_lossy(line).into_owned();
         let words: Vec<&str> = text.split_whitespace().collect();
-        let is_own = |name: &str| {
-            let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-            name == self.rules.database
-        };
         let harmless = match *words {
             [r"\restrict" | r"\unrestrict", key] => key.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            [r"\connect" | r"\c", name] => is_own(name),
+            [r"\connect" | r"\c", ..] => self.is_own(text.split_once(' ').map_or("", |(_, name)| name.trim())),
+            // What pg_dump prints before it connects to a name that has to be quoted.
+            [r"\encoding", "SQL_ASCII"] => true,
             // Copies that this tool made before migrations begin with it.
             [r"\set", "ON_ERROR_STOP", "on"] => true,
             _ => false,
@@ -168,6 +159,12 @@ impl<W: Write> Filter<'_, W> {
             return Err(Refusal::Command { line: self.number, text: shown(line) });
         }
         self.write(b"\n")
+    }
+
+    /// Whether `\connect` names the database itself, in one of the ways of pg_dump.
+    fn is_own(&self, name: &str) -> bool {
+        let database = &self.rules.database;
+        name == database || name == format!("\"{database}\"") || name == format!("-reuse-previous=on \"dbname='{database}'\"")
     }
 
     fn statement(&mut self, rest: &[u8]) -> Result<(), Refusal> {
@@ -319,7 +316,6 @@ ALTER TABLE ONLY public.users
         }
         assert_eq!(report.left.len(), 2);
         assert!(report.is_of_pg_dump && report.has_rows && report.tables.contains("public.users"));
-        assert_eq!(report.version.as_deref(), Some("17.2 (Debian)"));
     }
 
     #[test]
@@ -346,6 +342,8 @@ ALTER TABLE ONLY public.users
         for command in [
             "\\connect other",
             "\\connect journal evil",
+            "\\connect -reuse-previous=on \"dbname='journal' host=evil\"",
+            "\\encoding SJIS",
             "\\c",
             "\\! rm -rf /",
             "\\i other.sql",
@@ -365,7 +363,15 @@ ALTER TABLE ONLY public.users
             let refused = run(format!("CREATE TABLE a ();\n\n{command}\n")).unwrap_err();
             assert!(refused.contains("line 3"), "{command}: {refused}");
         }
-        for command in ["\\connect journal", "\\c \"journal\"", "\\restrict a1", "\\unrestrict a1", "\\set ON_ERROR_STOP on"] {
+        for command in [
+            "\\connect -reuse-previous=on \"dbname='journal'\"",
+            "\\encoding SQL_ASCII",
+            "\\connect journal",
+            "\\c \"journal\"",
+            "\\restrict a1",
+            "\\unrestrict a1",
+            "\\set ON_ERROR_STOP on",
+        ] {
             assert_eq!(run(format!("CREATE TABLE a ();\n{command}\n")).unwrap().0.lines().nth(1), Some(""), "{command}");
         }
     }

@@ -136,7 +136,9 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
     let is_sql = BEGINNINGS.iter().any(|begins| lower.starts_with(begins) || lower.is_empty());
     if head.contains(&0) || !is_sql {
         let first: Vec<String> = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let is_text = head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+        // The last character may be cut off.
+        let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+        let is_text = is_utf8 && head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
         return match is_text {
             true => other("a text that is not SQL", "see what it is: head '{}'"),
             false => {
@@ -205,7 +207,7 @@ mod tests {
         let mut tar = vec![0; 1024];
         tar[..9].copy_from_slice(b"notes.txt");
         tar[257..262].copy_from_slice(b"ustar");
-        let cases: [(&[u8], &str); 22] = [
+        let cases: [(&[u8], &str); 23] = [
             (b"", "empty"),
             (b"%PDF-1.7\n", "a PDF"),
             (b"\x89PNG\r\n\x1a\n\0\0", "PNG"),
@@ -225,6 +227,7 @@ mod tests {
             (b"--\n-- PostgreSQL database cluster dump\n--\n", "pg_dumpall"),
             (b"id,email\n1,a@b.c\n", "not SQL"),
             (b"\x8f\x3a\x00\x17\x9c\x44\xd1", "8f 3a 00 17"),
+            (b"\xb4\xf0\x9d\xd2\x8e\xc3", "b4 f0 9d d2"),
             (b"-\0-\0 \0P\0o\0s\0t\0", "UTF-16"),
             (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
             (&tar, "notes.txt"),

@@ -64,10 +64,11 @@ impl Rules {
             ["set", ..] => self.set(&tokens[1..]),
             ["reset", "session", "authorization", ..] | ["reset", "role", ..] => Skip,
             ["reset", ..] => Refuse("changes a setting in a way that pg_dump does not"),
-            ["select", ..] => self.select(&tokens),
+            ["select", ..] => self.select(&read(statement, usize::MAX)),
             ["begin" | "commit" | "end" | "start", ..] => transaction(&words),
             // A table may have hundreds of columns.
             ["copy", ..] => copy(&read(statement, usize::MAX)),
+            ["create", "policy", ..] => self.policy(statement),
             ["create", ..] => self.create(&tokens, &words),
             ["alter", ..] => self.alter(statement, &tokens, &words),
             ["drop", "user", "mapping", ..] => Run,
@@ -77,7 +78,7 @@ impl Rules {
             ["grant" | "revoke", ..] => self.rights(statement),
             ["security", "label", ..] => Left("SECURITY LABEL".to_owned()),
             ["comment" | "drop" | "insert" | "update" | "delete" | "refresh" | "lock" | "truncate" | "import" | "analyze", ..] => Run,
-            ["do" | "with" | "call", ..] if !self.trusted => self.select(&tokens),
+            ["do" | "with" | "call", ..] if !self.trusted => self.select(&read(statement, usize::MAX)),
             _ => Refuse("is not a statement of a dump"),
         }
     }
@@ -137,7 +138,12 @@ impl Rules {
 
     fn create(&self, tokens: &[Token], words: &[&str]) -> Decision {
         match words {
-            ["create", "user", "mapping", ..] => Run,
+            ["create", "user", "mapping", "for", ..] => match tokens.get(4).and_then(Token::name) {
+                Some(role) if role != "public" && !self.roles.contains(role) => {
+                    Left(format!("user mappings of {role}: there is no such role here"))
+                }
+                _ => Run,
+            },
             ["create", "database" | "role" | "user" | "group" | "tablespace", ..] => self.elsewhere(words),
             ["create", "extension", ..] => {
                 let at = if words[2..].starts_with(&["if", "not", "exists"]) { 5 } else { 2 };
@@ -146,6 +152,14 @@ impl Rules {
             }
             _ => table(tokens, words).map_or(Run, Decision::Table),
         }
+    }
+
+    /// `CREATE POLICY … TO role, …`.
+    fn policy(&self, statement: &[u8]) -> Decision {
+        let tokens = read(statement, usize::MAX);
+        let ends = tokens.iter().position(|token| token.is("using") || token.is("with")).unwrap_or(tokens.len());
+        let Some(to) = tokens[..ends].iter().position(|token| token.is("to")) else { return Run };
+        self.unknown_role(&tokens[to..ends]).map_or(Run, |role| Left(format!("policies for {role}: there is no such role here")))
     }
 
     fn alter(&self, statement: &[u8], tokens: &[Token], words: &[&str]) -> Decision {
@@ -159,6 +173,7 @@ impl Rules {
         match tokens {
             [.., before, owner, to, new] if owner.is("owner") && to.is("to") && !before.is("rename") && !before.is("column") => {
                 match new.name() {
+                    Some(name) if self.trusted && self.roles.contains(name) => Run,
                     Some(name) if name != self.owner && !matches!(name, "current_user" | "session_user" | "current_role") => {
                         Left(format!("OWNER TO {name}: everything belongs to {}", self.owner))
                     }
@@ -184,11 +199,11 @@ impl Rules {
         if tokens.get(on + 1).is_some_and(|token| ["database", "tablespace", "parameter"].iter().any(|word| token.is(word))) {
             return Left("rights on the database, a tablespace or a parameter".to_owned());
         }
-        self.known_roles(&tokens).map_or(Run, |role| Left(format!("rights of {role}: there is no such role here")))
+        self.unknown_role(&tokens).map_or(Run, |role| Left(format!("rights of {role}: there is no such role here")))
     }
 
     /// The first role of a `GRANT` or `REVOKE` that is not here.
-    fn known_roles(&self, tokens: &[Token]) -> Option<String> {
+    fn unknown_role(&self, tokens: &[Token]) -> Option<String> {
         let names = grantees(tokens);
         let is_known =
             |name: &&str| matches!(*name, "public" | "current_user" | "session_user" | "current_role") || self.roles.contains(*name);
@@ -204,7 +219,7 @@ impl Rules {
             // They are given to every restored database.
             return Skip;
         }
-        let unknown = role.filter(|role| !self.roles.contains(*role)).map(str::to_owned).or_else(|| self.known_roles(&tokens));
+        let unknown = role.filter(|role| !self.roles.contains(*role)).map(str::to_owned).or_else(|| self.unknown_role(&tokens));
         match unknown {
             Some(role) => Left(format!("default rights of {role}: there is no such role here")),
             None if self.trusted => Run,
