@@ -60,6 +60,18 @@ async fn ready_follows_the_database() {
     until("it is ready again", async || server.get("/health/ready").await.status == 200).await;
 }
 
+#[tokio::test]
+async fn a_service_that_can_open_no_further_connection_is_not_ready() {
+    let database = TestDatabase::create().await;
+    let proxy = Proxy::start(&database.url).await;
+    let server = Server::start(&proxy.url, &[]);
+    assert_eq!(server.get("/health/ready").await.status, 200);
+    proxy.refuse_new();
+    until("it is not ready", async || server.get("/health/ready").await.status == 503).await;
+    proxy.give_back();
+    until("it is ready again", async || server.get("/health/ready").await.status == 200).await;
+}
+
 fn healthcheck(host: &str, port: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_emotionviz"))
         .arg("healthcheck")

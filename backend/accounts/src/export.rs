@@ -3,7 +3,6 @@
 //! The rows come in pages, each a query of its own: a client that reads slowly holds no connection and no snapshot meanwhile.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use chrono::{DateTime, Utc};
 use emotionviz_core::Meta;
 use emotionviz_db as db;
 use futures_util::{Stream, stream};
@@ -37,9 +36,12 @@ pub(crate) struct UserRow {
     name: Option<String>,
     is_active: Option<bool>,
     is_verified: Option<bool>,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
-    last_login_at: Option<DateTime<Utc>>,
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created_at: db::Time,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    updated_at: Option<db::Time>,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    last_login_at: Option<db::Time>,
 }
 
 /// A journal entry.
@@ -53,8 +55,10 @@ pub(crate) struct EntryRow {
     notes: Option<String>,
     source: Option<String>,
     intake_session_id: Option<Uuid>,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created_at: db::Time,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    updated_at: Option<db::Time>,
 }
 
 /// JSON that is passed on as it is stored.
@@ -79,10 +83,14 @@ pub(crate) struct VisualizationRow {
     gemini_analysis: Stored,
     #[schema(value_type = Option<Object>)]
     nanobanana_response: Stored,
-    processing_started_at: Option<DateTime<Utc>>,
-    processing_completed_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    processing_started_at: Option<db::Time>,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    processing_completed_at: Option<db::Time>,
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created_at: db::Time,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    updated_at: Option<db::Time>,
 }
 
 /// A guided conversation.
@@ -98,14 +106,18 @@ pub(crate) struct IntakeSessionRow {
     #[schema(value_type = Option<Object>)]
     ai_context: Stored,
     final_summary: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: Option<DateTime<Utc>>,
-    completed_at: Option<DateTime<Utc>>,
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created_at: db::Time,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    updated_at: Option<db::Time>,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    completed_at: Option<db::Time>,
 }
 
-/// A row of a list: lists go on after the id of the last one.
+/// A row of a list: lists go on after the id of the last one. Arrays come with one dimension and the first index 1, whatever an older
+/// backend stored, and JSON has no NaN.
 trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
-    /// `$1` is the user, `$2` the id to go on after, `$3` the number of rows.
+    /// `$1` is the user, `$2` the least id, `$3` the number of rows.
     const SELECT: &'static str;
 
     fn id(&self) -> Uuid;
@@ -113,8 +125,9 @@ trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
 
 impl Listed for EntryRow {
     const SELECT: &'static str =
-        "SELECT id, situation, emotions, intensity::float8 AS intensity, notes, source, intake_session_id, created_at, updated_at
-         FROM emotion_entries WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+        "SELECT id, situation, ARRAY(SELECT unnest(emotions)) AS emotions, coalesce(nullif(intensity, 'NaN'), 0)::float8 AS intensity, notes,
+         source, intake_session_id, created_at, updated_at
+         FROM emotion_entries WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
 
     fn id(&self) -> Uuid {
         self.id
@@ -122,10 +135,10 @@ impl Listed for EntryRow {
 }
 
 impl Listed for VisualizationRow {
-    const SELECT: &'static str =
-        "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary, insights, visual_elements, error_message,
+    const SELECT: &'static str = "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary,
+         CASE WHEN insights IS NOT NULL THEN ARRAY(SELECT unnest(insights)) END AS insights, visual_elements, error_message,
          gemini_analysis, nanobanana_response, processing_started_at, processing_completed_at, created_at, updated_at
-         FROM visualizations WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+         FROM visualizations WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
 
     fn id(&self) -> Uuid {
         self.id
@@ -135,19 +148,19 @@ impl Listed for VisualizationRow {
 impl Listed for IntakeSessionRow {
     const SELECT: &'static str = "SELECT id, initial_situation, conversation_history, current_step, is_complete, ai_context, final_summary,
          created_at, updated_at, completed_at
-         FROM intake_sessions WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+         FROM intake_sessions WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
 
     fn id(&self) -> Uuid {
         self.id
     }
 }
 
-/// What comes next.
+/// What comes next: of a list, what begins with this id.
 enum Part {
     User,
-    Entries(Option<Uuid>),
-    Visualizations(Option<Uuid>),
-    IntakeSessions(Option<Uuid>),
+    Entries(Uuid),
+    Visualizations(Uuid),
+    IntakeSessions(Uuid),
     End,
 }
 
@@ -167,24 +180,24 @@ pub(crate) fn document(pool: db::Pool, user: Uuid, meta: Meta) -> impl Stream<It
                     out.put_slice(b"{\"success\":true,\"data\":{\"user\":");
                     write(&mut out, &pool.run(async |c| user_row(c, user).await).await?);
                     out.put_slice(b",\"entries\":[");
-                    Some(Part::Entries(None))
+                    Some(Part::Entries(Uuid::nil()))
                 }
-                Part::Entries(after) => Some(match page::<EntryRow>(&pool, user, after, &mut out).await? {
-                    Some(last) => Part::Entries(Some(last)),
+                Part::Entries(least) => Some(match page::<EntryRow>(&pool, user, least, &mut out).await? {
+                    Some(next) => Part::Entries(next),
                     None => {
                         out.put_slice(b"],\"visualizations\":[");
-                        Part::Visualizations(None)
+                        Part::Visualizations(Uuid::nil())
                     }
                 }),
-                Part::Visualizations(after) => Some(match page::<VisualizationRow>(&pool, user, after, &mut out).await? {
-                    Some(last) => Part::Visualizations(Some(last)),
+                Part::Visualizations(least) => Some(match page::<VisualizationRow>(&pool, user, least, &mut out).await? {
+                    Some(next) => Part::Visualizations(next),
                     None => {
                         out.put_slice(b"],\"intake_sessions\":[");
-                        Part::IntakeSessions(None)
+                        Part::IntakeSessions(Uuid::nil())
                     }
                 }),
-                Part::IntakeSessions(after) => Some(match page::<IntakeSessionRow>(&pool, user, after, &mut out).await? {
-                    Some(last) => Part::IntakeSessions(Some(last)),
+                Part::IntakeSessions(least) => Some(match page::<IntakeSessionRow>(&pool, user, least, &mut out).await? {
+                    Some(next) => Part::IntakeSessions(next),
                     None => Part::End,
                 }),
                 Part::End => {
@@ -206,20 +219,20 @@ async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Optio
     Ok(row)
 }
 
-/// Writes a page of rows. The id of its last row, when there may be more.
-async fn page<T: Listed>(pool: &db::Pool, user: Uuid, after: Option<Uuid>, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
-    let rows = pool.run(async |c| rows::<T>(c, user, after).await).await?;
+/// Writes a page of rows. The least id of the next one, when there may be more.
+async fn page<T: Listed>(pool: &db::Pool, user: Uuid, least: Uuid, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
+    let rows = pool.run(async |c| rows::<T>(c, user, least).await).await?;
     for (i, row) in rows.iter().enumerate() {
-        if after.is_some() || i > 0 {
+        if !least.is_nil() || i > 0 {
             out.put_u8(b',');
         }
         write(out, row);
     }
-    Ok(rows.last().map(Listed::id))
+    Ok(rows.last().and_then(|row| row.id().as_u128().checked_add(1)).map(Uuid::from_u128))
 }
 
-async fn rows<T: Listed>(connection: &mut PgConnection, user: Uuid, after: Option<Uuid>) -> db::Result<Vec<T>> {
-    Ok(sqlx::query_as(T::SELECT).bind(user).bind(after.unwrap_or_default()).bind(PAGE).fetch_all(connection).await?)
+async fn rows<T: Listed>(connection: &mut PgConnection, user: Uuid, least: Uuid) -> db::Result<Vec<T>> {
+    Ok(sqlx::query_as(T::SELECT).bind(user).bind(least).bind(PAGE).fetch_all(connection).await?)
 }
 
 fn write(out: &mut BytesMut, value: &impl Serialize) {

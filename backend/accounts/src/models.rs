@@ -1,6 +1,7 @@
 //! The queries of accounts.
 
 use chrono::{DateTime, Utc};
+use emotionviz_core::email;
 use emotionviz_db as db;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ pub(crate) struct Account {
     pub(crate) id: Uuid,
     pub(crate) email: String,
     pub(crate) name: String,
+    #[sqlx(try_from = "db::Time")]
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) token_generation: i32,
 }
@@ -40,11 +42,6 @@ macro_rules! columns {
     };
 }
 
-/// An address without regard to case. Only ASCII letters have one: what others do depends on the language.
-fn key(email: &str) -> String {
-    email.to_ascii_lowercase()
-}
-
 /// Stores a new account. `None` when the address has one.
 pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_password: &str, name: &str) -> db::Result<Option<Account>> {
     let account = sqlx::query_as(concat!(
@@ -53,7 +50,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_pa
         columns!()
     ))
     .bind(email)
-    .bind(key(email))
+    .bind(email::key(email))
     .bind(hashed_password)
     .bind(name)
     .fetch_optional(connection)
@@ -61,16 +58,18 @@ pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_pa
     Ok(account)
 }
 
-/// The credentials of an address: of the account that is spelled so, else of the one that is without regard to case.
+/// The credentials of an address: of the account that is spelled so, else of one that the Python backend stored for what is typed so, else
+/// of the one that has its key. Keys of an earlier version of this backend were the address in lower case (ASCII).
 pub(crate) async fn credentials_of(connection: &mut PgConnection, email: &str) -> db::Result<Option<Credentials>> {
     let credentials = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
         ", hashed_password, coalesce(is_active, false) AS is_active
-         FROM users WHERE email = $1 OR email_key = $2 ORDER BY email = $1 DESC LIMIT 1"
+         FROM users WHERE email = ANY ($1::text[]) OR email_key = ANY ($2::text[])
+         ORDER BY array_position($1::text[], email::text), array_position($2::text[], email_key) LIMIT 1"
     ))
-    .bind(email)
-    .bind(key(email))
+    .bind(email::spellings(email))
+    .bind([email::key(email), email.to_ascii_lowercase()])
     .fetch_optional(connection)
     .await?;
     Ok(credentials)

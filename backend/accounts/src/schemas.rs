@@ -4,15 +4,16 @@ use chrono::{DateTime, Utc};
 use emotionviz_core::{rules, time};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A new account.
 #[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct Registration {
-    /// Compared without regard to case.
+    /// Blanks around it are dropped. Compared without regard to case, to how its characters are composed, and to the form of its domain.
     #[garde(custom(rules::email))]
+    #[serde(deserialize_with = "trimmed")]
     #[schema(format = Email, max_length = 254, example = "ann@example.com")]
     pub(crate) email: String,
     /// 8 to 128 characters, at least one letter and one character that is not a letter.
@@ -27,8 +28,9 @@ pub(crate) struct Registration {
 /// Credentials.
 #[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct Login {
-    /// As it was registered, else without regard to case.
+    /// As it was registered, else as registration compares it.
     #[garde(custom(rules::text(1, 255)))]
+    #[serde(deserialize_with = "trimmed")]
     #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "ann@example.com")]
     pub(crate) email: String,
     #[garde(skip)]
@@ -54,6 +56,11 @@ pub(crate) struct Confirmation {
     #[garde(skip)]
     #[schema(value_type = String, format = Password)]
     pub(crate) password: SecretString,
+}
+
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.trim().to_owned())
 }
 
 fn is_new_password(password: &SecretString, _: &()) -> garde::Result {

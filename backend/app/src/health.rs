@@ -104,10 +104,17 @@ async fn database(pool: &Pool) -> Check {
 
 /// What keeps the service from serving; `None` when it is ready.
 pub(crate) async fn problem(pool: &Pool) -> Option<String> {
-    match tokio::time::timeout(TIME_LIMIT, pool.run(async |c| schema::check(c).await)).await {
+    let check = async {
+        let state = pool.run(async |c| schema::check(c).await).await?;
+        // A connection that is open says nothing about the next request, which may need another one.
+        pool.check_opening().await?;
+        Ok::<_, emotionviz_db::Error>(state)
+    };
+    match tokio::time::timeout(TIME_LIMIT, check).await {
         Ok(Ok(SchemaState::Current)) => None,
         Ok(Ok(SchemaState::Behind)) => Some("its schema is behind this version: migrate up".to_owned()),
         Ok(Ok(SchemaState::NewerBreaking)) => Some("its schema is of a newer version that this one cannot serve".to_owned()),
+        Ok(Ok(SchemaState::Foreign(why))) => Some(why),
         Ok(Err(cause)) => Some(cause.to_string()),
         Err(_) => Some(format!("no answer within {} s", TIME_LIMIT.as_secs())),
     }

@@ -180,7 +180,7 @@ fn print_adoption(adoption: &Adoption) {
         adoption.users, adoption.entries, adoption.visualizations, adoption.intake_sessions
     );
     let odd = [
-        (adoption.colliding_addresses, "accounts whose address another one has in another case; they log in with the exact spelling"),
+        (adoption.colliding_addresses, "accounts whose address another one has in another spelling; they log in with the exact one"),
         (adoption.undated, "rows without a time of creation; they have that of their last change, or of now"),
         (adoption.odd_intensity, "entries with an intensity outside 0..1"),
         (adoption.odd_emotion_count, "entries without an emotion, or with more than ten"),

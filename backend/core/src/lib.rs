@@ -1,5 +1,6 @@
 //! What every feature needs: errors, the envelope, logs, passwords and tokens.
 
+pub mod email;
 mod envelope;
 mod error;
 mod extract;

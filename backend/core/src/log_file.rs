@@ -1,6 +1,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
@@ -16,7 +17,41 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Where the log goes: standard output and perhaps a file. The thread that writes it flushes when no more lines wait.
 pub(crate) struct Sink {
     batch: Vec<u8>,
-    file: Option<FileRotate<AppendCount>>,
+    file: Option<LogFile>,
+}
+
+/// `app.log`, rotated by size.
+struct LogFile {
+    path: PathBuf,
+    file: FileRotate<AppendCount>,
+    /// Device and inode at the path, as they were after the last write.
+    identity: Option<(u64, u64)>,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        // FileRotate would pass over a file that it cannot open.
+        OpenOptions::new().create(true).append(true).open(&path)?;
+        let limit = ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES);
+        let file = FileRotate::new(&path, AppendCount::new(OLDER_FILES), limit, Compression::None, None);
+        Ok(Self { identity: identity(&path), path, file })
+    }
+
+    /// Writes into the file at the path, whatever became of the one that was there.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if identity(&self.path) != self.identity {
+            // It was removed, or another program has rotated it.
+            *self = Self::open(self.path.clone())?;
+        }
+        self.file.write_all(lines)?;
+        self.file.flush()?;
+        self.identity = identity(&self.path);
+        Ok(())
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
 }
 
 impl Sink {
@@ -26,15 +61,7 @@ impl Sink {
             let path = dir.join("app.log");
             let told = |e: io::Error| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()));
             std::fs::create_dir_all(dir).map_err(told)?;
-            // FileRotate would pass over a file that it cannot open.
-            OpenOptions::new().create(true).append(true).open(&path).map_err(told)?;
-            Ok::<_, io::Error>(FileRotate::new(
-                path,
-                AppendCount::new(OLDER_FILES),
-                ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES),
-                Compression::None,
-                None,
-            ))
+            LogFile::open(path.clone()).map_err(told)
         };
         Ok(Self { batch: Vec::new(), file: dir.map(open).transpose()? })
     }
@@ -52,7 +79,7 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         // A full disk must not silence standard output, nor a closed terminal the file.
         if let Some(file) = &mut self.file {
-            file.write_all(&self.batch).and_then(|()| file.flush()).ok();
+            file.append(&self.batch).ok();
         }
         let mut out = io::stdout().lock();
         out.write_all(&self.batch).and_then(|()| out.flush()).ok();
@@ -72,7 +99,7 @@ mod tests {
         let line = [&[b'x'; 9_999][..], b"\n"].concat();
         for _ in 0..4_000 {
             // Past flush(), which would print them.
-            sink.file.as_mut().unwrap().write_all(&line).unwrap();
+            sink.file.as_mut().unwrap().append(&line).unwrap();
         }
         let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap()).collect();
         names.sort_by_key(|e| e.file_name());
@@ -81,6 +108,21 @@ mod tests {
             let text = std::fs::read(file.path()).unwrap();
             assert!(text.len() <= MOST_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0);
         }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_log_whose_folder_is_removed_goes_on_in_the_next_one() {
+        let dir = std::env::temp_dir().join(format!("app-log-{}", uuid::Uuid::new_v4()));
+        let mut sink = Sink::open(Some(&dir)).unwrap();
+        let file = sink.file.as_mut().unwrap();
+        file.append(b"before\n").unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        file.append(b"lost\n").unwrap_err();
+        std::fs::create_dir(&dir).unwrap();
+        file.append(b"after\n").unwrap();
+        file.append(b"and on\n").unwrap();
+        assert_eq!(std::fs::read_to_string(dir.join("app.log")).unwrap(), "after\nand on\n");
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -26,12 +26,14 @@ impl Error {
             // What sqlx makes of a connection that is closed before its first byte, as proxies without a database behind them do.
             sqlx::Error::Protocol(message) => message.starts_with("unexpected response from SSLRequest"),
             // https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, refused logins, an unknown
-            // database, a read-only transaction, too many connections, a statement over its time, a shutdown, a crash, a start that is
-            // under way.
+            // database, a read-only transaction, a lack of resources (too many connections, a full disk), a system that took a file or
+            // memory away, a statement over its time, a shutdown, a crash, a start that is under way.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {
                 code.starts_with("08")
                     || code.starts_with("28")
-                    || matches!(&*code, "25006" | "3D000" | "53300" | "57014" | "57P01" | "57P02" | "57P03")
+                    || code.starts_with("53")
+                    || code.starts_with("58")
+                    || matches!(&*code, "25006" | "3D000" | "57014" | "57P01" | "57P02" | "57P03")
             }),
             _ => false,
         }

@@ -4,9 +4,11 @@ mod error;
 pub mod migrate;
 pub mod pool;
 pub mod schema;
+mod time;
 
 pub use error::{Error, Result};
 pub use pool::Pool;
+pub use time::Time;
 
 /// The ids of the emotions that a journal entry may name: what adoption counts against. What they are called and look like is
 /// the entries' own.

@@ -11,19 +11,23 @@
 mod adoption;
 mod empty;
 mod error;
+mod identity;
+mod kept;
 mod lock;
+mod odd_rows;
 mod pause;
 mod status;
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
 use sqlx::migrate::{Migrate, Migration, Migrator};
+use sqlx::{Connection, PgConnection};
 
 pub use adoption::Adoption;
 pub(crate) use empty::is_empty;
 pub use error::Error;
-pub use status::{Entry, State, Status, status};
+use identity::Identity;
+pub use status::{Entry, State, Status};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -83,29 +87,44 @@ pub async fn up(conn: &mut PgConnection, cause: Cause) -> Result<Up, Error> {
 }
 
 async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result<Up, Error> {
-    let adoption = adoption::recognise(conn).await?;
-    prepare(conn).await?;
-    if cause == Cause::Automatic && pause::is_on(conn).await? {
+    // Whose database it is, and what makes it ours: all of it or nothing.
+    let mut first = conn.begin().await?;
+    let identity = identity::recognise(&mut first).await?;
+    let found = if identity == Identity::Python { Some(adoption::begin(&mut first).await?) } else { None };
+    prepare(&mut first).await?;
+    if cause == Cause::Automatic && pause::is_on(&mut first).await? {
+        first.commit().await?;
         return Ok(Up::Paused);
     }
-    let now = status::status(conn).await?;
+    let now = status::status(&mut first).await?;
     if let Some(edited) = now.entries.iter().find(|e| e.state == State::Edited) {
         return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
     }
+    let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
     let mut steps = Vec::new();
-    for migration in ups().filter(|m| m.version <= target) {
-        if now.is_pending(migration.version) {
-            let took = apply(conn, migration).await.map_err(|e| Error::failed(migration, e))?;
-            tracing::info!(version = migration.version, "migration applied");
-            steps.push(Step { version: migration.version, description: migration.description.to_string(), took });
-        }
+    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || found.is_some() && !m.no_tx) {
+        steps.push(if migration.version == adoption::LAST {
+            adoption::apply(&mut first, migration).await?
+        } else {
+            step(&mut first, migration).await?
+        });
     }
-    grant(conn).await?;
-    pause::end(conn).await?;
-    let adoption = match adoption {
-        Some(found) => Some(found.report(conn).await?),
+    let adoption = match found {
+        Some(found) => {
+            grant(&mut first).await?;
+            found.end(&mut first, steps.iter().any(|step| step.version == adoption::LAST)).await?
+        }
         None => None,
     };
+    first.commit().await?;
+    let are_granted = identity == Identity::Python && pending.peek().is_none();
+    for migration in pending {
+        steps.push(step(conn, migration).await?);
+    }
+    if !are_granted {
+        grant(conn).await?;
+    }
+    pause::end(conn).await?;
     let empty = now.entries.into_iter().filter(|e| e.state == State::Empty && e.version <= target).collect();
     Ok(Up::Applied { steps, empty, adoption })
 }
@@ -123,6 +142,9 @@ pub async fn down(conn: &mut PgConnection, count: usize) -> Result<Vec<Step>, Er
 }
 
 async fn down_locked(conn: &mut PgConnection, keep: impl FnOnce(&[i64]) -> usize) -> Result<Vec<Step>, Error> {
+    if identity::recognise(conn).await? != Identity::Ours {
+        return Ok(Vec::new());
+    }
     prepare(conn).await?;
     let applied: Vec<i64> = conn.list_applied_migrations(APPLIED).await?.iter().map(|m| m.version).collect();
     let reverted = &applied[keep(&applied)..];
@@ -169,8 +191,8 @@ pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
 }
 
 async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
-    let before = status::status(conn).await?;
-    if before.revision.is_some_and(|newest| newest > version) {
+    let before = status(conn).await?;
+    if version == 0 || before.revision.is_some_and(|newest| newest > version) {
         return down_locked(conn, |applied| applied.partition_point(|v| *v <= version)).await.map(To::Down);
     }
     let done = up_locked(conn, Cause::Asked, version).await?;
@@ -180,18 +202,39 @@ async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
     Ok(To::Up(done))
 }
 
+/// Whether migrations may be applied to this database. Changes nothing in it.
+pub(crate) async fn recognise(conn: &mut PgConnection) -> Result<(), Error> {
+    identity::recognise(conn).await.map(drop)
+}
+
+/// How every migration stands. Changes nothing in the database.
+///
+/// # Errors
+/// The database is away, or another application's.
+pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
+    identity::recognise(conn).await?;
+    status::status(conn).await
+}
+
 /// The SQL of the migrations that `up` would apply, in order, with their versions and descriptions.
 ///
 /// # Errors
 /// As [`status`].
 pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'static str)>, Error> {
-    let now = status::status(conn).await?;
+    let now = status(conn).await?;
     Ok(ups().filter(|m| now.is_pending(m.version)).map(|m| (m.version, m.description.to_string(), m.sql.as_str())).collect())
 }
 
 /// Whether what applies this version is written.
 fn is_written(version: i64) -> bool {
     ups().any(|m| m.version == version && !is_empty(m))
+}
+
+/// Applies a migration.
+async fn step(conn: &mut PgConnection, migration: &Migration) -> Result<Step, Error> {
+    let took = apply(conn, migration).await.map_err(|e| Error::failed(migration, e))?;
+    tracing::info!(version = migration.version, "migration applied");
+    Ok(Step { version: migration.version, description: migration.description.to_string(), took })
 }
 
 async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {
@@ -232,16 +275,26 @@ async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// The service's role reads and writes rows, and changes nothing else. Where there is no such role, the owner serves.
+/// The service's role reads and writes rows, also where the user has set up row-level security, and changes nothing else. Where there is
+/// no such role, the owner serves.
 async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "DO $$
+         DECLARE
+             secured regclass;
          BEGIN
              IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'emotionviz_api') AND current_user <> 'emotionviz_api' THEN
                  GRANT USAGE ON SCHEMA public TO emotionviz_api;
                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO emotionviz_api;
                  GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO emotionviz_api;
                  REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations, _migrations_paused, _migrations_breaking FROM emotionviz_api;
+                 FOR secured IN
+                     SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity
+                         AND relname IN ('users', 'intake_sessions', 'emotion_entries', 'visualizations')
+                         AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND polname = 'emotionviz_api')
+                 LOOP
+                     EXECUTE format('CREATE POLICY emotionviz_api ON %s TO emotionviz_api USING (true)', secured);
+                 END LOOP;
              END IF;
          END
          $$",

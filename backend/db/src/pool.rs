@@ -1,6 +1,9 @@
 //! Connections.
 
+mod opening;
+
 use std::io::ErrorKind;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -66,7 +69,7 @@ impl Pool {
     pub fn new(settings: &Database) -> Self {
         let options = connect_options(&settings.url).options(SESSION);
         let size = usize::try_from(settings.connections).unwrap_or(usize::MAX);
-        let pool = managed::Pool::builder(Connector(options))
+        let pool = managed::Pool::builder(Connector { options, opened: Mutex::default() })
             .max_size(size)
             .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(ACQUIRE_TIMEOUT))
@@ -124,7 +127,11 @@ pub struct Usage {
     pub waiting: usize,
 }
 
-struct Connector(PgConnectOptions);
+struct Connector {
+    options: PgConnectOptions,
+    /// When a connection was last opened.
+    opened: Mutex<Option<Instant>>,
+}
 
 struct Lent {
     connection: PgConnection,
@@ -138,8 +145,11 @@ impl Manager for Connector {
     async fn create(&self) -> std::result::Result<Lent, sqlx::Error> {
         let deadline = Instant::now() + ACQUIRE_TIMEOUT;
         loop {
-            match timeout_at(deadline, self.0.connect()).await {
-                Ok(Ok(connection)) => return Ok(Lent { connection, between_queries: true }),
+            match timeout_at(deadline, self.options.connect()).await {
+                Ok(Ok(connection)) => {
+                    self.note_opened();
+                    return Ok(Lent { connection, between_queries: true });
+                }
                 Ok(Err(error)) if is_starting(&error) && Instant::now() + RETRY < deadline => sleep(RETRY).await,
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(sqlx::Error::PoolTimedOut),

@@ -2,10 +2,10 @@
 
 use sqlx::PgConnection;
 
-use crate::migrate::{is_empty, ups};
+use crate::migrate::{self, is_empty, ups};
 
 /// The database's schema, seen by this binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaState {
     /// Every migration that is written in this binary is applied; newer ones that break nothing may be, too.
     Current,
@@ -13,6 +13,8 @@ pub enum SchemaState {
     Behind,
     /// A newer binary applied a migration that is marked as breaking.
     NewerBreaking,
+    /// It is not one that migrations of this binary may be applied to: why.
+    Foreign(String),
 }
 
 /// Compares the schema with this binary, in one query.
@@ -32,14 +34,22 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
     )
     .bind(&written)
     .bind(&empty)
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await;
     match answer {
         Ok((_, true)) => Ok(SchemaState::NewerBreaking),
         Ok((applied, false)) if usize::try_from(applied) == Ok(written.len()) => Ok(SchemaState::Current),
-        Ok(_) => Ok(SchemaState::Behind),
-        // undefined_table: nothing was ever applied.
-        Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => Ok(SchemaState::Behind),
+        Ok(_) => Ok(behind(connection).await),
+        // undefined_table: nothing was ever applied. undefined_column, insufficient_privilege: the record is another application's.
+        Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P01" | "42703" | "42501")) => Ok(behind(connection).await),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// Whether what is missing can be applied.
+async fn behind(connection: &mut PgConnection) -> SchemaState {
+    match migrate::recognise(connection).await {
+        Ok(()) | Err(migrate::Error::Database(_)) => SchemaState::Behind,
+        Err(foreign) => SchemaState::Foreign(foreign.to_string()),
     }
 }

@@ -1,8 +1,14 @@
-//! Two kinds of columns, read from PostgreSQL's binary form without a detour: a page has fifty of each.
+//! Three kinds of columns, read from PostgreSQL's binary form without a detour: a page has fifty of each.
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
+use emotionviz_db as db;
+
 use crate::emotions;
+
+/// The sign of NaN.
+const NAN: u16 = 0xC000;
 
 /// What is no value of its column's type.
 #[derive(Debug, thiserror::Error)]
@@ -10,12 +16,12 @@ use crate::emotions;
 pub(crate) struct Malformed;
 
 /// A `numeric(3, 2)` (`numeric_send` in PostgreSQL's numeric.c): the number of digits, the weight of the first one, the sign and the
-/// scale, then the digits, of base 10,000.
+/// scale, then the digits, of base 10,000. NaN, for which JSON has no number and which an older backend may have left, is 0.
 pub(crate) fn hundredths(bytes: &[u8]) -> Result<f64, Malformed> {
     let (words, _) = bytes.as_chunks();
     let [_, weight, sign, _, digits @ ..] = words else { return Err(Malformed) };
     let (whole, fraction) = match (i16::from_be_bytes(*weight), digits) {
-        (_, []) => ([0; 2], [0; 2]),
+        (_, []) => return if matches!(u16::from_be_bytes(*sign), 0 | NAN) { Ok(0.0) } else { Err(Malformed) },
         (0, [whole]) => (*whole, [0; 2]),
         (0, [whole, fraction]) => (*whole, *fraction),
         (-1, [fraction]) => ([0; 2], *fraction),
@@ -28,6 +34,11 @@ pub(crate) fn hundredths(bytes: &[u8]) -> Result<f64, Malformed> {
         0x4000 => Ok(-value),
         _ => Err(Malformed),
     }
+}
+
+/// A `timestamptz`, as it can be served.
+pub(crate) fn time(bytes: &[u8]) -> Result<DateTime<Utc>, Malformed> {
+    Ok(db::Time::from_binary(bytes.try_into().map_err(|_| Malformed)?).into())
 }
 
 /// A `text[]` of emotions (`array_send` in PostgreSQL's arrayfuncs.c): the number of dimensions, a flag and the type of the elements,
@@ -72,6 +83,7 @@ mod tests {
     fn numbers() {
         for (bytes, value) in [
             (numeric(0, 0, &[]), 0.0),
+            (numeric(0, NAN, &[]), 0.0),
             (numeric(0, 0, &[1]), 1.0),
             (numeric(-1, 0, &[7000]), 0.7),
             (numeric(-1, 0, &[100]), 0.01),
@@ -80,7 +92,7 @@ mod tests {
         ] {
             assert_eq!(hundredths(&bytes).unwrap(), value);
         }
-        for bytes in [vec![], numeric(0, 0xC000, &[]), numeric(1, 0, &[1, 2]), vec![0; 7]] {
+        for bytes in [vec![], numeric(0, 0xD000, &[]), numeric(1, 0, &[1, 2]), vec![0; 7]] {
             assert!(hundredths(&bytes).is_err(), "{bytes:?}");
         }
     }

@@ -95,8 +95,8 @@ impl FromRow<'_, PgRow> for Entry {
             emotions: read(row, 3, decode::emotions)?,
             intensity: read(row, 4, decode::hundredths)?,
             notes: row.try_get(5)?,
-            created_at: row.try_get(6)?,
-            updated_at: row.try_get(7)?,
+            created_at: read(row, 6, decode::time)?,
+            updated_at: read(row, 7, decode::time)?,
             visualization_id: row.try_get(8)?,
         })
     }

@@ -53,6 +53,11 @@ impl Proxy {
         self.cut.send(()).ok();
     }
 
+    /// Closes new connections at once; those that there are go on.
+    pub(crate) fn refuse_new(&self) {
+        self.up.store(false, Ordering::SeqCst);
+    }
+
     pub(crate) fn give_back(&self) {
         self.up.store(true, Ordering::SeqCst);
     }

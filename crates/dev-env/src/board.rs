@@ -60,6 +60,8 @@ pub(crate) struct Running {
     pub url: Option<String>,
     pub since: Option<SystemTime>,
     pub version: Option<String>,
+    /// Why it does not run, where that is known.
+    pub reason: Option<String>,
     pub restarts: u32,
 }
 

@@ -1,6 +1,7 @@
 //! The settings of a checkout: the environment, then `.env`, then `backend/.env`, then the defaults.
 
 pub(crate) mod container;
+pub(crate) mod database_host;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub struct Configuration {
     values: Values,
     undeclared: Vec<(String, Origin)>,
+    /// Whether they are those of the development container.
+    in_container: bool,
 }
 
 /// What `cargo dev` itself reads.
@@ -107,7 +110,7 @@ impl Configuration {
         if !values.is_set(&APP_ENV.info) {
             values.set(APP_ENV.info.name, AppEnv::Development.to_string(), Origin::Default);
         }
-        Ok(Self { values, undeclared })
+        Ok(Self { values, undeclared, in_container: false })
     }
 
     /// The values.
@@ -131,7 +134,7 @@ impl Configuration {
             let (text, _) = self.values.text(info)?;
             (info.check)(text).err().map(|what| self.values.problem(info, what))
         });
-        let mut problems: Vec<Problem> = bad.collect();
+        let mut problems: Vec<Problem> = bad.chain(database_host::problems(&self.values, self.in_container)).collect();
         // What `up` would make up is no problem while it is missing.
         let mut made = self.values.clone();
         let stand_ins = [(&JWT_SECRET_KEY.info, "a stand-in that is thirty-two bytes long"), (&DATABASE_URL.info, "postgres://a@b/c")];

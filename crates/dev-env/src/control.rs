@@ -1,7 +1,7 @@
 //! The supervisor's socket: a line of JSON asks, lines of JSON answer.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,7 +69,10 @@ pub(crate) enum Work {
 /// The listening socket, gone when this is dropped.
 pub(crate) struct Control {
     task: JoinHandle<()>,
-    folder: PathBuf,
+    path: PathBuf,
+    // Device and inode.
+    identity: (u64, u64),
+    _lock: Option<File>,
 }
 
 /// Where the socket of a checkout is.
@@ -93,14 +96,33 @@ impl Control {
         }
         let listener = UnixListener::bind(socket).map_err(io)?;
         std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(io)?;
-        Ok(Self { task: tokio::spawn(accept(listener, board, stop, orders)), folder })
+        let identity = identity(socket).map_err(io)?;
+        let lock = socket_dir::keep_from_cleaners(&folder);
+        Ok(Self { task: tokio::spawn(accept(listener, board, stop, orders)), path: socket.to_owned(), identity, _lock: lock })
     }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether clients still find the socket: its file may have been removed.
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity(&self.path).is_ok_and(|found| found == self.identity)
+    }
+}
+
+fn identity(socket: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(socket).map(|file| (file.dev(), file.ino()))
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
         self.task.abort();
-        remove(&self.folder);
+        // A socket at this path that is another one belongs to the successor of this one.
+        if let Some(folder) = self.path.parent().filter(|_| self.is_in_place()) {
+            remove(folder);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Docker on this machine: whether it can run the checkout's Compose file, and why not. And the engine that drives it.
 
+mod compose_settings;
 mod containers;
 mod engine;
 mod inside;
@@ -16,6 +17,7 @@ use crate::process::{Configuration, Output, ProcessError, capture};
 
 use project::Project;
 
+pub use compose_settings::ComposeSettingsError;
 pub use engine::Docker;
 pub(crate) use inside::{Inside, Moment, tool_inside};
 

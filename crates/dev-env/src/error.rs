@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::backup::BackupError;
-use crate::docker::Unavailable;
+use crate::docker::{ComposeSettingsError, Unavailable};
 use crate::external::ExternalError;
 use crate::lock_holders::LockHeld;
 use crate::owner::OwnerError;
@@ -286,6 +286,9 @@ pub enum Error {
     /// Somebody does this moment what one alone may do.
     #[error("another {0} is at work in this checkout: try again when it has ended")]
     AtWork(&'static str),
+    /// See there.
+    #[error(transparent)]
+    ComposeSettings(#[from] ComposeSettingsError),
     /// See there.
     #[error(transparent)]
     SettingsFile(#[from] SettingsFileError),

@@ -2,8 +2,9 @@
 //!
 //! The lock is the system's and ends with its holder, however that ends. The file says who it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) struct Holder {
 #[derive(Debug)]
 pub(crate) struct Lock {
     // Closing the file gives the lock back.
-    _file: File,
+    file: File,
 }
 
 fn path(checkout: &Checkout) -> PathBuf {
@@ -98,7 +99,7 @@ impl Lock {
         }
         let path = path(checkout);
         let io = |source| Error::io("write", &path, source);
-        let mut file = files::open(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
+        let file = files::open(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
         let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
         loop {
             match file.try_lock() {
@@ -114,10 +115,31 @@ impl Lock {
                 },
             }
         }
+        let mut lock = Self { file };
+        lock.name_holder(what, socket).map_err(io)?;
+        Ok(Ok(lock))
+    }
+
+    fn name_holder(&mut self, what: &str, socket: Option<PathBuf>) -> std::io::Result<()> {
         let holder = Holder { pid: std::process::id(), what: what.to_owned(), socket };
         let text = serde_json::to_string(&holder).expect("names and numbers are JSON");
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(io)?;
-        Ok(Ok(Self { _file: file }))
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())
+    }
+
+    /// Whether other processes still find the lock: its file may have been removed.
+    pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
+        let identity = |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+        identity(self.file.metadata()) == identity(std::fs::metadata(path(checkout)))
+    }
+
+    /// Says that the holder answers at another socket from now on.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn moved(&mut self, checkout: &Checkout, what: &str, socket: PathBuf) -> Result<(), Error> {
+        self.name_holder(what, Some(socket)).map_err(|source| Error::io("write", &path(checkout), source))
     }
 
     /// Takes the lock for a short piece of work, waiting for somebody else's.

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
 use nix::unistd::Uid;
 
-use crate::owner::files;
+use crate::owner::{files, make_parents};
 
 /// What services say may hold what users wrote.
 const MODE: u32 = 0o600;
@@ -23,7 +23,27 @@ const KEPT: usize = 2;
 /// A log file that several tasks write.
 pub(crate) struct LogFile {
     path: PathBuf,
-    file: Mutex<FileRotate<AppendCount>>,
+    open: Mutex<Open>,
+}
+
+struct Open {
+    file: FileRotate<AppendCount>,
+    /// Device and inode at the path, as they were after the last line.
+    identity: Option<(u64, u64)>,
+}
+
+impl Open {
+    fn at(path: &Path) -> Self {
+        // One that cannot be written must not keep the services from running.
+        let _unwritable = make_parents(path).map(|()| open(path));
+        let limit = ContentLimit::BytesSurpassed(LIMIT);
+        let file = FileRotate::new(path, AppendCount::new(KEPT), limit, Compression::None, Some(options()));
+        Self { file, identity: identity(path) }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
 }
 
 /// Opens a log of the environment, which is for its owner alone, to go on where it ends.
@@ -46,23 +66,24 @@ fn options() -> OpenOptions {
 impl LogFile {
     /// Opens the file to go on where it ends.
     pub(crate) fn open(path: &Path) -> Self {
-        // One that cannot be written must not keep the services from running.
-        let _unwritable = open(path);
-        let limit = ContentLimit::BytesSurpassed(LIMIT);
-        let file = FileRotate::new(path, AppendCount::new(KEPT), limit, Compression::None, Some(options()));
-        Self { path: path.to_owned(), file: Mutex::new(file) }
+        Self { path: path.to_owned(), open: Mutex::new(Open::at(path)) }
     }
 
     /// Writes a line, without colours.
     pub(crate) fn line(&self, line: &str) {
         let line = anstream::adapter::strip_str(line);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if identity(&self.path) != open.identity {
+            // It was removed, or another program has rotated it.
+            *open = Open::at(&self.path);
+        }
         // A full disk must not end the services: their log is on the terminal too.
-        let _full = file.write_all(format!("{line}\n").as_bytes());
+        let _full = open.file.write_all(format!("{line}\n").as_bytes());
         if Uid::effective().is_root() {
             // It may have been rotated, and be root's then.
             let _root_can = files::open(&mut options(), &self.path);
         }
+        open.identity = identity(&self.path);
     }
 
     /// Writes a line with the time before it.
@@ -73,10 +94,24 @@ impl LogFile {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
     use crate::owner::Owner;
+
+    #[test]
+    fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/dev.log");
+        let log = LogFile::open(&path);
+        log.line("before");
+        std::fs::remove_dir_all(folder.path().join("logs")).unwrap();
+        log.line("after");
+        log.line("and on");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "after\nand on\n");
+        // As logrotate moves a file away.
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        log.line("new");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
+    }
 
     #[test]
     fn every_log_is_for_its_owner_alone_rotated_ones_too() {

@@ -124,18 +124,20 @@ impl Native {
         Ok(!ended.is_empty())
     }
 
-    async fn schema(&self, snapshot: &Snapshot) -> Schema {
+    /// The schema, and why it is not known.
+    async fn schema(&self, snapshot: &Snapshot) -> (Schema, Option<String>) {
         let code = migrations::files(&self.environment.checkout).unwrap_or_default();
-        let applied = async {
-            let (program, tool) = (snapshot.program.as_ref()?, self.tool().ok()?);
-            let url = match tool.external {
-                Some(external) => external.migration_url,
-                None => crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database),
-            };
-            migrations::applied(program, &url).await.ok()
+        let url = self.tool().ok().and_then(|tool| match tool.external {
+            Some(external) => Some(external.migration_url),
+            None => Some(crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database)),
+        });
+        let (Some(program), Some(url)) = (&snapshot.program, url) else { return (Schema::compare(&code, None), None) };
+        let (applied, refused) = match tokio::time::timeout(SCHEMA_BOUND, migrations::applied(program, &url)).await {
+            Ok(Ok(applied)) => (Some(applied), None),
+            Ok(Err(error)) => (None, Some(error.to_string())),
+            Err(_) => (None, Some(format!("no answer within {} s", SCHEMA_BOUND.as_secs()))),
         };
-        let applied = tokio::time::timeout(SCHEMA_BOUND, applied).await.ok().flatten();
-        Schema::compare(&code, applied.as_ref())
+        (Schema::compare(&code, applied.as_ref()), refused)
     }
 }
 
@@ -179,7 +181,7 @@ impl Engine for Native {
         let checkout = &self.environment.checkout;
         let (holder, snapshot) = control::supervisor(checkout).await?.unzip();
         let snapshot = snapshot.unwrap_or_default();
-        let ((health, reason), schema) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
+        let ((health, reason), (schema, refused)) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
         let mut api = describe("api", &snapshot.api);
         (api.health, api.reason) = (health, reason);
         let mut db = describe("db", &snapshot.db);
@@ -190,6 +192,9 @@ impl Engine for Native {
             State::Running | State::External if snapshot.program.is_none() => None,
             _ => Some(Health::Unhealthy),
         };
+        if db.health == Some(Health::Unhealthy) {
+            db.reason = snapshot.db.reason.or(refused);
+        }
         Ok(Status {
             engine: "native",
             checkout: checkout.root().display().to_string(),

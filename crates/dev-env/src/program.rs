@@ -52,6 +52,21 @@ impl Program {
         Self { replaced: Some(replaced), ..self }
     }
 
+    /// Whether it and the libraries that it loads are where they were.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.path.is_file() && [&self.linked, &self.replaced].into_iter().flatten().all(|folder| folder.is_dir())
+    }
+
+    /// Puts it back where it was, from the process that runs it (Linux).
+    ///
+    /// # Errors
+    /// The process has ended, or the disk is full.
+    pub(crate) fn restore_from(&self, pid: u32) -> std::io::Result<()> {
+        let unfinished = self.path.with_added_extension("new");
+        std::fs::copy(format!("/proc/{pid}/exe"), &unfinished)?;
+        std::fs::rename(unfinished, &self.path)
+    }
+
     /// Whether both do the same: the same file, with the same contents, and the same libraries.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.is_file_of(other) && self.replaced == other.replaced
@@ -85,5 +100,30 @@ impl Program {
         // Renaming a link to what is there already does nothing.
         let _gone = std::fs::remove_file(&unfinished);
         Ok(Self { path: at, ..self })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_removed_program_is_restored_from_the_process_that_runs_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        std::fs::copy("/bin/sleep", &path).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let program = Program::at(path.clone()).unwrap();
+        let mut child = Command::new(&path).arg("60").spawn().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!program.is_complete());
+        program.restore_from(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(program.is_complete());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert!(Command::new(&path).arg("0").status().unwrap().success());
     }
 }

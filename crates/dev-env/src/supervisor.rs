@@ -6,9 +6,11 @@
 mod again;
 mod api;
 mod attempt;
+mod checkup;
 mod handover;
 mod news;
 mod password;
+mod presence;
 mod reloading;
 mod restart;
 mod retiring;
@@ -21,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::board::{Board, Stage};
-use crate::control::{Answer, Control, Order, Work, socket};
+use crate::control::{Answer, Order, Work};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events};
 use crate::lock::Lock;
@@ -29,6 +31,7 @@ use crate::log_file::LogFile;
 use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, container, control};
 use news::News;
+use presence::{COMMAND, Presence};
 use services::Services;
 
 /// How long a short command of another shell is waited for.
@@ -45,25 +48,20 @@ pub(crate) const WAITS_TO_BE_MENDED: &str = "waiting for sources that compile";
 /// They cannot be started; nothing stays then.
 pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
     let checkout = &environment.checkout;
-    let socket = socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref());
+    let socket = presence::socket(checkout);
     let lock = tokio::select! {
         biased;
         () = stop.asked() => return Ok(Up::Stopped),
         lock = lock_or_supervisor(environment, &socket, events) => lock?,
     };
-    let _lock = match lock {
+    let lock = match lock {
         Ok(lock) => lock,
         Err(already) => return Ok(already),
     };
     let board = Board::default();
     let events = log_to_file(environment, board.relay(events.clone()));
     let (orders, asked) = mpsc::channel(8);
-    let _control = Control::listen(&socket, board.clone(), stop.clone(), orders)?;
-    let ready_socket = match environment.is_in_container() {
-        // There the API may be another user, to whom the control socket's folder is closed.
-        true => checkout.run().join("ready"),
-        false => control::ready_socket(&socket),
-    };
+    let (presence, ready_socket) = Presence::begin(environment, lock, &socket, (board.clone(), stop.clone(), orders), events.clone())?;
     let mut services = Services::new(environment.clone(), options, ready_socket, board.clone(), events.clone());
     let outcome = watch(&mut services, &events, stop, asked).await;
     board.update(|snapshot| (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned())));
@@ -75,6 +73,8 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
         // Dropping the services, which follows, ends them at once.
         () = stop.insisted() => events.warn("ending everything at once"),
     }
+    drop(services);
+    presence.end().await;
     outcome.map(|()| Up::Stopped)
 }
 
@@ -88,7 +88,7 @@ async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &E
         match control::supervisor(checkout).await? {
             Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => {
                 events.note(format!("the environment (pid {}) is stopping: it is started again when that is done", holder.pid));
-                drop(Lock::wait(checkout, "cargo dev up", STOPPING).await?);
+                drop(Lock::wait(checkout, COMMAND, STOPPING).await?);
             }
             Some((holder, snapshot)) => {
                 return Ok(Err(Up::Already { pid: Some(holder.pid), doing: snapshot.doing, addresses: snapshot.addresses }));
@@ -102,13 +102,13 @@ async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &E
 /// The lock; `None` when a supervisor has it. A short command's is waited for.
 async fn take(environment: &Environment, socket: std::path::PathBuf, events: &Events) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
-    match Lock::take(checkout, "cargo dev up", Some(socket.clone())).await? {
+    match Lock::take(checkout, COMMAND, Some(socket.clone())).await? {
         Ok(lock) => return Ok(Some(lock)),
         Err(holder) if holder.socket.is_some() => return Ok(None),
         Err(holder) => events.phase(format!("waiting for {} (pid {})", holder.what, holder.pid)),
     }
-    drop(Lock::wait(checkout, "cargo dev up", SHORT_WORK).await?);
-    Ok(Lock::take(checkout, "cargo dev up", Some(socket)).await?.ok())
+    drop(Lock::wait(checkout, COMMAND, SHORT_WORK).await?);
+    Ok(Lock::take(checkout, COMMAND, Some(socket)).await?.ok())
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.

@@ -1,15 +1,15 @@
-//! An HTTP load generator that costs next to nothing, and the yardsticks that its figures are held against.
+//! An HTTP load generator and the baselines that its figures are compared with.
 //!
-//! A benchmark's client shares the machine with what it measures, so this one is a single thread that writes prebuilt
-//! bytes to kept-alive connections and parses no more of an answer than its end ([`Load`]). [`bare`] is the least that
-//! an axum server can be, [`argon2`] the least that a login can cost. Nothing in here knows what is measured.
+//! The client of a benchmark shares the machine with the server, so [`Load`] is a single thread that sends one request
+//! again and again on kept-alive connections.
+//! [`bare`] is the smallest axum server, [`argon2`] the lowest cost of a login.
+//! The crate knows nothing about the server that it measures.
 
 pub mod argon2;
 pub mod bare;
 mod load;
 mod report;
 mod request;
-mod response;
 mod websocket;
 
 pub use load::{Load, LoadError};

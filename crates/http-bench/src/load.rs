@@ -1,16 +1,20 @@
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use hyper::{Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::report::Tally;
-use crate::response::{Answer, Reader};
 use crate::{Report, Request};
 
 /// How long a connection waits before it knocks again at a server that refused it.
@@ -52,25 +56,25 @@ impl Load {
     /// When the server cannot be reached at all. Whatever happens later is in the report.
     pub async fn run(self, enough: impl Future<Output = ()>) -> Result<Report, LoadError> {
         let request = Arc::new(self.request);
-        let mut streams = Vec::with_capacity(self.connections);
+        let mut connections = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
             let address = request.address;
-            streams.push(connect(address).await.map_err(|source| LoadError::Connect { address, source })?);
+            connections.push(Connection::open(address).await.map_err(|source| LoadError::Connect { address, source })?);
         }
 
         let from = Instant::now() + self.warm_up;
         let (end, over) = watch::channel(());
-        let mut connections: JoinSet<Tally> = streams
+        let mut clients: JoinSet<Tally> = connections
             .into_iter()
-            .map(|stream| {
+            .map(|connection| {
                 let (request, mut over) = (Arc::clone(&request), over.clone());
                 async move {
-                    let mut connection = Connection { stream: Some(stream), buffer: vec![0; 16 * 1024], tally: Tally::new() };
+                    let mut client = Client { connection: Some(connection), tally: Tally::new() };
                     tokio::select! {
-                        () = connection.keep_asking(&request, self.pause, from) => {}
+                        () = client.keep_asking(&request, self.pause, from) => {}
                         _ = over.changed() => {}
                     }
-                    connection.tally
+                    client.tally
                 }
             })
             .collect();
@@ -81,31 +85,26 @@ impl Load {
         };
         drop(end);
         let mut all = Tally::new();
-        while let Some(ended) = connections.join_next().await {
-            all.add(ended.expect("a connection's task neither panics nor is cancelled"));
+        while let Some(ended) = clients.join_next().await {
+            all.add(ended.expect("a client's task neither panics nor is cancelled"));
         }
         Ok(all.report(counted))
     }
 }
 
-struct Connection {
-    stream: Option<TcpStream>,
-    buffer: Vec<u8>,
+/// A caller that sends its next request when it has the last answer.
+struct Client {
+    connection: Option<Connection>,
     tally: Tally,
 }
 
-enum Failure {
-    Closed,
-    Malformed,
-}
-
-impl Connection {
+impl Client {
     async fn keep_asking(&mut self, request: &Request, pause: Duration, from: Instant) {
         let mut asked = Instant::now();
         loop {
-            let Some(stream) = &mut self.stream else {
-                match connect(request.address).await {
-                    Ok(stream) => self.stream = Some(stream),
+            let Some(connection) = &mut self.connection else {
+                match Connection::open(request.address).await {
+                    Ok(connection) => self.connection = Some(connection),
                     Err(_) => {
                         self.tally.failed("refused");
                         sleep(KNOCK_AGAIN).await;
@@ -114,17 +113,17 @@ impl Connection {
                 asked = Instant::now();
                 continue;
             };
-            let answer = ask(stream, &request.bytes, &mut self.buffer).await;
+            let answer = connection.ask(request).await;
             let answered = Instant::now();
             if !matches!(answer, Ok(Answer { keep_alive: true, .. })) {
-                self.stream = None;
+                self.connection = None;
             }
             if asked >= from {
                 match answer {
-                    Ok(Answer { status: 200..300, .. }) => self.tally.answered(answered - asked),
-                    Ok(Answer { status, .. }) => self.tally.failed(status.to_string()),
-                    Err(Failure::Closed) => self.tally.failed("closed"),
-                    Err(Failure::Malformed) => self.tally.failed("malformed"),
+                    Ok(Answer { status, .. }) if status.is_success() => self.tally.answered(answered - asked),
+                    Ok(Answer { status, .. }) => self.tally.failed(status.as_str()),
+                    Err(error) if error.is_parse() => self.tally.failed("malformed"),
+                    Err(_) => self.tally.failed("closed"),
                 }
             }
             asked = if pause.is_zero() {
@@ -137,31 +136,53 @@ impl Connection {
     }
 }
 
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    // Reads and writes the socket; ends when the connection is dropped.
+    _driver: JoinSet<()>,
 }
 
-async fn ask(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> Result<Answer, Failure> {
-    stream.write_all(request).await.map_err(|_| Failure::Closed)?;
-    let mut reader = Reader::default();
-    let mut filled = 0;
-    loop {
-        if filled == buffer.len() {
-            buffer.resize(filled * 2, 0);
-        }
-        let read = match stream.read(&mut buffer[filled..]).await {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Failure::Closed),
-        };
-        filled += read;
-        match reader.read(&buffer[..filled], read == 0) {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) if read == 0 => return Err(Failure::Closed),
-            Ok(None) => {}
-            Err(_) => return Err(Failure::Malformed),
-        }
+/// An answer that was read to its end.
+struct Answer {
+    status: StatusCode,
+    /// Whether the connection can carry another request.
+    keep_alive: bool,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // The sender returns the same error.
+            let _reported_by_the_sender = connection.await;
+        });
+        Ok(Self { sender, _driver: driver })
     }
+
+    async fn ask(&mut self, request: &Request) -> hyper::Result<Answer> {
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.message.clone()).await?;
+        let answer = Answer { status: response.status(), keep_alive: keeps_alive(&response) };
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Whether the connection stays open after this answer (RFC 9112, sections 6.3 and 9.3).
+fn keeps_alive(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    let ends_by_itself = headers.contains_key(CONTENT_LENGTH)
+        || headers.contains_key(TRANSFER_ENCODING)
+        || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    ends_by_itself && response.version() == Version::HTTP_11 && !announces_close(headers)
+}
+
+fn announces_close(headers: &HeaderMap) -> bool {
+    headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }

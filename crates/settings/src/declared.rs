@@ -117,8 +117,9 @@ settings! {
     ACCESS_TOKEN_EXPIRE_MINUTES: u32 = "60";
 
     Cors Service
-    /// The web origins that may call: exact ones, custom schemes included, or any port (http://localhost:*).
-    ALLOWED_ORIGINS: Origins = "http://localhost:*,capacitor://localhost,ionic://localhost";
+    /// The web origins that may call, separated by commas or as a JSON list: exact ones, custom schemes included, or any port
+    /// (http://localhost:*). Capacitor's app is https://localhost on Android and capacitor://localhost on iOS.
+    ALLOWED_ORIGINS: Origins = "http://localhost:*,https://localhost,capacitor://localhost,ionic://localhost";
 
     Tools Tool
     /// What runs the services: native, as processes of this machine, or docker, as the containers of docker-compose.yml. Not set:

@@ -165,39 +165,6 @@ impl Switch {
     }
 }
 
-/// Web origins that may call (RFC 6454): exact ones, custom schemes included, or any port of a host (`http://localhost:*`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origins(Vec<String>);
-
-impl Origins {
-    /// Whether a request's `Origin` header names one of them.
-    pub fn allow(&self, origin: &str) -> bool {
-        self.0.iter().any(|allowed| match allowed.strip_suffix(":*") {
-            Some(any_port) => origin
-                .strip_prefix(any_port)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())),
-            None => allowed == origin,
-        })
-    }
-}
-
-impl Kind for Origins {
-    const TAKES: &'static str = "a comma list of origins (scheme://host[:port], a port may be *)";
-
-    fn read(text: &str) -> Result<Self, String> {
-        let origins: Vec<String> =
-            text.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| o.trim_end_matches('/').to_owned()).collect();
-        for origin in &origins {
-            let host = origin.split_once("://").map(|(scheme, host)| (scheme, host.strip_suffix(":*").unwrap_or(host)));
-            match host {
-                Some((scheme, host)) if !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '*', ' ', '?', '#']) => {}
-                _ => return Err(format!("has \"{origin}\", which is no origin: {}", not::<Self>())),
-            }
-        }
-        Ok(Self(origins))
-    }
-}
-
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies(pub Vec<IpNet>);
@@ -225,28 +192,6 @@ mod tests {
         assert_eq!(LogLevel::read("WARNING"), Ok(LogLevel::Warning));
         assert_eq!(LogLevel::read("Critical"), Ok(LogLevel::Critical));
         assert_eq!(LogLevel::read("loud").unwrap_err(), "must be debug, info, warning, error or critical");
-    }
-
-    #[test]
-    fn origins() {
-        let o = Origins::read("http://localhost:*, capacitor://localhost,ionic://localhost,https://app.example/").unwrap();
-        for yes in ["http://localhost:3000", "http://localhost", "capacitor://localhost", "ionic://localhost", "https://app.example"] {
-            assert!(o.allow(yes), "{yes}");
-        }
-        for no in [
-            "http://localhost:3000.evil.example",
-            "http://localhost.evil.example",
-            "http://localhost:",
-            "https://localhost:3000",
-            "capacitor://localhost:1",
-            "null",
-            "",
-        ] {
-            assert!(!o.allow(no), "{no}");
-        }
-        assert!(Origins::read("*").is_err());
-        assert!(Origins::read("http://*.example").is_err());
-        assert!(Origins::read("localhost:3000").is_err());
     }
 
     #[test]

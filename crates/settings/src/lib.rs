@@ -10,13 +10,15 @@ pub mod declared;
 pub mod env_file;
 mod example;
 mod kinds;
+mod origins;
 mod service;
 mod setting;
 mod values;
 
 pub use database_url::DatabaseUrl;
 pub use example::env_example;
-pub use kinds::{AppEnv, Engine, Kind, LogLevel, Origins, Proxies, Switch};
+pub use kinds::{AppEnv, Engine, Kind, LogLevel, Proxies, Switch};
+pub use origins::Origins;
 pub use service::{Database, Http, Limits, Logging, Providers, Security, Service};
 pub use setting::{Group, Info, Setting, Use};
 pub use values::{Origin, Problem, Problems, Values};

@@ -99,6 +99,11 @@ impl Values {
         }
     }
 
+    /// The text of a name that is no setting of ours, and where it comes from.
+    pub fn foreign(&self, name: &str) -> Option<(&str, &Origin)> {
+        self.0.get(name).map(|(text, origin)| (text.as_str(), origin))
+    }
+
     /// Whether somebody set it.
     pub fn is_set(&self, info: &Info) -> bool {
         self.0.contains_key(info.name)

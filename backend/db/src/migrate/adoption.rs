@@ -1,11 +1,15 @@
 //! The first `up` on a database that the Python backend made.
 
+use emotionviz_core::email;
 use sqlx::PgConnection;
+use sqlx::migrate::Migration;
+use sqlx::types::Uuid;
 
-use super::Error;
+use super::kept::{self, Aside};
+use super::{Error, Step, odd_rows};
 
-/// The one Alembic revision whose tables the first migration describes.
-const REVISION: &str = "00d62578dab9";
+/// The migration that brings the Python backend's tables to today's shape.
+pub(super) const LAST: i64 = 20_261_123_000_000;
 
 /// What was found in a database of the Python backend, counted; every row of it was kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -18,7 +22,7 @@ pub struct Adoption {
     pub visualizations: i64,
     /// Intake sessions.
     pub intake_sessions: i64,
-    /// Accounts whose address another account has in another case: they log in with the exact spelling.
+    /// Accounts whose address another account has in another spelling: they log in with the exact one.
     pub colliding_addresses: i64,
     /// Rows whose time of creation was not known.
     pub undated: i64,
@@ -37,50 +41,77 @@ pub struct Adoption {
 /// A database of the Python backend, before anything is changed in it.
 pub(super) struct Found {
     undated: i64,
+    event_triggers: Aside,
 }
 
-/// Whether this is such a database; its tables must be untouched or not there at all.
-pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Option<Found>, Error> {
-    let (ours, alembic): (bool, bool) =
-        sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL, to_regclass('alembic_version') IS NOT NULL")
-            .fetch_one(&mut *conn)
-            .await?;
-    if ours && sqlx::query_scalar("SELECT EXISTS (SELECT FROM _sqlx_migrations)").fetch_one(&mut *conn).await? {
-        return Ok(None);
-    }
-    if !alembic {
-        let foreign: Option<String> = sqlx::query_scalar(
-            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()
-             AND table_name IN ('users', 'emotion_entries', 'visualizations', 'intake_sessions') LIMIT 1",
-        )
-        .fetch_optional(conn)
-        .await?;
-        return foreign.map_or(Ok(None), |table| Err(Error::Foreign(table)));
-    }
-    let revision: Option<String> = sqlx::query_scalar("SELECT version_num FROM alembic_version").fetch_optional(&mut *conn).await?;
-    match revision {
-        Some(revision) if revision == REVISION => {}
-        other => return Err(Error::OtherRevision(other.unwrap_or_else(|| "(none)".to_owned()))),
-    }
+/// Counts what cannot be counted afterwards. From here on nothing of the user's runs, until [`Found::end`].
+pub(super) async fn begin(conn: &mut PgConnection) -> Result<Found, Error> {
     let undated = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM users WHERE created_at IS NULL) + (SELECT count(*) FROM emotion_entries WHERE created_at IS NULL)
               + (SELECT count(*) FROM visualizations WHERE created_at IS NULL)
               + (SELECT count(*) FROM intake_sessions WHERE created_at IS NULL)",
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    let event_triggers = kept::stop_event_triggers(conn).await?;
     tracing::info!("this database was made by the Python backend: adopting it");
-    Ok(Some(Found { undated }))
+    Ok(Found { undated, event_triggers })
+}
+
+/// Applies [`LAST`], in the transaction of the connection, and keeps what the user made on these tables. The file stays as it is: databases
+/// have its checksum.
+pub(super) async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Step, Error> {
+    odd_rows::refuse(conn).await?;
+    let aside = kept::put_aside(conn).await?;
+    let step = super::step(conn, migration).await?;
+    key_addresses(conn).await?;
+    aside.put_back(conn).await?;
+    Ok(step)
+}
+
+/// The migration gives each address its key as if it were ASCII. The others get theirs here, and of accounts that then have the same one,
+/// the youngest keeps it, as there.
+async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
+    let addresses: Vec<(Uuid, String)> =
+        sqlx::query_as("SELECT id, email::text FROM users WHERE email::text !~ '^[!-~]*$'").fetch_all(&mut *conn).await?;
+    let (ids, keys): (Vec<Uuid>, Vec<String>) = addresses.into_iter().map(|(id, address)| (id, email::key(&address))).unzip();
+    for keeps_it in [false, true] {
+        // Those that lose a key come first: it is unique at each moment.
+        sqlx::query(
+            "UPDATE users SET email_key = CASE WHEN $3 THEN key ELSE users.id::text END
+             FROM (
+                 SELECT id, key, row_number() OVER (PARTITION BY key ORDER BY created_at DESC, id) = 1 AS is_youngest
+                 FROM (SELECT users.id, created_at, coalesce(keyed.key, lower(email::text COLLATE \"C\"))
+                       FROM users LEFT JOIN unnest($1::uuid[], $2::text[]) AS keyed (id, key) USING (id)) AS every (id, created_at, key)
+                 WHERE key = ANY ($2)
+             ) AS ranked
+             WHERE ranked.id = users.id AND is_youngest = $3",
+        )
+        .bind(&ids)
+        .bind(&keys)
+        .bind(keeps_it)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
 }
 
 impl Found {
-    pub(super) async fn report(self, conn: &mut PgConnection) -> Result<Adoption, Error> {
-        let counted: Adoption = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM users) AS users,
+    /// Counts what is odd, when [`LAST`] was applied, and lets event triggers run again.
+    pub(super) async fn end(self, conn: &mut PgConnection, is_adopted: bool) -> Result<Option<Adoption>, Error> {
+        let counted = if is_adopted { Some(count(conn, self.undated).await?) } else { None };
+        self.event_triggers.put_back(conn).await?;
+        Ok(counted)
+    }
+}
+
+async fn count(conn: &mut PgConnection, undated: i64) -> Result<Adoption, Error> {
+    let counted: Adoption = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM users) AS users,
                     (SELECT count(*) FROM emotion_entries) AS entries,
                     (SELECT count(*) FROM visualizations) AS visualizations,
                     (SELECT count(*) FROM intake_sessions) AS intake_sessions,
-                    (SELECT count(*) FROM users WHERE email_key <> lower(email COLLATE \"C\")) AS colliding_addresses,
+                    (SELECT count(*) FROM users WHERE email_key = id::text) AS colliding_addresses,
                     $1::bigint AS undated,
                     count(*) FILTER (WHERE intensity NOT BETWEEN 0 AND 1) AS odd_intensity,
                     count(*) FILTER (WHERE cardinality(emotions) NOT BETWEEN 1 AND 10) AS odd_emotion_count,
@@ -89,11 +120,10 @@ impl Found {
                     count(*) FILTER (WHERE coalesce(source, '') NOT IN ('manual', 'intake_flow', 'import'))
                         + (SELECT count(*) FROM visualizations WHERE adopted_as_is) AS odd_kind
              FROM emotion_entries WHERE adopted_as_is",
-        )
-        .bind(self.undated)
-        .bind(crate::JOURNAL_EMOTIONS)
-        .fetch_one(conn)
-        .await?;
-        Ok(counted)
-    }
+    )
+    .bind(undated)
+    .bind(crate::JOURNAL_EMOTIONS)
+    .fetch_one(conn)
+    .await?;
+    Ok(counted)
 }

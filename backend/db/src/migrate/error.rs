@@ -46,15 +46,72 @@ pub enum Error {
     },
     /// The database is the Python backend's at another revision.
     #[error(
-        "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted: run `alembic upgrade head` with that \
-         backend first. Nothing was changed"
+        "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted. Nothing was changed\n\
+         hint: with that backend: alembic upgrade head"
     )]
     OtherRevision(String),
-    /// The database holds somebody else's tables.
+    /// The database is another application's.
     #[error(
-        "the database has a table \"{0}\" that neither this backend nor the Python one made: use an empty database. Nothing was changed"
+        "the database \"{database}\" is another application's: it holds {found}. Nothing was changed\n\
+         hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db"
     )]
-    Foreign(String),
+    Foreign {
+        /// Its name.
+        database: String,
+        /// What is in it.
+        found: String,
+    },
+    /// A database of the Python backend lacks something.
+    #[error(
+        "the database is at revision 00d62578dab9 of the Python backend and has not all of its tables: {0} is missing. Nothing was changed\n\
+         hint: restore a complete dump of it into an empty database"
+    )]
+    Incomplete(String),
+    /// A database of the Python backend has something under a name that a migration needs.
+    #[error(
+        "the Python backend's database cannot be adopted: {object} has a name that this backend needs. Nothing was changed\n\
+         hint: rename it, then migrate up: {statement}"
+    )]
+    Taken {
+        /// What has the name.
+        object: String,
+        /// What renames it.
+        statement: String,
+    },
+    /// A value of the Python backend's does not fit.
+    #[error(
+        "the Python backend's database cannot be adopted: {table}.{column} {reason}, in {rows}. Nothing was changed\n\
+         hint: run this in the database, then migrate up: {statement}"
+    )]
+    OddRows {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What does not fit.
+        reason: String,
+        /// The ids of the rows.
+        rows: String,
+        /// What makes them fit.
+        statement: String,
+    },
+    /// Something that the user made on the Python backend's tables cannot be kept.
+    #[error(
+        "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and could not be kept: {cause}. \
+         Nothing was changed\n\
+         hint: run this in the database: {away}\n\
+         hint: then migrate up, and make it again: {back}"
+    )]
+    NotKept {
+        /// What it is.
+        object: String,
+        /// Why.
+        cause: String,
+        /// What takes it away.
+        away: String,
+        /// What makes it again.
+        back: String,
+    },
     /// Another process migrates for too long.
     #[error("another process has been migrating this database for {0} s; its role and pid are in pg_stat_activity. Nothing was changed")]
     Locked(u64),

@@ -70,7 +70,7 @@ impl Status {
 ///
 /// # Errors
 /// The database is away.
-pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
+pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
     let (recorded, pausable): (bool, bool) =
         sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL, to_regclass('_migrations_paused') IS NOT NULL")
             .fetch_one(&mut *conn)

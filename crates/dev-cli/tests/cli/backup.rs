@@ -1,9 +1,13 @@
 //! Copies of the database, and the way back.
 
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::Command;
 
-use crate::support::{Scratch, eventually};
+use nix::sys::signal::Signal;
+
+use crate::support::small_disk::SmallDisk;
+use crate::support::{Running, Scratch, eventually};
 
 const DATABASES: &str = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
 
@@ -67,7 +71,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert!(dump.status.success(), "{dump:?}");
     fs::write(scratch.path("backup.sql"), dump.stdout).unwrap();
     scratch.ok(&["down"]);
-    scratch.ok(&["restore", "backup.sql"]).says("whether the copy is whole was not checked");
+    scratch.ok(&["restore", "backup.sql"]).says("whether the copy is whole was not checked by a checksum");
     scratch.up();
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
 }
@@ -85,10 +89,140 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
     scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not fit the checksum beside it");
 
     scratch.write("half.sql", "CREATE TABLE half ();\nSELECT nonsense;\n");
-    // As one that was killed leaves it.
-    run(&scratch, "CREATE DATABASE restoring_20251124000000000");
-    scratch.dev(&["restore", "half.sql"]).expect_code(1).says("nonsense");
+    scratch.dev(&["restore", "half.sql"]).expect_code(1).says("has no tables of this application");
     scratch.dev(&["restore", "not-there.sql"]).expect_code(1).says("not-there.sql");
     assert_eq!(databases(&scratch), ["emotionviz_db"]);
     assert_eq!(scratch.sql("SELECT count(*) FROM kept"), "1");
+}
+
+#[test]
+fn a_copy_is_written_only_where_nothing_else_is() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.write("notes.txt", "mine");
+    scratch.write("data/backups/.unfinished-novel", "mine");
+    let env = scratch.read(".env");
+    symlink("notes.txt", scratch.path("link")).unwrap();
+    scratch.write("new.dump.sha256", "mine");
+    scratch.write("forged.dump", "PGDMP, or so it says");
+    scratch.write("forged.dump.sha256", "# written by cargo dev backup\n");
+    for (path, words) in [
+        ("notes.txt", "not a copy that this tool made"),
+        (".env", "not a copy that this tool made"),
+        ("Cargo.toml", "not a copy that this tool made"),
+        ("link", "notes.txt exists and is not a copy that this tool made"),
+        ("forged.dump", "not a copy that this tool made"),
+        ("new.dump", "new.dump.sha256 exists and is not a checksum that this tool wrote"),
+        ("backend", "is a folder"),
+        ("data/backups/", "is a folder"),
+        ("not/there/a.dump", "backup makes folders only below"),
+        ("data/../elsewhere/a.dump", "backup makes folders only below"),
+    ] {
+        let refused = scratch.dev(&["backup", "--output", path]).expect_code(1);
+        refused.says(words);
+        refused.says("Nothing was changed");
+        refused.says("hint: ");
+    }
+    assert_eq!(
+        [scratch.read("notes.txt"), scratch.read("new.dump.sha256"), scratch.read(".env")],
+        ["mine".to_owned(), "mine".to_owned(), env]
+    );
+    assert!(!scratch.path("elsewhere").exists() && !scratch.path("not").exists());
+
+    scratch.ok(&["backup", "--output", "data/a/b.dump"]);
+    scratch.ok(&["backup", "--output", "data/a/b.dump"]);
+    scratch.ok(&["backup", "--output", "notes.txt", "--force"]);
+    // A link is followed, to what is there and to what is not yet.
+    symlink("elsewhere.dump", scratch.path("to-nothing")).unwrap();
+    for link in ["link", "to-nothing"] {
+        scratch.ok(&["backup", "--output", link]);
+        assert!(scratch.path(link).is_symlink());
+        scratch.ok(&["restore", link]);
+    }
+    for copy in ["data/a/b.dump", "notes.txt", "elsewhere.dump"] {
+        let check = format!("cd \"$(dirname '{copy}')\" && sha256sum --check --strict --quiet \"$(basename '{copy}').sha256\"");
+        assert!(Command::new("sh").args(["-c", &check]).current_dir(scratch.root()).status().unwrap().success(), "{copy}");
+    }
+    assert_eq!(scratch.read("data/backups/.unfinished-novel"), "mine");
+
+    // Standard output, a FIFO and devices are written to, and stay what they are.
+    let piped = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command, "sh", env!("CARGO_BIN_EXE_dev-cli")]).current_dir(scratch.root());
+        shell.envs(scratch.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ended = Running::start(shell).finish().expect_code(0);
+        assert_eq!(ended.stdout, "", "{ended}");
+    };
+    nix::unistd::mkfifo(&scratch.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    piped("\"$1\" backup --output - > stdout.dump");
+    piped("cat fifo > fifo.dump & \"$1\" backup --output fifo && wait");
+    piped("\"$1\" backup --output /dev/null");
+    piped("\"$1\" backup --output /dev/stdout | cat > device.dump");
+    for copy in ["stdout.dump", "fifo.dump", "device.dump"] {
+        scratch.ok(&["restore", copy]);
+    }
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    assert!(fs::symlink_metadata(scratch.path("fifo")).unwrap().file_type().is_fifo() && !scratch.path("-").exists());
+}
+
+#[test]
+fn git_ignores_copies_and_their_checksums() {
+    let scratch = Scratch::new();
+    let git = |args: &[&str]| Command::new("git").args(args).current_dir(scratch.root()).output().unwrap();
+    assert!(git(&["init", "--quiet"]).status.success());
+    for name in
+        ["backup.sql", "backup.sql.sha256", "a.dump", "a.dump.sha256", "docs/b.dump", "backup.sql.gz", ".emotionviz-unfinished-x/copy"]
+    {
+        assert!(git(&["check-ignore", "--quiet", "--no-index", name]).status.success(), "{name}");
+    }
+    for name in ["backend/tests/data/python_backend.sql", "backend/db/migrations/1_a.up.sql"] {
+        assert!(!git(&["check-ignore", "--quiet", "--no-index", name]).status.success(), "{name}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else { return };
+    scratch.ok(&["backup", "--output", "data/small/a.dump"]);
+    let old = fs::read(scratch.path("data/small/a.dump")).unwrap();
+    // Random texts, which cannot be packed.
+    run(
+        &scratch,
+        "CREATE TABLE large AS SELECT string_agg(md5(random()::text), '') AS a FROM generate_series(1, 400000) GROUP BY random() < 0.5",
+    );
+    let refused = scratch.dev(&["backup", "--output", "data/small/a.dump"]).expect_code(1);
+    for words in ["the disk of ", "data/small", "is full", "are free", "are missing", "Nothing was changed", "hint: "] {
+        refused.says(words);
+    }
+    assert_eq!(fs::read(scratch.path("data/small/a.dump")).unwrap(), old);
+    let mut names: Vec<_> = fs::read_dir(scratch.path("data/small")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a.dump", "a.dump.sha256"]);
+    scratch.ok(&["restore", "data/small/a.dump"]);
+}
+
+#[test]
+fn a_killed_backup_leaves_the_old_pair_and_the_next_one_removes_what_it_left() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["backup", "--output", "a.dump"]);
+    let pair = || [scratch.path("a.dump"), scratch.path("a.dump.sha256")].map(|path| fs::read(path).unwrap());
+    let old = pair();
+    run(&scratch, "CREATE TABLE large AS SELECT md5(random()::text) AS a FROM generate_series(1, 300000)");
+    let left = || {
+        let names = fs::read_dir(scratch.root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(".emotionviz-unfinished-")).count()
+    };
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let backup = scratch.start(&["backup", "--output", "a.dump"]);
+        eventually("an unfinished copy", || (left() > 0).then_some(()));
+        backup.signal(signal);
+        backup.finish();
+        assert_eq!(pair(), old);
+        assert_eq!(left(), usize::from(signal == Signal::SIGKILL));
+        scratch.ok(&["backup", "--output", "b.dump"]);
+        assert_eq!(left(), 0);
+    }
 }

@@ -55,3 +55,48 @@ fn nothing_that_ties_it_to_one_checkout() {
         assert!(settings.contains(&format!("${{{}:-{default}}}", info.name)), "{}", info.name);
     }
 }
+
+/// What a program has in its environment after the scripts of the database's container have read their settings.
+fn environment_in_the_container(variables: &[(&str, &str)]) -> String {
+    let mut script = std::process::Command::new("sh");
+    script.args(["-eu", "-c", ". ./backend/docker/db/settings && env"]).current_dir(workspace()).env_clear().env("PATH", "/usr/bin:/bin");
+    let ended = script.envs(variables.iter().copied()).output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+#[test]
+fn variables_of_postgresql_in_env_change_nothing_of_the_databases_container() {
+    let foreign = [
+        ("PGPORT", "6000"),
+        ("PGHOST", "nowhere.invalid"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGDATA", "/elsewhere"),
+        ("PGUSER", "stranger"),
+        ("PGDATABASE", "nothing"),
+        ("PGPASSWORD", "wrong"),
+        ("PGPASSFILE", "/nowhere"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", "two\nlines"),
+        ("PGOPTIONS", "-c work_mem=1MB -c 'a b'"),
+        ("PGSERVICE", "theirs"),
+        ("PGTZ", "Asia/Kolkata"),
+        ("PG_MAJOR", "99"),
+        ("TZ", "Asia/Kolkata"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("POSTGRES_HOST_AUTH_METHOD", "trust"),
+        ("POSTGRES_INITDB_ARGS", "--encoding=LATIN1"),
+        ("POSTGRES_INITDB_WALDIR", "/elsewhere"),
+        ("POSTGRES_PASSWORD_FILE", "/run/secrets/x"),
+    ];
+    let plain = environment_in_the_container(&[("POSTGRES_DB", "journal")]);
+    assert!(plain.contains("POSTGRES_DB=journal") && plain.contains("POSTGRES_USER=emotionviz"), "{plain}");
+    let mut variables = foreign.to_vec();
+    variables.push(("POSTGRES_DB", "journal"));
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&environment_in_the_container(&variables)), sorted(&plain));
+}

@@ -40,6 +40,7 @@ const OF_COMPOSE: [&Info; 12] = [
 pub(crate) fn settings(checkout: &Checkout, variables: &Variables) -> Result<Configuration, Error> {
     let [env, backend] = files(checkout)?;
     let mut configuration = Configuration::read(checkout, &without(variables, &env))?;
+    configuration.in_container = true;
     configuration.set_what_compose_did_not_pass(variables, &backend);
     configuration.set_examples();
     let tool = configuration.tool(checkout)?;

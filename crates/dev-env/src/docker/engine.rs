@@ -4,13 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use emotionviz_settings::DatabaseUrl;
+use emotionviz_settings::{DatabaseUrl, Problems};
 
 use super::containers::Containers;
 use super::inside::{Inside, Moment};
 use super::project::Project;
 use super::{available, logs, start};
-use crate::configuration::Tool;
+use crate::configuration::{Tool, database_host};
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::logs::{Entry, Follower, Query};
@@ -44,6 +44,10 @@ impl Docker {
         let mut configuration = self.environment.configuration.clone();
         configuration.set_examples();
         let tool = configuration.tool(&self.environment.checkout)?;
+        let local = database_host::of_this_machine(configuration.values());
+        if !local.is_empty() {
+            return Err(Problems(local).into());
+        }
         match tool.external {
             None => Ok(tool),
             Some(_) => Err(Error::NotInDocker {
@@ -107,6 +111,7 @@ impl Docker {
 
     /// The database, started for the moment, unless the command that was waited for has started it.
     async fn started_for_the_moment(&self, mut project: Project, tool: &Tool, events: &Events) -> Result<(Inside, Option<Moment>), Error> {
+        project.settings.check(&project, &self.environment.checkout).await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
         if let Some(inside) = Inside::of(&project, &containers, tool) {

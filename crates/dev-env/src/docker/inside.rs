@@ -59,8 +59,14 @@ impl Inside {
         if terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             client = client.args(["--tty"]);
         }
-        let variables = [format!("PGUSER={}", self.user), format!("PGDATABASE={database}"), format!("PGAPPNAME={}", application_name())];
-        variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable])).args([&self.db, program])
+        let variables = [
+            format!("CLIENT_USER={}", self.user),
+            format!("CLIENT_DATABASE={database}"),
+            format!("CLIENT_APPLICATION={}", application_name()),
+        ];
+        let client = variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable]));
+        // What the settings files say about PostgreSQL is in the container's environment: the script leaves it out.
+        client.args([&self.db, "sh", "/emotionviz/client", program])
     }
 
     /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use emotionviz_settings::Origin;
 use emotionviz_settings::declared::COMPOSE_PROJECT_NAME;
 
+use super::compose_settings::ComposeSettings;
 use super::{ASK_BOUND, docker};
 use crate::process::{Configuration, Output, Process, capture, describe};
 use crate::{Checkout, Environment, Error, env_files};
@@ -24,6 +25,8 @@ pub(super) struct Project {
     root: PathBuf,
     /// Whether plain `docker compose` would call it so, too.
     known: bool,
+    /// Its files and profiles.
+    pub(super) settings: ComposeSettings,
     /// What Compose is told beside the settings that it reads itself.
     pub(super) variables: Vec<(OsString, OsString)>,
 }
@@ -36,7 +39,8 @@ impl Project {
     /// Docker does not answer.
     pub(super) async fn of(environment: &Environment) -> Result<Self, Error> {
         let checkout = &environment.checkout;
-        let project = |name: String, known: bool| Self { name, root: checkout.root().to_owned(), known, variables: Vec::new() };
+        let (root, settings) = (checkout.root().to_owned(), ComposeSettings::of(environment));
+        let project = |name: String, known: bool| Self { name, root, known, settings, variables: Vec::new() };
         if let Some((name, origin)) = environment.configuration.values().text(&COMPOSE_PROJECT_NAME.info)
             && !is_of_a_copy(name, checkout)
         {
@@ -75,6 +79,7 @@ impl Project {
             .args(["compose", "--ansi", "never", "--progress", "plain"])
             .args(args.iter().copied())
             .env(COMPOSE_PROJECT_NAME.info.name, &self.name);
+        compose.env.extend(self.settings.variables().map(|(name, value)| (name.into(), Some(value.into()))));
         compose.env.extend(self.variables.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
         compose.current_dir = Some(self.root.clone());
         compose
@@ -89,13 +94,22 @@ impl Project {
         if output.status.success() { Ok(output) } else { Err(super::refused(&output.stderr, &describe(output.status))) }
     }
 
-    /// Ends the services, those of profiles too: `stop`, `down`, `kill`. A settings file that cannot be read must not keep anything
+    /// The words that choose Adminer's profile, besides those that the settings choose.
+    pub(super) fn with_tools(&self) -> Vec<&str> {
+        ["tools"].into_iter().chain(self.settings.profiles()).flat_map(|profile| ["--profile", profile]).collect()
+    }
+
+    /// Ends the services, those of all profiles: `stop`, `down`, `kill`. A settings file that cannot be read must not keep anything
     /// running.
     ///
     /// # Errors
     /// Docker does not do it.
     pub(super) async fn end(&self, verb: &str) -> Result<(), Error> {
-        self.run(&["--env-file", "/dev/null", "--profile", "tools", verb], STOP_BOUND).await.map(drop)
+        let words = ["--profile", "*", verb];
+        if self.run(&words, STOP_BOUND).await.is_ok() {
+            return Ok(());
+        }
+        self.run(&[&["--env-file", "/dev/null"], &words[..]].concat(), STOP_BOUND).await.map(drop)
     }
 
     /// Runs it to its end, handing its lines on.

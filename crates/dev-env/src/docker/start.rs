@@ -39,6 +39,7 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
     engine.tool()?;
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
     let (project, containers) = engine.look().await?;
+    project.settings.check(&project, &engine.environment.checkout).await?;
     if containers.run() {
         return already(engine, project, containers, options, events, stop).await;
     }
@@ -120,8 +121,9 @@ async fn add(engine: &Docker, project: Project, containers: Containers, asked: U
         return Ok(containers);
     }
     let options = UpOptions { tools: has.tools || asked.tools, lan: has.lan || asked.lan, ..has };
-    let mut added = Started { project, options, since: SystemTime::now() };
-    let words = [&["--profile", "tools", "up", "--detach", "--no-deps"], &services[..]].concat();
+    let mut added = Started { project: project.clone(), options, since: SystemTime::now() };
+    let profiles = project.with_tools();
+    let words = [&profiles[..], &["up", "--detach", "--no-deps"], &services[..]].concat();
     added.compose(containers, &words, &engine.environment, &engine.tool()?, events).await?;
     if services.contains(&"api") {
         events.phase("starting the API");
@@ -155,8 +157,9 @@ impl Started {
             events.note(format!("the containers are called {}, as {} says now", self.project.name, checkout.env_file().display()));
         }
         let tool = Docker::new(environment.clone()).tool()?;
-        let profile: &[&str] = if self.options.tools { &["--profile", "tools"] } else { &[] };
-        self.compose(containers, &[profile, &["up", "--detach"]].concat(), &environment, &tool, events).await?;
+        let project = self.project.clone();
+        let profiles = if self.options.tools { project.with_tools() } else { Vec::new() };
+        self.compose(containers, &[&profiles[..], &["up", "--detach"]].concat(), &environment, &tool, events).await?;
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))

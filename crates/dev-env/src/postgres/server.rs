@@ -1,7 +1,10 @@
 //! The server as a supervised child.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use super::cluster::{self, DataDir};
 use super::psql::PsqlError;
@@ -16,6 +19,8 @@ const READY_BOUND: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(5);
 /// Sessions end at once; the checkpoint after them writes what is dirty.
 const STOP_BOUND: Duration = Duration::from_secs(60);
+/// The same for one that serves no sessions.
+const BROKEN_BOUND: Duration = Duration::from_secs(5);
 /// The children of a killed postmaster hold its shared memory for up to two seconds.
 const LINGER_BOUND: Duration = Duration::from_secs(10);
 const LINGER_POLL: Duration = Duration::from_millis(50);
@@ -111,8 +116,9 @@ fn last_words(tail: &[String]) -> String {
 pub struct Server {
     process: Process,
     data_dir: PathBuf,
+    port: u16,
     // After the process: the folder is removed when nothing listens in it any more.
-    _socket: SocketDir,
+    socket: SocketDir,
 }
 
 impl Server {
@@ -142,8 +148,8 @@ impl Server {
             Err(error) => {
                 let mismatch = roles::explain(config, &error).await;
                 let tail = server.tail();
-                // In order where that is possible; why it is stopped says more than that it was not.
-                let _stopped = server.stop().await;
+                // Why it is stopped says more than that it was not.
+                let _stopped = server.stop_broken().await;
                 Err(match mismatch {
                     Some(mismatch) => mismatch.into(),
                     None if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) => {
@@ -162,14 +168,14 @@ impl Server {
 
     async fn launch(config: &ClusterConfig, listen: Listen) -> Result<Self, ServerError> {
         socket_dir::prepare(&config.socket_dir, &config.owner)?;
-        let socket = SocketDir { path: config.socket_dir.clone() };
+        let socket = SocketDir::new(&config.socket_dir);
         // A killed server leaves its socket and the socket's lock, which would be believed if the pid in it lived again.
         socket_dir::remove_sockets(&socket.path);
         let mut process = Process::new(configuration(config, listen));
         let deadline = tokio::time::Instant::now() + LINGER_BOUND;
         loop {
             match Self::attempt(&mut process, config).await {
-                Ok(()) => return Ok(Self { process, data_dir: config.data_dir.clone(), _socket: socket }),
+                Ok(()) => return Ok(Self { process, data_dir: config.data_dir.clone(), port: config.port, socket }),
                 Err(_) if lingers(&process.tail()) && tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(LINGER_POLL).await;
                 }
@@ -189,6 +195,11 @@ impl Server {
             }
         };
         process.until_ready(READY_BOUND, POLL, probe).await
+    }
+
+    /// Whether the socket file is gone, so that no session can be started through it. PostgreSQL makes it at its start alone.
+    pub fn has_lost_socket(&self) -> bool {
+        !self.socket.path.join(format!(".s.PGSQL.{}", self.port)).exists()
     }
 
     /// The postmaster's pid.
@@ -218,6 +229,16 @@ impl Server {
     /// Stops it in order: sessions end, what is dirty is written, the files are clean.
     pub async fn stop(mut self) -> Result<(), ServerError> {
         self.process.stop().await?;
+        Ok(())
+    }
+
+    /// Stops one that serves no sessions: in order where that works, else at once, and it recovers at its next start. A server that cannot
+    /// read its files does not come to the end of an orderly stop.
+    pub async fn stop_broken(mut self) -> Result<(), ServerError> {
+        self.process.send(Signal::SIGINT);
+        if tokio::time::timeout(BROKEN_BOUND, self.process.exited()).await.is_err() {
+            self.process.stop_by(StopSignal::Quit, STOP_BOUND).await?;
+        }
         Ok(())
     }
 }
@@ -263,6 +284,11 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         // Every five minutes, of interest to nobody here.
         "log_checkpoints=off",
         "shared_buffers=128MB",
+        // systemd removes a user's files in /dev/shm and System V segments at logout (RemoveIPC in logind.conf), and no session starts
+        // without them. What fits into the memory reserved at the start needs neither; more than that is mapped from the data directory.
+        // Parallel queries take the same time with either.
+        "dynamic_shared_memory_type=mmap",
+        "min_dynamic_shared_memory=64MB",
         // Every disk this runs on seeks for free, and compiling small queries costs more than it saves.
         "random_page_cost=1.1",
         "jit=off",
@@ -322,6 +348,13 @@ fn lingers(tail: &[String]) -> bool {
 /// The folder of the socket, removed with the server.
 struct SocketDir {
     path: PathBuf,
+    _lock: Option<File>,
+}
+
+impl SocketDir {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), _lock: socket_dir::keep_from_cleaners(path) }
+    }
 }
 
 impl Drop for SocketDir {

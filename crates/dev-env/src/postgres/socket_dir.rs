@@ -4,6 +4,7 @@
 //! anything.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,12 @@ pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> 
         }
         Err(error) => Err(io(error)),
     }
+}
+
+/// Keeps systemd-tmpfiles from removing what is in the folder while the result lives: it passes over folders that are locked
+/// (tmpfiles.d(5)).
+pub(crate) fn keep_from_cleaners(path: &Path) -> Option<File> {
+    File::open(path).ok().filter(|folder| folder.try_lock_shared().is_ok())
 }
 
 /// Removes the sockets that a server left, of whatever port. Only for whoever knows that none listens there.

@@ -75,7 +75,7 @@ impl Loader<'_> {
     async fn pass(&self, words: &[&str], to: impl Write + Send + 'static) -> Result<Report, Error> {
         let unread = |source| self.unread(source);
         if self.copy.format == Format::Sql {
-            return self.filter(self.copy.from_start().map_err(unread)?, to).await;
+            return self.filter(self.copy.rewound().map_err(unread)?, to).await;
         }
         let Archive { pg_restore, stdin, sent } = self.archive(words).await?;
         let (reader, writer) = std::io::pipe().map_err(unread)?;
@@ -133,7 +133,7 @@ impl Loader<'_> {
                 Ok(Archive { pg_restore: pg_restore.args(["--file=-"]).args([folder]), stdin: Stdio::null(), sent: None })
             }
             _ => {
-                let file = self.copy.from_start().map_err(unread)?;
+                let file = self.copy.rewound().map_err(unread)?;
                 Ok(Archive { pg_restore: pg_restore.args(["--file=-"]), stdin: file.into(), sent: None })
             }
         }
@@ -202,7 +202,8 @@ fn can_restrict(version: &str) -> bool {
 fn reason(said: &str) -> String {
     let mut lines = said.lines().skip_while(|line| !line.contains("ERROR:") && !line.contains("FATAL:") && !line.contains("error:"));
     let Some(first) = lines.next() else { return said.trim().to_owned() };
-    let rest = lines.take_while(|line| !line.starts_with("psql:"));
+    // PostgreSQL's hints are for other programs than this one.
+    let rest = lines.take_while(|line| !line.starts_with("psql:")).filter(|line| !line.starts_with("HINT:"));
     let first = match first.strip_prefix("psql:<stdin>:").and_then(|first| first.split_once(": ")) {
         Some((number, message)) => format!("line {number}: {}", message.trim_start_matches("ERROR:").trim_start()),
         None => first.to_owned(),
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_refused_statement_has_its_line() {
-        let said = "psql:<stdin>:3: NOTICE:  x\npsql:<stdin>:7: ERROR:  relation \"x\" does not exist\nLINE 1: SELECT x\npsql:<stdin>:8: error: y\n";
+        let said = "psql:<stdin>:3: NOTICE:  x\npsql:<stdin>:7: ERROR:  relation \"x\" does not exist\nLINE 1: SELECT x\nHINT:  y\npsql:<stdin>:8: error: y\n";
         assert_eq!(reason(said), "line 7: relation \"x\" does not exist\nLINE 1: SELECT x");
         assert_eq!(reason("psql: error: no server"), "psql: error: no server");
     }

@@ -12,24 +12,25 @@ use crate::session::{Migrator, Session};
 /// The tables that every database of this application has, in the Python backend's shape or in today's.
 pub(super) const TABLES: [&str; 4] = ["users", "emotion_entries", "visualizations", "intake_sessions"];
 
-/// What the migrations make, a line for each column, constraint, index and trigger, without names that a user may have changed.
+/// What the migrations make, a line for each column, constraint, index and trigger: its table and name, and what it is. PostgreSQL may print
+/// an expression in another way once it was dumped and restored, and a user may have changed a name: one of both has to fit.
 const SHAPE: &str = r"SET search_path = pg_catalog;
 WITH ours AS (
     SELECT pg_class.oid, relname FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> '_sqlx_migrations'
 )
-SELECT 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+SELECT '', 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
 FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
-SELECT 'constraint of ' || relname || ': ' || replace(pg_get_constraintdef(pg_constraint.oid), ' NOT VALID', '')
+SELECT 'constraint ' || conname || ' of ' || relname, 'constraint of ' || relname || ': ' || replace(pg_get_constraintdef(pg_constraint.oid), ' NOT VALID', '')
 FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype IN ('p', 'u', 'f', 'c')
 UNION ALL
-SELECT 'index of ' || relname || ': ' || regexp_replace(pg_get_indexdef(indexrelid), 'INDEX .*? ON', 'INDEX ON')
+SELECT 'index ' || indexrelid::regclass || ' of ' || relname, 'index of ' || relname || ': ' || regexp_replace(pg_get_indexdef(indexrelid), 'INDEX .*? ON', 'INDEX ON')
 FROM ours JOIN pg_index ON indrelid = ours.oid WHERE indisvalid
 UNION ALL
-SELECT 'trigger of ' || relname || ': ' || pg_get_triggerdef(pg_trigger.oid)
+SELECT 'trigger ' || tgname || ' of ' || relname, 'trigger of ' || relname || ': ' || pg_get_triggerdef(pg_trigger.oid)
 FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE NOT tgisinternal
-ORDER BY 1;
+ORDER BY 2;
 ";
 
 /// Refuses a database that lacks tables of this application.
@@ -130,5 +131,33 @@ async fn compare(migrator: &Migrator<'_>, session: &Session, room: &Room, revisi
     session.sql_in("postgres", &make).await?;
     crate::service::success(migrator.run(expected, &["to", &revision.to_string()]).await?)?;
     let (expected, found) = (session.sql_in(expected, SHAPE).await?, session.sql_in(&room.name, SHAPE).await?);
-    Ok(expected.lines().filter(|line| !found.lines().any(|other| other == *line)).map(str::to_owned).collect())
+    Ok(missing(&expected, &found))
+}
+
+/// What one shape has and another one has not, by name or by what it is.
+fn missing(expected: &str, found: &str) -> Vec<String> {
+    let parts = |shape: &'_ str| -> Vec<(String, String)> {
+        shape.lines().filter_map(|line| line.split_once('|')).map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+    };
+    let found = parts(found);
+    let is_there = |(name, what): &(String, String)| found.iter().any(|other| other.1 == *what || !name.is_empty() && other.0 == *name);
+    parts(expected).into_iter().filter(|part| !is_there(part)).map(|(_, what)| what).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_known_by_its_name_or_by_what_it_is() {
+        let expected = "|column users.id uuid NOT NULL\nindex a of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK (a || b)";
+        let renamed = "|column users.id uuid NOT NULL\nindex b of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK ((a || b))";
+        assert_eq!(missing(expected, renamed), Vec::<String>::new());
+        let less = "|column users.id uuid\nconstraint d of users|constraint of users: CHECK (c)";
+        assert_eq!(missing(expected, less).len(), 3);
+        let error = refuse_missing(&["films".to_owned()], "a.sql").unwrap_err().to_string();
+        assert!(error.contains("no tables of this application") && error.contains("films"), "{error}");
+        let error = refuse_missing(&["users".to_owned()], "a.sql").unwrap_err().to_string();
+        assert!(error.contains("lacks tables of this application: emotion_entries"), "{error}");
+    }
 }

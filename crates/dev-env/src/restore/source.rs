@@ -44,7 +44,7 @@ impl Copy {
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn from_start(&self) -> IoResult<File> {
+    pub(super) fn rewound(&self) -> IoResult<File> {
         let mut file = self.file.try_clone()?;
         file.rewind()?;
         Ok(file)
@@ -255,7 +255,7 @@ mod tests {
         let mut text = Vec::new();
         for _twice in 0..2 {
             text.clear();
-            copy.from_start().unwrap().read_to_end(&mut text).unwrap();
+            copy.rewound().unwrap().read_to_end(&mut text).unwrap();
         }
         Ok((copy.format, text))
     }
@@ -309,7 +309,7 @@ mod tests {
         let copy = open(&path, folder.path(), &AtomicBool::new(false)).unwrap();
         written.join().unwrap();
         let mut text = String::new();
-        copy.from_start().unwrap().read_to_string(&mut text).unwrap();
+        copy.rewound().unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, DUMP);
     }
 

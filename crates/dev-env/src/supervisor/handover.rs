@@ -51,13 +51,14 @@ impl Services {
     /// Starts the API as the settings say now, in place of the one that runs, which goes on where that fails.
     pub(super) async fn replace_api(&mut self) -> Result<(), Error> {
         let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
+        let ready_socket = self.ready_socket.borrow().clone();
         let successor = Successor {
             program,
             environment: &self.environment,
             place,
             listening,
             ready: self.schema_is_complete,
-            ready_socket: &self.ready_socket,
+            ready_socket: &ready_socket,
         };
         let (process, _) = successor.start(&self.events).await?;
         self.succeed(process);

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use super::never;
 use super::reloading::Attempted;
 use super::services::{PROBE_EVERY, READY_BOUND, Services};
+use crate::postgres::psql::PsqlError;
 use crate::postgres::server::ServerError;
 use crate::process::{ProcessError, describe};
 use crate::service::Probe;
@@ -24,6 +25,10 @@ pub(super) enum News {
     DatabaseEnded(ServerError),
     /// It is time to start PostgreSQL again.
     DatabaseDue,
+    /// It is time to check what everything depends on.
+    CheckDue,
+    /// What came of a session with the database.
+    SessionChecked(Result<(), PsqlError>),
     /// Files were saved.
     Changed(BTreeSet<PathBuf>),
     /// An attempt to let changes go live has come to its end.
@@ -79,6 +84,7 @@ impl Services {
                 None => never().await,
             }
         };
+        let checkup = self.checkup.news();
         tokio::select! {
             news = attempted => news,
             news = primed => news,
@@ -87,6 +93,7 @@ impl Services {
             news = api => news,
             () = self.server_again.due() => News::DatabaseDue,
             () = self.api_again.due() => News::ApiDue,
+            news = checkup => news,
         }
     }
 
@@ -109,33 +116,48 @@ impl Services {
             }
             News::ApiDue => {
                 self.board.update(|snapshot| snapshot.api.restarts += 1);
-                if let Err(error) = self.spawn_api().await {
+                let spawned = match self.rebuild_if_gone().await {
+                    Ok(()) => self.spawn_api().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = spawned {
                     self.api_again.schedule();
                     self.events.warn(error.to_string());
                 }
             }
+            News::CheckDue => self.check().await,
+            News::SessionChecked(session) => self.session_checked(session).await,
             News::Changed(files) => self.changed(files),
             News::Attempted(attempted) => self.attempted(*attempted).await,
             News::Primed => self.reloading.priming = None,
             News::DatabaseEnded(why) => {
                 self.server = None;
-                self.board.update(|snapshot| snapshot.db.ended(State::Failed));
+                self.database_failed(&why.to_string());
                 let wait = self.server_again.schedule();
                 self.events.warn(format!("{why}\nit is started again in {} ms", wait.as_millis()));
             }
             News::DatabaseDue => {
                 self.board.update(|snapshot| snapshot.db.restarts += 1);
-                match self.run_server(true).await {
+                match self.start_server_again().await {
                     Ok(()) => {
                         self.events.note("PostgreSQL runs again");
                         self.try_again();
                     }
                     Err(error) => {
+                        self.database_failed(&error.to_string());
                         self.server_again.schedule();
                         self.events.warn(error.to_string());
                     }
                 }
             }
         }
+    }
+
+    /// `status` says that it does not run, and why.
+    pub(super) fn database_failed(&self, why: &str) {
+        self.board.update(|snapshot| {
+            snapshot.db.ended(State::Failed);
+            snapshot.db.reason = why.lines().next().map(str::to_owned);
+        });
     }
 }

@@ -183,7 +183,7 @@ impl Services {
             changed: changed.clone(),
             migrate: changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
             anew,
-            ready_socket: self.ready_socket.clone(),
+            ready_socket: self.ready_socket.borrow().clone(),
             held,
         })
     }

@@ -7,7 +7,7 @@ use crate::engine::Service;
 use crate::events::Event;
 use crate::external::refuse_unknown;
 use crate::listening::Listening;
-use crate::postgres::{ClusterConfig, roles};
+use crate::postgres::{ClusterConfig, roles, roles::RolesError};
 use crate::program::Program;
 use crate::status::State;
 use crate::{Environment, Error, build, database, kept_ports, session};
@@ -102,7 +102,14 @@ impl Services {
             Some(external) => refuse_unknown(&checkout, external)?,
             None => {}
         }
-        let running = self.verified(cluster.as_ref()).await?;
+        let running = match self.verified(cluster.as_ref()).await {
+            // A server that answers nobody is what a restart is for. Its schema is checked afterwards.
+            Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
+                self.events.note(format!("the database does not answer, and is restarted all the same: {error}"));
+                None
+            }
+            verified => verified?,
+        };
         let url = match (&external, &running) {
             (Some(external), _) => Some(external.migration_url.clone()),
             (None, running) => running.as_ref().map(session::owners_url),

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use emotionviz_settings::declared::SERVICE_BINARY;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::again::Again;
 use super::api;
+use super::checkup::Checkup;
 use super::reloading::Reloading;
 use super::retiring::Retiring;
 use crate::board::Board;
@@ -52,13 +54,20 @@ pub(super) struct Services {
     pub(super) api_ready: bool,
     pub(super) api_again: Again,
     /// Where a new process of the API says that it is ready.
-    pub(super) ready_socket: PathBuf,
+    pub(super) ready_socket: watch::Receiver<PathBuf>,
     pub(super) retiring: Retiring,
     pub(super) reloading: Reloading,
+    pub(super) checkup: Checkup,
 }
 
 impl Services {
-    pub(super) fn new(environment: Environment, options: UpOptions, ready_socket: PathBuf, board: Board, events: Events) -> Self {
+    pub(super) fn new(
+        environment: Environment,
+        options: UpOptions,
+        ready_socket: watch::Receiver<PathBuf>,
+        board: Board,
+        events: Events,
+    ) -> Self {
         Self {
             environment,
             options,
@@ -68,6 +77,7 @@ impl Services {
             listening: None,
             ready_socket,
             reloading: Reloading::default(),
+            checkup: Checkup::default(),
             program: None,
             cluster: None,
             server: None,
@@ -172,7 +182,7 @@ impl Services {
         self.board.update(|snapshot| {
             snapshot.bin_dir = Some(cluster.binaries.dir.clone());
             snapshot.db.started(pid);
-            snapshot.db.state = State::Running;
+            (snapshot.db.state, snapshot.db.reason) = (State::Running, None);
             snapshot.db.port = Some(cluster.port);
             snapshot.db.url = Some(url);
             snapshot.db.version = Some(cluster.binaries.version.clone());

@@ -1,0 +1,248 @@
+//! Whose database it is: decided before anything is changed in it.
+
+use std::fmt::Write;
+
+use sqlx::PgConnection;
+
+use super::{APPLIED, Error, ups};
+
+/// The one Alembic revision whose tables the first migration describes.
+const REVISION: &str = "00d62578dab9";
+
+/// What migrations of ours make tables and indexes of.
+const OWN_TABLES: [&str; 6] = ["users", "intake_sessions", "emotion_entries", "visualizations", "revoked_tokens", "rate_limits"];
+
+/// Where migration tools write down what they have applied.
+const RECORDS: [&str; 15] = [
+    "__diesel_schema_migrations",
+    "__EFMigrationsHistory",
+    "_prisma_migrations",
+    "alembic_version",
+    "databasechangelog",
+    "django_migrations",
+    "doctrine_migration_versions",
+    "flyway_schema_history",
+    "goose_db_version",
+    "knex_migrations",
+    "pgmigrations",
+    "refinery_schema_history",
+    "schema_migrations",
+    "seaql_migrations",
+    "SequelizeMeta",
+];
+
+/// Every object that a user made: nothing of PostgreSQL's own, of an extension, of a table or of our records.
+const OBJECTS: &str = "
+    SELECT kind, schema, name FROM (
+        SELECT 'pg_class'::regclass AS class, c.oid, c.relnamespace AS namespace, c.relname::text AS name,
+               CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table'
+                              WHEN 'c' THEN 'type' ELSE 'table' END AS kind
+        FROM pg_class c
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+        UNION ALL
+        SELECT 'pg_proc'::regclass, p.oid, p.pronamespace, p.proname::text, 'function' FROM pg_proc p
+        UNION ALL
+        SELECT 'pg_type'::regclass, t.oid, t.typnamespace, t.typname::text, 'type' FROM pg_type t WHERE t.typtype IN ('d', 'e', 'r')
+    ) AS made (class, oid, namespace, name, kind)
+    JOIN LATERAL (SELECT nspname::text AS schema FROM pg_namespace n WHERE n.oid = namespace) AS n ON true
+    WHERE schema NOT LIKE 'pg\\_%' AND schema <> 'information_schema'
+      AND NOT (schema = current_schema() AND name IN ('_sqlx_migrations', '_migrations_paused', '_migrations_breaking'))
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = made.oid AND d.deptype IN ('a', 'e', 'i'))
+    ORDER BY array_position(ARRAY['table'], kind), schema <> current_schema(), name";
+
+/// A database that may be migrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Migrations of ours are applied.
+    Ours,
+    /// None is, and what else is in it may stay.
+    New,
+    /// The Python backend made it, and nothing was migrated yet.
+    Python,
+}
+
+/// An object of the user's.
+#[derive(sqlx::FromRow)]
+struct Object {
+    kind: String,
+    schema: String,
+    name: String,
+}
+
+/// Whose database it is. Changes nothing.
+///
+/// # Errors
+/// It is another application's, or one of the Python backend's that cannot be adopted.
+pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Identity, Error> {
+    let applied = record(conn, APPLIED, "version", "description").await?.unwrap_or_default();
+    if !applied.is_empty() {
+        let first = ups().next().map(|m| (Some(m.version.to_string()), Some(m.description.to_string())));
+        let is_ours = first.is_some_and(|first| applied.contains(&first))
+            && lacking(conn, &[("users", &["id", "email", "hashed_password"]), ("emotion_entries", &["user_id", "emotions"])])
+                .await?
+                .is_none();
+        return if is_ours { Ok(Identity::Ours) } else { Err(foreign(conn, &applied).await?) };
+    }
+    let revisions = record(conn, "alembic_version", "version_num", "version_num").await?;
+    match revisions.as_deref() {
+        None => new(conn).await,
+        Some([(Some(revision), _)]) if revision == REVISION => python(conn).await,
+        Some(revisions) => {
+            if lacking(conn, &[("emotion_entries", &[]), ("intake_sessions", &[])]).await?.is_some() {
+                return Err(foreign(conn, &[]).await?);
+            }
+            let names: Vec<&str> = revisions.iter().filter_map(|(revision, _)| revision.as_deref()).collect();
+            Err(Error::OtherRevision(if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }))
+        }
+    }
+}
+
+/// Two columns of what a migration tool has written down; `None` without such a table. Another tool's may have other columns.
+async fn record(
+    conn: &mut PgConnection,
+    table: &'static str,
+    first: &str,
+    second: &str,
+) -> Result<Option<Vec<(Option<String>, Option<String>)>>, Error> {
+    if !sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(&mut *conn).await? {
+        return Ok(None);
+    }
+    let sql = format!("SELECT to_jsonb(t) ->> $1, to_jsonb(t) ->> $2 FROM {table} t ORDER BY 1");
+    Ok(Some(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(first).bind(second).fetch_all(conn).await?))
+}
+
+/// The first of these tables or columns that is not there.
+async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<Option<String>, Error> {
+    for (table, columns) in tables {
+        let there: Option<Vec<String>> = sqlx::query_scalar(
+            "SELECT array_agg(attname::text) FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
+             WHERE relname = $1 AND relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped",
+        )
+        .bind(table)
+        .fetch_one(&mut *conn)
+        .await?;
+        let Some(there) = there else { return Ok(Some(format!("the table \"{table}\""))) };
+        if let Some(column) = columns.iter().find(|column| !there.iter().any(|name| name == *column)) {
+            return Ok(Some(format!("the column \"{column}\" of \"{table}\"")));
+        }
+    }
+    Ok(None)
+}
+
+/// One without a migration. Objects of the user's may be in it where it was prepared for this service (an init script makes them before
+/// the first migration), or migrated before: nothing that has the name of a table of ours, and no other tool's record.
+async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
+    let (prepared, migrated_before): (bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles r ON r.oid = a.grantee
+                        WHERE datname = current_database() AND rolname = 'emotionviz_api' AND privilege_type = 'CONNECT'),
+                to_regclass('_migrations_paused') IS NOT NULL AND to_regclass('_migrations_breaking') IS NOT NULL",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
+    let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *conn).await?;
+    let in_the_way = |o: &Object| {
+        RECORDS.contains(&o.name.as_str())
+            || schema.as_ref() == Some(&o.schema) && OWN_TABLES.contains(&o.name.as_str()) && o.kind != "function"
+    };
+    if objects.is_empty() || (prepared || migrated_before) && !objects.iter().any(in_the_way) {
+        return Ok(Identity::New);
+    }
+    Err(foreign(conn, &[]).await?)
+}
+
+/// One of the Python backend's: all of its tables are there, and no name that ours need is taken.
+async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
+    let tables: [(&str, &[&str]); 4] = [
+        ("users", &["id", "email", "hashed_password", "name", "is_active", "is_verified", "created_at", "updated_at", "last_login_at"]),
+        (
+            "intake_sessions",
+            &[
+                "id",
+                "user_id",
+                "initial_situation",
+                "conversation_history",
+                "current_step",
+                "is_complete",
+                "ai_context",
+                "final_summary",
+                "created_at",
+                "updated_at",
+                "completed_at",
+            ],
+        ),
+        (
+            "emotion_entries",
+            &["id", "user_id", "situation", "emotions", "intensity", "notes", "source", "intake_session_id", "created_at", "updated_at"],
+        ),
+        (
+            "visualizations",
+            &[
+                "id",
+                "entry_id",
+                "user_id",
+                "status",
+                "style",
+                "image_url",
+                "thumbnail_url",
+                "summary",
+                "insights",
+                "visual_elements",
+                "error_message",
+                "gemini_analysis",
+                "nanobanana_response",
+                "processing_started_at",
+                "processing_completed_at",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ];
+    if let Some(lacking) = lacking(conn, &tables).await? {
+        return Err(Error::Incomplete(lacking));
+    }
+    let taken: Option<(String, String)> = sqlx::query_as(TAKEN).fetch_optional(conn).await?;
+    taken.map_or(Ok(Identity::Python), |(object, statement)| Err(Error::Taken { object, statement }))
+}
+
+/// What bears a name that our migrations give to something of theirs, and the statement that renames it.
+const TAKEN: &str = "
+    SELECT format('the relation %I', relname),
+           format('ALTER %s %I RENAME TO %I;', CASE WHEN relkind IN ('i', 'I') THEN 'INDEX' WHEN relkind = 'v' THEN 'VIEW'
+                  WHEN relkind = 'm' THEN 'MATERIALIZED VIEW' WHEN relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relname, 'my_' || relname)
+    FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace
+      AND relname IN ('revoked_tokens', 'revoked_tokens_by_expiry', 'rate_limits', 'rate_limits_by_window', 'emotion_entries_by_user',
+                      'emotion_entries_by_creation', 'emotion_entries_by_intensity', 'emotion_entries_by_change', 'emotion_entries_emotions',
+                      'emotion_entries_intake_session', 'visualizations_by_status', 'intake_sessions_unfinished', 'intake_sessions_user',
+                      'users_email_key_unique', 'revoked_tokens_pkey', 'rate_limits_pkey')
+    UNION ALL
+    SELECT format('the column %I of %s', attname, attrelid::regclass),
+           format('ALTER TABLE %s RENAME COLUMN %I TO %I;', attrelid::regclass, attname, 'my_' || attname)
+    FROM pg_attribute
+    WHERE NOT attisdropped
+      AND (attrelid::regclass, attname) IN (('users'::regclass, 'email_key'), ('users'::regclass, 'token_generation'),
+                                            ('emotion_entries'::regclass, 'adopted_as_is'), ('visualizations'::regclass, 'adopted_as_is'))
+    UNION ALL
+    SELECT format('the constraint %I of %s', conname, conrelid::regclass),
+           format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I;', conrelid::regclass, conname, 'my_' || conname)
+    FROM pg_constraint
+    WHERE (conrelid::regclass, conname) IN (('emotion_entries'::regclass, 'emotion_entries_rules'), ('visualizations'::regclass, 'visualizations_rules'))
+    LIMIT 1";
+
+/// What was found in a database that is not ours.
+async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<String>)]) -> Result<Error, Error> {
+    const SHOWN: usize = 5;
+    let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
+    let database: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(conn).await?;
+    let mut found: Vec<String> = Vec::new();
+    if let (Some((Some(first), _)), Some((Some(last), _))) = (applied.first(), applied.last()) {
+        found.push(format!("{} other migrations in {APPLIED} ({first} to {last})", applied.len()));
+    }
+    found.extend(objects.iter().take(SHOWN).map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)));
+    let mut found = found.join(", ");
+    if objects.len() > SHOWN {
+        let _ = write!(found, " and {} more objects", objects.len() - SHOWN);
+    }
+    Ok(Error::Foreign { database, found })
+}

@@ -1,0 +1,91 @@
+//! Values of the Python backend's that today's column types or indexes cannot hold: named, before anything is changed.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::Error;
+
+/// The longest emotion in bytes: a GIN index holds some 2,700 of each key.
+const LONGEST_EMOTION: i32 = 2600;
+/// How many rows an error names.
+const NAMED: usize = 20;
+
+/// Names the first column that has such values.
+///
+/// # Errors
+/// There is one.
+pub(super) async fn refuse(conn: &mut PgConnection) -> Result<(), Error> {
+    json(conn).await?;
+    emotions(conn).await
+}
+
+/// `json` keeps text that `jsonb` does not take: `\u0000`, halves of surrogate pairs, numbers beyond all bounds.
+async fn json(conn: &mut PgConnection) -> Result<(), Error> {
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT quote_ident(table_name), quote_ident(column_name) FROM information_schema.columns
+         WHERE table_schema = current_schema() AND table_name IN ('users', 'intake_sessions', 'emotion_entries', 'visualizations')
+           AND data_type = 'json'
+         ORDER BY 1, 2",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for (table, column) in columns {
+        // A block, as a temporary function needs a right that the owner of the tables may not have.
+        let find = format!(
+            "DO $$
+             DECLARE
+                 r record;
+                 odd text := '';
+             BEGIN
+                 FOR r IN SELECT id, {column} AS value FROM {table} ORDER BY id LOOP
+                     BEGIN
+                         PERFORM r.value::jsonb;
+                     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+                         odd := odd || r.id || ' ';
+                     END;
+                 END LOOP;
+                 PERFORM set_config('emotionviz.odd_rows', odd, true);
+             END
+             $$"
+        );
+        sqlx::raw_sql(AssertSqlSafe(find)).execute(&mut *conn).await?;
+        let ids: String = sqlx::query_scalar("SELECT current_setting('emotionviz.odd_rows')").fetch_one(&mut *conn).await?;
+        let ids: Vec<String> = ids.split_whitespace().map(str::to_owned).collect();
+        if !ids.is_empty() {
+            let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number without bounds)";
+            let sets = format!("{column} = to_json({column}::text)");
+            return Err(odd(&table, &column, reason, &ids, &sets, "its text is kept as one JSON string"));
+        }
+    }
+    Ok(())
+}
+
+async fn emotions(conn: &mut PgConnection) -> Result<(), Error> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id::text FROM emotion_entries
+         WHERE EXISTS (SELECT FROM unnest(emotions::text[]) AS emotion WHERE octet_length(emotion) > $1)
+         ORDER BY id",
+    )
+    .bind(LONGEST_EMOTION)
+    .fetch_all(conn)
+    .await?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, too long for its index");
+    let sets = "notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
+                emotions = ARRAY(SELECT left(e, 255) FROM unnest(emotions) WITH ORDINALITY AS u (e, n) ORDER BY n)";
+    Err(odd("emotion_entries", "emotions", &reason, &ids, sets, "the whole text is kept in the notes"))
+}
+
+fn odd(table: &str, column: &str, reason: &str, ids: &[String], sets: &str, effect: &str) -> Error {
+    let named = &ids[..ids.len().min(NAMED)];
+    let more = if ids.len() > NAMED { format!(" (the first {NAMED} of {} rows)", ids.len()) } else { String::new() };
+    let list = named.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    Error::OddRows {
+        table: table.to_owned(),
+        column: column.to_owned(),
+        reason: reason.to_owned(),
+        rows: format!("the row{} with the id {}{more}", if ids.len() > 1 { "s" } else { "" }, named.join(", ")),
+        statement: format!("UPDATE {table} SET {sets} WHERE id IN ({list}); -- {effect}"),
+    }
+}

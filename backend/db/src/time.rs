@@ -1,0 +1,65 @@
+//! Times as they are stored and as they can be served.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgTypeInfo, PgValueFormat, PgValueRef};
+use sqlx::{Decode, Postgres, Type};
+
+/// From PostgreSQL's epoch, 2000-01-01, to 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// 0001-01-01T00:00:00Z and the last microsecond of 9999: what RFC 3339 and every client's library can express.
+const SERVED_MICROS: [i64; 2] = [-62_135_596_800_000_000, 253_402_300_799_999_999];
+
+/// A `timestamptz`. One that RFC 3339 cannot express (`infinity`, before year 1, after 9999) is read as the nearest that it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Time(DateTime<Utc>);
+
+impl Time {
+    /// Reads PostgreSQL's binary form: microseconds since 2000, its least and greatest number for `-infinity` and `infinity`.
+    pub fn from_binary(bytes: [u8; 8]) -> Self {
+        let micros = i64::from_be_bytes(bytes).saturating_add(EPOCH_MICROS).clamp(SERVED_MICROS[0], SERVED_MICROS[1]);
+        Self(DateTime::from_timestamp_micros(micros).expect("these years are within chrono's"))
+    }
+}
+
+impl From<Time> for DateTime<Utc> {
+    fn from(time: Time) -> Self {
+        time.0
+    }
+}
+
+impl Type<Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        <DateTime<Utc> as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Time {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        match value.format() {
+            PgValueFormat::Binary => Ok(Self::from_binary(value.as_bytes()?.try_into()?)),
+            // What is not prepared comes as text.
+            PgValueFormat::Text => Ok(Self(Decode::<Postgres>::decode(value)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_rfc_3339_cannot_express_become_the_nearest_ones() {
+        for (micros, served) in [
+            (0, "2000-01-01T00:00:00Z"),
+            (-1, "1999-12-31T23:59:59.999999Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999999Z"),
+            (i64::MIN, "0001-01-01T00:00:00Z"),
+            // 4714-11-24 BC, PostgreSQL's first, and 294276-12-31, its last.
+            (-211_813_488_000_000_000, "0001-01-01T00:00:00Z"),
+            (9_223_371_331_199_999_999, "9999-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(serde_json::to_value(Time::from_binary(i64::to_be_bytes(micros))).unwrap(), served);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Putting copies back: what is read, what is refused, and that a refused one changes nothing.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Running, Scratch, service_binary};
+
+const DATABASES: &str =
+    "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
+pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
+pub(crate) const ENTRIES: &str = "SELECT count(*) FROM emotion_entries";
+
+/// A program of PostgreSQL, which succeeds.
+pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
+    let Output { status, stdout, stderr } = Command::new(program).args(args).output().unwrap();
+    assert!(status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&stderr));
+    stdout
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = Command::new("gzip").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, bytes) = (gzip.stdin.take().unwrap(), bytes.to_owned());
+    let fed = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
+    let packed = gzip.wait_with_output().unwrap().stdout;
+    fed.join().unwrap();
+    packed
+}
+
+/// A checkout with demonstration data that runs, the URL of its database, and a dump of it.
+pub(crate) fn with_dump() -> (Scratch, String, String) {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "seed"]);
+    let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
+    let dump = String::from_utf8(run("pg_dump", &[&url])).unwrap();
+    (scratch, url, dump)
+}
+
+/// Restores a file that is refused: with these words, with what to type, and with nothing changed.
+fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
+    let refused = scratch.dev(&["restore", file]).expect_code(1);
+    for word in words.iter().chain(&["othing was changed", "hint: "]) {
+        assert!(refused.stderr.contains(word), "{file}: {word:?} is not in {refused}");
+    }
+    for bare in ["psql:", "pg_restore: error: input file", "os error"] {
+        assert!(!refused.stderr.contains(bare), "{file}: {refused}");
+    }
+}
+
+#[test]
+fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_nothing() {
+    let (scratch, url, dump) = with_dump();
+    let state = |scratch: &Scratch| [DATABASES, ROLES, ENTRIES].map(|sql| scratch.sql(sql));
+    let before = state(&scratch);
+    let write = |name: &str, bytes: &[u8]| fs::write(scratch.path(name), bytes).unwrap();
+
+    let rows = dump.find("COPY public.emotion_entries").unwrap();
+    let row = rows + dump[rows..].match_indices('\n').nth(3).unwrap().0 + 1;
+    let last_rows = dump.rfind("\n\\.\n").unwrap() + 4;
+    let end = dump.find("--\n-- PostgreSQL database dump complete").unwrap();
+    write("rows.sql", &dump.as_bytes()[..row]);
+    write("half-a-row.sql", &dump.as_bytes()[..row + 9]);
+    write("last-rows.sql", &dump.as_bytes()[..last_rows]);
+    write("without-end.sql", &dump.as_bytes()[..end]);
+    for file in ["rows.sql", "half-a-row.sql", "last-rows.sql", "without-end.sql"] {
+        refused(&scratch, file, &[file, "is cut off"]);
+    }
+    write("rows.sql.gz", &gzip(&dump.as_bytes()[..row]));
+    refused(&scratch, "rows.sql.gz", &["rows.sql.gz", "is cut off"]);
+    write("empty.sql", b"");
+    refused(&scratch, "empty.sql", &["empty (0 bytes)"]);
+    write("comments.sql", b"-- one\n/* two */\n");
+    refused(&scratch, "comments.sql", &["no statement"]);
+
+    // Whole dumps without a part of the schema.
+    let index = dump.find("CREATE INDEX").unwrap();
+    let index_end = index + dump[index..].find(";\n").unwrap() + 2;
+    write("without-index.sql", format!("{}{}", &dump[..index], &dump[index_end..]).as_bytes());
+    refused(&scratch, "without-index.sql", &["its schema is not the one that the migrations make", "index of "]);
+    write("without-table.sql", &run("pg_dump", &[&url, "--exclude-table=intake_sessions"]));
+    refused(&scratch, "without-table.sql", &["lacks tables of this application: intake_sessions"]);
+    write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
+    refused(&scratch, "data.sql", &["--data-only"]);
+
+    // Another project's.
+    scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);
+    let films = url.replace("/emotionviz_db", "/films");
+    run("psql", &[&films, "-c", "CREATE TABLE films AS SELECT 1 AS id; CREATE TABLE actors (); CREATE TABLE users ()"]);
+    write("films.sql", &run("pg_dump", &[&films]));
+    write("films.dump", &run("pg_dump", &[&films, "--format=custom"]));
+    run("psql", &[&films, "-c", "DROP TABLE users"]);
+    write("other.sql", &run("pg_dump", &[&films]));
+    write("other.tar", &run("pg_dump", &[&films, "--format=tar"]));
+    scratch.ok(&["db", "shell", "-c", "DROP DATABASE films"]);
+    for file in ["films.sql", "films.dump"] {
+        refused(&scratch, file, &["lacks tables of this application: emotion_entries"]);
+    }
+    for file in ["other.sql", "other.tar"] {
+        refused(&scratch, file, &["has no tables of this application", "actors, films"]);
+    }
+
+    // What would do more than fill a database.
+    let marker = scratch.beside().join("marker");
+    let touch = format!("touch {}", marker.display());
+    let after = |words: &str| format!("{}{words}\n{}", &dump[..last_rows], &dump[last_rows..]);
+    let line = format!("line {}", dump[..last_rows].lines().count() + 1);
+    for (number, words) in [
+        "\\connect postgres".to_owned(),
+        format!("\\! {touch}"),
+        format!("SELECT 1 \\! {touch}"),
+        format!("COPY public.users FROM PROGRAM '{touch}';"),
+        format!("SELECT 1; COPY (SELECT 1) TO PROGRAM '{touch}';"),
+        "ALTER ROLE emotionviz_api SUPERUSER;".to_owned(),
+        "ALTER SYSTEM SET work_mem = '1MB';".to_owned(),
+        "SET standard_conforming_strings = off;".to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = format!("command-{number}.sql");
+        write(&file, after(words).as_bytes());
+        refused(&scratch, &file, &[&line, words.split_whitespace().next().unwrap()]);
+    }
+    for (number, (words, rights)) in [
+        (format!("DO $$ BEGIN EXECUTE 'COPY public.users FROM PROGRAM ''{touch}'''; END $$;"), "must be superuser"),
+        ("DO $$ BEGIN EXECUTE 'ALTER ROLE emotionviz_api SUPERUSER'; END $$;".to_owned(), "must be superuser"),
+        (
+            "DO $$ BEGIN EXECUTE 'RESET SESSION AUTHORIZATION'; EXECUTE 'CREATE ROLE evil SUPERUSER'; END $$;".to_owned(),
+            "must be superuser",
+        ),
+        ("SELECT pg_read_file('/etc/passwd');".to_owned(), "permission denied"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = format!("rights-{number}.sql");
+        write(&file, after(words).as_bytes());
+        refused(&scratch, &file, &["PostgreSQL refused", &line, rights]);
+    }
+    assert!(!marker.exists());
+
+    // Other formats.
+    let random: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
+    for (file, bytes, words) in [
+        ("a.pdf", &b"%PDF-1.7\n"[..], "a PDF"),
+        ("a.html", b"<!DOCTYPE html>\n<html>", "HTML"),
+        ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "PNG"),
+        ("a.zip", b"PK\x03\x04\x14\0\0\0", "ZIP"),
+        ("a.db", b"SQLite format 3\0", "SQLite"),
+        ("mysql.sql", b"-- MySQL dump 10.13\nSET NAMES utf8;\n", "MySQL"),
+        ("cluster.sql", b"--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE a;\n", "pg_dumpall"),
+        ("random", &random, "not known"),
+    ] {
+        write(file, bytes);
+        refused(&scratch, file, &[words, "not a dump"]);
+    }
+    refused(&scratch, "backend", &["a folder without toc.dat"]);
+    refused(&scratch, "not-there.sql", &["neither a file nor a kept database"]);
+    refused(&scratch, "before_restore_20251124", &["neither a file nor a kept database"]);
+    write("no-tables.sql", b"SELECT 1;\n");
+    refused(&scratch, "no-tables.sql", &["has no tables of this application"]);
+    write("half.sql", dump.replace("CREATE TABLE public.users", "CREATE TABLE public.users (); nonsense here").as_bytes());
+    refused(&scratch, "half.sql", &["is not a statement of a dump", "nonsense here"]);
+    write(
+        "wrong.sql",
+        dump.replace("ADD CONSTRAINT users_pkey", "ADD CONSTRAINT users_pkey CHECK (nonsense), ADD CONSTRAINT b").as_bytes(),
+    );
+    refused(&scratch, "wrong.sql", &["PostgreSQL refused a statement", "line ", "\"nonsense\" does not exist"]);
+
+    // Archives that are damaged, without a checksum.
+    let archive = run("pg_dump", &[&url, "--format=custom"]);
+    write("cut.dump", &archive[..archive.len() / 2]);
+    write("cut-early.dump", &archive[..40]);
+    for file in ["cut.dump", "cut-early.dump"] {
+        refused(&scratch, file, &[file, "damaged or incomplete"]);
+    }
+    assert_eq!(state(&scratch), before);
+    assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+#[test]
+fn a_kept_database_takes_its_name_again() {
+    let (scratch, ..) = with_dump();
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    scratch.ok(&["db", "shell", "-c", "DELETE FROM emotion_entries"]);
+    scratch.ok(&["db", "shell", "-c", "COMMENT ON DATABASE emotionviz_db IS 'it''s mine'"]);
+    let restored = scratch.ok(&["restore", &copy]);
+    restored.prints("emotion_entries 0 → 30");
+    let kept = restored.stderr.split("cargo dev restore ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'emotionviz_db'";
+    assert_eq!(scratch.sql(comment), "it's mine");
+    let back = scratch.ok(&["restore", &kept]);
+    back.prints("emotion_entries 30 → 0");
+    assert_eq!(scratch.sql(ENTRIES), "0");
+    assert!(!scratch.sql(DATABASES).contains(&kept));
+    // A file of that name comes first.
+    scratch.write(&kept, "");
+    scratch.dev(&["restore", &kept]).expect_code(1).says("empty (0 bytes)");
+}
+
+#[test]
+fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited() {
+    let (mut scratch, ..) = with_dump();
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    let built = scratch.path("data/run/emotionviz");
+    if !built.is_file() {
+        fs::copy(service_binary(), &built).unwrap();
+    }
+    scratch.set("SERVICE_BINARY", "");
+    scratch.set("CARGO", scratch.script("cargo", "echo 'error: expected one of' >&2\nexit 101"));
+    scratch.ok(&["restore", &copy]).says("the sources do not compile: the service that was built last is used");
+
+    scratch.set("SERVICE_BINARY", service_binary());
+    scratch.set("CARGO", "");
+    scratch.ok(&["db", "shell", "-c", "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 20261123000100"]);
+    scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations VALUES (20991231235959, 'of tomorrow', now(), true, '\\x00', 1)"]);
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    let restored = scratch.ok(&["restore", &copy]);
+    restored.says(&format!("edited since {copy} was made: 20261123000100"));
+    restored.says(&format!("applied in {copy}, and not known to this code: 20991231235959"));
+}
+
+#[test]
+fn only_what_a_killed_restore_left_is_swept() {
+    let (scratch, ..) = with_dump();
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    for sql in ["CREATE DATABASE restoring_novel", "CREATE DATABASE emotionviz_restoring_mine", "CREATE ROLE emotionviz_restoring_me"] {
+        scratch.ok(&["db", "shell", "-c", sql]);
+    }
+    for phase in ["checking the copy", "restoring into a new database", "applying migrations", "comparing the schema"] {
+        let mut restore = scratch.start(&["--verbose", "restore", &copy]);
+        restore.printed(phase);
+        restore.signal(Signal::SIGKILL);
+        restore.finish();
+    }
+    let mut restore = scratch.start(&["--verbose", "restore", &copy]);
+    restore.printed("applying migrations");
+    restore.signal(Signal::SIGINT);
+    restore.finish().expect_code(130);
+    assert_eq!(scratch.sql(DATABASES), "emotionviz_db emotionviz_restoring_mine restoring_novel");
+    assert_eq!(scratch.sql(ROLES), "emotionviz emotionviz_api emotionviz_restoring_me");
+    assert_eq!(scratch.sql(ENTRIES), "30");
+}
+
+#[test]
+fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
+    let scratch = Scratch::new();
+    let fifo = scratch.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in ["fifo", "-"] {
+        // Held open, by nobody who writes.
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let mut restore = Running::reading(scratch.command(&["--verbose", "restore", path]), reader);
+        restore.printed("reading the copy");
+        restore.signal(Signal::SIGINT);
+        restore.finish().expect_code(130);
+    }
+}
+
+#[test]
+fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
+    let (scratch, ..) = with_dump();
+    scratch.ok(&["backup", "--output", "a.dump"]);
+    let sum = scratch.path("a.dump.sha256");
+    let good = fs::read_to_string(&sum).unwrap();
+    let restore = |words: &str| scratch.ok(&["restore", "a.dump"]).says(words);
+    fs::write(&sum, "").unwrap();
+    restore("a.dump.sha256 is empty");
+    fs::write(&sum, "garbage\n").unwrap();
+    restore("a.dump.sha256 is not a checksum file");
+    fs::remove_file(&sum).unwrap();
+    restore("a.dump.sha256 does not exist");
+    // Another copy took the name, and its checksum did not.
+    fs::write(&sum, &good).unwrap();
+    let another = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    fs::copy(Path::new(&another), scratch.path("a.dump")).unwrap();
+    restore("is the checksum of another copy that had this name");
+    fs::write(&sum, format!("{}  a.dump\n", "0".repeat(64))).unwrap();
+    let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    fs::File::open(&sum).unwrap().set_modified(hour).unwrap();
+    let refused = scratch.dev(&["restore", "a.dump"]).expect_code(1);
+    refused.says("older than the file");
+    assert!(!refused.stderr.contains("damaged"), "{refused}");
+}

@@ -1,0 +1,124 @@
+//! Every format that pg_dump writes, of this PostgreSQL and of newer ones, is restored.
+
+use std::fs;
+use std::process::Command;
+
+use crate::restore::{ENTRIES, ROLES, gzip, run, with_dump};
+use crate::support::{Running, eventually};
+
+#[test]
+fn every_format_of_pg_dump_is_restored() {
+    let (scratch, url, dump) = with_dump();
+    let entries = scratch.sql(ENTRIES);
+    let write = |name: &str, bytes: &[u8]| fs::write(scratch.path(name), bytes).unwrap();
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| std::iter::once(0xfeff).chain(dump.encode_utf16()).flat_map(bytes).collect::<Vec<u8>>();
+    write("plain.sql", dump.as_bytes());
+    write("packed.sql.gz", &gzip(dump.as_bytes()));
+    write("tar.tar", &run("pg_dump", &[&url, "--format=tar"]));
+    write("tar.tgz", &gzip(&run("pg_dump", &[&url, "--format=tar"])));
+    write("custom.dump", &run("pg_dump", &[&url, "--format=custom"]));
+    write("inserts.sql", &run("pg_dump", &[&url, "--inserts"]));
+    write("clean.sql", &run("pg_dump", &[&url, "--clean", "--if-exists"]));
+    write("create.sql", &run("pg_dump", &[&url, "--create"]));
+    let before_migrate = String::from_utf8(run("pg_dump", &[&url, "--clean", "--if-exists"])).unwrap();
+    write("2025-before-migrate-down-1.sql", format!("\\set ON_ERROR_STOP on\nBEGIN;\n{before_migrate}COMMIT;\n").as_bytes());
+    write("utf16le.sql", &utf16(u16::to_le_bytes));
+    write("utf16be.sql", &utf16(u16::to_be_bytes));
+    write("windows.sql", dump.replace('\n', "\r\n").as_bytes());
+    run("pg_dump", &[&url, "--format=directory", &format!("--file={}", scratch.path("folder").display())]);
+    for file in [
+        "plain.sql",
+        "packed.sql.gz",
+        "tar.tar",
+        "tar.tgz",
+        "custom.dump",
+        "folder",
+        "inserts.sql",
+        "clean.sql",
+        "create.sql",
+        "2025-before-migrate-down-1.sql",
+        "utf16le.sql",
+        "utf16be.sql",
+        "windows.sql",
+    ] {
+        scratch.ok(&["restore", file]).prints(&format!("emotion_entries {entries} → {entries}"));
+    }
+    // Through pipes.
+    Running::reading(scratch.command(&["restore", "-"]), fs::File::open(scratch.path("plain.sql")).unwrap()).finish().expect_code(0);
+    let piped = |command: &str| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", command, "bash", env!("CARGO_BIN_EXE_dev-cli")]).current_dir(scratch.root());
+        shell.envs(scratch.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Running::start(shell).finish().expect_code(0)
+    };
+    piped("cat custom.dump | \"$1\" restore -");
+    piped("\"$1\" restore <(cat packed.sql.gz)");
+    let fifo = scratch.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    piped("cat plain.sql > fifo & \"$1\" restore fifo");
+
+    assert_eq!(scratch.sql(ENTRIES), entries);
+    let rights =
+        "SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT'), has_schema_privilege('emotionviz_api', 'public', 'CREATE'),
+        has_table_privilege('emotionviz_api', '_sqlx_migrations', 'DELETE')";
+    assert!(scratch.sql(rights).starts_with("t\tf\t"));
+    assert_eq!(scratch.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"), "emotionviz");
+    assert_eq!(scratch.sql(ROLES), "emotionviz emotionviz_api");
+    eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+}
+
+#[test]
+fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_said() {
+    let (scratch, _, dump) = with_dump();
+    let dump = dump
+        .replacen("SET statement_timeout = 0;", "SET statement_timeout = 0;\nSET transaction_timeout = 0;", 1)
+        .replace("OWNER TO emotionviz;", "OWNER TO \"prod user\";")
+        .replace("TO emotionviz_api;", "TO reporting;")
+        .replacen("-- Dumped by pg_dump version 15", "-- Dumped by pg_dump version 18", 1)
+        .replacen("\nSET ", "\n\\restrict AbC1\n\nSET ", 1);
+    scratch.write("newer.sql", &format!("{dump}\\unrestrict AbC1\n"));
+    let restored = scratch.ok(&["restore", "newer.sql"]);
+    for words in ["left out of newer.sql", "transaction_timeout", "OWNER TO prod user", "rights of reporting: there is no such role here"] {
+        restored.says(words);
+    }
+    scratch.write("bare.sql", &dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n"));
+    scratch.ok(&["restore", "bare.sql"]).says("was not made by pg_dump and has no end mark");
+    // The API has its rights all the same.
+    eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+    assert_eq!(scratch.sql("SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT')"), "t");
+}
+
+#[test]
+fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_both_versions() {
+    let (mut scratch, url, _) = with_dump();
+    let mut archive = run("pg_dump", &[&url, "--format=custom"]);
+    assert_eq!(archive[5..7], [1, 14], "pg_dump of PostgreSQL 15");
+    archive[6] = 16;
+    fs::write(scratch.path("newer.dump"), &archive).unwrap();
+    let refused = scratch.dev(&["restore", "newer.dump"]).expect_code(1);
+    for words in [
+        "made by pg_dump of PostgreSQL 17 or newer",
+        "the newest pg_restore here is of PostgreSQL 15.",
+        "pg_dump --format=plain",
+        "Nothing was changed",
+    ] {
+        refused.says(words);
+    }
+    // One of 17, as far as it is asked.
+    let folder = scratch.beside().join("17");
+    fs::create_dir(&folder).unwrap();
+    let real = String::from_utf8(run("sh", &["-c", "command -v pg_restore"])).unwrap();
+    let script = scratch.script(
+        "17/pg_restore",
+        &format!(
+            "case \"$1\" in --version) echo 'pg_restore (PostgreSQL) 17.2'; exit;; esac\necho 'SET transaction_timeout = 0;'\n\
+             {{ head -c 6; head -c 1 >/dev/null; printf '\\016'; cat; }} | {} \"$@\"\n",
+            real.trim()
+        ),
+    );
+    let path = format!("{}:{}", script.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    scratch.set("PATH", path);
+    let restored = scratch.ok(&["restore", "newer.dump"]);
+    restored.says("transaction_timeout");
+    restored.prints("emotion_entries 30 → 30");
+}

@@ -1,0 +1,199 @@
+//! What Compose reads by itself of the shell and of `.env`: its files and profiles. It is told them again, since some of its commands
+//! run without `.env`. What would make it read other settings than this tool does is refused.
+
+use std::path::PathBuf;
+
+use emotionviz_settings::Origin;
+
+use super::project::Project;
+use crate::{Checkout, Environment, Error};
+
+const FILE: &str = "COMPOSE_FILE";
+const SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
+const PROFILES: &str = "COMPOSE_PROFILES";
+/// With these Compose reads other files than `.env`, or none.
+const UNSUPPORTED: [&str; 2] = ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"];
+/// What this tool starts and asks.
+const SERVICES: [&str; 3] = ["setup", "db", "api"];
+/// What begins a file that is fetched: it is left to Compose.
+const REMOTE: [&str; 4] = ["https://", "git@", "github.com/", "oci://"];
+const ASK_BOUND: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why Compose would not do what this tool asks of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeSettingsError {
+    /// Compose would read other settings.
+    #[error(
+        "{name} (from {origin}) is not supported: Compose and `cargo dev` would read different settings. Nothing was started\n\
+         hint: remove it, and put the settings into .env; in a shell: unset {name}"
+    )]
+    Unsupported {
+        /// The variable.
+        name: &'static str,
+        /// Where it is set.
+        origin: Origin,
+    },
+    /// Compose does not read that file.
+    #[error(
+        "{name} is set in {origin}, which Docker Compose does not read. Nothing was started\nhint: move that line to .env next to docker-compose.yml"
+    )]
+    Misplaced {
+        /// The variable.
+        name: &'static str,
+        /// Where it is set.
+        origin: Origin,
+    },
+    /// `COMPOSE_FILE` names nothing.
+    #[error("{FILE} (from {origin}) names {}, which does not exist. Nothing was started\nhint: correct {FILE}, or remove it: then docker-compose.yml is read", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+        /// Where it is set.
+        origin: Origin,
+    },
+    /// The files are others than ours.
+    #[error(
+        "the files that {FILE} (from {origin}) names define no service {missing}, which `cargo dev` needs. Nothing was started\n\
+         hint: let it begin with docker-compose.yml: {FILE}=docker-compose.yml:<your file>"
+    )]
+    NoService {
+        /// The services.
+        missing: String,
+        /// Where it is set.
+        origin: Origin,
+    },
+}
+
+/// The variables of Compose that are set, with their values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ComposeSettings(Vec<(&'static str, String, Origin)>);
+
+impl ComposeSettings {
+    pub(super) fn of(environment: &Environment) -> Self {
+        let values = environment.configuration.values();
+        let names = [FILE, SEPARATOR, PROFILES].into_iter().chain(UNSUPPORTED);
+        Self(names.filter_map(|name| values.foreign(name).map(|(text, origin)| (name, text.to_owned(), origin.clone()))).collect())
+    }
+
+    fn find(&self, wanted: &str) -> Option<(&str, &Origin)> {
+        self.0.iter().find(|(name, ..)| *name == wanted).map(|(_, text, origin)| (text.as_str(), origin))
+    }
+
+    /// What Compose is told.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().filter(|(name, ..)| !UNSUPPORTED.contains(name)).map(|(name, text, _)| (*name, text.as_str()))
+    }
+
+    /// The profiles besides those that this tool asks for: given any, Compose does not look at the variable.
+    pub(super) fn profiles(&self) -> Vec<&str> {
+        let names = self.find(PROFILES).map_or("", |(text, _)| text).split(',');
+        names.map(str::trim).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Refuses what Compose would not do.
+    ///
+    /// # Errors
+    /// What that is.
+    pub(super) async fn check(&self, project: &Project, checkout: &Checkout) -> Result<(), Error> {
+        self.refuse(checkout)?;
+        let Some((_, origin)) = self.find(FILE) else { return Ok(()) };
+        let listed = project.run(&["config", "--services"], ASK_BOUND).await?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let missing: Vec<_> = SERVICES.into_iter().filter(|service| !listed.lines().any(|line| line.trim() == *service)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ComposeSettingsError::NoService { missing: missing.join(", "), origin: origin.clone() }.into())
+    }
+
+    fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
+        for (name, _, origin) in &self.0 {
+            if matches!(origin, Origin::File(path, _) if *path == checkout.backend_env_file()) {
+                return Err(ComposeSettingsError::Misplaced { name, origin: origin.clone() });
+            }
+            if UNSUPPORTED.contains(name) {
+                return Err(ComposeSettingsError::Unsupported { name, origin: origin.clone() });
+            }
+        }
+        let Some((files, origin)) = self.find(FILE) else { return Ok(()) };
+        let separator = self.find(SEPARATOR).map_or(":", |(text, _)| text);
+        let local = files.split(separator).filter(|file| !file.is_empty() && !REMOTE.iter().any(|start| file.starts_with(start)));
+        for path in local.map(|file| checkout.root().join(file)) {
+            if !path.is_file() {
+                return Err(ComposeSettingsError::NoFile { path, origin: origin.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(env: &str, backend_env: &str, shell: &[(&str, &str)]) -> (tempfile::TempDir, Environment, ComposeSettings) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("backend")).unwrap();
+        let files = [
+            ("Cargo.toml", ""),
+            ("backend/.env.example", ""),
+            (".env", env),
+            ("backend/.env", backend_env),
+            ("docker-compose.yml", ""),
+            ("b.yml", ""),
+        ];
+        for (path, text) in files {
+            std::fs::write(folder.path().join(path), text).unwrap();
+        }
+        let environment = Environment::find(folder.path(), shell.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let settings = ComposeSettings::of(&environment);
+        (folder, environment, settings)
+    }
+
+    #[test]
+    fn files_and_profiles_are_passed_on() {
+        let env = "COMPOSE_FILE=docker-compose.yml;b.yml\nCOMPOSE_PATH_SEPARATOR=;\nCOMPOSE_PROFILES=one, two\n";
+        let (_folder, environment, settings) = settings(env, "", &[("COMPOSE_PROFILES", "")]);
+        settings.refuse(&environment.checkout).unwrap();
+        assert_eq!(settings.profiles(), ["one", "two"]);
+        let told: Vec<_> = settings.variables().collect();
+        assert_eq!(told[0], ("COMPOSE_FILE", "docker-compose.yml;b.yml"));
+        assert_eq!(told.len(), 3);
+    }
+
+    #[test]
+    fn the_shell_comes_before_env() {
+        let (_folder, environment, settings) = settings("COMPOSE_FILE=nothing.yml\n", "", &[("COMPOSE_FILE", "b.yml")]);
+        settings.refuse(&environment.checkout).unwrap();
+        assert_eq!(settings.variables().collect::<Vec<_>>(), [("COMPOSE_FILE", "b.yml")]);
+    }
+
+    #[test]
+    fn what_would_not_be_done_is_refused_by_name() {
+        let cases = [
+            ("COMPOSE_ENV_FILES=other.env", "", "COMPOSE_ENV_FILES"),
+            ("COMPOSE_DISABLE_ENV_FILE=1", "", "COMPOSE_DISABLE_ENV_FILE"),
+            ("", "COMPOSE_FILE=b.yml", "move that line to .env"),
+            ("", "COMPOSE_PROFILES=one", "COMPOSE_PROFILES is set in"),
+            ("COMPOSE_FILE=docker-compose.yml:gone.yml", "", "gone.yml, which does not exist"),
+            ("COMPOSE_FILE=docker-compose.yml;b.yml", "", "which does not exist"),
+            ("COMPOSE_FILE=backend", "", "backend, which does not exist"),
+        ];
+        for (env, backend_env, expected) in cases {
+            let (_folder, environment, settings) = settings(env, backend_env, &[]);
+            let refused = settings.refuse(&environment.checkout).unwrap_err().to_string();
+            assert!(refused.contains(expected) && refused.contains("Nothing was started\nhint: "), "{refused}");
+        }
+        let (_folder, environment, settings) = settings("", "", &[("COMPOSE_ENV_FILES", "other.env")]);
+        let refused = settings.refuse(&environment.checkout).unwrap_err().to_string();
+        assert!(refused.contains("unset COMPOSE_ENV_FILES"), "{refused}");
+    }
+
+    #[test]
+    fn without_any_of_them_nothing_is_told() {
+        let (_folder, environment, settings) = settings("COMPOSE_PROJECT_NAME=x\n", "", &[]);
+        settings.refuse(&environment.checkout).unwrap();
+        assert_eq!(settings.variables().count(), 0);
+        assert!(settings.profiles().is_empty());
+    }
+}

@@ -1,0 +1,200 @@
+//! What services need on disk and in memory can be removed while they run, and none of their processes ends for it. So it is checked, and
+//! restored or the service restarted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::news::News;
+use super::services::Services;
+use super::{api, never};
+use crate::owner::make_parents;
+use crate::postgres::psql::{Psql, PsqlError};
+use crate::process::Process;
+use crate::status::State;
+use crate::{Error, build, database, log_file, session};
+
+/// The check of files, a few system calls.
+const FILES_EVERY: Duration = Duration::from_secs(1);
+/// A session costs two processes, about 10 ms of processor time.
+const SESSION_EVERY: Duration = Duration::from_secs(5);
+const SESSION_BOUND: Duration = Duration::from_secs(10);
+/// One refused session may have met a moment of something else.
+const REFUSALS: u32 = 2;
+
+/// When what is checked next.
+pub(super) struct Checkup {
+    files: Instant,
+    session: Instant,
+    asking: Option<Pin<Box<dyn Future<Output = Result<(), PsqlError>>>>>,
+    refusals: u32,
+}
+
+impl Default for Checkup {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { files: now + FILES_EVERY, session: now + SESSION_EVERY, asking: None, refusals: 0 }
+    }
+}
+
+impl Checkup {
+    /// Waits for the next check, or for the answer to one. Cancel safe.
+    pub(super) async fn news(&mut self) -> News {
+        let files = self.files;
+        let asked = async {
+            match self.asking.as_mut() {
+                Some(asking) => asking.as_mut().await,
+                None => never().await,
+            }
+        };
+        tokio::select! {
+            session = asked => News::SessionChecked(session),
+            () = tokio::time::sleep_until(files) => News::CheckDue,
+        }
+    }
+
+    fn ask(&mut self, psql: Psql) {
+        self.session = Instant::now() + SESSION_EVERY;
+        self.asking = Some(Box::pin(async move { psql.run("select 1", SESSION_BOUND).await.map(drop) }));
+    }
+}
+
+impl Services {
+    /// Checks what can be checked at once, and begins to check the rest.
+    pub(super) async fn check(&mut self) {
+        self.checkup.files = Instant::now() + FILES_EVERY;
+        self.restore_logs();
+        self.restore_program();
+        let lost = self.server.as_ref().zip(self.cluster.as_ref()).filter(|(server, _)| server.has_lost_socket());
+        if let Some((_, cluster)) = lost {
+            let why =
+                format!("the folder of PostgreSQL's socket, {}, was removed: no session can be started", cluster.socket_dir.display());
+            return self.restart_server(why).await;
+        }
+        let is_due = self.checkup.asking.is_none() && Instant::now() >= self.checkup.session;
+        if let (true, Some(cluster), Some(_)) = (is_due, &self.cluster, &self.server) {
+            self.checkup.ask(cluster.psql().in_database("postgres"));
+        }
+    }
+
+    /// A session was asked for, and this came of it.
+    pub(super) async fn session_checked(&mut self, session: Result<(), PsqlError>) {
+        self.checkup.asking = None;
+        let refused = match session {
+            Err(PsqlError::Refused { message }) if is_broken(&message) && self.server.is_some() => message,
+            _ => {
+                self.checkup.refusals = 0;
+                return;
+            }
+        };
+        self.checkup.refusals += 1;
+        if self.checkup.refusals < REFUSALS {
+            self.checkup.session = Instant::now() + FILES_EVERY;
+            return;
+        }
+        self.checkup.refusals = 0;
+        self.restart_server(format!("PostgreSQL runs and refuses every new session: {refused}")).await;
+    }
+
+    async fn restart_server(&mut self, why: String) {
+        self.checkup.asking = None;
+        let Some(server) = self.server.take() else { return };
+        self.events.warn(format!("{why}\nPostgreSQL is restarted"));
+        if let Err(error) = server.stop_broken().await {
+            self.events.warn(error.to_string());
+        }
+        self.database_failed(&why);
+        self.server_again.schedule();
+    }
+
+    /// The server starts again as it was, but for what is not there any more.
+    pub(super) async fn start_server_again(&mut self) -> Result<(), Error> {
+        let checkout = self.environment.checkout.clone();
+        if let Some(cluster) = &mut self.cluster {
+            cluster.socket_dir = database::socket_folder(&checkout, &cluster.owner);
+            if !cluster.binaries.program("postgres").exists() {
+                let tool = self.environment.configuration.tool(&checkout)?;
+                let place = database::Place { owner: cluster.owner.clone(), data_dir: cluster.data_dir.clone(), exists: true };
+                cluster.binaries = database::binaries(&tool, Some(&place), &self.events).await?;
+            }
+        }
+        self.run_server(true).await?;
+        let moved = match (&self.cluster, &self.place) {
+            (Some(cluster), Some(place)) => session::api_url(cluster).host != place.database.host,
+            _ => false,
+        };
+        if moved && self.api.is_some() {
+            let tool = self.environment.configuration.tool(&checkout)?;
+            let port = self.place.as_ref().map_or(0, |place| place.port);
+            self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
+            self.replace_api().await?;
+            self.describe_api(State::Running).await;
+        }
+        Ok(())
+    }
+
+    /// The service opens its log again where there is a folder. Folder and file belong to the owner of the checkout.
+    fn restore_logs(&self) {
+        if self.api.is_some() {
+            let log = self.environment.configuration.log_dir(&self.environment.checkout).join("app.log");
+            // A disk that is full or read-only is no reason to stop.
+            let _unwritable = make_parents(&log).map(|()| log_file::open(&log));
+        }
+    }
+
+    /// The program that runs is the one from which it is started again, and which the other verbs use.
+    fn restore_program(&self) {
+        let (Some(program), Some(pid)) = (&self.program, self.api.as_ref().and_then(Process::pid)) else { return };
+        if program.path() == self.environment.kept_program() && !program.path().exists() {
+            // Without it the next start builds it.
+            let _gone = make_parents(program.path()).map(|()| program.restore_from(pid));
+        }
+    }
+
+    /// Builds the program where what was kept of it is gone.
+    pub(super) async fn rebuild_if_gone(&mut self) -> Result<(), Error> {
+        if self.program.as_ref().is_none_or(|program| program.is_complete()) {
+            return Ok(());
+        }
+        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+        let program = build::program(&self.environment, &tool, self.building(), &self.events).await?;
+        self.keep(program);
+        Ok(())
+    }
+}
+
+/// Whether a server that refuses a session in these words (LC_ALL=C keeps them English) does so for as long as it runs. Others pass, or are
+/// for the user to mend: too many clients, a server that is starting, a password.
+fn is_broken(refusal: &str) -> bool {
+    refusal.contains("FATAL") && ["shared memory segment", "could not open file"].iter().any(|words| refusal.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_broken;
+
+    #[test]
+    fn a_restart_helps_against_lost_memory_and_not_against_a_refused_password() {
+        let refused = |why: &str| format!("psql: error: connection to server on socket \"/tmp/s/.s.PGSQL.5432\" failed: FATAL:  {why}");
+        for why in [
+            "could not open shared memory segment \"/PostgreSQL.1669925116\": No such file or directory",
+            "could not open shared memory segment \"pg_dynshmem/mmap.80944624\": No such file or directory",
+            "could not open file \"global/pg_filenode.map\": No such file or directory",
+        ] {
+            assert!(is_broken(&refused(why)), "{why}");
+        }
+        for why in [
+            "sorry, too many clients already",
+            "the database system is starting up",
+            "the database system is shutting down",
+            "password authentication failed for user \"emotionviz\"",
+            "role \"emotionviz\" does not exist",
+            "database \"postgres\" does not exist",
+        ] {
+            assert!(!is_broken(&refused(why)), "{why}");
+        }
+        assert!(!is_broken("psql: error: connection to server on socket \"x\" failed: No such file or directory"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Where other commands find the supervisor: its lock and its control socket. Cleaners of temporary folders, the end of a login session
+//! and `rm -rf data/run` remove them while it runs. Both are then made again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::board::Board;
+use crate::control::{self, Control, Order};
+use crate::events::Events;
+use crate::lock::Lock;
+use crate::stop::Stop;
+use crate::{Checkout, Environment, Error};
+
+/// Other commands wait longer than this for an answer.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+
+/// The command that holds the lock.
+pub(super) const COMMAND: &str = "cargo dev up";
+
+/// Keeps lock and socket in place. [`Presence::end`] gives both back.
+pub(super) struct Presence {
+    task: JoinHandle<()>,
+}
+
+struct Kept {
+    environment: Environment,
+    lock: Lock,
+    control: Control,
+    board: Board,
+    stop: Stop,
+    orders: mpsc::Sender<Order>,
+    ready_socket: watch::Sender<PathBuf>,
+}
+
+impl Presence {
+    /// Listens on `socket`. The receiver has the path at which a new process of the API reports that it is ready.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(super) fn begin(
+        environment: &Environment,
+        lock: Lock,
+        socket: &Path,
+        (board, stop, orders): (Board, Stop, mpsc::Sender<Order>),
+        events: Events,
+    ) -> Result<(Self, watch::Receiver<PathBuf>), Error> {
+        let control = Control::listen(socket, board.clone(), stop.clone(), orders.clone())?;
+        let (ready_socket, receiver) = watch::channel(ready_socket(environment, socket));
+        let kept = Kept { environment: environment.clone(), lock, control, board, stop, orders, ready_socket };
+        Ok((Self { task: tokio::spawn(kept.keep(events)) }, receiver))
+    }
+
+    /// Removes the socket and gives the lock back.
+    pub(super) async fn end(self) {
+        self.task.abort();
+        // It was aborted: that is its result.
+        let _aborted = self.task.await;
+    }
+}
+
+impl Kept {
+    async fn keep(mut self, events: Events) {
+        let mut failed = None;
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            match self.restore().await {
+                Ok(None) => failed = None,
+                Ok(Some(restored)) => events.note(restored),
+                Err(error @ (Error::Busy { .. } | Error::DockerRuns)) => {
+                    events.warn(format!("data/run was removed, and another command took the lock: this environment ends\n{error}"));
+                    return self.stop.ask();
+                }
+                Err(error) if failed.as_ref() == Some(&error.to_string()) => {}
+                Err(error) => {
+                    events.warn(format!("other commands cannot reach this environment: {error}\nit is tried again every second"));
+                    failed = Some(error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Makes again what is gone; what that was.
+    async fn restore(&mut self) -> Result<Option<String>, Error> {
+        let checkout = self.environment.checkout.clone();
+        if !self.lock.is_in_place(&checkout) {
+            let socket = self.control.path().to_owned();
+            match Lock::take(&checkout, COMMAND, Some(socket)).await? {
+                Ok(lock) => self.lock = lock,
+                Err(holder) => return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: CHECK_EVERY }),
+            }
+            return Ok(Some(format!("{} was removed and is made again", checkout.run().display())));
+        }
+        if self.control.is_in_place() {
+            return Ok(None);
+        }
+        let lost = self.control.path().to_owned();
+        let socket = socket(&checkout);
+        self.control = Control::listen(&socket, self.board.clone(), self.stop.clone(), self.orders.clone())?;
+        self.lock.moved(&checkout, COMMAND, socket.clone())?;
+        self.ready_socket.send_replace(ready_socket(&self.environment, &socket));
+        Ok(Some(format!("{} was removed: this environment answers at {} now", lost.display(), socket.display())))
+    }
+}
+
+/// Where the control socket belongs now: the folder for it may have gone.
+pub(super) fn socket(checkout: &Checkout) -> PathBuf {
+    control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+}
+
+fn ready_socket(environment: &Environment, socket: &Path) -> PathBuf {
+    match environment.is_in_container() {
+        // There the API may be another user, to whom the control socket's folder is closed.
+        true => environment.checkout.run().join("ready"),
+        false => control::ready_socket(socket),
+    }
+}
