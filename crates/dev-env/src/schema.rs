@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::lock_holders::{self, MIGRATION_PATIENCE};
+use crate::lock_holders::{self, MIGRATING, MIGRATION_PATIENCE};
 use crate::session::{Migrator, Session};
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
@@ -128,9 +128,9 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
         let back = back.insert(StepBack::begin(session).await?);
         back.copy(session, &format!("migrate-{}", args.join("-")), &format!("cargo dev migrate {}", args.join(" ")), events).await?;
     }
-    events.phase("migrating");
+    events.phase(MIGRATING);
     let migrated = migrator.run(&session.url().database, &words);
-    let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, migrated).await?;
+    let output = lock_holders::named(session, &session.url().database, MIGRATING, MIGRATION_PATIENCE, migrated).await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
