@@ -126,7 +126,7 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     let migrator = session.current_migrator(&words, colour).await?;
     if goes_back(session, &migrator, change).await? {
         let back = back.insert(StepBack::begin(session).await?);
-        back.copy(session, &format!("migrate-{}", args.join("-")), &format!("cargo dev migrate {}", args.join(" ")), events).await?;
+        back.copy(session, &args, events).await?;
     }
     events.phase(MIGRATING);
     let migrated = migrator.run(&session.url().database, &words);
@@ -169,9 +169,9 @@ impl StepBack {
         Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, copied: None })
     }
 
-    async fn copy(&mut self, session: &Session, name: &str, command: &str, events: &Events) -> Result<(), Error> {
-        self.writers.stop(command, events).await?;
-        let file = format!("{}-before-{name}.dump", backup::now());
+    async fn copy(&mut self, session: &Session, args: &[String], events: &Events) -> Result<(), Error> {
+        self.writers.stop(&format!("migrate {}", args.join(" ")), events).await?;
+        let file = format!("{}-before-migrate-{}.dump", backup::now(), args.join("-"));
         let path = session.environment().checkout.backups().join(file);
         self.copied = Some((applied(session).await?, path.clone()));
         backup::write_copy(session, &path, events).await
