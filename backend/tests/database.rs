@@ -58,10 +58,10 @@ async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterward
     let s = Service::start().await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);
-    let name = s.database.url.rsplit('/').next().unwrap();
+    let alter = |what: &str| format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$");
     let end_sessions =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'emotionviz' AND datname = current_database()";
-    s.database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    s.database.execute(&alter("SET default_transaction_read_only = on")).await;
     s.database.execute(end_sessions).await;
     for _ in 0..20 {
         ann.post("/entries", &entry()).await.error(503, "SERVICE_UNAVAILABLE");
@@ -69,7 +69,7 @@ async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterward
         assert!([200, 503].contains(&read.status), "{}", read.text);
     }
     ann.get("/entries").await.data(200);
-    s.database.execute(&format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    s.database.execute(&alter("RESET default_transaction_read_only")).await;
     // Some connections are ended while they are trusted: at most the request that finds that out fails.
     s.database.execute(end_sessions).await;
     let first = ann.post("/entries", &entry()).await.status;

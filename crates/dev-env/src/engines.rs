@@ -113,7 +113,15 @@ impl Engine for Chosen {
         // What is refused for its settings does not run here.
         either!(self, engine => engine.check_settings())?;
         remember(&self.environment().checkout, self.kind())?;
-        either!(self, engine => engine.up(options, events, stop).await)
+        let up = either!(self, engine => engine.up(options, events, stop).await)?;
+        if let Up::Already { doing: None, .. } = up {
+            // Nothing is started here, which would do it.
+            let session = self.session("cargo dev up", events).await?;
+            let let_in = session.let_writers_in().await;
+            session.end().await?;
+            let_in?;
+        }
+        Ok(up)
     }
 
     async fn stop(&self, events: &Events) -> Result<bool, Error> {
@@ -135,7 +143,9 @@ impl Engine for Chosen {
     async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
         let session = either!(self, engine => engine.session(what, events).await)?;
-        session.let_writers_in().await?;
+        if !session.is_of_services() {
+            session.let_writers_in().await?;
+        }
         Ok(session)
     }
 

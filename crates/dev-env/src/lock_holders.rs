@@ -14,6 +14,8 @@ use crate::writers::FACTS;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a migration does: everybody else waits behind it. The service itself gives up soon after.
 pub(crate) const MIGRATION_PATIENCE: Duration = Duration::from_secs(10);
+/// What a migration does.
+pub(crate) const MIGRATING: &str = "migrating";
 /// The name of the session of the service's `migrate`.
 const MIGRATION: &str = "emotionviz migrate";
 /// Shorter waits are usual.
@@ -23,7 +25,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Other sessions hold what a command needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{doing} was given up after {} s: it needs a lock in {database} that another session holds\n  {holders}\n\
+    "{doing} was given up after {} s: it needs a lock in {database} that another session holds; {outcome}\n  {holders}\n\
      hint: wait until it ends, or end it: cargo dev db shell -c 'SELECT pg_terminate_backend({pid})'", waited.as_secs()
 )]
 pub struct LockHeld {
@@ -31,6 +33,8 @@ pub struct LockHeld {
     doing: String,
     /// Where.
     database: String,
+    /// What has changed.
+    outcome: &'static str,
     /// How long it waited.
     waited: Duration,
     /// Who holds it, a line each.
@@ -82,7 +86,8 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
         if waited >= patience {
             let pid: String = found.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
             let (doing, database, holders) = (doing.to_owned(), database.to_owned(), found.replace('\n', "\n  "));
-            return LockHeld { doing, database, waited, holders, pid };
+            let outcome = if doing == MIGRATING { "what was not migrated before is as it was" } else { "nothing was changed" };
+            return LockHeld { doing, database, outcome, waited, holders, pid };
         }
         if waited >= NAMED_AFTER {
             events.phase(format!("{doing}: waiting for a lock of {}", found.replace('\n', "; ")));

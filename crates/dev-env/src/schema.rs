@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::lock_holders::{self, MIGRATION_PATIENCE};
+use crate::lock_holders::{self, MIGRATING, MIGRATION_PATIENCE};
 use crate::session::{Migrator, Session};
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
@@ -126,11 +126,11 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     let migrator = session.current_migrator(&words, colour).await?;
     if goes_back(session, &migrator, change).await? {
         let back = back.insert(StepBack::begin(session).await?);
-        back.copy(session, &format!("migrate-{}", args.join("-")), &format!("cargo dev migrate {}", args.join(" ")), events).await?;
+        back.copy(session, &args, events).await?;
     }
-    events.phase("migrating");
+    events.phase(MIGRATING);
     let migrated = migrator.run(&session.url().database, &words);
-    let output = lock_holders::named(session, &session.url().database, "migrating", MIGRATION_PATIENCE, migrated).await?;
+    let output = lock_holders::named(session, &session.url().database, MIGRATING, MIGRATION_PATIENCE, migrated).await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
@@ -169,9 +169,9 @@ impl StepBack {
         Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, copied: None })
     }
 
-    async fn copy(&mut self, session: &Session, name: &str, command: &str, events: &Events) -> Result<(), Error> {
-        self.writers.stop(command, events).await?;
-        let file = format!("{}-before-{name}.dump", backup::now());
+    async fn copy(&mut self, session: &Session, args: &[String], events: &Events) -> Result<(), Error> {
+        self.writers.stop(&format!("migrate {}", args.join(" ")), events).await?;
+        let file = format!("{}-before-migrate-{}.dump", backup::now(), args.join("-"));
         let path = session.environment().checkout.backups().join(file);
         self.copied = Some((applied(session).await?, path.clone()));
         backup::write_copy(session, &path, events).await

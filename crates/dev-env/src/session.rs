@@ -172,14 +172,16 @@ impl Session {
         native::refuse_external(&self.tool, what)
     }
 
-    /// Lets writers in that a killed command stopped, where nothing else would: a server that is started here does it at its start.
+    /// Whether the services that run, or a server that was started here, have let writers in at their start.
+    pub(crate) fn is_of_services(&self) -> bool {
+        !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. })
+    }
+
+    /// Lets writers in that a command which was lost had stopped.
     ///
     /// # Errors
     /// The database does not answer.
     pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
-        if !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. }) {
-            return Ok(());
-        }
         let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
         writers::let_in_left(&self.url.database, run, &self.events).await
     }

@@ -220,7 +220,7 @@ async fn copy(
         stopped.push(StoppedWriters::open(session, database).await?);
     }
     for writers in stopped {
-        writers.stop("cargo dev engine switch", events).await?;
+        writers.stop("engine switch", events).await?;
     }
     let (mut copies, mut settings) = (Vec::new(), String::new());
     for (number, database) in all.lines().enumerate() {

@@ -25,7 +25,7 @@ pub(crate) use left::let_in_left;
 
 /// What the mark begins with. `application_name` is the one setting without an effect that the owner of a database may set without being
 /// superuser; every program of the project says its own when it connects.
-pub(crate) const MARK: &str = "emotionviz: writers stopped by ";
+pub(crate) const MARK: &str = "cargo dev stopped writers: ";
 /// "writers" in ASCII.
 const KEY: i64 = 0x77_7269_7465_7273;
 /// Sessions that were asked to end do so within this.
@@ -75,7 +75,7 @@ impl StoppedWriters {
         Ok(Self { psql: Outliving::start(&script)?, database: database.to_owned() })
     }
 
-    /// Keeps writers out, in the name of `by`, and reports the sessions that it ended, but for those of the service.
+    /// Keeps writers out, in the name of the verb `by`, and reports the sessions that it ended, but for those of the service.
     ///
     /// # Errors
     /// Another command does it already, or a session cannot be ended, or a setting of the database or of a role would undo it.
@@ -86,7 +86,9 @@ impl StoppedWriters {
             return Err(WritersError::AtWork { database: self.database.clone() }.into());
         }
         self.refuse_other_settings().await?;
-        let mark = literal(&format!("{MARK}{by}, {}", humantime::format_rfc3339_seconds(std::time::SystemTime::now())));
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        // The time of the day, as psql complains of a name that is longer than 63 bytes.
+        let mark = literal(&format!("{MARK}{by}, {}", now.split_once('T').map_or(now.as_str(), |(_, time)| time)));
         let set = format!(
             "DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
              EXECUTE format('ALTER DATABASE %I SET application_name = %L', current_database(), {mark}); END $do$;"

@@ -14,7 +14,7 @@ SET client_min_messages = error;
 SET lock_timeout = '10s';
 SELECT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS line WHERE setrole = 0
     AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND starts_with(line, 'application_name=emotionviz: writers stopped by ')) AS marked \gset
+    AND starts_with(line, 'application_name=cargo dev stopped writers: ')) AS marked \gset
 \if :marked
 SELECT pg_try_advisory_lock(33621319478506099) AS unheld \gset
 \if :unheld
@@ -47,7 +47,7 @@ pub(crate) async fn let_in_left<E: Into<Error>>(
         let Some((name, by)) = line.split_once(' ') else { continue };
         run(name, LET_IN).await.map_err(Into::into)?;
         if !of(&marked).await?.lines().any(|still| still == line) {
-            events.note(format!("{by} had stopped the writers of {name} and did not come to its end: they may write again"));
+            events.note(format!("cargo dev {by} had stopped the writers of {name} and did not come to its end: they may write again"));
         }
     }
     Ok(())
