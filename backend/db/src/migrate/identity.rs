@@ -240,7 +240,10 @@ async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<Str
     let mut found: Vec<String> = Vec::new();
     if let (Some((first, _)), Some((last, _))) = (applied.first(), applied.last()) {
         let [first, last] = [first, last].map(|version| version.as_deref().unwrap_or("without a version"));
-        found.push(format!("{} other migrations in {APPLIED} ({first} to {last})", applied.len()));
+        found.push(match applied.len() {
+            1 => format!("another migration in {APPLIED} ({first})"),
+            count => format!("{count} other migrations in {APPLIED} ({first} to {last})"),
+        });
     }
     found.extend(objects.iter().take(SHOWN).map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)));
     let mut found = found.join(", ");
