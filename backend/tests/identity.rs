@@ -36,6 +36,11 @@ fn foreign() -> Vec<(&'static str, String, &'static str)> {
         ),
         ("with a record of another shape", "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')".to_owned(), ""),
         ("of a hand-made application", "CREATE TABLE users (name text)".to_owned(), "the table public.users"),
+        (
+            "that an earlier `migrate down` left empty tables in",
+            "CREATE TABLE orders (id int); CREATE TABLE _migrations_paused (code text); CREATE TABLE _migrations_breaking (version bigint)".to_owned(),
+            "the table public.orders",
+        ),
         ("of one table", "CREATE TABLE orders (id int)".to_owned(), "the table public.orders"),
         ("of many tables", (0..9).map(|n| format!("CREATE TABLE t{n} (x int);")).collect(), "the table public.t4 and 4 more objects"),
         ("of a partitioned table", "CREATE TABLE t (x int) PARTITION BY RANGE (x)".to_owned(), "the table public.t"),
@@ -142,7 +147,7 @@ async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_se
         migrated(&database.url, &["to", "0"]).await;
         migrated(&database.url, &["up"]).await;
     }
-    // A name of ours, or what another tool has written down, is no script's.
+    // A name of ours, or what another tool has written down, cannot be an init script's.
     for sql in
         ["CREATE TABLE users (name text)", "CREATE VIEW rate_limits AS SELECT 1", "CREATE TABLE schema_migrations (version text)", SQLX]
     {

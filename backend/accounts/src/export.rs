@@ -114,8 +114,8 @@ pub(crate) struct IntakeSessionRow {
     completed_at: Option<db::Time>,
 }
 
-/// A row of a list: lists go on after the id of the last one. Arrays come with one dimension and the first index 1, whatever an older
-/// backend stored, and JSON has no NaN.
+/// A row of a list: lists go on after the id of the last one. Arrays come with one dimension and the first index 1, also where an older
+/// backend stored others, and JSON has no NaN.
 trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
     /// `$1` is the user, `$2` the least id, `$3` the number of rows.
     const SELECT: &'static str;

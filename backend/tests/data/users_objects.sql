@@ -1,4 +1,4 @@
--- What somebody may have made on the tables of the Python backend. Roles are those of every PostgreSQL.
+-- What a user may have made on the tables of the Python backend. Roles are those of every PostgreSQL.
 CREATE FUNCTION forbidden() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a trigger ran'; END $$;
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at = now(); RETURN NEW; END $$;
 CREATE FUNCTION forbidden_event() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'an event trigger ran'; END $$;

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_local_networks_address_may_call_beside_those_of_the_setting() {
+    fn pages_of_the_local_networks_address_may_call_in_addition_to_those_of_the_setting() {
         let lan = Some("192.168.1.20".parse().unwrap());
         let place = Place { host: [0, 0, 0, 0].into(), port: 9, database: "postgres://api:y@h/d".parse().unwrap(), lan };
         for (file, allowed) in [

@@ -78,6 +78,12 @@ pub enum Error {
         /// What renames it.
         statement: String,
     },
+    /// Another session uses the tables that are to be changed.
+    #[error(
+        "the tables are in use: {0} has held a lock on them for more than 15 s. Nothing was changed\n\
+         hint: stop that program (the Python backend?), then: migrate up"
+    )]
+    InUse(String),
     /// A value of the Python backend's does not fit.
     #[error(
         "the Python backend's database cannot be adopted: {table}.{column} {reason}, in {rows}. Nothing was changed\n\

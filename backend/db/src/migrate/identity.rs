@@ -132,22 +132,24 @@ async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<
 }
 
 /// One without a migration. Objects of the user's may be in it where it was prepared for this service (an init script makes them before
-/// the first migration), or migrated before: nothing that has the name of a table of ours, and no other tool's record.
+/// the first migration), or all of our migrations were reverted: nothing that has the name of a table of ours, and no other tool's record.
 async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
-    let (prepared, migrated_before): (bool, bool) = sqlx::query_as(
+    let (prepared, reverted): (bool, bool) = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles r ON r.oid = a.grantee
                         WHERE datname = current_database() AND rolname = 'emotionviz_api' AND privilege_type = 'CONNECT'),
                 to_regclass('_migrations_paused') IS NOT NULL AND to_regclass('_migrations_breaking') IS NOT NULL",
     )
     .fetch_one(&mut *conn)
     .await?;
+    // What reverts everything pauses automatic migration.
+    let reverted = reverted && sqlx::query_scalar("SELECT EXISTS (SELECT FROM _migrations_paused)").fetch_one(&mut *conn).await?;
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
     let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *conn).await?;
     let in_the_way = |o: &Object| {
-        !migrated_before && RECORDS.contains(&o.name.as_str())
+        !reverted && RECORDS.contains(&o.name.as_str())
             || schema.as_ref() == Some(&o.schema) && OWN_TABLES.contains(&o.name.as_str()) && o.kind != "function"
     };
-    if objects.is_empty() || (prepared || migrated_before) && !objects.iter().any(in_the_way) {
+    if objects.is_empty() || (prepared || reverted) && !objects.iter().any(in_the_way) {
         return Ok(Identity::New);
     }
     Err(foreign(conn, &[]).await?)
@@ -240,7 +242,10 @@ async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<Str
     let mut found: Vec<String> = Vec::new();
     if let (Some((first, _)), Some((last, _))) = (applied.first(), applied.last()) {
         let [first, last] = [first, last].map(|version| version.as_deref().unwrap_or("without a version"));
-        found.push(format!("{} other migrations in {APPLIED} ({first} to {last})", applied.len()));
+        found.push(match applied.len() {
+            1 => format!("another migration in {APPLIED} ({first})"),
+            count => format!("{count} other migrations in {APPLIED} ({first} to {last})"),
+        });
     }
     found.extend(objects.iter().take(SHOWN).map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)));
     let mut found = found.join(", ");

@@ -1,6 +1,6 @@
 //! What the user made on the Python backend's tables: put aside while they are brought to today's shape, and put back.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::Error;
 
@@ -20,14 +20,31 @@ pub(super) struct Aside(Vec<Kept>);
 /// # Errors
 /// Something cannot be put aside.
 pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
-    sqlx::raw_sql(
-        "LOCK TABLE users, intake_sessions, emotion_entries, visualizations IN ACCESS EXCLUSIVE MODE;
-         SET CONSTRAINTS ALL IMMEDIATE;
-         SET LOCAL check_function_bodies = off;",
-    )
-    .execute(&mut *conn)
-    .await?;
+    lock(conn).await?;
+    sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL check_function_bodies = off").execute(&mut *conn).await?;
     put_aside_what(conn, include_str!("kept.sql")).await
+}
+
+/// Keeps other sessions off the tables.
+async fn lock(conn: &mut PgConnection) -> Result<(), Error> {
+    let mut attempt = conn.begin().await?;
+    let locked = sqlx::raw_sql("LOCK TABLE users, intake_sessions, emotion_entries, visualizations IN ACCESS EXCLUSIVE MODE");
+    match locked.execute(&mut *attempt).await {
+        Ok(_) => Ok(attempt.commit().await?),
+        // lock_not_available
+        Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("55P03") => {
+            attempt.rollback().await?;
+            let holders: Vec<String> = sqlx::query_scalar(
+                "SELECT DISTINCT format('pid %s (%s)', pid, coalesce(nullif(application_name, ''), usename)) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                 WHERE granted AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND relation IN ('users'::regclass, 'intake_sessions'::regclass, 'emotion_entries'::regclass, 'visualizations'::regclass)",
+            )
+            .fetch_all(conn)
+            .await?;
+            Err(Error::InUse(holders.join(", ")))
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Puts aside what runs with each statement of a migration, and what hides rows from it. The connection is in a transaction.
@@ -36,6 +53,7 @@ pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
 /// Something cannot be put aside.
 pub(super) async fn put_aside_first(conn: &mut PgConnection) -> Result<Aside, Error> {
     sqlx::raw_sql("SET LOCAL lock_timeout = '15s'").execute(&mut *conn).await?;
+    lock(conn).await?;
     put_aside_what(conn, include_str!("kept_first.sql")).await
 }
 

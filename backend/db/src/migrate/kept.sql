@@ -156,7 +156,7 @@ kept (step, object, away, back) AS (
                    FROM pg_depend p
                    LEFT JOIN pg_constraint c ON c.oid = p.objid AND p.classid = 'pg_constraint'::regclass
                    WHERE p.refobjid = d.object AND p.refobjsubid = d.sub AND p.deptype IN ('n', 'a')
-                     AND (c.conrelid = d.object OR p.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = p.objid) = 'i'))
+                     AND (c.conrelid = d.object AND c.contype <> 'n' OR p.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = p.objid) = 'i'))
                || (SELECT ARRAY[format('COMMENT ON COLUMN %s.%I IS %L', d.object::regclass, attname, description)]
                    FROM pg_description WHERE classoid = d.class AND objoid = d.object AND objsubid = d.sub)
                || (SELECT array_agg(format('GRANT %s (%I) ON %s TO %s', privilege_type, attname, d.object::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END))
