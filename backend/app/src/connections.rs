@@ -240,7 +240,7 @@ mod tests {
                 assert_eq!(frame.code, CloseCode::Restart);
                 assert!(socket.next().await.is_none());
             };
-            let server = serve(listener, greeting(websockets.clone()), &websockets, &mut signals);
+            let server = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals);
             tokio::join!(server, client);
         }
     }

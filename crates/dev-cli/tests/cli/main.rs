@@ -12,6 +12,7 @@ mod help;
 mod interrupted;
 mod killed;
 mod lifecycle;
+mod line_ends;
 mod migrations;
 mod password;
 mod places;
