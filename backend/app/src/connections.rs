@@ -260,7 +260,7 @@ mod tests {
         };
         let waited = tokio::select! {
             waited = client => waited,
-            () = serve(listener, greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
+            () = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
         };
         assert!((HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited), "{waited:?}");
     }
