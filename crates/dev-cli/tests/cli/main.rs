@@ -14,6 +14,7 @@ mod help;
 mod interrupted;
 mod killed;
 mod lifecycle;
+mod line_ends;
 mod lock_holders;
 mod migrations;
 mod odd_settings_files;

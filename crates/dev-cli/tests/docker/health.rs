@@ -1,5 +1,7 @@
 //! Health checks: few while nothing happens, and quick to notice what does.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -11,7 +13,10 @@ fn health_checks_are_few_and_notice_a_server_that_hangs() {
     let Some(project) = Project::new() else { return };
     project.ok(&["up", "-d", "--wait", "db"]);
     let container = format!("container={}", project.container("db"));
-    let events = docker(&["events", "--since", "0s", "--until", "15s", "--filter", &container, "--filter", "event=exec_create"]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let [since, until] = [now, now + 15].map(|time| time.to_string());
+    // It ends at that time.
+    let events = docker(&["events", "--since", &since, "--until", &until, "--filter", &container, "--filter", "event=exec_create"]);
     assert!(events.stdout.lines().count() <= 2, "Docker starts a check each second: {events}");
 
     // Its user is another one.

@@ -44,7 +44,7 @@ pub enum ScriptError {
         /// What was to do it.
         program: &'static str,
         /// How that failed.
-        source: ProcessError,
+        source: Box<ProcessError>,
     },
     /// A script or the folder could not be read.
     #[error("{}: {source}", path.display())]
@@ -146,7 +146,7 @@ async fn sql(script: &Path, packed: Packed, config: &ClusterConfig) -> Result<()
 }
 
 async fn unpack(program: &'static str, script: &Path, bytes: &[u8]) -> Result<Vec<u8>, ScriptError> {
-    let failed = |source| ScriptError::Unpack { script: script.to_owned(), program, source };
+    let failed = |source| ScriptError::Unpack { script: script.to_owned(), program, source: Box::new(source) };
     let output = capture(Configuration::new(program, program).args(["-dc"]), bytes, BOUND).await.map_err(failed)?;
     if output.status.success() {
         return Ok(output.stdout);

@@ -24,11 +24,14 @@ const SESSION_BOUND: Duration = Duration::from_secs(10);
 /// One refused session may have met a moment of something else.
 const REFUSALS: u32 = 2;
 
+/// A session that is being asked for.
+type Asking = Pin<Box<dyn Future<Output = Result<(), PsqlError>>>>;
+
 /// When what is checked next.
 pub(super) struct Checkup {
     files: Instant,
     session: Instant,
-    asking: Option<Pin<Box<dyn Future<Output = Result<(), PsqlError>>>>>,
+    asking: Option<Asking>,
     refusals: u32,
 }
 

@@ -89,6 +89,8 @@ impl Kept {
             let socket = self.control.path().to_owned();
             match Lock::take(&checkout, COMMAND, Some(socket)).await? {
                 Ok(lock) => self.lock = lock,
+                // A short command, which gives it back soon.
+                Err(holder) if holder.socket.is_none() => return Ok(None),
                 Err(holder) => return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: CHECK_EVERY }),
             }
             return Ok(Some(format!("{} was removed and is made again", checkout.run().display())));
