@@ -93,7 +93,15 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
                 };
                 return Ok(Copy { shown, format, file, path: path.to_owned() });
             }
-            Kind::Other { what, hint } => return Err(RestoreError::Format { hint: hint.replace("{}", &shown), copy: shown, what }),
+            Kind::Other { what, hint } => {
+                let is_piped = path == Path::new("-");
+                let hint = if is_piped {
+                    "pipe a dump in: pg_dump <DATABASE> | cargo dev restore -".to_owned()
+                } else {
+                    hint.replace("{}", &shown)
+                };
+                return Err(RestoreError::Format { copy: shown, what, hint });
+            }
         };
     }
     let what = format!("packed more than {LAYERS} times");
