@@ -66,7 +66,7 @@ impl Inside {
         ];
         let client = variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable]));
         // What the settings files say about PostgreSQL is in the container's environment: the script leaves it out.
-        client.args([&self.db, "sh", "/emotionviz/client", program])
+        client.args([&self.db, "sh", "/emotionviz/db/client", program])
     }
 
     /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.

@@ -18,7 +18,9 @@ pub enum RestoreError {
         kept: Vec<String>,
     },
     /// The copy cannot be read.
-    #[error("{copy} could not be read: {source}. Nothing was changed")]
+    #[error(
+        "{copy} could not be read: {source}. Nothing was changed\nhint: make the copy again, or restore another one: ls -t data/backups"
+    )]
     Read {
         /// The copy.
         copy: String,
