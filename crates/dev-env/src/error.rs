@@ -339,7 +339,7 @@ pub enum Error {
     FirstUse(#[from] ExternalError),
     /// See there.
     #[error(transparent)]
-    LockHeld(#[from] LockHeld),
+    LockHeld(Box<LockHeld>),
 }
 
 /// Boxed: a result must not carry the largest of them through every call.
@@ -353,7 +353,15 @@ macro_rules! boxed {
     };
 }
 
-boxed!(Backup(BackupError), Restore(RestoreError), Find(FindError), Cluster(ClusterError), Server(ServerError), Roles(RolesError));
+boxed!(
+    LockHeld(LockHeld),
+    Backup(BackupError),
+    Restore(RestoreError),
+    Find(FindError),
+    Cluster(ClusterError),
+    Server(ServerError),
+    Roles(RolesError)
+);
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
