@@ -100,7 +100,15 @@ pub(crate) async fn binaries(tool: &Tool, place: Option<&Place>, events: &Events
     };
     let needed_major = place.filter(|place| place.exists).and_then(|place| cluster::major_of(&place.data_dir));
     let search = Search::new(tool.bin_dir.clone(), needed_major, owner);
-    Ok(find::find(&search, Arc::new(Download { events: events.clone() })).await?)
+    Ok(find::find(&search, Arc::new(Download { events: events.clone(), version: fetch::VERSION })).await?)
+}
+
+/// A client program of at least this major that can be downloaded; `None` where there is none, which is said for each source.
+pub(crate) async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Option<PathBuf> {
+    if needed > fetch::NEWEST_MAJOR {
+        return None;
+    }
+    find::downloaded_client(name, Arc::new(Download { events: events.clone(), version: fetch::NEWEST })).await.ok()
 }
 
 /// The whole description of the server.
@@ -187,15 +195,16 @@ fn sink(checkout: &Checkout, events: &Events) -> LineSink {
 /// Tells how a download goes.
 struct Download {
     events: Events,
+    version: &'static str,
 }
 
 impl fetch::Progress for Download {
     fn source(&self, name: &str) {
-        self.events.phase(format!("downloading PostgreSQL {} from {name}", fetch::VERSION));
+        self.events.phase(format!("downloading PostgreSQL {} from {name}", self.version));
     }
 
     fn bytes(&self, done: u64, total: u64) {
-        let what = format!("PostgreSQL {}", fetch::VERSION);
+        let what = format!("PostgreSQL {}", self.version);
         self.events.tell(Event::Progress { what, done, total: Some(total).filter(|total| *total > 0) });
     }
 

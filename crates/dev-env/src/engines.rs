@@ -114,8 +114,10 @@ impl Engine for Chosen {
         either!(self, engine => engine.check_settings())?;
         remember(&self.environment().checkout, self.kind())?;
         let up = either!(self, engine => engine.up(options, events, stop).await)?;
-        if let Up::Already { doing: None, .. } = up {
-            // Nothing is started here, which would do it.
+        // The first `up` does it at the start of the database. It may have just begun: nothing has an address then.
+        if let Up::Already { doing: None, addresses, .. } = &up
+            && !addresses.is_empty()
+        {
             let session = self.session("cargo dev up", events).await?;
             let let_in = session.let_writers_in().await;
             session.end().await?;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use dev_env::postgres::fetch;
+
 use crate::restore::{ENTRIES, ROLES, gzip, run, with_dump};
 use crate::support::{Running, eventually};
 
@@ -93,25 +95,26 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
     let (mut scratch, url, _) = with_dump();
     let mut archive = run("pg_dump", &[&url, "--format=custom"]);
     assert_eq!(archive[5..7], [1, 14], "pg_dump of PostgreSQL 15");
-    archive[6] = 16;
+    // Of a version that no program here or at the download's source knows.
+    archive[6] = 17;
     fs::write(scratch.path("newer.dump"), &archive).unwrap();
     let refused = scratch.dev(&["restore", "newer.dump"]).expect_code(1);
     for words in [
-        "made by pg_dump of PostgreSQL 17 or newer",
+        "made by pg_dump of PostgreSQL 19 or newer",
         "the newest pg_restore here is of PostgreSQL 15.",
         "pg_dump --format=plain",
         "Nothing was changed",
     ] {
         refused.says(words);
     }
-    // One of 17, as far as it is asked.
-    let folder = scratch.beside().join("17");
+    // One of 19, as far as it is asked.
+    let folder = scratch.beside().join("19");
     fs::create_dir(&folder).unwrap();
     let real = String::from_utf8(run("sh", &["-c", "command -v pg_restore"])).unwrap();
     let script = scratch.script(
-        "17/pg_restore",
+        "19/pg_restore",
         &format!(
-            "case \"$1\" in --version) echo 'pg_restore (PostgreSQL) 17.2'; exit;; esac\necho 'SET transaction_timeout = 0;'\n\
+            "case \"$1\" in --version) echo 'pg_restore (PostgreSQL) 19.2'; exit;; esac\necho 'SET transaction_timeout = 0;'\n\
              {{ head -c 6; head -c 1 >/dev/null; printf '\\016'; cat; }} | {} \"$@\"\n",
             real.trim()
         ),
@@ -121,4 +124,29 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
     let restored = scratch.ok(&["restore", "newer.dump"]);
     restored.says("transaction_timeout");
     restored.prints("emotion_entries 30 → 30");
+}
+
+#[test]
+fn an_archive_of_a_newer_pg_dump_is_read_by_a_downloaded_pg_restore() {
+    let (scratch, url, _) = with_dump();
+    // What `restore` downloads has a pg_dump, too.
+    let cache = fetch::cache_dir();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let newest = runtime.block_on(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), std::sync::Arc::new(Quiet))).unwrap();
+    let pg_dump = newest.join("bin/pg_dump");
+    for (format, name) in [("custom", "18.dump"), ("tar", "18.tar"), ("directory", "18")] {
+        let to = scratch.path(name);
+        run(pg_dump.to_str().unwrap(), &[&url, "--format", format, "--file", to.to_str().unwrap()]);
+        let restored = scratch.ok(&["restore", name]);
+        restored.says("transaction_timeout");
+        restored.prints("emotion_entries 30 → 30");
+    }
+}
+
+struct Quiet;
+
+impl fetch::Progress for Quiet {
+    fn source(&self, _name: &str) {}
+    fn bytes(&self, _done: u64, _total: u64) {}
+    fn failed(&self, _name: &str, _reason: &str) {}
 }

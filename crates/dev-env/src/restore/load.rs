@@ -12,11 +12,11 @@ use super::filter::{Report, filter};
 use super::format::{Format, oldest_reader};
 use super::rules::Rules;
 use super::source::Copy;
-use crate::Error;
 use crate::postgres::find;
 use crate::process::{Configuration, Output, ProcessError, describe, from_file, from_file_into};
 use crate::session::Session;
 use crate::thread::in_thread;
+use crate::{Error, database};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 18;
@@ -139,7 +139,8 @@ impl Loader<'_> {
         }
     }
 
-    /// A `pg_restore` that reads archives of this major: the server's own, else the newest of this machine; and whether it is in a container.
+    /// A `pg_restore` that reads archives of this major: the server's own, the newest of this machine, or a downloaded one; and whether it
+    /// is in a container.
     async fn reader(&self, needed: u32) -> Result<(Configuration, bool), Error> {
         let own = self.session.client_in("pg_restore", "postgres").await?;
         let is_inside = self.session.is_in_container();
@@ -153,6 +154,9 @@ impl Loader<'_> {
         match find::newest_client("pg_restore", self.session.bin_dir()).await {
             Some((program, newest, _)) if newest >= needed => Ok((find::client(program), false)),
             newest => {
+                if let Some(program) = database::downloaded_client("pg_restore", needed, self.session.events()).await {
+                    return Ok((find::client(program), false));
+                }
                 let newest = newest.filter(|(_, newest, _)| *newest > major).map_or(version, |(_, _, version)| version);
                 Err(RestoreError::NewerArchive { copy: self.copy.shown.clone(), needed, newest }.into())
             }

@@ -174,7 +174,7 @@ async fn a_download_that_is_given_up_leaves_nothing() {
     let sources = Sources { releases: "http://127.0.0.1:1".to_owned(), python };
     let download = tokio::spawn({
         let cache = cache.clone();
-        async move { fetch::fetch(&cache, &sources, Arc::new(Quiet)).await }
+        async move { fetch::fetch(fetch::VERSION, &cache, &sources, Arc::new(Quiet)).await }
     });
     let pid = || Some(Pid::from_raw(std::fs::read_to_string(&started).ok()?.trim().parse().ok()?));
     eventually("pip runs", || pid().is_some()).await;

