@@ -1,5 +1,6 @@
 //! `cargo dev` with the docker engine: the verbs as they are with the native one, on the containers that plain Compose shows.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dev_env::process::PidFile;
@@ -247,10 +248,16 @@ fn further_files_of_compose(project: &Project) {
         with(lines);
         project.dev(&["up", "--detach"]).expect_code(1).says(said).says("Nothing was started");
     }
-    with("COMPOSE_FILE=docker-compose.yml:docker-compose.override.yml:more.yml\nCOMPOSE_PROFILES=theirs\n");
+    with("COMPOSE_FILE=docker-compose.yml:docker-compose.ipv6.yml:docker-compose.override.yml:more.yml\nCOMPOSE_PROFILES=theirs\n");
     project.dev(&["up", "--detach", "--tools"]).expect_code(0);
     for name in ["db", "api", "adminer", "more", "chosen"] {
         assert_eq!(project.inspect(name, "{{.State.Running}}"), "true", "{name}");
+    }
+    let port = port(project, "api");
+    for address in ["127.0.0.1", "[::1]"] {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", &format!("http://{address}:{port}/health")]);
+        assert_eq!(finish(curl, b"").text(), "200", "{address}");
     }
     project.dev(&["down"]).expect_code(0);
     project.write(".env", &env);

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::archive::Archive;
 use super::Progress;
+use super::archive::Archive;
 use crate::process::{Configuration, Process, ProcessError};
 
 const WHOLE: Duration = Duration::from_secs(10 * 60);

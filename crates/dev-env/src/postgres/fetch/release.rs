@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::archive::Archive;
 use super::Progress;
+use super::archive::Archive;
 
 /// How long a name, a connection, an answer or the next bytes may take: a network that swallows everything is noticed soon.
 const PATIENCE: Duration = Duration::from_secs(15);
