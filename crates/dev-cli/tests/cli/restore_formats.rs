@@ -131,7 +131,7 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_downloaded_pg_restore() {
     let (scratch, url, _) = with_dump();
     // What `restore` downloads has a pg_dump, too.
     let cache = fetch::cache_dir();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let newest = runtime.block_on(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), std::sync::Arc::new(Quiet))).unwrap();
     let pg_dump = newest.join("bin/pg_dump");
     for (format, name) in [("custom", "18.dump"), ("tar", "18.tar"), ("directory", "18")] {
