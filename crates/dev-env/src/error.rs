@@ -284,7 +284,7 @@ pub enum Error {
     #[error(transparent)]
     Restore(Box<RestoreError>),
     /// Somebody does this moment what one alone may do.
-    #[error("another {0} is at work in this checkout: try again when it has ended")]
+    #[error("another {0} is at work in this checkout; nothing was changed\nhint: try again when it has ended")]
     AtWork(&'static str),
     /// See there.
     #[error(transparent)]

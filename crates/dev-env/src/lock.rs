@@ -64,6 +64,15 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<File>, Erro
     }
 }
 
+/// Locks out other commands that replace the database or revert its schema, until the file is closed. Each of them relies on the database
+/// that it has copied.
+///
+/// # Errors
+/// Another one is at work.
+pub(crate) fn replacing(checkout: &Checkout) -> Result<File, Error> {
+    file(checkout, "replacing.lock")?.ok_or(Error::AtWork("command that replaces the database or reverts its schema"))
+}
+
 /// Waits until nobody else has locked an open file, and locks it until it is closed; `waits` is told when that takes a while. Whether it
 /// came to that within `patience`.
 ///

@@ -73,8 +73,13 @@ pub async fn restore(
         Ok((copy, trusted)) => from_copy(&session, copy, trusted, colour, events, stop).await,
         Err(name) => from_kept(&session, &name, colour, events, stop).await,
     };
-    session.end().await?;
-    restored
+    let ended = session.end().await;
+    if let (Ok(Some(_)), Err(error)) = (&restored, &ended) {
+        // The restore is done, and the user needs the name of the kept database.
+        events.warn(error.to_string());
+        return restored;
+    }
+    restored.and_then(|restored| ended.map(|()| restored))
 }
 
 /// Does `work` unless `stop` is asked before it ends.
@@ -138,17 +143,16 @@ async fn from_copy(
     // The database has another name then. What cannot be removed the next restore removes.
     let _left = room.remove(session).await;
     let restored = match swapped? {
-        Some(()) => Some(report(session, kept_as(&stamp)).await?),
+        Some(()) => Some(report(session, kept_as(&stamp), events).await),
         None => None,
     };
     drop(turn);
     Ok(restored)
 }
 
-/// One restore at a time: the lock is the system's, and ends with this process.
 async fn begin(session: &Session) -> Result<File, Error> {
     session.refuse_external("a restore")?;
-    let turn = lock::file(&session.environment().checkout, "restore.lock")?.ok_or(Error::AtWork("`cargo dev restore`"))?;
+    let turn = lock::replacing(&session.environment().checkout)?;
     room::sweep(session).await?;
     Ok(turn)
 }
@@ -205,9 +209,10 @@ fn tell(report: &Report, copy: &str, events: &Events) {
     }
 }
 
-/// A kept database takes its old name again.
+/// A kept database takes its old name again. Where it lacks migrations, a copy of it does: the kept one stays what it was.
 async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
+    let room = Room::new(&stamp);
     let prepared = async {
         let turn = begin(session).await?;
         let kept = swap::kept(session).await?;
@@ -216,20 +221,36 @@ async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events,
         }
         migrated::check_tables(session, name, name).await?;
         let migrator = session.migrator(colour).await?;
-        migrated::apply(&migrator, name, name, events).await?;
-        Ok::<_, Error>(turn)
+        if !migrated::lacks_migrations(&migrator, name).await? {
+            migrated::apply(&migrator, name, name, events).await?;
+            return Ok((turn, name));
+        }
+        events.phase(format!("copying {name}"));
+        room.make_copy_of(session, name).await?;
+        migrated::apply(&migrator, &room.name, name, events).await?;
+        Ok::<_, Error>((turn, room.name.as_str()))
     };
-    let Some(turn) = until(stop, prepared).await.transpose()? else { return Ok(None) };
-    swap::swap(session, name, &kept_as(&stamp)).await?;
-    let restored = report(session, kept_as(&stamp)).await?;
+    let swapped = match until(stop, prepared).await {
+        Some(Ok((turn, new))) => swap::swap(session, new, &kept_as(&stamp)).await.map(|()| Some(turn)),
+        Some(Err(error)) => Err(error),
+        None => Ok(None),
+    };
+    // As in `from_copy`.
+    let _left = room.remove(session).await;
+    let Some(turn) = swapped? else { return Ok(None) };
+    let restored = report(session, kept_as(&stamp), events).await;
     drop(turn);
     Ok(Some(restored))
 }
 
-async fn report(session: &Session, kept: String) -> Result<Restored, Error> {
+/// What a restore did. The rows of a database that cannot be read are not counted: it may have been replaced for that.
+async fn report(session: &Session, kept: String, events: &Events) -> Restored {
     let database = session.url().database.clone();
-    let rows = swap::rows(session, &kept, &database).await?;
-    Ok(Restored { database, kept, rows })
+    let rows = swap::rows(session, &kept, &database).await.unwrap_or_else(|error| {
+        events.warn(format!("the rows of {kept} and {database} could not be counted: {error}"));
+        Vec::new()
+    });
+    Restored { database, kept, rows }
 }
 
 fn stamp() -> String {

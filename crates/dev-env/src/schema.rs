@@ -1,5 +1,6 @@
 //! Changes of the schema: the service's `migrate`, run as the database's owner, with a copy of the database before anything goes back.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use crate::engine::Engine;
@@ -8,7 +9,7 @@ use crate::lock_holders::{self, MIGRATING, MIGRATION_PATIENCE};
 use crate::session::{Migrator, Session};
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
-use crate::{Error, backup, migrations};
+use crate::{Error, backup, lock, migrations};
 
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,7 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     if goes_back(session, &migrator, change).await? {
         let back = back.insert(StepBack::begin(session).await?);
         back.copy(session, &args, events).await?;
+        back.writers.check().await?;
     }
     events.phase(MIGRATING);
     let migrated = migrator.run(&session.url().database, &words);
@@ -160,13 +162,16 @@ async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -
 /// What is reverted, is reverted while nobody writes, and after a copy.
 struct StepBack {
     writers: StoppedWriters,
+    // Closing it gives the lock back.
+    _replacing: File,
     /// What was applied before, and the copy of it.
     copied: Option<(String, PathBuf)>,
 }
 
 impl StepBack {
     async fn begin(session: &Session) -> Result<Self, Error> {
-        Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, copied: None })
+        let replacing = lock::replacing(&session.environment().checkout)?;
+        Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, _replacing: replacing, copied: None })
     }
 
     async fn copy(&mut self, session: &Session, args: &[String], events: &Events) -> Result<(), Error> {

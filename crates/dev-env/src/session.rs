@@ -177,6 +177,11 @@ impl Session {
         !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. })
     }
 
+    /// Whether this session started the database, and stops it.
+    pub(crate) fn is_on_demand(&self) -> bool {
+        matches!(self.at, Where::Moment { .. } | Where::Docker { moment: Some(_), .. })
+    }
+
     /// Lets writers in that a command which was lost had stopped.
     ///
     /// # Errors

@@ -46,6 +46,9 @@ pub enum SwitchError {
     /// A switch of engines is under way.
     #[error("another command moves the database to another engine; nothing was changed\nhint: try again when it has ended")]
     AtWork,
+    /// Another command has started it.
+    #[error("another command started the database that is to be moved; nothing was changed\nhint: try again")]
+    Started,
     /// The database is newer than the other engine.
     #[error(
         "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it; nothing was changed\n\
@@ -91,6 +94,7 @@ struct Copy {
 pub async fn switch(environment: &Environment, to: Kind, events: &Events, stop: &Stop) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let _turn = turn(checkout)?;
+    let _replacing = lock::replacing(checkout)?;
     put_back(environment, events).await?;
     maker::refuse_lost(checkout)?;
     let switched = match maker::of(checkout) {
@@ -134,6 +138,10 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
         () = stop.asked() => return Ok(None),
         session = started => session?,
     };
+    if !session.is_on_demand() {
+        session.end().await?;
+        return Err(SwitchError::Started.into());
+    }
     let mut stopped = Vec::new();
     let copied = tokio::select! {
         biased;

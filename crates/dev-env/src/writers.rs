@@ -122,6 +122,23 @@ impl StoppedWriters {
         }
     }
 
+    /// Refuses to go on where writers were let in since: by a restart of the server, or in another database that has the name now.
+    ///
+    /// # Errors
+    /// They were.
+    pub(crate) async fn check(&mut self) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT current_database() = {} AND EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS line WHERE setrole = 0
+             AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND line = 'default_transaction_read_only=on');",
+            literal(&self.database)
+        );
+        // A session that ended says so with an error, too.
+        match self.ask(&sql).await {
+            Ok(lines) if lines == ["t"] => Ok(()),
+            _ => Err(WritersError::Lost { database: self.database.clone() }.into()),
+        }
+    }
+
     /// Lets writers in again.
     ///
     /// # Errors
@@ -136,16 +153,16 @@ impl StoppedWriters {
         self.psql.kill().await;
     }
 
-    /// A setting that comes before that of the database, or the same one, set by somebody else.
+    /// A setting that comes before that of the database, or one that this would overwrite.
     async fn refuse_other_settings(&mut self) -> Result<(), Error> {
         let sql = format!(
-            "SELECT format('ALTER %s RESET default_transaction_read_only;', CASE
+            "SELECT format('ALTER %s RESET %s;', CASE
                  WHEN setrole = 0 THEN format('DATABASE %I', current_database())
                  WHEN setdatabase = 0 THEN format('ROLE %s', setrole::regrole)
-                 ELSE format('ROLE %s IN DATABASE %I', setrole::regrole, current_database()) END)
-             FROM pg_db_role_setting AS setting
+                 ELSE format('ROLE %s IN DATABASE %I', setrole::regrole, current_database()) END, split_part(found, '=', 1))
+             FROM pg_db_role_setting AS setting, unnest(setconfig) AS found
              WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-             AND EXISTS (SELECT FROM unnest(setconfig) AS line WHERE starts_with(line, 'default_transaction_read_only='))
+             AND (starts_with(found, 'default_transaction_read_only=') OR setrole = 0 AND starts_with(found, 'application_name='))
              AND NOT EXISTS (SELECT FROM unnest(setconfig) AS line WHERE starts_with(line, {}));",
             literal(&format!("application_name={MARK}"))
         );

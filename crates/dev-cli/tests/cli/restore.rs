@@ -203,6 +203,37 @@ fn a_kept_database_takes_its_name_again() {
 }
 
 #[test]
+fn a_kept_database_that_lacks_migrations_stays_what_it_was() {
+    let (scratch, ..) = with_dump();
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    scratch.ok(&["migrate", "down"]);
+    scratch.ok(&["db", "shell", "-c", "DELETE FROM _migrations_paused"]);
+    let restored = scratch.ok(&["restore", &copy]);
+    let kept = restored.stderr.split("cargo dev restore ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    scratch.ok(&["restore", &kept]).says("applied 20261123000100");
+    let lacks = |url: &str| run("psql", &["-XAt", url, "-c", "SELECT to_regclass('revoked_tokens') IS NULL"]) == b"t\n";
+    let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    assert!(!lacks(&url) && lacks(&format!("{server}/{kept}")));
+    assert_eq!(scratch.sql(ENTRIES), "30");
+}
+
+#[test]
+fn two_commands_that_replace_the_database_do_not_run_at_once() {
+    let (scratch, ..) = with_dump();
+    let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+    let other = fs::File::create(scratch.path("data/run/replacing.lock")).unwrap();
+    other.lock().unwrap();
+    for command in [&["restore", &copy][..], &["migrate", "down"]] {
+        let refused = scratch.dev(command).expect_code(1);
+        refused.says("another command that replaces the database or reverts its schema is at work");
+        refused.says("nothing was changed");
+    }
+    drop(other);
+    scratch.ok(&["migrate", "down"]).prints("reverted");
+}
+
+#[test]
 fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited() {
     let (mut scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();

@@ -296,6 +296,7 @@ fn a_setting_that_would_let_writers_write_all_the_same_is_named_with_what_resets
             "ALTER ROLE emotionviz_api IN DATABASE emotionviz_db SET default_transaction_read_only = off",
             "ALTER ROLE emotionviz_api IN DATABASE emotionviz_db RESET default_transaction_read_only",
         ),
+        ("ALTER DATABASE emotionviz_db SET application_name = mine", "ALTER DATABASE emotionviz_db RESET application_name"),
     ] {
         scratch.ok(&["db", "shell", "-c", set]);
         let refused = scratch.dev(&["migrate", "down"]).expect_code(1);

@@ -101,6 +101,21 @@ pub enum HomeError {
         /// Where the link to it would be.
         link: PathBuf,
     },
+    /// The database was made for a checkout that is not at its place any more, and that is not this one.
+    #[error(
+        "data/postgres leads to {}, which holds the database of the checkout in {}: that was moved or removed, and this one may be a copy of it. Nothing was changed\n\
+         hint: if the database is to be this checkout's: rm '{}', then: cargo dev up\n\
+         hint: if that checkout was moved: cargo dev up in its new folder, then here",
+        data_dir.display(), of.display(), note.display()
+    )]
+    Moved {
+        /// The database.
+        data_dir: PathBuf,
+        /// The checkout that it was made for.
+        of: PathBuf,
+        /// The file that says so.
+        note: PathBuf,
+    },
     /// The file system refused what is needed.
     #[error("the place of the database could not be prepared, and no database was made or changed: {}: {source}\nhint: make room or set the permissions there, then: cargo dev up", path.display())]
     Io {
@@ -132,8 +147,13 @@ fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeErr
     let mut copied_from = None;
     if let Ok(target) = link.read_link() {
         let data_dir = checkout.join("data").join(target);
-        match Note::read(&data_dir).and_then(|note| note.other_user(checkout, &data_dir)) {
+        let note = Note::read(&data_dir);
+        match note.as_ref().and_then(|note| note.other_user(checkout, &data_dir)) {
             Some(other) => copied_from = Some(other),
+            None if note.as_ref().is_some_and(|note| note.is_of_a_lost_checkout(checkout)) => {
+                let (of, note) = (note.map(|note| note.checkout).unwrap_or_default(), Note::path(&data_dir));
+                return Err(HomeError::Moved { data_dir, of, note });
+            }
             None => return linked(link, data_dir, room),
         }
     } else if link.exists() && !is_empty_folder(&link) {

@@ -97,6 +97,15 @@ pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &R
     Ok(())
 }
 
+/// Whether migrations of the code are missing in a database, which [`apply`] would apply.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn lacks_migrations(migrator: &Migrator<'_>, database: &str) -> Result<bool, Error> {
+    let applied = applied(migrator, database).await?;
+    Ok(applied.pending() > 0 && !applied.paused && applied.count("edited") == 0)
+}
+
 async fn applied(migrator: &Migrator<'_>, database: &str) -> Result<Applied, Error> {
     migrations::read(&migrator.run(database, &["status", "--json"]).await?)
 }

@@ -4,12 +4,12 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Error;
 use crate::configuration::generate;
 use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles::{self, API_ROLE, UNLOGGED};
 use crate::process::Configuration;
 use crate::session::Session;
+use crate::{Error, database_settings};
 
 /// What the names begin with.
 const PREFIX: &str = "emotionviz_restoring_";
@@ -55,6 +55,24 @@ COMMENT ON DATABASE {name} IS {mark};
             literal(like)
         );
         session.sql_in("postgres", &format!("{role}{database}")).await?;
+        Ok(())
+    }
+
+    /// Makes the database as a copy of another one, with its settings.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) async fn make_copy_of(&self, session: &Session, kept: &str) -> Result<(), Error> {
+        let (name, owner) = (identifier(&self.name), &session.url().user);
+        let settings = database_settings::of_database(session, kept, &self.name).await?;
+        let sql = format!(
+            "CREATE DATABASE {name} OWNER {} TEMPLATE {};\nCOMMENT ON DATABASE {name} IS {};\n{settings}",
+            identifier(owner),
+            identifier(kept),
+            literal(MARK)
+        );
+        session.sql_in("postgres", &sql).await?;
+        session.sql_in(&self.name, &format!("BEGIN;\n{}COMMIT;\n", roles::api_grants_sql(owner, &self.name))).await?;
         Ok(())
     }
 

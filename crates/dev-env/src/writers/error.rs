@@ -11,7 +11,7 @@ pub enum WritersError {
     },
     /// A setting comes before the one that stops writers.
     #[error(
-        "the writers of {database} cannot be stopped while it is copied: default_transaction_read_only is set by ALTER DATABASE or ALTER ROLE; nothing was changed\n\
+        "the writers of {database} cannot be stopped while it is copied: ALTER DATABASE or ALTER ROLE sets default_transaction_read_only or application_name; nothing was changed\n\
          hint: cargo dev db shell -c '{statements}'"
     )]
     OtherSetting {
@@ -41,6 +41,15 @@ pub enum WritersError {
         database: String,
         /// What the server said.
         reason: String,
+    },
+    /// They were let in while the command was at work.
+    #[error(
+        "the writers of {database} were let in while it was copied: its server was restarted, or the database was replaced; nothing was reverted\n\
+         hint: try again"
+    )]
+    Lost {
+        /// The database.
+        database: String,
     },
     /// They are still kept out.
     #[error(

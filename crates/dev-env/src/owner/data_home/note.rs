@@ -11,7 +11,7 @@ use crate::owner::files;
 /// The checkout of a database.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    checkout: PathBuf,
+    pub(super) checkout: PathBuf,
     /// Its device and inode, which it keeps when it is moved: `64769:131`. Earlier versions did not write it.
     identity: Option<String>,
 }
@@ -67,6 +67,13 @@ impl Note {
         };
         let is_checkout = || self.checkout.join("backend/.env.example").is_file() && self.checkout.join("Cargo.toml").is_file();
         (!self.is_path_of(checkout) && !self.was_moved_to(checkout) && is_checkout() && uses()).then(|| self.checkout.clone())
+    }
+
+    /// Whether it names a checkout that was moved or removed, and that is not this one under a new path.
+    pub(super) fn is_of_a_lost_checkout(&self, checkout: &Path) -> bool {
+        // A damaged note names nothing.
+        let is_whole = self.identity.is_some() && self.checkout.is_absolute();
+        is_whole && !self.is_path_of(checkout) && !self.was_moved_to(checkout) && !self.checkout.exists()
     }
 
     fn is_path_of(&self, checkout: &Path) -> bool {

@@ -191,6 +191,20 @@ fn a_copied_checkout_gets_a_place_of_its_own_and_a_moved_one_keeps_what_it_has()
 }
 
 #[test]
+fn a_copy_that_is_started_before_the_checkout_that_was_moved_takes_nothing() {
+    let scratch = Scratch::new();
+    let data_dir = scratch.up(&scratch.checkout());
+    let copy = scratch.copy(&scratch.checkout(), "copy");
+    let moved = scratch.closed().join("moved");
+    fs::rename(scratch.checkout(), &moved).unwrap();
+    let message = scratch.find(&copy).unwrap_err().to_string();
+    assert!(message.contains("Nothing was changed") && message.contains(&scratch.checkout().display().to_string()), "{message}");
+    assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
+    // The moved one is known by its new path now.
+    assert_eq!(scratch.find(&copy).unwrap().copied_from, Some(moved));
+}
+
+#[test]
 fn a_copy_in_a_folder_that_can_be_reached_has_its_database_there() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
