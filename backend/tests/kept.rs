@@ -129,7 +129,7 @@ async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
 /// The statements of a message's hints: what takes the object away, and what makes it again.
 fn hints(said: &str) -> (String, String) {
     let (_, hints) = said.split_once("hint: run this in the database: ").unwrap_or_else(|| panic!("no hint: {said}"));
-    let (away, back) = hints.split_once("\nhint: then migrate up, and make it again: ").unwrap();
+    let (away, back) = hints.split_once("\nhint: then migrate up, and create it again: ").unwrap();
     (away.to_owned(), back.to_owned())
 }
 

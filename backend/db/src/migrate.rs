@@ -97,7 +97,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
     let aside = if identity == Identity::Python {
-        tracing::info!("this database was made by the Python backend: adopting it");
+        tracing::info!("adopting a database of the Python backend");
         let aside = kept::put_aside_first(&mut first).await?;
         odd_rows::refuse_inconsistent(&mut first).await?;
         Some(aside)

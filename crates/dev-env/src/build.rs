@@ -58,7 +58,7 @@ pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, optio
     let built = [environment.kept_program(), environment.checkout.build_folder().join("debug/emotionviz")];
     let time = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let Some(last) = built.into_iter().filter(|path| path.is_file()).max_by_key(time) else { return Err(error) };
-    events.warn(format!("the sources do not compile: the service that was built last is used ({})", last.display()));
+    events.warn(format!("the sources do not compile; using the last build of the service ({})", last.display()));
     Program::at(last)
 }
 

@@ -49,21 +49,21 @@ pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Err
     home.prepare(checkout.root())?;
     if let Some(of) = &home.copied_from {
         events.note(format!(
-            "data/postgres led to the database of {}, from which this checkout was copied: it leads there no more, and this checkout has a database of its own",
+            "this checkout is a copy of {}: data/postgres was a link to the database of that checkout, and this checkout now has its own database",
             of.display()
         ));
     }
     let at_home = home.data_dir.display();
     match home.elsewhere.as_ref().map(|elsewhere| &elsewhere.state) {
         Some(LinkState::Blocked(folder)) => events.note(format!(
-            "the database lives in {at_home}, to which data/postgres leads: it runs as {}, who may not enter {}",
+            "the database is stored in {at_home} (data/postgres is a link to it), because its user {} cannot access {}",
             owner.name,
             folder.display()
         )),
         Some(LinkState::Missing) => {
             events.note(format!(
-                "the database of this checkout is in {at_home}: data/postgres was missing, and leads there again\n\
-                 hint: to begin with an empty one: cargo dev down && mv '{at_home}' '{at_home}.old'"
+                "the link data/postgres was missing; it was created again, to the database of this checkout in {at_home}\n\
+                 hint: to start with an empty database: cargo dev down && mv '{at_home}' '{at_home}.old'"
             ));
         }
         Some(LinkState::Kept) | None => {}

@@ -40,7 +40,7 @@ pub enum Unavailable {
     NoCompose,
     /// Its Compose is too old.
     #[error(
-        "this Docker has Compose {found}, and docker-compose.yml needs 2.24 or newer\nhint: update its plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
+        "the version of Docker Compose is {found}, and docker-compose.yml needs 2.24 or newer\nhint: update the Compose plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
     )]
     OldCompose {
         /// Its version.
@@ -53,7 +53,7 @@ pub enum Unavailable {
     Podman,
     /// Docker from snap sees a part of the disk.
     #[error(
-        "Docker from snap sees no files outside of your home folder nor in its hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
+        "Docker from snap cannot access files outside of your home folder or in hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
         checkout.display()
     )]
     Snap {
@@ -62,7 +62,7 @@ pub enum Unavailable {
     },
     /// Users in the containers are others than on the machine.
     #[error(
-        "Docker runs rootless: files in data/ would belong to users whom `cargo dev` cannot become\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
+        "Docker runs rootless: the files in data/ would belong to users that `cargo dev` cannot access\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
     )]
     Rootless,
     /// The user may not talk to the engine.

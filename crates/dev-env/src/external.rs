@@ -43,7 +43,7 @@ pub enum ExternalError {
     /// What runs was to go over to it.
     #[error(
         "DATABASE_URL (from {origin}) names a database that this checkout has not used yet: {url}; nothing was changed\n\
-         hint: go over to it: cargo dev down, then cargo dev up --yes"
+         hint: switch to it: cargo dev down, then cargo dev up --yes"
     )]
     Unknown {
         /// Who named it.

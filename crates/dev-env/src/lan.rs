@@ -18,7 +18,7 @@ pub(crate) fn address() -> Option<IpAddr> {
 
 /// What `--lan` allows besides reaching the API: the pages of live-reload servers (Ionic, Angular, Vite) on that address.
 pub(crate) fn pages_may_call(address: IpAddr) -> String {
-    format!("web pages on http://{address}, on any port, may call the API, too")
+    format!("web pages on http://{address} (any port) may also call the API")
 }
 
 /// A URL as a QR code in characters, two modules in each, black where a character is drawn on white.

@@ -25,8 +25,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// Other sessions hold what a command needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{doing} was given up after {} s: it needs a lock in {database} that another session holds; {outcome}\n  {holders}\n\
-     hint: wait until it ends, or end it: cargo dev db shell -c 'SELECT pg_terminate_backend({pid})'", waited.as_secs()
+    "{doing} was stopped after {} s: it waited for a lock in {database} that another session holds; {outcome}\n  {holders}\n\
+     hint: wait until that session ends, or terminate it: cargo dev db shell -c 'SELECT pg_terminate_backend({pid})'", waited.as_secs()
 )]
 pub struct LockHeld {
     /// What was done.
@@ -86,7 +86,7 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
         if waited >= patience {
             let pid: String = found.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
             let (doing, database, holders) = (doing.to_owned(), database.to_owned(), found.replace('\n', "\n  "));
-            let outcome = if doing == MIGRATING { "what was not migrated before is as it was" } else { "nothing was changed" };
+            let outcome = if doing == MIGRATING { "the remaining migrations were not applied" } else { "nothing was changed" };
             return LockHeld { doing, database, outcome, waited, holders, pid };
         }
         if waited >= NAMED_AFTER {

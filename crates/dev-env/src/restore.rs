@@ -111,7 +111,7 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
         Some(Verdict::Damaged) => Err(RestoreError::Damaged { copy: shown }.into()),
         Some(Verdict::Older) => Err(RestoreError::OlderChecksum { copy: shown }.into()),
         Some(Verdict::Unknown(reason)) => {
-            events.note(format!("{reason}: whether the copy is whole was not checked by a checksum"));
+            events.note(format!("{reason}: the copy was not verified with a checksum"));
             Ok((copy, false))
         }
         None => Ok((copy, false)),
@@ -195,13 +195,13 @@ fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
 fn tell(report: &Report, copy: &str, events: &Events) {
     if !report.left.is_empty() {
         let left = report.left.iter().map(|(what, times)| if *times == 1 { what.clone() } else { format!("{what} ({times} times)") });
-        events.note(format!("left out of {copy}:\n{}", left.collect::<Vec<_>>().join("\n")));
+        events.note(format!("skipped in {copy}:\n{}", left.collect::<Vec<_>>().join("\n")));
     }
     if !report.is_of_pg_dump {
-        events.note(format!("{copy} was not made by pg_dump and has no end mark: whether rows are missing was not checked"));
+        events.note(format!("{copy} was not written by pg_dump and has no end mark, so missing rows were not detected"));
     }
     if !report.has_rows {
-        events.warn(format!("{copy} holds no rows"));
+        events.warn(format!("{copy} has no rows"));
     }
 }
 

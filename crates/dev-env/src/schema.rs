@@ -14,14 +14,14 @@ use crate::{Error, backup, migrations};
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// A version is not a migration's.
-    #[error("no migration file begins with {version}; nothing was changed\nhint: all of them: cargo dev migrate status")]
+    #[error("no migration file begins with {version}; nothing was changed\nhint: list the migrations: cargo dev migrate status")]
     NoMigration {
         /// The version.
         version: String,
     },
     /// A description makes no name.
     #[error(
-        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+        "\"{description}\" has no letter or digit for a file name\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
     )]
     NoSlug {
         /// The description.
@@ -30,7 +30,7 @@ pub enum SchemaError {
     /// A migration is applied that the code lacks.
     #[error(
         "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
-         hint: cargo dev migrate status lists them; go to the code that has it (git switch), then try again"
+         hint: list the migrations: cargo dev migrate status; check out the code that has it (git switch), then repeat the command"
     )]
     Missing {
         /// The migration.
@@ -191,7 +191,7 @@ impl StepBack {
                 } else {
                     format!("cargo dev restore '{path}'")
                 };
-                events.note(format!("{database} as it was is in {path}\nhint: back to it: {back}"));
+                events.note(format!("the copy of {database} before the change is {path}\nhint: restore it: {back}"));
             } else {
                 backup::remove_copy(&path);
                 events.note(format!("nothing of {database} was reverted"));

@@ -20,7 +20,7 @@ const LARGEST: usize = 1024 * 1024;
 pub enum SettingsFileError {
     /// A pipe, a terminal: no program writes to it.
     #[error(
-        "{} is {what}, and nothing came out of it in {} s: the settings in it cannot be read. Nothing was changed\n\
+        "{} is {what}, and no process wrote to it within {} s: its settings cannot be read. Nothing was changed\n\
          hint: start the program that writes to it, or move it away: mv '{0}' '{0}.old'", path.display(), waited.as_secs()
     )]
     Silent {
@@ -40,7 +40,7 @@ pub enum SettingsFileError {
         what: &'static str,
     },
     /// A line cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
+    #[error("{}:{} cannot be read: {bad}\nhint: correct that line, then: cargo dev config check", path.display(), bad.line())]
     BadLine {
         /// The file.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum SettingsFileError {
     /// Only regular files are replaced.
     #[error(
         "{} is {what}: settings are written to regular files only, and nothing was changed\n\
-         hint: set them yourself in what provides it, or replace it by a file: rm '{0}' && touch '{0}'", path.display()
+         hint: set them in the program that provides it, or replace it with a file: rm '{0}' && touch '{0}'", path.display()
     )]
     NotReplaced {
         /// The file.
@@ -67,7 +67,7 @@ pub enum SettingsFileError {
     /// A link to nothing.
     #[error(
         "{} is a link to {}, which does not exist: settings cannot be written there, and nothing was changed\n\
-         hint: make that file, or remove the link: rm '{0}'", path.display(), target.display()
+         hint: create that file, or remove the link: rm '{0}'", path.display(), target.display()
     )]
     LeadsNowhere {
         /// The link.
@@ -76,7 +76,7 @@ pub enum SettingsFileError {
         target: PathBuf,
     },
     /// Another command changes it.
-    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed, and nothing was\nhint: find it: fuser -v '{}'",
+    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed. Nothing was changed\nhint: find that process: fuser -v '{}'",
         path.display(), waited.as_secs(), path.parent().unwrap_or(Path::new(".")).display()
     )]
     InUse {

@@ -17,8 +17,8 @@ const COUNT: &str = r#"grep -cE '^[*/]+ QUERY [*/]+$' "$1"; rm -f "$1""#;
 /// A script that does not come to its end.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "psql stopped at the first error in {from}, in the database {database}; the {ran} statements before it ran, and what they did stays unless the file began a transaction\n\
-     hint: to run all of it or nothing, let it begin with BEGIN; and end with COMMIT;"
+    "psql stopped at the first error in {from}, in the database {database}; the {ran} statements before the error ran, and their changes remain unless the file began a transaction\n\
+     hint: to run all statements or none, begin the file with BEGIN; and end it with COMMIT;"
 )]
 pub struct ScriptError {
     /// Where the SQL comes from.

@@ -44,21 +44,21 @@ pub enum Switched {
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
     /// A switch of engines is under way.
-    #[error("another command moves the database to another engine; nothing was changed\nhint: try again when it has ended")]
+    #[error(
+        "another command is moving the database to another engine; nothing was changed\nhint: wait until that command ends, then repeat this one"
+    )]
     AtWork,
     /// The database is newer than the other engine.
     #[error(
-        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it; nothing was changed\n\
-         hint: go on with this engine: cargo dev up --engine native"
+        "the database has the format of PostgreSQL {major}, and docker-compose.yml runs an older version; nothing was changed\n\
+         hint: keep this engine: cargo dev up --engine native"
     )]
     NewerDatabase {
         /// Its major version.
         major: String,
     },
     /// The moved database is not the same.
-    #[error(
-        "the moved database differs from the one that was there, which was put back: {what}\nhint: go on with this engine: cargo dev up"
-    )]
+    #[error("the moved database differs from the original, which was restored: {what}\nhint: keep this engine: cargo dev up")]
     Differs {
         /// The first difference.
         what: String,
@@ -125,7 +125,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     let source = Chosen::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
-            events.note("the environment is stopped: its database moves");
+            events.note("stopping the environment to move its database");
         }
         source.session("cargo dev engine switch", events).await
     };

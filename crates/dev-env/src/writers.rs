@@ -98,7 +98,7 @@ impl StoppedWriters {
         let ended = self.ask(&format!("SELECT {FACTS} {OTHERS} AND application_name <> 'emotionviz' ORDER BY pid;")).await?;
         self.end_sessions().await?;
         if !ended.is_empty() {
-            events.note(format!("ended these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
+            events.note(format!("terminated these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
         }
         Ok(())
     }

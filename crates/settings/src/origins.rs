@@ -42,7 +42,8 @@ impl Kind for Origins {
 
     fn read(text: &str) -> Result<Self, String> {
         let origins: Vec<String> = if text.trim_start().starts_with('[') {
-            serde_json::from_str(text).map_err(|_| format!("begins with [ and is not a JSON list of texts: it must be {}", Self::TAKES))?
+            serde_json::from_str(text)
+                .map_err(|_| format!("begins with [ but is not a JSON list of strings: it must be {}", Self::TAKES))?
         } else {
             text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
         };
@@ -171,9 +172,9 @@ mod tests {
         }
         assert_eq!(Origins::read("[]"), Ok(Origins(Vec::new())));
         for (text, why) in [
-            ("[http://a.example]", "is not a JSON list of texts"),
-            (r#"["http://a.example""#, "is not a JSON list of texts"),
-            (r#"["http://a.example", 7]"#, "is not a JSON list of texts"),
+            ("[http://a.example]", "is not a JSON list of strings"),
+            (r#"["http://a.example""#, "is not a JSON list of strings"),
+            (r#"["http://a.example", 7]"#, "is not a JSON list of strings"),
             (r#"["http://a.example/"]"#, "must not end with a slash"),
             (r#"[""]"#, "must begin with a scheme"),
             (r#""http://a.example""#, "the scheme must be of"),

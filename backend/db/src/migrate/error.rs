@@ -47,7 +47,7 @@ pub enum Error {
     /// The database is the Python backend's at another revision.
     #[error(
         "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted. Nothing was changed\n\
-         hint: with that backend: alembic upgrade head"
+         hint: upgrade it with the Python backend: alembic upgrade head"
     )]
     OtherRevision(String),
     /// The database is another application's.
@@ -63,8 +63,8 @@ pub enum Error {
     },
     /// A database of the Python backend lacks something.
     #[error(
-        "the database is at revision 00d62578dab9 of the Python backend and has not all of its tables: {0} is missing. Nothing was changed\n\
-         hint: restore a complete dump of it into an empty database"
+        "the database is at revision 00d62578dab9 of the Python backend, but {0} is missing. Nothing was changed\n\
+         hint: restore a complete dump into an empty database"
     )]
     Incomplete(String),
     /// A database of the Python backend has something under a name that a migration needs.
@@ -103,10 +103,10 @@ pub enum Error {
     },
     /// Something that the user made on the Python backend's tables cannot be kept.
     #[error(
-        "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and could not be kept: {cause}. \
+        "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and cannot be kept: {cause}. \
          Nothing was changed\n\
          hint: run this in the database: {away}\n\
-         hint: then migrate up, and make it again: {back}"
+         hint: then migrate up, and create it again: {back}"
     )]
     NotKept {
         /// What it is.

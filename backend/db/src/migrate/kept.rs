@@ -61,7 +61,7 @@ async fn put_aside_what(conn: &mut PgConnection, query: &'static str) -> Result<
     let aside: Vec<Kept> = sqlx::query_as(query).fetch_all(&mut *conn).await?;
     for kept in &aside {
         if kept.back.is_none() {
-            return Err(kept.lost("it can be made again by hand alone".to_owned()));
+            return Err(kept.lost("it can only be created again by hand".to_owned()));
         }
         if let Some(away) = &kept.away {
             run(conn, away).await.map_err(|cause| kept.lost(cause))?;
@@ -87,7 +87,7 @@ impl Aside {
 
 impl Kept {
     fn lost(&self, cause: String) -> Error {
-        let back = self.back.as_ref().map_or_else(|| "as it was made first".to_owned(), |back| format!("{};", back.join("; ")));
+        let back = self.back.as_ref().map_or_else(|| "the statement that created it".to_owned(), |back| format!("{};", back.join("; ")));
         Error::NotKept { object: self.object.clone(), cause, away: format!("{};", self.away.clone().unwrap_or_default()), back }
     }
 }

@@ -27,7 +27,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "is the same for several accounts",
         "SELECT id, row_number() OVER (PARTITION BY email ORDER BY created_at DESC NULLS LAST, id) > 1 FROM users",
         "UPDATE users SET email = id || '@duplicate.invalid'",
-        "the youngest account keeps the address",
+        "the newest account keeps the address",
     ),
     (
         "visualizations",
@@ -35,7 +35,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "is the same for several visualizations",
         "SELECT id, row_number() OVER (PARTITION BY entry_id ORDER BY created_at DESC NULLS LAST, id) > 1 FROM visualizations",
         "DELETE FROM visualizations",
-        "each entry keeps its youngest",
+        "each entry keeps its newest visualization",
     ),
     (
         "intake_sessions",
@@ -59,7 +59,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "names an entry that does not exist",
         "SELECT id, entry_id IS NOT NULL AND NOT EXISTS (SELECT FROM emotion_entries o WHERE o.id = entry_id) FROM visualizations",
         "DELETE FROM visualizations",
-        "they are pictures of nothing",
+        "the pictures have no entry",
     ),
     (
         "emotion_entries",
@@ -129,7 +129,7 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
         let ids: String = sqlx::query_scalar("SELECT current_setting('emotionviz.odd_rows')").fetch_one(&mut *conn).await?;
         let ids: Vec<String> = ids.split_whitespace().map(str::to_owned).collect();
         if !ids.is_empty() {
-            let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number without bounds)";
+            let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number that is out of range)";
             let mends = format!("UPDATE {table} SET {column} = to_json({column}::text)");
             return Err(odd(&table, &column, reason, &ids, &mends, "its text is kept as one JSON string"));
         }
@@ -149,7 +149,7 @@ async fn emotions(conn: &mut PgConnection) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, too long for its index");
+    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, which is too long for the index");
     let mends = "UPDATE emotion_entries SET notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
                 emotions = ARRAY(SELECT left(e, 255) FROM unnest(emotions) WITH ORDINALITY AS u (e, n) ORDER BY n)";
     Err(odd("emotion_entries", "emotions", &reason, &ids, mends, "the whole text is kept in the notes"))

@@ -33,7 +33,7 @@ impl Backup {
         context.printer.finish();
         if let Written::File(path) = written {
             context.printer.data(&path.display().to_string())?;
-            context.printer.note(&format!("back to it: cargo dev restore '{}'", path.display()));
+            context.printer.note(&format!("restore it with: cargo dev restore '{}'", path.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -109,7 +109,9 @@ async fn agree_to_revert_everything(context: &Context, engine: &Chosen) -> anyho
     let (url, _) = context.or_stop(engine.url()).await?;
     let url = url.masked();
     if context
-        .is_agreed(&format!("every table of the application in {url} is dropped, after a copy is put into data/backups; go on?"))
+        .is_agreed(&format!(
+            "migrate to 0 drops every table of the application in {url}, after a copy is written to data/backups; continue?"
+        ))
         .await?
     {
         return Ok(());

@@ -40,7 +40,7 @@ impl Restore {
         }
         let kept = &restored.kept;
         printer.note(&format!(
-            "what was there is kept as {kept}\nback to it: cargo dev restore {kept}\nwithout it: cargo dev db shell -c 'DROP DATABASE {kept}'"
+            "the old database is kept as {kept}\nreturn to it: cargo dev restore {kept}\nremove it: cargo dev db shell -c 'DROP DATABASE {kept}'"
         ));
         Ok(ExitCode::SUCCESS)
     }

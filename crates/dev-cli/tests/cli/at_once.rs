@@ -192,8 +192,8 @@ fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
             place.start(&["up", "--detach", "--engine", "docker"]).finish().expect_code(1).says("--engine native");
             place.start(&["engine", "switch", "docker"]).finish().expect_code(1).says("data/postgres is missing, and the database");
             let up = place.ok(&["up", "--detach"]);
-            up.says(&format!("the database of this checkout is in {}", target.display()));
-            up.says("leads there again");
+            up.says("the link data/postgres was missing; it was created again");
+            up.says(&format!("to the database of this checkout in {}", target.display()));
             assert_eq!(place.link().read_link().unwrap(), target);
             place.up_again();
             place.ok(&["down"]);
@@ -234,8 +234,8 @@ fn a_copied_checkout_gets_a_database_of_its_own_and_says_so() {
     copy.start(&["db", "shell", "-c", "SELECT 1"]).finish().expect_code(1).says("there is no database");
     assert_eq!(copy.link().read_link().unwrap(), target);
     let up = copy.ok(&["up", "--detach"]);
-    up.says(&format!("led to the database of {}", place.scratch.root().display()));
-    up.says("has a database of its own");
+    up.says(&format!("this checkout is a copy of {}", place.scratch.root().display()));
+    up.says("now has its own database");
     assert_ne!(copy.link().read_link().unwrap(), target);
     assert_eq!(copy.scratch.sql("SELECT to_regclass('kept') IS NULL"), "t");
     copy.clean_up();

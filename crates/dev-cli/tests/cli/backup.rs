@@ -71,7 +71,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert!(dump.status.success(), "{dump:?}");
     fs::write(scratch.path("backup.sql"), dump.stdout).unwrap();
     scratch.ok(&["down"]);
-    scratch.ok(&["restore", "backup.sql"]).says("whether the copy is whole was not checked by a checksum");
+    scratch.ok(&["restore", "backup.sql"]).says("the copy was not verified with a checksum");
     scratch.up();
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
 }
@@ -86,7 +86,7 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(scratch.path("mine.dump"), bytes).unwrap();
-    scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not fit the checksum beside it");
+    scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not match the checksum next to it");
 
     scratch.write("half.sql", "CREATE TABLE half ();\nSELECT nonsense;\n");
     scratch.dev(&["restore", "half.sql"]).expect_code(1).says("has no tables of this application");
@@ -115,8 +115,8 @@ fn a_copy_is_written_only_where_nothing_else_is() {
         ("new.dump", "new.dump.sha256 exists and is not a checksum that this tool wrote"),
         ("backend", "is a folder"),
         ("data/backups/", "is a folder"),
-        ("not/there/a.dump", "backup makes folders only below"),
-        ("data/../elsewhere/a.dump", "backup makes folders only below"),
+        ("not/there/a.dump", "backup creates folders only below"),
+        ("data/../elsewhere/a.dump", "backup creates folders only below"),
     ] {
         let refused = scratch.dev(&["backup", "--output", path]).expect_code(1);
         refused.says(words);

@@ -50,7 +50,7 @@ fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_
         scratch.write("bad.sql", &sql);
         let shell = scratch.dev(&["db", "shell", "-f", "bad.sql"]).expect_code(1);
         shell.says("nonsense");
-        shell.says(&format!("in the database emotionviz_db; the {ran} statements before it ran"));
+        shell.says(&format!("in the database emotionviz_db; the {ran} statements before the error ran"));
         assert_eq!(scratch.sql("SELECT to_regclass('first') IS NOT NULL, to_regclass('second') IS NULL"), format!("{kept}\tt"));
         scratch.ok(&["db", "shell", "-c", "DROP TABLE IF EXISTS first"]);
     }

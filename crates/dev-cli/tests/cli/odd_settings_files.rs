@@ -39,7 +39,7 @@ fn a_pipe_that_nothing_writes_to_is_named_within_seconds() {
         let started: Vec<_> = VERBS.iter().map(|verb| (Instant::now(), scratch.start(verb))).collect();
         for (since, verb) in started {
             let refused = verb.finish().expect_code(1);
-            refused.says(&format!("{} is a pipe (FIFO), and nothing came out of it", scratch.path(file).display()));
+            refused.says(&format!("{} is a pipe (FIFO), and no process wrote to it", scratch.path(file).display()));
             refused.says("hint: ");
             assert!(since.elapsed() < Duration::from_secs(30), "{refused}");
         }

@@ -67,10 +67,10 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     write("last-rows.sql", &dump.as_bytes()[..last_rows]);
     write("without-end.sql", &dump.as_bytes()[..end]);
     for file in ["rows.sql", "half-a-row.sql", "last-rows.sql", "without-end.sql"] {
-        refused(&scratch, file, &[file, "is cut off"]);
+        refused(&scratch, file, &[file, "is truncated"]);
     }
     write("rows.sql.gz", &gzip(&dump.as_bytes()[..row]));
-    refused(&scratch, "rows.sql.gz", &["rows.sql.gz", "is cut off"]);
+    refused(&scratch, "rows.sql.gz", &["rows.sql.gz", "is truncated"]);
     write("empty.sql", b"");
     refused(&scratch, "empty.sql", &["empty (0 bytes)"]);
     write("comments.sql", b"-- one\n/* two */\n");
@@ -80,7 +80,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     let index = dump.find("CREATE INDEX").unwrap();
     let index_end = index + dump[index..].find(";\n").unwrap() + 2;
     write("without-index.sql", format!("{}{}", &dump[..index], &dump[index_end..]).as_bytes());
-    refused(&scratch, "without-index.sql", &["its schema is not the one that the migrations make", "index of "]);
+    refused(&scratch, "without-index.sql", &["its schema differs from the schema of the migrations", "index of "]);
     write("without-table.sql", &run("pg_dump", &[&url, "--exclude-table=intake_sessions"]));
     refused(&scratch, "without-table.sql", &["lacks tables of this application: intake_sessions"]);
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
@@ -153,7 +153,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         ("a.db", b"SQLite format 3\0", "SQLite"),
         ("mysql.sql", b"-- MySQL dump 10.13\nSET NAMES utf8;\n", "MySQL"),
         ("cluster.sql", b"--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE a;\n", "pg_dumpall"),
-        ("random", &random, "not known"),
+        ("random", &random, "of an unknown format"),
     ] {
         write(file, bytes);
         refused(&scratch, file, &[words, "not a dump"]);
@@ -164,7 +164,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     write("no-tables.sql", b"SELECT 1;\n");
     refused(&scratch, "no-tables.sql", &["has no tables of this application"]);
     write("half.sql", dump.replace("CREATE TABLE public.users", "CREATE TABLE public.users (); nonsense here").as_bytes());
-    refused(&scratch, "half.sql", &["is not a statement of a dump", "nonsense here"]);
+    refused(&scratch, "half.sql", &["is not a statement that pg_dump writes", "nonsense here"]);
     write(
         "wrong.sql",
         dump.replace("ADD CONSTRAINT users_pkey", "ADD CONSTRAINT users_pkey CHECK (nonsense), ADD CONSTRAINT b").as_bytes(),
@@ -212,7 +212,7 @@ fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited
     }
     scratch.set("SERVICE_BINARY", "");
     scratch.set("CARGO", scratch.script("cargo", "echo 'error: expected one of' >&2\nexit 101"));
-    scratch.ok(&["restore", &copy]).says("the sources do not compile: the service that was built last is used");
+    scratch.ok(&["restore", &copy]).says("the sources do not compile; using the last build of the service");
 
     scratch.set("SERVICE_BINARY", service_binary());
     scratch.set("CARGO", "");
@@ -220,8 +220,8 @@ fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited
     scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations VALUES (20991231235959, 'of tomorrow', now(), true, '\\x00', 1)"]);
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     let restored = scratch.ok(&["restore", &copy]);
-    restored.says(&format!("edited since {copy} was made: 20261123000100"));
-    restored.says(&format!("applied in {copy}, and not known to this code: 20991231235959"));
+    restored.says(&format!("migrations that were edited after {copy} was written: 20261123000100"));
+    restored.says(&format!("migrations that are applied in {copy} and are not in this code: 20991231235959"));
 }
 
 #[test]
@@ -283,6 +283,6 @@ fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
     let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     fs::File::open(&sum).unwrap().set_modified(hour).unwrap();
     let refused = scratch.dev(&["restore", "a.dump"]).expect_code(1);
-    refused.says("older than the file");
+    refused.says("was replaced or changed after the checksum was written");
     assert!(!refused.stderr.contains("damaged"), "{refused}");
 }

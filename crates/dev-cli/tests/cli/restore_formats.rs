@@ -80,11 +80,13 @@ fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_sa
         .replacen("\nSET ", "\n\\restrict AbC1\n\nSET ", 1);
     scratch.write("newer.sql", &format!("{dump}\\unrestrict AbC1\n"));
     let restored = scratch.ok(&["restore", "newer.sql"]);
-    for words in ["left out of newer.sql", "transaction_timeout", "OWNER TO prod user", "rights of reporting: there is no such role here"] {
+    for words in
+        ["skipped in newer.sql", "transaction_timeout", "OWNER TO prod user", "privileges of reporting: that role does not exist here"]
+    {
         restored.says(words);
     }
     scratch.write("bare.sql", &dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n"));
-    scratch.ok(&["restore", "bare.sql"]).says("was not made by pg_dump and has no end mark");
+    scratch.ok(&["restore", "bare.sql"]).says("was not written by pg_dump and has no end mark");
     // The API has its rights all the same.
     eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
     assert_eq!(scratch.sql("SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT')"), "t");
@@ -100,8 +102,8 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
     fs::write(scratch.path("newer.dump"), &archive).unwrap();
     let refused = scratch.dev(&["restore", "newer.dump"]).expect_code(1);
     for words in [
-        "made by pg_dump of PostgreSQL 19 or newer",
-        "the newest pg_restore here is of PostgreSQL 15.",
+        "written by pg_dump of PostgreSQL 19 or newer",
+        "the newest pg_restore here is version 15.",
         "pg_dump --format=plain",
         "Nothing was changed",
     ] {

@@ -61,7 +61,7 @@ fn removed_folders_of_data_are_made_again() {
     scratch.ok(&["up", "--detach"]).says("it runs already");
     scratch.get("/api/v1/emotions");
     scratch.dev(&["db", "shell", "-c", "SELECT nonsense"]).expect_code(1);
-    for (file, text) in [("app.log", "/api/v1/emotions"), ("postgres.log", "nonsense"), ("dev.log", "is made again")] {
+    for (file, text) in [("app.log", "/api/v1/emotions"), ("postgres.log", "nonsense"), ("dev.log", "it was created again")] {
         let path = format!("data/logs/{file}");
         eventually(&path, || (scratch.path(&path).exists() && scratch.read(&path).contains(text)).then_some(()));
     }
@@ -112,7 +112,7 @@ fn restart_needs_no_session_with_the_old_server() {
     let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
     fs::rename(&file, &away).unwrap();
     let mut restart = scratch.start(&["restart", "db"]);
-    restart.printed("is restarted all the same");
+    restart.printed("the database does not answer; restarting it");
     fs::rename(&away, &file).unwrap();
     restart.finish().expect_code(0);
     expect_healthy(&scratch);

@@ -205,7 +205,7 @@ fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undo
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "0");
     scratch.dev(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]).expect_code(1).says("read-only");
-    scratch.dev(&["migrate", "down"]).expect_code(1).says("another command");
+    scratch.dev(&["migrate", "down"]).expect_code(1).says("another cargo dev command");
     assert_eq!(copies(&scratch).iter().filter(|name| name.ends_with(".dump")).count(), 1);
     down.signal(Signal::SIGINT);
     down.finish().expect_code(130).says("nothing of emotionviz_db was reverted");
@@ -240,7 +240,7 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
         scratch.set("SERVICE_BINARY", scratch.script("service", &script));
         let failed = scratch.dev(&["migrate", "down", "2"]).expect_code(1);
         failed.says("a bad day");
-        failed.says(if copies_left == 0 { "nothing of emotionviz_db was reverted" } else { "hint: back to it: cargo dev restore" });
+        failed.says(if copies_left == 0 { "nothing of emotionviz_db was reverted" } else { "hint: restore it: cargo dev restore" });
         assert_eq!(copies(&scratch).len(), copies_left, "{failed}");
         assert_eq!(scratch.sql(STOPPED), "");
     }
@@ -268,7 +268,7 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
         }
         let command: &[&str] = if start == "backup" { &["backup"] } else { &["up", "--detach"] };
         let started = scratch.ok(command);
-        started.says("cargo dev migrate down 3, 09:30:00Z had stopped the writers of emotionviz_db");
+        started.says("cargo dev migrate down 3, 09:30:00Z stopped the writers of emotionviz_db");
         scratch.up();
         assert_eq!(scratch.sql(STOPPED), "");
     }

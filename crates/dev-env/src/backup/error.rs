@@ -21,7 +21,7 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// The checksum has no place.
-    #[error("{} is not a file, and the checksum of the copy has to be there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
+    #[error("{} is not a file, but the checksum of the copy is written there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
     NotAFile {
         /// The place of the checksum.
         path: PathBuf,
@@ -42,7 +42,7 @@ pub enum BackupError {
     },
     /// The folder of the target does not exist.
     #[error(
-        "the folder {} does not exist, and backup makes folders only below {}. Nothing was changed\nhint: mkdir -p '{}'",
+        "the folder {} does not exist, and backup creates folders only below {}. Nothing was changed\nhint: mkdir -p '{}'",
         folder.display(),
         data.display(),
         folder.display()
@@ -69,7 +69,7 @@ pub enum BackupError {
     /// The disk is full.
     #[error(
         "the disk of {} (mounted at {}) is full: the copy needs {}, {} are free, {} are missing. Nothing was changed\n\
-         hint: remove something from that disk, or write to another one: cargo dev backup --output <FILE>",
+         hint: free space on that disk, or write to another one: cargo dev backup --output <FILE>",
         folder.display(),
         mount.display(),
         megabytes(*needed),
@@ -88,7 +88,7 @@ pub enum BackupError {
     },
     /// `pg_dump` failed.
     #[error(
-        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: the database's own messages: cargo dev logs db",
+        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: see the log of the database: cargo dev logs db",
         crate::error::indented(reason)
     )]
     Dump {
@@ -112,7 +112,7 @@ pub enum BackupError {
 fn permission(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "\nhint: write it to a folder of your own: cargo dev backup --output <FILE>"
+            "\nhint: write it to a folder that you own: cargo dev backup --output <FILE>"
         }
         _ => "",
     }

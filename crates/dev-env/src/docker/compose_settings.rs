@@ -46,7 +46,7 @@ pub enum ComposeSettingsError {
         origin: Origin,
     },
     /// `COMPOSE_FILE` names nothing.
-    #[error("{FILE} (from {origin}) names {}, which does not exist. Nothing was started\nhint: correct {FILE}, or remove it: then docker-compose.yml is read", path.display())]
+    #[error("{FILE} (from {origin}) names {}, which does not exist. Nothing was started\nhint: correct {FILE}, or remove it to use docker-compose.yml", path.display())]
     NoFile {
         /// The file.
         path: PathBuf,
@@ -55,8 +55,8 @@ pub enum ComposeSettingsError {
     },
     /// The files are others than ours.
     #[error(
-        "the files that {FILE} (from {origin}) names define no service {missing}, which `cargo dev` needs. Nothing was started\n\
-         hint: let it begin with docker-compose.yml: {FILE}=docker-compose.yml:<your file>"
+        "the files in {FILE} (from {origin}) do not define these services, which `cargo dev` needs: {missing}. Nothing was started\n\
+         hint: put docker-compose.yml first: {FILE}=docker-compose.yml:<your file>"
     )]
     NoService {
         /// The services.

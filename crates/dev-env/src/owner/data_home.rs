@@ -64,7 +64,7 @@ pub enum LinkState {
 pub enum HomeError {
     /// A link to nothing, which may be a disk that is not mounted.
     #[error(
-        "data/postgres is a link to {}, which does not exist: no database is made there, as it may be on a disk that is not mounted. Nothing was changed\n\
+        "data/postgres is a link to {}, which does not exist and may be on a disk that is not mounted. Nothing was changed\n\
          hint: mount that disk; for a new, empty database there: mkdir -p '{0}'; for one in the checkout: rm '{}'",
         target.display(), link.display()
     )]
@@ -77,7 +77,7 @@ pub enum HomeError {
     /// The database is there, and no link leads to it.
     #[error(
         "data/postgres is missing, and the database of this checkout is in {}. Nothing was changed\n\
-         hint: link it again: ln -s '{0}' '{}'", data_dir.display(), link.display()
+         hint: create the link again: ln -s '{0}' '{}'", data_dir.display(), link.display()
     )]
     Lost {
         /// The database.
@@ -87,10 +87,10 @@ pub enum HomeError {
     },
     /// A database that may be this checkout's.
     #[error(
-        "there is no database in data/postgres, and {} holds one of a checkout in {} that may be this one. Nothing was changed\n\
-         hint: to go on with it: ln -s '{0}' '{}'\n\
+        "data/postgres has no database, and the database in {} belongs to the checkout {}, which may be this one. Nothing was changed\n\
+         hint: to use that database: ln -s '{0}' '{}'\n\
          hint: if that checkout was moved: cargo dev up in its new folder, then here\n\
-         hint: to begin with an empty one: mv '{0}' '{0}.old'",
+         hint: to start with an empty database: mv '{0}' '{0}.old'",
         data_dir.display(), of.display(), link.display()
     )]
     Unsure {
@@ -102,7 +102,7 @@ pub enum HomeError {
         link: PathBuf,
     },
     /// The file system refused what is needed.
-    #[error("the place of the database could not be prepared, and no database was made or changed: {}: {source}\nhint: make room or set the permissions there, then: cargo dev up", path.display())]
+    #[error("the folders of the database could not be created, and no database was created or changed: {}: {source}\nhint: free space or correct the permissions there, then: cargo dev up", path.display())]
     Io {
         /// Where.
         path: PathBuf,

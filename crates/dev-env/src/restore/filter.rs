@@ -178,7 +178,7 @@ impl<W: Write> Filter<'_, W> {
             Decision::Data => {
                 // psql reads rows from the next line on, and then goes on here.
                 if !rest.trim_ascii().is_empty() {
-                    return Err(self.refused("has something behind it on its line"));
+                    return Err(self.refused("is followed by other text on its line"));
                 }
                 self.report.has_rows = true;
                 self.data = Some(self.number);

@@ -126,7 +126,7 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
         return other(what, hint);
     }
     if head.iter().filter(|byte| **byte == 0).count() >= head.len() / 3 && start.first().is_some_and(u8::is_ascii_graphic) {
-        return other("UTF-16 text without a mark of its byte order", "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -");
+        return other("UTF-16 text without a byte order mark", "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -");
     }
     let text = String::from_utf8_lossy(head);
     if let Some((_, what)) = DIALECTS.iter().find(|(words, _)| text.contains(words)) {
@@ -140,10 +140,8 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
         let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
         let is_text = is_utf8 && head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
         return match is_text {
-            true => other("a text that is not SQL", "see what it is: head '{}'"),
-            false => {
-                other(&format!("of a format that is not known (its first bytes are {})", first.join(" ")), "see what it is: file '{}'")
-            }
+            true => other("text that is not SQL", "see what it is: head '{}'"),
+            false => other(&format!("of an unknown format (its first bytes are {})", first.join(" ")), "see what it is: file '{}'"),
         };
     }
     Kind::Dump(Format::Sql)
@@ -160,7 +158,7 @@ fn tar(head: &[u8]) -> Kind {
     match head.get(TAR_BLOCK..).and_then(archive_version) {
         Some(version) if name == b"toc.dat" => Kind::Dump(Format::Tar { version }),
         _ => Kind::Other {
-            what: format!("a tar archive that pg_dump has not made (its first member is {})", String::from_utf8_lossy(&name)),
+            what: format!("a tar archive that pg_dump did not write (its first member is {})", String::from_utf8_lossy(&name)),
             hint: "unpack it, and restore what is in it: tar -xf '{}'",
         },
     }

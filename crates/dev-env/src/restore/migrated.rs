@@ -85,7 +85,7 @@ pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &R
     let now = applied(migrator, &room.name).await?;
     let known = now.migrations.iter().filter(|migration| migration.is_applied() && migration.state != "missing");
     let Some(revision) = known.map(|migration| migration.version).max() else { return Ok(()) };
-    events.phase("comparing the schema with the one that the migrations make");
+    events.phase("comparing the schema with the schema of the migrations");
     let missing = compare(migrator, session, room, revision).await?;
     if missing.is_empty() {
         return Ok(());
@@ -93,7 +93,7 @@ pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &R
     if is_known {
         return Err(RestoreError::Schema { copy: copy.to_owned(), missing }.into());
     }
-    events.warn(format!("the schema in {copy} is not the one that this code's migrations make, it lacks\n{}", missing.join("\n")));
+    events.warn(format!("the schema in {copy} differs from the schema of this code's migrations. It lacks\n{}", missing.join("\n")));
     Ok(())
 }
 
@@ -110,11 +110,11 @@ fn report(applied: &Applied, copy: &str, events: &Events) -> bool {
     };
     let (missing, edited, pending) = (of("missing"), of("edited"), of("pending"));
     if !missing.is_empty() {
-        events.warn(format!("applied in {copy}, and not known to this code: {missing}\nhint: git switch to the code that has it"));
+        events.warn(format!("migrations that are applied in {copy} and are not in this code: {missing}\nhint: check out the code that has them: git switch <BRANCH>"));
     }
     if !edited.is_empty() {
-        let left = if pending.is_empty() { String::new() } else { format!("; these were not applied because of that: {pending}") };
-        events.warn(format!("edited since {copy} was made: {edited}{left}\nhint: cargo dev migrate verify"));
+        let left = if pending.is_empty() { String::new() } else { format!("; migrations that were therefore not applied: {pending}") };
+        events.warn(format!("migrations that were edited after {copy} was written: {edited}{left}\nhint: cargo dev migrate verify"));
     }
     missing.is_empty() && edited.is_empty()
 }

@@ -79,7 +79,7 @@ impl Rules {
             ["security", "label", ..] => Left("SECURITY LABEL".to_owned()),
             ["comment" | "drop" | "insert" | "update" | "delete" | "refresh" | "lock" | "truncate" | "import" | "analyze", ..] => Run,
             ["do" | "with" | "call", ..] if !self.trusted => self.select(&read(statement, usize::MAX)),
-            _ => Refuse("is not a statement of a dump"),
+            _ => Refuse("is not a statement that pg_dump writes"),
         }
     }
 
@@ -118,7 +118,7 @@ impl Rules {
             }
             "names" => Run,
             "default_tablespace" if !value.is_empty() && !self.tablespaces.contains(&value) => {
-                Left(format!("SET default_tablespace = {value} (there is no such tablespace here)"))
+                Left(format!("SET default_tablespace = {value} (that tablespace does not exist here)"))
             }
             name if self.settings.contains(name) => Run,
             name => Left(format!("SET {name} (PostgreSQL {} does not have that setting, or only a superuser may change it)", self.version)),
@@ -140,7 +140,7 @@ impl Rules {
         match words {
             ["create", "user", "mapping", "for", ..] => match tokens.get(4).and_then(Token::name) {
                 Some(role) if role != "public" && !self.roles.contains(role) => {
-                    Left(format!("user mappings of {role}: there is no such role here"))
+                    Left(format!("user mappings of {role}: that role does not exist here"))
                 }
                 _ => Run,
             },
@@ -159,7 +159,7 @@ impl Rules {
         let tokens = read(statement, usize::MAX);
         let ends = tokens.iter().position(|token| token.is("using") || token.is("with")).unwrap_or(tokens.len());
         let Some(to) = tokens[..ends].iter().position(|token| token.is("to")) else { return Run };
-        self.unknown_role(&tokens[to..ends]).map_or(Run, |role| Left(format!("policies for {role}: there is no such role here")))
+        self.unknown_role(&tokens[to..ends]).map_or(Run, |role| Left(format!("policies for {role}: that role does not exist here")))
     }
 
     fn alter(&self, statement: &[u8], tokens: &[Token], words: &[&str]) -> Decision {
@@ -197,9 +197,9 @@ impl Rules {
             return Left("memberships in roles".to_owned());
         };
         if tokens.get(on + 1).is_some_and(|token| ["database", "tablespace", "parameter"].iter().any(|word| token.is(word))) {
-            return Left("rights on the database, a tablespace or a parameter".to_owned());
+            return Left("privileges on the database, a tablespace or a parameter".to_owned());
         }
-        self.unknown_role(&tokens).map_or(Run, |role| Left(format!("rights of {role}: there is no such role here")))
+        self.unknown_role(&tokens).map_or(Run, |role| Left(format!("privileges of {role}: that role does not exist here")))
     }
 
     /// The first role of a `GRANT` or `REVOKE` that is not here.
@@ -221,9 +221,9 @@ impl Rules {
         }
         let unknown = role.filter(|role| !self.roles.contains(*role)).map(str::to_owned).or_else(|| self.unknown_role(&tokens));
         match unknown {
-            Some(role) => Left(format!("default rights of {role}: there is no such role here")),
+            Some(role) => Left(format!("default privileges of {role}: that role does not exist here")),
             None if self.trusted => Run,
-            None => Left(format!("default rights of {}", names.join(", "))),
+            None => Left(format!("default privileges of {}", names.join(", "))),
         }
     }
 }
@@ -251,14 +251,14 @@ fn copy(tokens: &[Token]) -> Decision {
     };
     let is_from_stdin = |end: &[Token]| matches!(end, [from, stdin] if from.is("from") && stdin.is("stdin"));
     let Some(end) = tokens.len().checked_sub(2).filter(|end| is_from_stdin(&tokens[*end..])) else {
-        return Refuse("reads or writes files or programs of the server, or another format than text");
+        return Refuse("accesses files or programs of the server, or has another format than text");
     };
     let table = match &tokens[1..end] {
         [Token::Word(_) | Token::Name(_), Token::Symbol(b'.'), Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
         [Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
         _ => false,
     };
-    if table { Data } else { Refuse("reads something else than rows of a table") }
+    if table { Data } else { Refuse("does not read rows of a table") }
 }
 
 /// The table that a `CREATE TABLE` makes, with its schema where that is named.

@@ -104,8 +104,8 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
             }
         };
     }
-    let what = format!("packed more than {LAYERS} times");
-    Err(RestoreError::Format { hint: format!("see what it is: file '{shown}'"), copy: shown, what })
+    let what = format!("compressed more than {LAYERS} times");
+    Err(RestoreError::Format { hint: format!("check its format: file '{shown}'"), copy: shown, what })
 }
 
 /// A dump of `pg_dump --format=directory`.
@@ -118,7 +118,7 @@ fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
             let (what, hint) = if path.join("PG_VERSION").is_file() {
                 (
                     "a data directory of PostgreSQL",
-                    "stop its server, and start one on a copy of it, then: pg_dump --file=backup.sql <DATABASE>",
+                    "stop its server, start a server on a copy of the folder, then: pg_dump --file=backup.sql <DATABASE>",
                 )
             } else {
                 ("a folder without toc.dat", "name a file in it: cargo dev restore <FILE>")
@@ -131,8 +131,8 @@ fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
         Some(version) => Ok(Copy { shown, format: Format::Folder { version }, file, path: path.to_owned() }),
         None => Err(RestoreError::Format {
             copy: shown,
-            what: "a folder whose toc.dat is not that of pg_dump".to_owned(),
-            hint: "make the copy again: pg_dump --format=directory --file=backup <DATABASE>".to_owned(),
+            what: "a folder with a toc.dat that pg_dump did not write".to_owned(),
+            hint: "dump the database again: pg_dump --format=directory --file=backup <DATABASE>".to_owned(),
         }),
     }
 }
@@ -332,7 +332,7 @@ mod tests {
         std::fs::write(folder.path().join("PG_VERSION"), "15\n").unwrap();
         assert!(what().contains("a data directory"));
         std::fs::write(folder.path().join("toc.dat"), "something").unwrap();
-        assert!(what().contains("not that of pg_dump"));
+        assert!(what().contains("that pg_dump did not write"));
         std::fs::write(folder.path().join("toc.dat"), "PGDMP\x01\x0e\0").unwrap();
         assert_eq!(what(), "Folder { version: (1, 14) }");
     }

@@ -64,7 +64,7 @@ impl Read for Frames<'_> {
             }
             let (said, found) = (frame.decoder.get_checksum_from_data(), frame.decoder.get_calculated_checksum());
             if said.is_some() && said != found {
-                return Err(Error::new(ErrorKind::InvalidData, "a checksum of the Zstandard data does not fit"));
+                return Err(Error::new(ErrorKind::InvalidData, "a checksum of the Zstandard data does not match"));
             }
             self.between = self.frame.take().map(StreamingDecoder::into_inner);
         }

@@ -72,8 +72,7 @@ impl Services {
         self.restore_program();
         let lost = self.server.as_ref().zip(self.cluster.as_ref()).filter(|(server, _)| server.has_lost_socket());
         if let Some((_, cluster)) = lost {
-            let why =
-                format!("the folder of PostgreSQL's socket, {}, was removed: no session can be started", cluster.socket_dir.display());
+            let why = format!("the folder of PostgreSQL's socket, {}, was removed: no session can be opened", cluster.socket_dir.display());
             return self.restart_server(why).await;
         }
         let is_due = self.checkup.asking.is_none() && Instant::now() >= self.checkup.session;
@@ -98,7 +97,7 @@ impl Services {
             return;
         }
         self.checkup.refusals = 0;
-        self.restart_server(format!("PostgreSQL runs and refuses every new session: {refused}")).await;
+        self.restart_server(format!("PostgreSQL runs but refuses every new session: {refused}")).await;
     }
 
     async fn restart_server(&mut self, why: String) {

@@ -70,12 +70,12 @@ impl Kept {
                 Ok(None) => failed = None,
                 Ok(Some(restored)) => events.note(restored),
                 Err(error @ (Error::Busy { .. } | Error::DockerRuns)) => {
-                    events.warn(format!("data/run was removed, and another command took the lock: this environment ends\n{error}"));
+                    events.warn(format!("data/run was removed, and another command acquired the lock; stopping this environment\n{error}"));
                     return self.stop.ask();
                 }
                 Err(error) if failed.as_ref() == Some(&error.to_string()) => {}
                 Err(error) => {
-                    events.warn(format!("other commands cannot reach this environment: {error}\nit is tried again every second"));
+                    events.warn(format!("other commands cannot connect to this environment: {error}\nretrying every second"));
                     failed = Some(error.to_string());
                 }
             }
@@ -93,7 +93,7 @@ impl Kept {
                 Err(holder) if holder.socket.is_none() => return Ok(None),
                 Err(holder) => return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: CHECK_EVERY }),
             }
-            return Ok(Some(format!("{} was removed and is made again", checkout.run().display())));
+            return Ok(Some(format!("{} was removed; it was created again", checkout.run().display())));
         }
         if self.control.is_in_place() {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Kept {
         self.control = Control::listen(&socket, self.board.clone(), self.stop.clone(), self.orders.clone())?;
         self.lock.moved(&checkout, COMMAND, socket.clone())?;
         self.ready_socket.send_replace(ready_socket(&self.environment, &socket));
-        Ok(Some(format!("{} was removed: this environment answers at {} now", lost.display(), socket.display())))
+        Ok(Some(format!("{} was removed; the control socket of this environment is {} now", lost.display(), socket.display())))
     }
 }
 

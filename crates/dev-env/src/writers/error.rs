@@ -3,7 +3,7 @@
 pub enum WritersError {
     /// Another command has stopped them.
     #[error(
-        "another command of the tool has stopped the writers of {database} and is at work; nothing was changed\nhint: try again when it has ended"
+        "another cargo dev command has stopped the writers of {database} and is still running; nothing was changed\nhint: wait until that command ends, then repeat this one"
     )]
     AtWork {
         /// The database.
@@ -22,8 +22,8 @@ pub enum WritersError {
     },
     /// Sessions do not end.
     #[error(
-        "the writers of {database} cannot be stopped while it is copied: these sessions do not end; nothing was changed\n  {sessions}\n\
-         hint: end these programs, then try again"
+        "the writers of {database} cannot be stopped while it is copied: these sessions could not be terminated; nothing was changed\n  {sessions}\n\
+         hint: stop these programs, then repeat the command"
     )]
     Left {
         /// The database.
@@ -34,7 +34,7 @@ pub enum WritersError {
     /// The server refuses a statement.
     #[error(
         "the writers of {database} cannot be stopped while it is copied: {reason}; nothing was changed\n\
-         hint: the role that migrates (POSTGRES_USER, or that of MIGRATION_DATABASE_URL) has to own the database and may have to be superuser"
+         hint: make the role that migrates (POSTGRES_USER, or the role of MIGRATION_DATABASE_URL) the owner of the database, or a superuser"
     )]
     Refused {
         /// The database.
@@ -44,8 +44,8 @@ pub enum WritersError {
     },
     /// They are still kept out.
     #[error(
-        "the writers of {database} could not be let in again: {said}\n\
-         hint: cargo dev up does it, or: cargo dev db shell -c 'SET default_transaction_read_only = off; ALTER DATABASE \"{database}\" RESET default_transaction_read_only'"
+        "writes to {database} could not be allowed again: {said}\n\
+         hint: run cargo dev up, or: cargo dev db shell -c 'SET default_transaction_read_only = off; ALTER DATABASE \"{database}\" RESET default_transaction_read_only'"
     )]
     NotLetIn {
         /// The database.

@@ -47,7 +47,7 @@ pub(crate) async fn let_in_left<E: Into<Error>>(
         let Some((name, by)) = line.split_once(' ') else { continue };
         run(name, LET_IN).await.map_err(Into::into)?;
         if !of(&marked).await?.lines().any(|still| still == line) {
-            events.note(format!("cargo dev {by} had stopped the writers of {name} and did not come to its end: they may write again"));
+            events.note(format!("cargo dev {by} stopped the writers of {name} and was lost; writes are allowed again"));
         }
     }
     Ok(())

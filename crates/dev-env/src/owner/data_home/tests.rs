@@ -303,7 +303,7 @@ fn a_note_that_cannot_be_written_makes_no_link() {
     let home = scratch.find(&scratch.checkout()).unwrap();
     fs::create_dir_all(scratch.note(&home.data_dir).join("in the way")).unwrap();
     let refused = home.prepare(&scratch.checkout()).unwrap_err().to_string();
-    assert!(refused.contains("no database was made"), "{refused}");
+    assert!(refused.contains("no database was created"), "{refused}");
     assert!(!link_of(&scratch.checkout()).is_symlink());
 }
 

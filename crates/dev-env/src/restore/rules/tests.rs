@@ -63,7 +63,7 @@ fn what_does_not_exist_here_is_left_out_and_named() {
         ("GRANT reader TO emotionviz;", "memberships"),
         ("CREATE POLICY p ON public.t FOR SELECT TO emotionviz, reader USING ((a = 1));", "policies for reader"),
         ("CREATE USER MAPPING FOR reader SERVER s;", "user mappings of reader"),
-        ("GRANT CONNECT ON DATABASE journal TO emotionviz_api;", "rights on the database"),
+        ("GRANT CONNECT ON DATABASE journal TO emotionviz_api;", "privileges on the database"),
         ("ALTER DEFAULT PRIVILEGES FOR ROLE prod IN SCHEMA public GRANT SELECT ON TABLES TO emotionviz_api;", "prod"),
         ("CREATE DATABASE journal WITH TEMPLATE = template0;", "CREATE DATABASE"),
         ("ALTER DATABASE journal SET search_path = 'x';", "ALTER DATABASE"),
