@@ -1,4 +1,4 @@
-//! Whose database it is: another application's is refused, by every command, and left as it was.
+//! Every command refuses a database of another application, and leaves it unchanged.
 
 use crate::migrations::{migrate, migrated, refused};
 use crate::support::{Server, TestDatabase, until};
@@ -8,7 +8,7 @@ const SQLX: &str = "
         success boolean NOT NULL, checksum bytea NOT NULL, execution_time bigint NOT NULL);
     INSERT INTO _sqlx_migrations VALUES (20240101000000, 'init', now(), true, 'x', 1), (20240301000000, 'orders', now(), true, 'x', 1);";
 
-/// Databases of other applications, and what the message says of each.
+/// Databases of other applications, with the expected message.
 fn foreign() -> Vec<(&'static str, String, &'static str)> {
     vec![
         (
@@ -125,7 +125,7 @@ async fn what_is_empty_is_migrated() {
     }
 }
 
-/// A role of the whole server, which other tests make, too.
+/// A role of the whole server, which other tests also create.
 pub(crate) const ROLE: &str = "
     SELECT pg_advisory_lock(hashtext('emotionviz_api'));
     DO $$ BEGIN
@@ -147,7 +147,7 @@ async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_se
         migrated(&database.url, &["to", "0"]).await;
         migrated(&database.url, &["up"]).await;
     }
-    // A name of ours, or what another tool has written down, cannot be an init script's.
+    // An init script cannot have created a table of this application or the record of another tool.
     for sql in
         ["CREATE TABLE users (name text)", "CREATE VIEW rate_limits AS SELECT 1", "CREATE TABLE schema_migrations (version text)", SQLX]
     {

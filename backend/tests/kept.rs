@@ -1,10 +1,10 @@
-//! What the user made on the tables of the Python backend stays when they are adopted, or is named with what to type.
+//! Adoption keeps the user's objects on the Python backend's tables, or reports them with the statements to run.
 
 use crate::adoption::{load, rows};
 use crate::migrations::{migrated, refused};
 use crate::support::{Server, TestDatabase};
 
-/// Every object of the user's with what it is, in words that do not depend on the type of a column.
+/// Lists the user's objects with definitions that do not depend on column types.
 const OBJECTS: &str = r#"
     WITH mine (class, oid, text) AS (
         SELECT 'pg_class'::regclass, oid, concat_ws(' ', relkind, relname, reloptions, pg_get_userbyid(relowner), coalesce(relacl, acldefault('r', relowner)), relispopulated, pg_get_viewdef(oid))
@@ -59,14 +59,14 @@ async fn every_kind_of_object_stays_as_it_was_and_none_runs() {
     let lost: Vec<_> = before.iter().filter(|object| !after.contains(object)).collect();
     let new: Vec<_> = after.iter().filter(|object| !before.contains(object)).collect();
     assert!(lost.is_empty() && new.is_empty(), "before: {lost:#?}\nafter: {new:#?}");
-    // An `updated_at` trigger would have changed these.
+    // An `updated_at` trigger would have changed these rows.
     for (mut old, mut new) in values.into_iter().zip(rows(&database).await) {
         if old["created_at"].is_null() {
             (old["created_at"], new["created_at"]) = Default::default();
         }
         assert_eq!(old, new);
     }
-    // What makes them again does so for real: a view answers, a trigger runs.
+    // The objects work again: the view returns rows, and the trigger runs.
     assert_eq!(database.count("SELECT count(*) FROM mood").await, 5);
     let refused = sqlx::raw_sql("UPDATE emotion_entries SET source = 'manual'").execute(&database.pool).await.unwrap_err();
     assert!(refused.to_string().contains("a trigger ran"), "{refused}");
@@ -126,7 +126,7 @@ async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
     }
 }
 
-/// The statements of a message's hints: what takes the object away, and what makes it again.
+/// Returns the statements in the hints: the one that drops the object, and the one that creates it again.
 fn hints(said: &str) -> (String, String) {
     let (_, hints) = said.split_once("hint: run this in the database: ").unwrap_or_else(|| panic!("no hint: {said}"));
     let (away, back) = hints.split_once("\nhint: then migrate up, and create it again: ").unwrap();

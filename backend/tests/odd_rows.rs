@@ -1,4 +1,4 @@
-//! Rows of the Python backend that today's columns, JSON or RFC 3339 cannot hold: served all the same, or named with what to type.
+//! Rows of the Python backend that the current columns, JSON or RFC 3339 cannot hold: they are served, or reported with the statement to run.
 
 use serde_json::{Value, json};
 

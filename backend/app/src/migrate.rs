@@ -48,7 +48,7 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
     let database = Database::from_values(values)?;
-    // While `cargo dev` keeps other sessions from writing, this one may; its name tells it from them.
+    // While `cargo dev` stops writers, this session may write. `cargo dev` recognises it by its name.
     let options = emotionviz_db::pool::connect_options(&database.migration_url)
         .application_name("emotionviz migrate")
         .options([("default_transaction_read_only", "off")]);

@@ -46,10 +46,10 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Opt
     }
 }
 
-/// The same, or the program that was built last where the sources do not compile.
+/// Builds the program, or returns the last build if the sources do not compile.
 ///
 /// # Errors
-/// They do not compile, and never have.
+/// The sources do not compile, and there is no earlier build.
 pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, options: Options, events: &Events) -> Result<Program, Error> {
     let error = match program(environment, tool, options, events).await {
         Err(error @ Error::Build { .. }) => error,

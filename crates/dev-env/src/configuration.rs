@@ -30,7 +30,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub struct Configuration {
     values: Values,
     undeclared: Vec<(String, Origin)>,
-    /// Whether they are those of the development container.
+    /// Whether these are the settings of the development container.
     in_container: bool,
 }
 
@@ -90,7 +90,7 @@ pub struct Place {
     pub port: u16,
     /// Its database.
     pub database: DatabaseUrl,
-    /// The address of this machine in the local network, where that may reach the API: web pages on it may call, too.
+    /// The LAN address of this machine, if it may reach the API. Web pages on this address may also call the API.
     pub lan: Option<IpAddr>,
 }
 
@@ -221,7 +221,7 @@ impl Configuration {
         settings.insert(API_HOST.info.name, place.host.to_string().into());
         settings.insert(API_PORT.info.name, place.port.to_string().into());
         settings.insert(DATABASE_URL.info.name, place.database.to_secret());
-        // A value that cannot be read stays, for the service to refuse.
+        // An invalid value is passed on, and the service refuses it.
         if let (Some(address), Ok(origins)) = (place.lan, self.get(&ALLOWED_ORIGINS)) {
             settings.insert(ALLOWED_ORIGINS.info.name, origins.with_any_port_of(address).to_string().into());
         }

@@ -38,7 +38,7 @@ pub enum Unavailable {
         "this Docker has no Compose v2, which `docker compose version` would show: install its plugin (https://docs.docker.com/compose/install)"
     )]
     NoCompose,
-    /// Its Compose is too old.
+    /// Compose is too old.
     #[error(
         "the version of Docker Compose is {found}, and docker-compose.yml needs 2.24 or newer\nhint: update the Compose plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
     )]
@@ -46,12 +46,12 @@ pub enum Unavailable {
         /// Its version.
         found: String,
     },
-    /// `docker` is Podman's.
+    /// `docker` is Podman.
     #[error(
         "`docker` is Podman here, and docker-compose.yml needs Docker with Compose 2.24 or newer\nhint: install Docker (https://docs.docker.com/get-docker), or work without it: cargo dev up --engine native"
     )]
     Podman,
-    /// Docker from snap sees a part of the disk.
+    /// Docker from snap can access only a part of the disk.
     #[error(
         "Docker from snap cannot access files outside of your home folder or in hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
         checkout.display()
@@ -60,7 +60,7 @@ pub enum Unavailable {
         /// The checkout.
         checkout: PathBuf,
     },
-    /// Users in the containers are others than on the machine.
+    /// Users in the containers differ from users on the machine.
     #[error(
         "Docker runs rootless: the files in data/ would belong to users that `cargo dev` cannot access\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
     )]

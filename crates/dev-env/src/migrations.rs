@@ -43,7 +43,7 @@ pub(crate) fn files(checkout: &Checkout) -> Result<Vec<File>, Error> {
     paths(checkout)?.into_iter().map(file).collect()
 }
 
-/// Of the text with `\n` at the ends of lines, as the service's program has it.
+/// The checksum of the text with `\n` as line endings, as in the service.
 fn checksum(sql: &[u8]) -> String {
     let mut text = Sha384::new();
     let mut rest = sql;

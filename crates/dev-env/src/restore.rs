@@ -1,5 +1,4 @@
-//! A copy of the database is put back: into a new database, which takes the name when it is whole and known to be this application's. The
-//! database that was there is kept.
+//! Restores a copy of the database into a new database, which is renamed when it is complete and checked. The old database is kept.
 
 mod error;
 mod filter;
@@ -36,22 +35,22 @@ use load::Loader;
 use room::Room;
 use source::Copy;
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// The database.
     pub database: String,
-    /// The database that had its name before.
+    /// The old database, under its new name.
     pub kept: String,
-    /// The tables of both.
+    /// The tables of both databases.
     pub rows: Vec<Rows>,
 }
 
-/// Puts a copy back: a file in any format of pg_dump, packed or not, standard input for `-`, or a kept database by its name. `None` when
-/// `stop` was asked.
+/// Restores a copy: a file in any format of pg_dump, compressed or not, standard input for `-`, or a kept database by its name. Returns
+/// `None` when `stop` was requested.
 ///
 /// # Errors
-/// The copy is damaged or refused, or another restore runs; the database is as it was then.
+/// The copy is damaged or refused, or another restore runs; the database is unchanged then.
 pub async fn restore(
     engine: &impl Engine,
     checkout: &Checkout,
@@ -77,7 +76,7 @@ pub async fn restore(
     restored
 }
 
-/// Does `work` unless `stop` is asked before it ends.
+/// Runs `work` until `stop` is requested.
 async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -86,13 +85,13 @@ async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// The name of a database, where there is no file of that name.
+/// Returns the argument as the name of a database, unless a file has that name.
 fn kept_name(from: &Path) -> Option<String> {
     let name = from.to_str()?;
     (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err()).then(|| name.to_owned())
 }
 
-/// Opens a copy and compares it with its checksum. Whether it is this tool's own comes with it.
+/// Opens a copy and compares it with its checksum. Also returns whether this tool wrote the copy.
 async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy, bool), Error> {
     checkout.make_folders()?;
     events.phase("reading the copy");
@@ -135,7 +134,7 @@ async fn from_copy(
         Some(Err(error)) => Err(error),
         None => Ok(None),
     };
-    // The database has another name then. What cannot be removed the next restore removes.
+    // The database has another name then. The next restore removes what cannot be removed here.
     let _left = room.remove(session).await;
     let restored = match swapped? {
         Some(()) => Some(report(session, kept_as(&stamp)).await?),
@@ -145,7 +144,7 @@ async fn from_copy(
     Ok(restored)
 }
 
-/// One restore at a time: the lock is the system's, and ends with this process.
+/// Allows one restore at a time. The kernel releases the lock when this process ends.
 async fn begin(session: &Session) -> Result<File, Error> {
     session.refuse_external("a restore")?;
     let turn = lock::file(&session.environment().checkout, "restore.lock")?.ok_or(Error::AtWork("`cargo dev restore`"))?;
@@ -176,13 +175,13 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
 
     migrated::check_tables(session, &room.name, &shown).await?;
     migrated::migrate(&migrator, session, room, &shown, events).await?;
-    // A copy has none of them, and they are of the name that it takes.
+    // A copy has none of these settings, and they belong to the name of the database.
     let settings = database_settings::of_database(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;
     Ok(())
 }
 
-/// Refuses before anything is made what cannot become this application's database.
+/// Refuses a copy that cannot become this application's database, before a database is created.
 fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
     if report.tables.is_empty() && report.has_rows {
         return Err(RestoreError::DataOnly { copy: copy.to_owned() }.into());
@@ -191,7 +190,7 @@ fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
     migrated::refuse_missing(&names, copy)
 }
 
-/// Says what was left out, and what was not checked.
+/// Reports skipped statements and missing checks.
 fn tell(report: &Report, copy: &str, events: &Events) {
     if !report.left.is_empty() {
         let left = report.left.iter().map(|(what, times)| if *times == 1 { what.clone() } else { format!("{what} ({times} times)") });
@@ -205,7 +204,7 @@ fn tell(report: &Report, copy: &str, events: &Events) {
     }
 }
 
-/// A kept database takes its old name again.
+/// Renames a kept database to its old name.
 async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
     let prepared = async {
@@ -240,7 +239,7 @@ fn kept_as(stamp: &str) -> String {
     format!("{}{stamp}", swap::KEPT)
 }
 
-/// Fills a new database of the session's server with an archive that this tool has just made of another one.
+/// Loads an archive that this tool just wrote into a new database of the session's server.
 ///
 /// # Errors
 /// The archive cannot be read, or the server refuses.

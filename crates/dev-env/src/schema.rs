@@ -13,13 +13,13 @@ use crate::{Error, backup, migrations};
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A version is not a migration's.
+    /// No migration has the version.
     #[error("no migration file begins with {version}; nothing was changed\nhint: list the migrations: cargo dev migrate status")]
     NoMigration {
         /// The version.
         version: String,
     },
-    /// A description makes no name.
+    /// The description has no characters for a file name.
     #[error(
         "\"{description}\" has no letter or digit for a file name\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
     )]
@@ -27,7 +27,7 @@ pub enum SchemaError {
         /// The description.
         description: String,
     },
-    /// A migration is applied that the code lacks.
+    /// An applied migration is not in the code.
     #[error(
         "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
          hint: list the migrations: cargo dev migrate status; check out the code that has it (git switch), then repeat the command"
@@ -35,7 +35,7 @@ pub enum SchemaError {
     Missing {
         /// The migration.
         version: i64,
-        /// Where.
+        /// The database.
         database: String,
     },
 }
@@ -93,7 +93,7 @@ impl Change {
     }
 }
 
-/// Does it, on the database that runs, or on one that is started for the moment. `None` when `stop` was asked.
+/// Runs the change, on the running database or on a temporarily started one. Returns `None` when `stop` was requested.
 ///
 /// # Errors
 /// There is no database, or the copy before a step back fails.
@@ -135,7 +135,7 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
 
-/// Whether something is reverted, so that rows may be lost. Refuses what cannot be reverted before a copy is made.
+/// Returns whether a migration will be reverted, so that rows may be lost. Refuses migrations that cannot be reverted, before the copy.
 async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -> Result<bool, Error> {
     let known = migrations::versions(&session.environment().checkout)?;
     match change {
@@ -157,10 +157,10 @@ async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -
     }
 }
 
-/// What is reverted, is reverted while nobody writes, and after a copy.
+/// A revert: writers are stopped, and a copy is written first.
 struct StepBack {
     writers: StoppedWriters,
-    /// What was applied before, and the copy of it.
+    /// The migrations that were applied before, and the copy.
     copied: Option<(String, PathBuf)>,
 }
 
@@ -177,11 +177,11 @@ impl StepBack {
         backup::write_copy(session, &path, events).await
     }
 
-    /// Lets writers in again. The copy is removed unless something was reverted.
+    /// Allows writes again. Removes the copy unless a migration was reverted.
     async fn finish(mut self, session: &Session, succeeded: bool, events: &Events) {
         let database = &session.url().database;
         if let Some((before, path)) = self.copied.take() {
-            // A migration that was broken off may be about to end; what then still runs is not ours.
+            // An interrupted migration may still be ending; sessions that remain after it are not of this command.
             let _unended = if succeeded { Ok(()) } else { self.writers.end_sessions().await };
             let reverted = succeeded || applied(session).await.map_or(true, |now| now != before);
             if reverted {
@@ -203,7 +203,7 @@ impl StepBack {
     }
 }
 
-/// What is applied, to be compared.
+/// Returns the applied migrations for comparison.
 async fn applied(session: &Session) -> Result<String, Error> {
     session.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations").await
 }

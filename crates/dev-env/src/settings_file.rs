@@ -1,4 +1,4 @@
-//! Reading a settings file, which may be anything: a file, a link, the pipe of a password manager, a folder that Docker made.
+//! Reads a settings file, which may be a file, a link, the pipe of a password manager, or a folder that Docker created.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -10,7 +10,7 @@ use emotionviz_settings::env_file;
 
 use crate::Error;
 
-/// A password manager may ask its user first.
+/// How long to wait for a pipe: a password manager may ask its user first.
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 const LARGEST: usize = 1024 * 1024;
@@ -18,7 +18,7 @@ const LARGEST: usize = 1024 * 1024;
 /// Why a settings file cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsFileError {
-    /// A pipe, a terminal: no program writes to it.
+    /// No program writes to the pipe or terminal.
     #[error(
         "{} is {what}, and no process wrote to it within {} s: its settings cannot be read. Nothing was changed\n\
          hint: start the program that writes to it, or move it away: mv '{0}' '{0}.old'", path.display(), waited.as_secs()
@@ -31,7 +31,7 @@ pub enum SettingsFileError {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// It cannot hold settings.
+    /// A file of this kind cannot hold settings.
     #[error("{} is {what}, and cannot hold settings. Nothing was changed\nhint: move it away: mv '{0}' '{0}.old'", path.display())]
     Unfit {
         /// The file.
@@ -47,7 +47,7 @@ pub enum SettingsFileError {
         /// The line.
         bad: env_file::BadLine,
     },
-    /// It is not text.
+    /// The file is not text.
     #[error("{} is not UTF-8 text, and its settings cannot be read. Nothing was changed\nhint: save it as UTF-8, then: cargo dev config check", path.display())]
     NotText {
         /// The file.
@@ -64,7 +64,7 @@ pub enum SettingsFileError {
         /// What it is.
         what: &'static str,
     },
-    /// A link to nothing.
+    /// A broken link.
     #[error(
         "{} is a link to {}, which does not exist: settings cannot be written there, and nothing was changed\n\
          hint: create that file, or remove the link: rm '{0}'", path.display(), target.display()
@@ -72,10 +72,10 @@ pub enum SettingsFileError {
     LeadsNowhere {
         /// The link.
         path: PathBuf,
-        /// Where it leads.
+        /// The target.
         target: PathBuf,
     },
-    /// Another command changes it.
+    /// Another command has locked it.
     #[error("another process has locked the folder of {} for {} s: the settings cannot be changed. Nothing was changed\nhint: find that process: fuser -v '{}'",
         path.display(), waited.as_secs(), path.parent().unwrap_or(Path::new(".")).display()
     )]
@@ -87,10 +87,10 @@ pub enum SettingsFileError {
     },
 }
 
-/// What a settings file holds; `None` where there is none.
+/// Returns the text of a settings file, or `None` without a file.
 ///
 /// # Errors
-/// It cannot be read, or cannot hold settings. Both are known after seconds.
+/// The file cannot be read in time, or cannot hold settings.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     read_within(path, PATIENCE)
 }
@@ -118,7 +118,7 @@ fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error
     }
 }
 
-/// All of it, or a little more than the largest. A pipe without a writer looks as if it had ended.
+/// Reads the complete input, up to slightly more than the size limit. A pipe without a writer looks like the end of the input.
 fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Result<Vec<u8>> {
     let deadline = Instant::now() + patience;
     let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
@@ -141,10 +141,10 @@ fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Resu
     Ok(bytes)
 }
 
-/// The regular file that is replaced when settings are written to `path`: through a link, the one that it leads to.
+/// Returns the regular file that a write to `path` replaces: the target of a link.
 ///
 /// # Errors
-/// It is something else.
+/// The path is not a regular file.
 pub(crate) fn to_be_written(path: &Path) -> Result<PathBuf, Error> {
     match path.canonicalize() {
         Ok(real) => {

@@ -43,7 +43,7 @@ pub enum Switched {
 /// Why a database is not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
-    /// A switch of engines is under way.
+    /// Another switch of engines is running.
     #[error(
         "another command is moving the database to another engine; nothing was changed\nhint: wait until that command ends, then repeat this one"
     )]
@@ -57,7 +57,7 @@ pub enum SwitchError {
         /// Its major version.
         major: String,
     },
-    /// The moved database is not the same.
+    /// The moved database differs.
     #[error("the moved database differs from the original, which was restored: {what}\nhint: keep this engine: cargo dev up")]
     Differs {
         /// The first difference.
@@ -149,7 +149,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     }
     let password = session.url().password.clone();
     session.end().await?;
-    // Not before the server has ended: a row that is written now would not move.
+    // Only after the server has stopped: a row that is written now would not be moved.
     for writers in stopped {
         writers.leave().await;
     }
@@ -196,7 +196,7 @@ async fn move_over(
     Ok(Switched::Moved { kept, tables, rows })
 }
 
-/// Copies of all databases, whose writers are stopped, and the statements that set what they and roles had set.
+/// Returns copies of all databases, whose writers are stopped, and the statements that restore the settings of databases and roles.
 async fn copy(
     session: &Session,
     to: Kind,

@@ -8,7 +8,7 @@ use crate::Kind;
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Whether a request's `Origin` header names one of them.
+    /// Returns whether a request's `Origin` header matches.
     pub fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| match allowed.strip_suffix(":*") {
             Some(any_port) => origin
@@ -18,7 +18,7 @@ impl Origins {
         })
     }
 
-    /// These, and any port of a host.
+    /// Adds any port of a host.
     #[must_use]
     pub fn with_any_port_of(mut self, host: impl fmt::Display) -> Self {
         let origin = format!("http://{host}:*");
@@ -29,7 +29,7 @@ impl Origins {
     }
 }
 
-/// As the setting is written.
+/// The notation of the setting.
 impl fmt::Display for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(","))
@@ -120,7 +120,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) || host.starts_with('.') || host.contains("..") {
         return Err("the host must be a name or an address");
     }
-    // Browsers take what ends with a number for an IPv4 address, and write it in full.
+    // Browsers treat a host that ends with a number as an IPv4 address, and write it in full.
     let is_number = host.rsplit('.').next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
     if is_web && is_number && host.parse::<Ipv4Addr>().is_err() {
         return Err("an IPv4 address must have four numbers");
@@ -128,7 +128,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// As browsers write it: unlike Rust's, never with an IPv4 address in it.
+/// Formats an IPv6 address like browsers: unlike Rust's `Display`, never with an embedded IPv4 address.
 fn written(address: Ipv6Addr) -> String {
     let [.., a, b] = address.segments();
     match address.to_ipv4_mapped() {

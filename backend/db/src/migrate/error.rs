@@ -50,15 +50,15 @@ pub enum Error {
          hint: upgrade it with the Python backend: alembic upgrade head"
     )]
     OtherRevision(String),
-    /// The database is another application's.
+    /// The database belongs to another application.
     #[error(
         "the database \"{database}\" is another application's: it holds {found}. Nothing was changed\n\
          hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db"
     )]
     Foreign {
-        /// Its name.
+        /// The name of the database.
         database: String,
-        /// What is in it.
+        /// The content of the database.
         found: String,
     },
     /// A database of the Python backend lacks something.
@@ -67,15 +67,15 @@ pub enum Error {
          hint: restore a complete dump into an empty database"
     )]
     Incomplete(String),
-    /// A database of the Python backend has something under a name that a migration needs.
+    /// A database of the Python backend has an object with a name that a migration needs.
     #[error(
         "the Python backend's database cannot be adopted: {object} has a name that this backend needs. Nothing was changed\n\
          hint: rename it, then migrate up: {statement}"
     )]
     Taken {
-        /// What has the name.
+        /// The object.
         object: String,
-        /// What renames it.
+        /// The statement that renames it.
         statement: String,
     },
     /// Another session uses the tables that are to be changed.
@@ -84,7 +84,7 @@ pub enum Error {
          hint: stop that program (the Python backend?), then: migrate up"
     )]
     InUse(String),
-    /// A value of the Python backend's does not fit.
+    /// A value of the Python backend does not fit the new column.
     #[error(
         "the Python backend's database cannot be adopted: {table}.{column} {reason}, in {rows}. Nothing was changed\n\
          hint: run this in the database, then migrate up: {statement}"
@@ -94,14 +94,14 @@ pub enum Error {
         table: String,
         /// The column.
         column: String,
-        /// What does not fit.
+        /// The reason.
         reason: String,
         /// The ids of the rows.
         rows: String,
-        /// What makes them fit.
+        /// The statement that corrects them.
         statement: String,
     },
-    /// Something that the user made on the Python backend's tables cannot be kept.
+    /// An object of the user on the Python backend's tables cannot be kept.
     #[error(
         "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and cannot be kept: {cause}. \
          Nothing was changed\n\
@@ -109,13 +109,13 @@ pub enum Error {
          hint: then migrate up, and create it again: {back}"
     )]
     NotKept {
-        /// What it is.
+        /// The object.
         object: String,
         /// Why.
         cause: String,
-        /// What takes it away.
+        /// The statement that drops it.
         away: String,
-        /// What makes it again.
+        /// The statements that create it again.
         back: String,
     },
     /// Another process migrates for too long.

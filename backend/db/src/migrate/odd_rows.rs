@@ -1,4 +1,4 @@
-//! Values of the Python backend's that today's column types or indexes cannot hold: named, before anything is changed.
+//! Values of the Python backend that the current column types or indexes cannot hold. They are reported before the first change.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -6,7 +6,7 @@ use super::Error;
 
 /// The longest emotion in bytes: a GIN index holds some 2,700 of each key.
 const LONGEST_EMOTION: i32 = 2600;
-/// How many rows an error names.
+/// The number of rows that an error names.
 const NAMED: usize = 20;
 
 /// Names the first column that has such values.
@@ -18,8 +18,8 @@ pub(super) async fn refuse(conn: &mut PgConnection) -> Result<(), Error> {
     emotions(conn).await
 }
 
-/// Values that the revision's own indexes and foreign keys do not allow: a database that lost these may have them. Rows that a query finds,
-/// and what it says of them.
+/// Values that the revision's own indexes and foreign keys forbid. A database without these indexes or keys may have such values. Each
+/// entry is a query that finds the rows, with a description.
 const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
     (
         "users",
@@ -96,7 +96,7 @@ pub(super) async fn refuse_inconsistent(conn: &mut PgConnection) -> Result<(), E
     Ok(())
 }
 
-/// `json` keeps text that `jsonb` does not take: `\u0000`, halves of surrogate pairs, numbers beyond all bounds.
+/// `json` accepts text that `jsonb` refuses: `\u0000`, lone surrogates, numbers that are out of range.
 async fn json(conn: &mut PgConnection) -> Result<(), Error> {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT quote_ident(table_name), quote_ident(column_name) FROM information_schema.columns
@@ -107,7 +107,7 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
     .fetch_all(&mut *conn)
     .await?;
     for (table, column) in columns {
-        // A block, as a temporary function needs a right that the owner of the tables may not have.
+        // A DO block, because a temporary function needs a privilege that the owner of the tables may lack.
         let find = format!(
             "DO $$
              DECLARE

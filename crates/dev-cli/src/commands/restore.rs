@@ -7,14 +7,14 @@ use dev_env::restore::{self, Rows};
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Put a copy of the database back: into a new database, which takes the old one's place when it is whole.
+/// Restore a copy into a new database, which replaces the old one when it is complete.
 ///
-/// Reads every format of pg_dump (SQL, custom, tar, directory), packed with gzip or zstd or not, in UTF-8 or UTF-16. The copy is checked
-/// first: its end, its tables, its schema; a copy that is cut off, damaged or of another project changes nothing. Owners and rights of
-/// roles that do not exist here are left out. Migrations that the copy lacks are applied. The API may run; it goes on with the restored rows.
+/// Reads every format of pg_dump (SQL, custom, tar, directory), optionally compressed with gzip or zstd, in UTF-8 or UTF-16. Checks the
+/// copy first: a copy that is truncated, damaged or of another project changes nothing. Skips owners and privileges of roles that do not
+/// exist. Applies missing migrations. The API may run, and continues with the restored rows.
 ///
-/// The old database is kept under another name, before_restore_<time>, and `cargo dev restore before_restore_<time>` goes back to it. A
-/// file of that name comes first.
+/// The old database is kept as before_restore_<time>, and `cargo dev restore before_restore_<time>` returns to it. A file of that name
+/// takes precedence.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

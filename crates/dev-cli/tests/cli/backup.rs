@@ -132,7 +132,7 @@ fn a_copy_is_written_only_where_nothing_else_is() {
     scratch.ok(&["backup", "--output", "data/a/b.dump"]);
     scratch.ok(&["backup", "--output", "data/a/b.dump"]);
     scratch.ok(&["backup", "--output", "notes.txt", "--force"]);
-    // A link is followed, to what is there and to what is not yet.
+    // A link is followed, to an existing file and to a missing one.
     symlink("elsewhere.dump", scratch.path("to-nothing")).unwrap();
     for link in ["link", "to-nothing"] {
         scratch.ok(&["backup", "--output", link]);
@@ -145,7 +145,7 @@ fn a_copy_is_written_only_where_nothing_else_is() {
     }
     assert_eq!(scratch.read("data/backups/.unfinished-novel"), "mine");
 
-    // Standard output, a FIFO and devices are written to, and stay what they are.
+    // Standard output, a FIFO and devices are written to, and are not replaced.
     let piped = |command: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-c", command, "sh", env!("CARGO_BIN_EXE_dev-cli")]).current_dir(scratch.root());
@@ -187,7 +187,7 @@ fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
     let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else { return };
     scratch.ok(&["backup", "--output", "data/small/a.dump"]);
     let old = fs::read(scratch.path("data/small/a.dump")).unwrap();
-    // Random texts, which cannot be packed.
+    // Random texts, which cannot be compressed.
     run(
         &scratch,
         "CREATE TABLE large AS SELECT string_agg(md5(random()::text), '') AS a FROM generate_series(1, 400000) GROUP BY random() < 0.5",

@@ -1,4 +1,4 @@
-//! A database that somebody else runs.
+//! An external database (`DATABASE_URL`).
 
 use std::process::Command;
 
@@ -49,10 +49,10 @@ fn its_first_use_by_a_verb_that_changes_it_is_refused_without_yes_and_remembered
     assert!(!ours.read("data/run/external-databases.json").contains(url.split([':', '@']).nth(2).unwrap()), "the password was written");
     let again = ours.ok(&["migrate", "up"]);
     assert!(!again.stderr.contains("has not used yet"), "{again}");
-    // Another database of the same server is another one.
+    // Another database of the same server needs its own confirmation.
     ours.set("DATABASE_URL", of("vacant"));
     ours.dev(&["migrate", "up"]).expect_code(1);
-    // A note that cannot be read is none.
+    // An unreadable note counts as missing.
     ours.write("data/run/external-databases.json", "[{");
     ours.set("DATABASE_URL", &url);
     ours.dev(&["migrate", "up"]).expect_code(1).says("has not used yet");

@@ -1,4 +1,4 @@
-//! Checkouts of Windows, where git may have put CRLF at the ends of lines.
+//! Checkouts on Windows, where git may have written CRLF.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A command that waits for a lock says who holds it, and gives up.
+//! A command that waits for a lock reports the session that holds it, and fails after a limit.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! Settings files that are no plain files, or say what cannot be meant.
+//! Settings files that are not regular files, or have values that cannot be intended.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -84,7 +84,7 @@ fn a_pipe_with_a_writer_is_read_and_never_replaced() {
     let text = scratch.read(".env");
     fs::remove_file(scratch.path(".env")).unwrap();
     pipe(&scratch.path(".env"));
-    // As a password manager serves it: to each who opens it.
+    // A password manager serves the content to each reader.
     let script = "trap '' PIPE; while true; do printf '%s' \"$1\" > \"$2\"; sleep 0.05; done 2>/dev/null";
     let mut writer = std::process::Command::new("sh").args(["-c", script, "sh", &text]).arg(scratch.path(".env")).spawn().unwrap();
     scratch.ok(&["status"]).prints("running");
@@ -170,7 +170,7 @@ fn the_database_of_the_containers_is_named_natively() {
         refused.says("--engine native");
     }
     fs::remove_file(scratch.path("backend/.env")).unwrap();
-    // What was refused has not run here: the engine is the native one still.
+    // The refused engine did not run here: the default is still the native engine.
     scratch.up();
     assert_eq!(scratch.status()["engine"], "native");
 }

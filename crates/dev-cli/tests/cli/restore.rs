@@ -1,4 +1,4 @@
-//! Putting copies back: what is read, what is refused, and that a refused one changes nothing.
+//! Restores: accepted copies, refused copies, and that a refusal changes nothing.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ const DATABASES: &str =
 pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
 pub(crate) const ENTRIES: &str = "SELECT count(*) FROM emotion_entries";
 
-/// A program of PostgreSQL, which succeeds.
+/// Runs a program of PostgreSQL, which must succeed.
 pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
     let Output { status, stdout, stderr } = Command::new(program).args(args).output().unwrap();
     assert!(status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&stderr));
@@ -30,7 +30,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// A checkout with demonstration data that runs, the URL of its database, and a dump of it.
+/// Returns a running checkout with demonstration data, the URL of its database, and a dump.
 pub(crate) fn with_dump() -> (Scratch, String, String) {
     let scratch = Scratch::new();
     scratch.up();
@@ -40,7 +40,7 @@ pub(crate) fn with_dump() -> (Scratch, String, String) {
     (scratch, url, dump)
 }
 
-/// Restores a file that is refused: with these words, with what to type, and with nothing changed.
+/// Restores a file and expects a refusal with these words and a hint, and an unchanged database.
 fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
     let refused = scratch.dev(&["restore", file]).expect_code(1);
     for word in words.iter().chain(&["othing was changed", "hint: "]) {
@@ -86,7 +86,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
     refused(&scratch, "data.sql", &["--data-only"]);
 
-    // Another project's.
+    // A dump of another project.
     scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);
     let films = url.replace("/emotionviz_db", "/films");
     run("psql", &[&films, "-c", "CREATE TABLE films AS SELECT 1 AS id; CREATE TABLE actors (); CREATE TABLE users ()"]);
@@ -103,7 +103,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         refused(&scratch, file, &["has no tables of this application", "actors, films"]);
     }
 
-    // What would do more than fill a database.
+    // Statements that would do more than fill a database.
     let marker = scratch.beside().join("marker");
     let touch = format!("touch {}", marker.display());
     let after = |words: &str| format!("{}{words}\n{}", &dump[..last_rows], &dump[last_rows..]);
@@ -171,7 +171,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     );
     refused(&scratch, "wrong.sql", &["PostgreSQL refused a statement", "line ", "\"nonsense\" does not exist"]);
 
-    // Archives that are damaged, without a checksum.
+    // Damaged archives without a checksum.
     let archive = run("pg_dump", &[&url, "--format=custom"]);
     write("cut.dump", &archive[..archive.len() / 2]);
     write("cut-early.dump", &archive[..40]);
@@ -197,7 +197,7 @@ fn a_kept_database_takes_its_name_again() {
     back.prints("emotion_entries 30 → 0");
     assert_eq!(scratch.sql(ENTRIES), "0");
     assert!(!scratch.sql(DATABASES).contains(&kept));
-    // A file of that name comes first.
+    // A file of that name takes precedence.
     scratch.write(&kept, "");
     scratch.dev(&["restore", &kept]).expect_code(1).says("empty (0 bytes)");
 }
@@ -252,7 +252,7 @@ fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
     let fifo = scratch.path("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for path in ["fifo", "-"] {
-        // Held open, by nobody who writes.
+        // A writer holds the pipe open, and writes nothing.
         let (reader, _writer) = std::io::pipe().unwrap();
         let mut restore = Running::reading(scratch.command(&["--verbose", "restore", path]), reader);
         restore.printed("reading the copy");
@@ -274,7 +274,7 @@ fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
     restore("a.dump.sha256 is not a checksum file");
     fs::remove_file(&sum).unwrap();
     restore("a.dump.sha256 does not exist");
-    // Another copy took the name, and its checksum did not.
+    // Another copy has this name, with the old checksum.
     fs::write(&sum, &good).unwrap();
     let another = scratch.ok(&["backup"]).stdout.trim().to_owned();
     fs::copy(Path::new(&another), scratch.path("a.dump")).unwrap();

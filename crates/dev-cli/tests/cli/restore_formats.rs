@@ -1,4 +1,4 @@
-//! Every format that pg_dump writes, of this PostgreSQL and of newer ones, is restored.
+//! Restores every format of pg_dump, of this PostgreSQL version and of newer versions.
 
 use std::fs;
 use std::process::Command;
@@ -87,7 +87,7 @@ fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_sa
     }
     scratch.write("bare.sql", &dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n"));
     scratch.ok(&["restore", "bare.sql"]).says("was not written by pg_dump and has no end mark");
-    // The API has its rights all the same.
+    // The API still has its privileges.
     eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
     assert_eq!(scratch.sql("SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT')"), "t");
 }
@@ -97,7 +97,7 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
     let (mut scratch, url, _) = with_dump();
     let mut archive = run("pg_dump", &[&url, "--format=custom"]);
     assert_eq!(archive[5..7], [1, 14], "pg_dump of PostgreSQL 15");
-    // Of a version that no program here or at the download's source knows.
+    // A version that is neither installed nor downloadable.
     archive[6] = 17;
     fs::write(scratch.path("newer.dump"), &archive).unwrap();
     let refused = scratch.dev(&["restore", "newer.dump"]).expect_code(1);
@@ -109,7 +109,7 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
     ] {
         refused.says(words);
     }
-    // One of 19, as far as it is asked.
+    // A program that claims to be version 19.
     let folder = scratch.beside().join("19");
     fs::create_dir(&folder).unwrap();
     let real = String::from_utf8(run("sh", &["-c", "command -v pg_restore"])).unwrap();
@@ -131,7 +131,7 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
 #[test]
 fn an_archive_of_a_newer_pg_dump_is_read_by_a_downloaded_pg_restore() {
     let (scratch, url, _) = with_dump();
-    // What `restore` downloads has a pg_dump, too.
+    // The download of `restore` also contains pg_dump.
     let cache = fetch::cache_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let newest = runtime.block_on(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), std::sync::Arc::new(Quiet))).unwrap();

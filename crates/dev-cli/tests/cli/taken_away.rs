@@ -1,4 +1,4 @@
-//! What a running environment needs is removed by the machine: at the end of a login session, by cleaners of temporary folders, by hand.
+//! Files of a running environment are removed: by a logout, by cleaners of temporary folders, by hand.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -76,7 +76,7 @@ fn sessions_need_no_shared_memory_that_a_logout_removes() {
     scratch.up();
     let maps = fs::read_to_string(format!("/proc/{}/maps", scratch.pid("db"))).unwrap();
     assert!(!maps.contains("/dev/shm"), "{maps}");
-    // What is left for systemd to remove: it keeps a second server from starting, and nothing else.
+    // systemd can still remove this segment, which only prevents a second server from starting.
     let removed = Command::new("ipcrm").args(["-m", &segment(&scratch)]).output().unwrap();
     assert!(removed.status.success(), "{removed:?}");
     let pid = scratch.pid("db");

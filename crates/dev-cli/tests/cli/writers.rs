@@ -13,10 +13,10 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Running, Scratch, eventually, service_binary};
 
-/// What `ALTER DATABASE … SET` says; nothing where writers may write.
+/// Reads the setting of `ALTER DATABASE … SET`; empty if writes are allowed.
 const STOPPED: &str = "SELECT setconfig FROM pg_db_role_setting";
 
-/// A client of the API, or `psql` in the hands of the owner, which writes until it is told to end and knows what was acknowledged.
+/// A client of the API, or psql as the owner, which writes until it is stopped and records acknowledged rows.
 struct Writer {
     end: Arc<AtomicBool>,
     thread: JoinHandle<Vec<String>>,
@@ -104,7 +104,7 @@ fn owner_writer(scratch: &Scratch, name: &str) -> Writer {
         while !said.ends_with("false\n") && !said.ends_with("true\n") && lines.read_line(&mut said).is_ok_and(|length| length > 0) {}
         let acknowledged = said.contains("ok\n");
         if !acknowledged {
-            // It was ended, or began while it might not write.
+            // The session was terminated, or is read-only.
             drop(child.stdin.take());
             child.wait().unwrap();
             psql = None;
@@ -155,7 +155,7 @@ fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
             let acknowledged = writer.finish();
             assert!(!acknowledged.is_empty(), "{command:?}: the writer wrote nothing");
             let lost: Vec<_> = acknowledged.iter().filter(|text| !kept.contains(*text)).collect();
-            // What was written after the tables were looked at is in the database.
+            // Rows that were written after the tables were read are in the database.
             let lost: Vec<_> = lost.into_iter().filter(|text| !crate::writers::kept(&scratch).contains(*text)).collect();
             assert!(lost.is_empty(), "{command:?} lost {lost:?}");
         }
@@ -163,7 +163,7 @@ fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
     }
 }
 
-/// A checkout that runs, and a `migrate down` of it that copies the database and then does not come to its end.
+/// Starts a checkout, and a `migrate down` that copies the database and then hangs.
 fn in_the_middle_of_a_step_back(scratch: &mut Scratch) -> Running {
     scratch.set("RATE_LIMITS", "off");
     scratch.up();
@@ -245,7 +245,7 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
         assert_eq!(scratch.sql(STOPPED), "");
     }
     scratch.set("SERVICE_BINARY", real);
-    // What cannot be reverted is refused before anything is copied.
+    // A migration that cannot be reverted is refused before the copy.
     scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations SELECT 29991231235959, 'newer', now(), true, '', 1"]);
     scratch
         .dev(&["migrate", "down"])
@@ -254,7 +254,7 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
     assert_eq!(copies(&scratch).len(), 2);
 }
 
-/// As a power cut leaves it: nobody was there to let writers in.
+/// The state after a power failure: no process allowed writes again.
 #[test]
 fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
     let scratch = Scratch::new();
@@ -272,7 +272,7 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
         scratch.up();
         assert_eq!(scratch.sql(STOPPED), "");
     }
-    // What stops writers is not a setting of the user's, which a restore would keep.
+    // The setting that stops writers is not the user's, and a restore must not keep it.
     let copy = scratch.ok(&["backup"]).stdout;
     scratch.ok(&["db", "shell", "-c", stop]);
     scratch.ok(&["restore", copy.trim()]);

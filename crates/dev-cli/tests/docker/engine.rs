@@ -79,7 +79,7 @@ fn status_and_logs(project: &Project) {
     });
 }
 
-/// None fails because another one runs, and nothing differs afterwards.
+/// No command fails because another command runs, and the result is unchanged.
 fn commands_at_once(project: &Project) {
     let files = [".env", "data/run/engine", "data/run/ports.json", "data/run/compose.lock"];
     let shared = || files.map(|file| std::fs::read(project.path(file)).ok());
@@ -232,7 +232,7 @@ fn two_that_start_it_at_once(project: &Project) {
     assert_eq!(service(&now, "adminer")["state"], "running");
 }
 
-/// What `.env` tells Compose itself counts for `cargo dev`, too, or is refused by its name.
+/// Variables of Compose in `.env` also apply to `cargo dev`, or are refused by name.
 fn further_files_of_compose(project: &Project) {
     let env = project.read(".env");
     let service = |name: &str, more: &str| format!("  {name}:\n    image: postgres:15-alpine\n    command: sleep 1000\n{more}");

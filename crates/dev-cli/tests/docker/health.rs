@@ -1,4 +1,4 @@
-//! Health checks: few while nothing happens, and quick to notice what does.
+//! Health checks: few while the containers are idle, and quick to detect a failure.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -20,13 +20,13 @@ pub enum BackupError {
         /// The target.
         path: PathBuf,
     },
-    /// The checksum has no place.
+    /// The path of the checksum is not a file.
     #[error("{} is not a file, but the checksum of the copy is written there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
     NotAFile {
-        /// The place of the checksum.
+        /// The path of the checksum.
         path: PathBuf,
     },
-    /// A file is in the way.
+    /// Another file exists at the target.
     #[error(
         "{} exists and is {what}. Nothing was changed\nhint: choose another name, or replace it: cargo dev backup --force --output '{}'",
         path.display(),
@@ -35,9 +35,9 @@ pub enum BackupError {
     Exists {
         /// The file.
         path: PathBuf,
-        /// What was asked for.
+        /// The requested path.
         asked: PathBuf,
-        /// What it is.
+        /// The description of the file.
         what: &'static str,
     },
     /// The folder of the target does not exist.
@@ -50,7 +50,7 @@ pub enum BackupError {
     NoFolder {
         /// The missing folder.
         folder: PathBuf,
-        /// Where folders are made.
+        /// The folder below which folders are created.
         data: PathBuf,
     },
     /// Standard output is a terminal.
@@ -63,7 +63,7 @@ pub enum BackupError {
     NoReader {
         /// The FIFO.
         path: PathBuf,
-        /// How long it was waited for.
+        /// How long the command waited.
         seconds: u64,
     },
     /// The disk is full.
@@ -83,7 +83,7 @@ pub enum BackupError {
         mount: PathBuf,
         /// The size of the whole copy, in bytes.
         needed: u64,
-        /// What the disk has, in bytes.
+        /// The free space of the disk, in bytes.
         free: u64,
     },
     /// `pg_dump` failed.

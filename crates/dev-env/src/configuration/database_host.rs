@@ -1,4 +1,4 @@
-//! A database's URL in a settings file, which the containers and this machine both read: a host that one side of the two alone knows.
+//! Checks of database URLs in settings files, which the containers and this machine both read. Some hosts resolve only in one of them.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,12 @@ const SETTINGS: [&Setting<emotionviz_settings::DatabaseUrl>; 2] = [&DATABASE_URL
 /// The service of docker-compose.yml.
 const SERVICE: &str = "db";
 
-/// URLs that lead nowhere in the container, or on the machine.
+/// URLs that do not work in the container, or on the machine.
 pub(super) fn problems(values: &Values, in_container: bool) -> Vec<Problem> {
     if in_container { of_this_machine(values) } else { of_the_containers(values) }
 }
 
-/// URLs in files that name the machine itself, which is another one in each container.
+/// Returns URLs in files with a loopback host, which in a container is the container itself.
 pub(crate) fn of_this_machine(values: &Values) -> Vec<Problem> {
     named(values, is_loopback, |host| {
         format!(
@@ -24,8 +24,8 @@ pub(crate) fn of_this_machine(values: &Values) -> Vec<Problem> {
     })
 }
 
-/// URLs in files that name the database's container, which this machine does not know by its name. What the shell says is meant for
-/// this one command: its network may know the name.
+/// Returns URLs in files with the host name of the database's container, which does not resolve on this machine. A value of the shell is
+/// accepted: it is meant for one command, and its network may resolve the name.
 fn of_the_containers(values: &Values) -> Vec<Problem> {
     named(
         values,

@@ -32,7 +32,7 @@ impl Configuration {
             return Ok(Vec::new());
         }
         let file = env_files::Editor::open(&checkout.env_file())?;
-        // Another command may have made them since the settings were read.
+        // Another command may have generated them since the settings were read.
         self.values = std::mem::take(&mut self.values).or(file.layer()?);
         let made: Vec<(&str, String)> = self.missing_secrets(database_exists)?.into_iter().map(|name| (name, generate())).collect();
         if !made.is_empty() {

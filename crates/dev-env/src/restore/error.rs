@@ -27,20 +27,20 @@ pub enum RestoreError {
         /// What the system returned.
         source: Error,
     },
-    /// The copy does not come.
+    /// The pipe sends nothing.
     #[error(
         "{copy} sent nothing for {seconds} s. Nothing was changed\nhint: check the command that writes to it, or restore a file: cargo dev restore <FILE>"
     )]
     Silent {
         /// The copy.
         copy: String,
-        /// How long it was waited for.
+        /// How long the command waited.
         seconds: u64,
     },
     /// Standard input is a terminal.
     #[error("standard input is a terminal. Nothing was changed\nhint: cargo dev restore - < backup.sql")]
     Terminal,
-    /// The disk is too small for what a copy unpacks to.
+    /// The disk is too small for the unpacked copy.
     #[error(
         "the disk of {} (mounted at {}) is full: {copy} is unpacked there, {} were written, and {} are free. Nothing was changed\n\
          hint: free space on that disk, then restore again",
@@ -52,7 +52,7 @@ pub enum RestoreError {
     DiskFull {
         /// The copy.
         copy: String,
-        /// Where it is unpacked.
+        /// The folder in which it is unpacked.
         folder: PathBuf,
         /// Where the disk is mounted.
         mount: PathBuf,
@@ -61,17 +61,17 @@ pub enum RestoreError {
         /// Bytes that are free.
         free: u64,
     },
-    /// The copy has a format that is not a dump's.
+    /// The format of the copy is not a dump format.
     #[error("{copy} is {what}, not a dump of a PostgreSQL database. Nothing was changed\nhint: {hint}")]
     Format {
         /// The copy.
         copy: String,
         /// What it is.
         what: String,
-        /// What to type.
+        /// The hint.
         hint: String,
     },
-    /// The copy does not fit its checksum.
+    /// The copy does not match its checksum.
     #[error(
         "{copy} is damaged: it does not match the checksum next to it. Nothing was changed\nhint: restore another copy: ls -t data/backups"
     )]
@@ -127,9 +127,9 @@ pub enum RestoreError {
     NewerArchive {
         /// The copy.
         copy: String,
-        /// The oldest major that reads it.
+        /// The oldest major version that reads it.
         needed: u32,
-        /// The newest version that is here.
+        /// The newest installed version.
         newest: String,
     },
     /// The copy has rows and no tables.
@@ -165,7 +165,7 @@ pub enum RestoreError {
         /// The missing tables.
         missing: Vec<String>,
     },
-    /// The restored schema is not one that migrations make.
+    /// The restored schema differs from the schema of the migrations.
     #[error("{copy} cannot be restored: its schema differs from the schema of the migrations. It lacks\n{}\nNothing was changed\nhint: make the copy of the whole database: pg_dump --file=backup.sql <DATABASE>", indented(&missing.join("\n")))]
     Schema {
         /// The copy.
@@ -192,10 +192,10 @@ pub enum Refusal {
     /// It cannot be read.
     #[error("it could not be read: {0}")]
     Read(Error),
-    /// It cannot be passed on: psql has ended.
+    /// It cannot be written to psql, which has ended.
     #[error("it could not be passed to psql: {0}")]
     Write(Error),
-    /// It is not a text.
+    /// It is not text.
     #[error("line {line} has a zero byte, which is not valid in a dump")]
     Binary {
         /// The line.
@@ -219,22 +219,22 @@ pub enum Refusal {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The end is missing.
+    /// It is truncated.
     #[error("it is truncated: {what}")]
     CutOff {
-        /// How that is known.
+        /// The evidence.
         what: String,
     },
-    /// There is nothing in it.
+    /// It has no statements.
     #[error("it has no statements: it is empty, or has only comments")]
     Empty,
-    /// `pg_dumpall` has made it.
+    /// `pg_dumpall` wrote it.
     #[error("it is the output of pg_dumpall, which has all databases and roles of a server")]
     Cluster,
 }
 
 impl RestoreError {
-    /// Whether the SQL ends too early.
+    /// Returns whether the SQL is truncated.
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::CutOff { .. } | Refusal::Empty, .. })
     }

@@ -1,4 +1,4 @@
-//! The words of a statement, for [`super::rules`].
+//! The tokens of a statement, for [`super::rules`].
 
 use super::lexer::{dollar_tag, find};
 
@@ -11,12 +11,12 @@ pub(super) enum Token {
     Name(String),
     /// A string, without its quotes.
     Text(String),
-    /// Anything else.
+    /// Any other token.
     Symbol(u8),
 }
 
 impl Token {
-    /// Whether it is this key word.
+    /// Returns whether it is this key word.
     pub(super) fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word(found) if found == word)
     }

@@ -1,4 +1,4 @@
-/// Why writers could not be stopped, or not be let in again.
+/// Why writers could not be stopped, or writes could not be allowed again.
 #[derive(Debug, thiserror::Error)]
 pub enum WritersError {
     /// Another command has stopped them.
@@ -9,7 +9,7 @@ pub enum WritersError {
         /// The database.
         database: String,
     },
-    /// A setting comes before the one that stops writers.
+    /// A setting overrides the setting that stops writers.
     #[error(
         "the writers of {database} cannot be stopped while it is copied: default_transaction_read_only is set by ALTER DATABASE or ALTER ROLE; nothing was changed\n\
          hint: cargo dev db shell -c '{statements}'"
@@ -17,10 +17,10 @@ pub enum WritersError {
     OtherSetting {
         /// The database.
         database: String,
-        /// What resets it.
+        /// The statements that reset it.
         statements: String,
     },
-    /// Sessions do not end.
+    /// Sessions cannot be terminated.
     #[error(
         "the writers of {database} cannot be stopped while it is copied: these sessions could not be terminated; nothing was changed\n  {sessions}\n\
          hint: stop these programs, then repeat the command"
@@ -28,7 +28,7 @@ pub enum WritersError {
     Left {
         /// The database.
         database: String,
-        /// They, a line each.
+        /// The sessions, one per line.
         sessions: String,
     },
     /// The server refuses a statement.
@@ -39,10 +39,10 @@ pub enum WritersError {
     Refused {
         /// The database.
         database: String,
-        /// What the server said.
+        /// The error of the server.
         reason: String,
     },
-    /// They are still kept out.
+    /// Writers are still stopped.
     #[error(
         "writes to {database} could not be allowed again: {said}\n\
          hint: run cargo dev up, or: cargo dev db shell -c 'SET default_transaction_read_only = off; ALTER DATABASE \"{database}\" RESET default_transaction_read_only'"
@@ -50,7 +50,7 @@ pub enum WritersError {
     NotLetIn {
         /// The database.
         database: String,
-        /// What was said.
+        /// The error.
         said: String,
     },
 }

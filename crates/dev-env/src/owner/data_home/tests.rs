@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A folder with a checkout that the server's user cannot reach, and a room for databases elsewhere.
+/// A folder with a checkout that the server's user cannot access, and a folder for databases.
 struct Scratch {
     folder: tempfile::TempDir,
 }
@@ -55,7 +55,7 @@ impl Scratch {
         home
     }
 
-    /// Prepares it and makes a database there.
+    /// Prepares the folders and creates a database.
     fn up(&self, checkout: &Path) -> PathBuf {
         let data_dir = self.prepare(checkout).data_dir;
         fs::create_dir_all(&data_dir).unwrap();
@@ -117,7 +117,7 @@ fn a_link_to_nothing_is_no_place_for_a_new_database() {
     let data_dir = scratch.up(&scratch.checkout());
     fs::remove_dir_all(scratch.room()).unwrap();
     scratch.find(&scratch.checkout()).unwrap_err();
-    // It is there, and the database alone was removed.
+    // The folder exists, and only the database was removed.
     fs::create_dir_all(data_dir.parent().unwrap()).unwrap();
     fs::write(scratch.note(&data_dir), "").unwrap();
     assert_eq!(scratch.prepare(&scratch.checkout()).data_dir, data_dir);
@@ -222,7 +222,7 @@ fn a_note_that_says_nothing_certain_never_costs_the_link() {
         assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir, "{shown}");
         assert_eq!(fs::read(scratch.note(&data_dir)).unwrap(), whole, "{shown}");
 
-        // And the database is never hidden where the link is missing, too.
+        // The database is also never hidden if the link is missing.
         fs::write(scratch.note(&data_dir), &bytes).unwrap();
         fs::remove_file(link_of(&checkout)).unwrap();
         match scratch.find(&checkout) {
@@ -275,7 +275,7 @@ fn a_new_checkout_where_another_one_was_does_not_take_its_database() {
     let new = scratch.make_checkout("checkout");
     let refused = scratch.find(&new).unwrap_err().to_string();
     assert!(refused.contains(data_dir.to_str().unwrap()) && refused.contains("hint: "), "{refused}");
-    // When the moved one was started, it is clear whose the database is.
+    // After a start of the moved checkout, the owner of the database is certain.
     assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
     let own = scratch.up(&new);
     assert_eq!(own, scratch.room().join(format!("{}-2", checkout_hash(&new))).join("postgres"));
