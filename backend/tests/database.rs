@@ -37,7 +37,7 @@ async fn connections_that_died_while_idle_fail_no_request() {
 }
 
 #[tokio::test]
-async fn requests_are_503_while_a_migration_is_reverted_and_work_again_afterwards() {
+async fn requests_get_503_while_a_migration_is_reverted_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
     for (away, back) in [
@@ -54,7 +54,7 @@ async fn requests_are_503_while_a_migration_is_reverted_and_work_again_afterward
 
 /// Does the same as `cargo dev` before a copy: makes new sessions read-only, and terminates existing sessions.
 #[tokio::test]
-async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterwards() {
+async fn writes_get_503_while_the_database_is_read_only_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);

@@ -48,7 +48,7 @@ async fn objects(database: &TestDatabase) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_object_stays_as_it_was_and_none_runs() {
+async fn adoption_keeps_every_kind_of_user_object_and_runs_none() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database.execute(include_str!("data/users_objects.sql")).await;
@@ -73,7 +73,7 @@ async fn every_kind_of_object_stays_as_it_was_and_none_runs() {
 }
 
 #[tokio::test]
-async fn the_service_sees_its_rows_behind_the_users_row_level_security() {
+async fn the_service_reads_its_rows_despite_row_level_security() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY; ALTER TABLE users FORCE ROW LEVEL SECURITY").await;
@@ -84,14 +84,14 @@ async fn the_service_sees_its_rows_behind_the_users_row_level_security() {
 }
 
 #[tokio::test]
-async fn the_revisions_own_indexes_and_constraints_make_room() {
+async fn adoption_replaces_the_indexes_and_constraints_of_the_revision() {
     let (database, _) = crate::adoption::adopted().await;
     assert_eq!(database.count("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix\\_%'").await, 0);
     assert_eq!(database.count("SELECT count(*) FROM pg_constraint WHERE contype = 'f'").await, 5);
 }
 
 #[tokio::test]
-async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
+async fn adoption_keeps_expressions_over_enumerations_and_timestamps_without_time_zone() {
     for (what, sql, holds) in [
         (
             "an enumeration",
@@ -134,7 +134,7 @@ fn hints(said: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_named_with_what_to_type() {
+async fn an_object_that_cannot_be_kept_is_reported_with_the_statements_to_run() {
     for (what, sql, named) in [
         (
             "a function that takes a view's rows",
@@ -162,7 +162,7 @@ async fn what_cannot_be_kept_is_named_with_what_to_type() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_needed_and_taken_is_named_with_what_to_type() {
+async fn a_name_conflict_is_reported_with_the_statement_to_run() {
     for sql in [
         "CREATE TABLE rate_limits (x int)",
         "CREATE VIEW revoked_tokens AS SELECT 1 AS n",
@@ -184,7 +184,7 @@ async fn a_name_that_is_needed_and_taken_is_named_with_what_to_type() {
 }
 
 #[tokio::test]
-async fn an_owner_without_superuser_adopts_and_keeps_its_objects() {
+async fn an_owner_without_superuser_privileges_adopts_and_keeps_objects() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     let owner = format!("owner_{}", uuid::Uuid::new_v4().simple());

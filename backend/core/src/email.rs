@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_has_a_key_too() {
+    fn an_invalid_address_has_a_key() {
         for text in ["", "@", "ä", "ä@", "@ä", "a@b@ä", "ann@xn--\u{e4}", "ann@ä\u{200d}.example"] {
             assert_eq!(key(text), key(&key(text)), "{text:?}");
         }
     }
 
     #[test]
-    fn the_older_backends_spelling_is_among_them() {
+    fn the_python_backends_spelling_of_an_address_is_looked_up() {
         for (typed, stored) in [
             (" Bob@EXAMPLE.com ", "Bob@example.com"),
             ("Bob@xn--bcher-kva.example", "Bob@bücher.example"),

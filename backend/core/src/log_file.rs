@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_whose_folder_is_removed_goes_on_in_the_next_one() {
+    fn a_log_continues_in_a_new_folder_when_its_folder_is_removed() {
         let dir = std::env::temp_dir().join(format!("app-log-{}", uuid::Uuid::new_v4()));
         let mut sink = Sink::open(Some(&dir)).unwrap();
         let file = sink.file.as_mut().unwrap();

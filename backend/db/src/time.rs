@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_rfc_3339_cannot_express_become_the_nearest_ones() {
+    fn times_outside_rfc_3339_are_read_as_the_nearest_valid_time() {
         for (micros, served) in [
             (0, "2000-01-01T00:00:00Z"),
             (-1, "1999-12-31T23:59:59.999999Z"),

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_make_secrets_at_once_have_the_same_ones() {
+    fn concurrent_commands_generate_the_same_secrets() {
         let (_folder, checkout) = checkout("", "");
         let before = || Configuration::read(&checkout, &Vec::new()).unwrap();
         let passwords: Vec<_> = std::thread::scope(|scope| {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_local_networks_address_may_call_in_addition_to_those_of_the_setting() {
+    fn lan_origins_are_allowed_in_addition_to_the_setting() {
         let lan = Some("192.168.1.20".parse().unwrap());
         let place = Place { host: [0, 0, 0, 0].into(), port: 9, database: "postgres://api:y@h/d".parse().unwrap(), lan };
         for (file, allowed) in [

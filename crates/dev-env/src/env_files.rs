@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_append_at_once_lose_no_line() {
+    fn concurrent_appends_to_a_settings_file_lose_no_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::thread::scope(|scope| {

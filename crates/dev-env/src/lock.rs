@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_who_ask_for_the_container_at_once_do_not_find_each_other() {
+    fn concurrent_checks_for_the_container_do_not_detect_each_other() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("backend")).unwrap();
         std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();

@@ -98,7 +98,7 @@ mod tests {
     use crate::owner::Owner;
 
     #[test]
-    fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
+    fn a_log_file_continues_in_a_new_folder_when_its_folder_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/dev.log");
         let log = LogFile::open(&path);

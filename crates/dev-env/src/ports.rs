@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_on_the_other_loopback_address_stands_in_the_way_and_is_named() {
+    fn a_listener_on_the_other_loopback_address_is_reported() {
         // A machine without IPv6 has no `::1`.
         let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
         let port = listener.local_addr().unwrap().port();

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_again_and_again() {
+    fn a_settings_pipe_can_be_read_repeatedly() {
         let folder = tempfile::tempdir().unwrap();
         let path = pipe(&folder);
         let large = "A=1\n".repeat(40_000);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nothing_writes_to_is_given_up() {
+    fn a_settings_pipe_without_a_writer_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = pipe(&folder);
         let link = folder.path().join("link");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_hold_settings_is_named_for_what_it_is() {
+    fn a_path_that_cannot_hold_settings_is_reported_with_its_file_type() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let _listener = UnixListener::bind(at("socket")).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_is_written() {
+    fn settings_are_written_to_regular_files_only() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         pipe(&folder);

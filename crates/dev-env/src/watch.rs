@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edit_is_noticed_behind_links_to_files_and_folders() {
+    async fn edits_behind_links_to_files_and_folders_are_detected() {
         let (folder, environment) = environment();
         let elsewhere = tempfile::tempdir().unwrap();
         let (checkout, outside) = (&environment.checkout, elsewhere.path().canonicalize().unwrap());

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_list_is_read_as_the_older_backend_read_it() {
+    fn a_json_list_of_origins_is_read_like_in_the_python_backend() {
         let listed = Origins::read("http://a.example,https://b.example:8443").unwrap();
         for text in [
             r#"["http://a.example","https://b.example:8443"]"#,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused_with_the_rule() {
+    fn an_origin_that_no_browser_sends_is_refused_with_the_rule() {
         for (origin, rule) in [
             ("*", "each origin is named"),
             ("null", "has no origin"),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_the_local_network_is_added_once() {
+    fn a_lan_host_is_added_to_the_origins_once() {
         let o = Origins::read(r#"["https://app.example"]"#).unwrap().with_any_port_of("192.168.1.20").with_any_port_of("192.168.1.20");
         assert_eq!(o.to_string(), "https://app.example,http://192.168.1.20:*");
         assert_eq!(Origins::read(&o.to_string()), Ok(o));

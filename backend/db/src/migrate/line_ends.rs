@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_change_no_checksum_and_anything_else_does() {
+    fn a_migration_checksum_ignores_line_endings_only() {
         let (lf, crlf) = (migration("SELECT 1;\nSELECT 2;\n"), migration("SELECT 1;\r\nSELECT 2;\r\n"));
         let mixed = migration("SELECT 1;\r\nSELECT 2;\n");
         assert_ne!(lf.checksum, crlf.checksum);

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_shown_with_commas() {
+    fn row_counts_are_printed_with_thousands_separators() {
         assert_eq!(line(&("entries".to_owned(), Some(3030), Some(1_234_567))), "entries 3,030 → 1,234,567");
         assert_eq!(line(&("moods".to_owned(), None, Some(999))), "moods no table → 999");
     }

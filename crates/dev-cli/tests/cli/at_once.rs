@@ -129,7 +129,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn commands_at_once_change_nothing_of_a_users_environment() {
+fn concurrent_commands_leave_an_ordinary_users_environment_unchanged() {
     let place = Place::of_a_user();
     place.up();
     place.storm(|| {});
@@ -137,7 +137,7 @@ fn commands_at_once_change_nothing_of_a_users_environment() {
 }
 
 #[test]
-fn commands_at_once_change_nothing_where_the_database_is_outside_a_closed_checkout() {
+fn concurrent_commands_leave_a_database_outside_the_checkout_unchanged() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.storm(|| {});
@@ -145,7 +145,7 @@ fn commands_at_once_change_nothing_where_the_database_is_outside_a_closed_checko
 }
 
 #[test]
-fn commands_at_once_change_nothing_where_the_checkout_was_opened_and_the_note_is_empty() {
+fn concurrent_commands_keep_the_database_when_its_note_is_empty() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.set_mode(0o755);
@@ -159,7 +159,7 @@ fn commands_at_once_change_nothing_where_the_checkout_was_opened_and_the_note_is
 }
 
 #[test]
-fn first_starts_at_once_make_one_environment() {
+fn concurrent_first_starts_create_one_environment() {
     for place in [Some(Place::of_a_user()), Place::closed()].into_iter().flatten() {
         let typed: Vec<_> = (0..8).map(|_| place.start(&["up", "--detach"])).collect();
         typed.into_iter().for_each(|up| drop(up.finish().expect_code(0)));
@@ -174,7 +174,7 @@ fn first_starts_at_once_make_one_environment() {
 }
 
 #[test]
-fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
+fn up_links_a_database_without_a_link_again_and_never_replaces_it() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.ok(&["down"]);
@@ -203,7 +203,7 @@ fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
 }
 
 #[test]
-fn a_link_to_a_disk_that_is_not_there_is_no_place_for_a_new_database() {
+fn up_creates_no_database_behind_a_broken_link() {
     let place = Place { scratch: Scratch::new(), user: None };
     let disk = place.scratch.beside().join("disk");
     fs::create_dir(&disk).unwrap();
@@ -222,7 +222,7 @@ fn a_link_to_a_disk_that_is_not_there_is_no_place_for_a_new_database() {
 }
 
 #[test]
-fn a_copied_checkout_gets_a_database_of_its_own_and_says_so() {
+fn a_copied_checkout_gets_its_own_database_and_reports_it() {
     let Some(place) = Place::closed() else { return };
     place.up();
     let copy = Place { scratch: Scratch::new(), user: None };

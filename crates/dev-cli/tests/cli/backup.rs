@@ -96,7 +96,7 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
 }
 
 #[test]
-fn a_copy_is_written_only_where_nothing_else_is() {
+fn backup_replaces_no_foreign_files_without_force() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.write("notes.txt", "mine");
@@ -181,7 +181,7 @@ fn git_ignores_copies_and_their_checksums() {
 }
 
 #[test]
-fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
+fn backup_reports_the_missing_space_on_a_full_disk_and_keeps_the_old_copy() {
     let scratch = Scratch::new();
     scratch.up();
     let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else { return };
@@ -204,7 +204,7 @@ fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
 }
 
 #[test]
-fn a_killed_backup_leaves_the_old_pair_and_the_next_one_removes_what_it_left() {
+fn a_killed_backup_keeps_the_old_pair_and_the_next_backup_cleans_up() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["backup", "--output", "a.dump"]);

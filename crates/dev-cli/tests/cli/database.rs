@@ -29,7 +29,7 @@ fn the_shell_needs_no_password_on_its_command_line() {
 }
 
 #[test]
-fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_are_counted() {
+fn db_shell_runs_a_file_without_psqlrc_up_to_the_first_error_and_counts_statements() {
     let mut scratch = Scratch::new();
     scratch.up();
     scratch.write("psqlrc", "\\echo of the psqlrc\n\\set ON_ERROR_STOP off\n");

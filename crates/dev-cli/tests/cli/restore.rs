@@ -52,7 +52,7 @@ fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_nothing() {
+fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     let (scratch, url, dump) = with_dump();
     let state = |scratch: &Scratch| [DATABASES, ROLES, ENTRIES].map(|sql| scratch.sql(sql));
     let before = state(&scratch);
@@ -183,7 +183,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
 }
 
 #[test]
-fn a_kept_database_takes_its_name_again() {
+fn restore_returns_to_a_kept_database() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     scratch.ok(&["db", "shell", "-c", "DELETE FROM emotion_entries"]);
@@ -203,7 +203,7 @@ fn a_kept_database_takes_its_name_again() {
 }
 
 #[test]
-fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited() {
+fn restore_works_while_the_sources_do_not_compile_or_a_migration_was_edited() {
     let (mut scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     let built = scratch.path("data/run/emotionviz");
@@ -225,7 +225,7 @@ fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited
 }
 
 #[test]
-fn only_what_a_killed_restore_left_is_swept() {
+fn restore_removes_only_the_objects_of_a_killed_restore() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     for sql in ["CREATE DATABASE restoring_novel", "CREATE DATABASE emotionviz_restoring_mine", "CREATE ROLE emotionviz_restoring_me"] {
@@ -247,7 +247,7 @@ fn only_what_a_killed_restore_left_is_swept() {
 }
 
 #[test]
-fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
+fn ctrl_c_ends_a_restore_from_a_silent_pipe() {
     let scratch = Scratch::new();
     let fifo = scratch.path("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -262,7 +262,7 @@ fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
 }
 
 #[test]
-fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
+fn restore_reports_a_checksum_file_that_does_not_apply() {
     let (scratch, ..) = with_dump();
     scratch.ok(&["backup", "--output", "a.dump"]);
     let sum = scratch.path("a.dump.sha256");

@@ -9,7 +9,7 @@ use crate::restore::{ENTRIES, ROLES, gzip, run, with_dump};
 use crate::support::{Running, eventually};
 
 #[test]
-fn every_format_of_pg_dump_is_restored() {
+fn restore_reads_every_format_of_pg_dump() {
     let (scratch, url, dump) = with_dump();
     let entries = scratch.sql(ENTRIES);
     let write = |name: &str, bytes: &[u8]| fs::write(scratch.path(name), bytes).unwrap();
@@ -70,7 +70,7 @@ fn every_format_of_pg_dump_is_restored() {
 }
 
 #[test]
-fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_said() {
+fn restore_skips_and_lists_settings_and_roles_of_other_servers() {
     let (scratch, _, dump) = with_dump();
     let dump = dump
         .replacen("SET statement_timeout = 0;", "SET statement_timeout = 0;\nSET transaction_timeout = 0;", 1)
@@ -93,7 +93,7 @@ fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_sa
 }
 
 #[test]
-fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_both_versions() {
+fn restore_of_a_newer_archive_uses_a_newer_pg_restore_or_reports_both_versions() {
     let (mut scratch, url, _) = with_dump();
     let mut archive = run("pg_dump", &[&url, "--format=custom"]);
     assert_eq!(archive[5..7], [1, 14], "pg_dump of PostgreSQL 15");
@@ -129,7 +129,7 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
 }
 
 #[test]
-fn an_archive_of_a_newer_pg_dump_is_read_by_a_downloaded_pg_restore() {
+fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
     let (scratch, url, _) = with_dump();
     // The download of `restore` also contains pg_dump.
     let cache = fetch::cache_dir();

@@ -29,7 +29,7 @@ fn socket_folder(scratch: &Scratch) -> PathBuf {
 }
 
 #[test]
-fn removed_folders_of_sockets_are_made_again() {
+fn removed_socket_folders_are_created_again() {
     let mut scratch = Scratch::new();
     let runtime = scratch.beside().join("runtime");
     fs::create_dir(&runtime).unwrap();
@@ -49,7 +49,7 @@ fn removed_folders_of_sockets_are_made_again() {
 }
 
 #[test]
-fn removed_folders_of_data_are_made_again() {
+fn removed_run_and_log_folders_are_created_again() {
     let scratch = Scratch::new();
     scratch.up();
     let pids = [scratch.pid("api"), scratch.pid("db")];
@@ -71,7 +71,7 @@ fn removed_folders_of_data_are_made_again() {
 }
 
 #[test]
-fn sessions_need_no_shared_memory_that_a_logout_removes() {
+fn sessions_survive_the_shared_memory_cleanup_of_a_logout() {
     let scratch = Scratch::new();
     scratch.up();
     let maps = fs::read_to_string(format!("/proc/{}/maps", scratch.pid("db"))).unwrap();
@@ -88,7 +88,7 @@ fn sessions_need_no_shared_memory_that_a_logout_removes() {
 }
 
 #[test]
-fn a_server_that_refuses_every_session_is_restarted_and_status_says_why() {
+fn a_server_that_refuses_every_session_is_restarted_and_status_reports_the_reason() {
     let scratch = Scratch::new();
     scratch.up();
     let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
@@ -106,7 +106,7 @@ fn a_server_that_refuses_every_session_is_restarted_and_status_says_why() {
 }
 
 #[test]
-fn restart_needs_no_session_with_the_old_server() {
+fn restart_works_when_the_server_accepts_no_session() {
     let scratch = Scratch::new();
     scratch.up();
     let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
@@ -119,7 +119,7 @@ fn restart_needs_no_session_with_the_old_server() {
 }
 
 #[test]
-fn a_removed_postmaster_pid_loses_nothing() {
+fn a_removed_postmaster_pid_causes_no_data_loss() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);

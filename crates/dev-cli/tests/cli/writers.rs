@@ -137,7 +137,7 @@ fn kept(scratch: &Scratch) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
+fn every_acknowledged_row_is_in_the_copy_or_in_a_database() {
     let mut scratch = Scratch::new();
     scratch.set("RATE_LIMITS", "off");
     scratch.up();
@@ -192,7 +192,7 @@ fn expect_writes(scratch: &Scratch, api: &Api, token: &str) {
 }
 
 #[test]
-fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undoes_it() {
+fn clients_get_503_for_writes_while_writers_are_stopped_until_ctrl_c() {
     let mut scratch = Scratch::new();
     scratch.up();
     let api = Api::of(&scratch);
@@ -214,7 +214,7 @@ fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undo
 }
 
 #[test]
-fn a_step_back_that_is_killed_lets_writers_in_by_itself() {
+fn a_killed_migrate_down_allows_writes_again() {
     let mut scratch = Scratch::new();
     scratch.up();
     let api = Api::of(&scratch);
@@ -227,7 +227,7 @@ fn a_step_back_that_is_killed_lets_writers_in_by_itself() {
 }
 
 #[test]
-fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
+fn a_failed_migrate_down_keeps_its_copy_only_after_a_revert() {
     let mut scratch = Scratch::new();
     scratch.up();
     let real = service_binary();
@@ -256,7 +256,7 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
 
 /// The state after a power failure: no process allowed writes again.
 #[test]
-fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
+fn the_next_start_allows_writes_that_a_lost_command_stopped() {
     let scratch = Scratch::new();
     scratch.up();
     let stop = "ALTER DATABASE emotionviz_db SET default_transaction_read_only = on;
@@ -280,7 +280,7 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
 }
 
 #[test]
-fn a_setting_that_would_let_writers_write_all_the_same_is_named_with_what_resets_it() {
+fn a_setting_that_overrides_stopped_writers_is_reported_with_its_reset() {
     let scratch = Scratch::new();
     scratch.up();
     for (set, reset) in [

@@ -9,7 +9,7 @@ use crate::support::project::is_root;
 use crate::support::{Project, docker, eventually};
 
 #[test]
-fn health_checks_are_few_and_notice_a_server_that_hangs() {
+fn health_checks_are_few_and_detect_a_hanging_server() {
     let Some(project) = Project::new() else { return };
     project.ok(&["up", "-d", "--wait", "db"]);
     let container = format!("container={}", project.container("db"));

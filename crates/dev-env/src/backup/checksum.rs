@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_file_is_named() {
+    fn a_checksum_path_that_is_not_a_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("a.dump");
         std::fs::write(&copy, "abc").unwrap();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_with_both_marks_and_without_a_holder_are_swept() {
+    fn only_backup_folders_with_both_marks_and_without_a_lock_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let busy = Unfinished::new(folder.path()).unwrap();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_in_a_marked_folder_stays() {
+    fn foreign_files_in_a_marked_backup_folder_stay() {
         let folder = tempfile::tempdir().unwrap();
         let unfinished = Unfinished::new(folder.path()).unwrap();
         let mine = unfinished.folder.join("mine");

@@ -197,7 +197,7 @@ mod tests {
 
     /// The states that a kill leaves between the steps of [`publish`].
     #[test]
-    fn a_kill_between_the_steps_leaves_a_copy_that_its_checksum_fits() {
+    fn a_kill_between_the_renames_leaves_a_copy_that_matches_its_checksum() {
         let of = |text: &str| Checksum { whole: sha256::of(text), begins: sha256::of(text) };
         let name = std::ffi::OsStr::new("a.dump");
         let old = checksum::text(&of("old"), name);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_on_the_disk_is_counted() {
+    fn bytes_that_do_not_fit_on_the_disk_are_counted() {
         let full = IoError::from(ErrorKind::StorageFull);
         let stored = store(&vec![7; 3 * PART][..], Err(full)).unwrap();
         assert_eq!(stored.length, 3 * PART as u64);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_profiles_are_passed_on() {
+    fn compose_files_and_profiles_are_passed_to_compose() {
         let env = "COMPOSE_FILE=docker-compose.yml;b.yml\nCOMPOSE_PATH_SEPARATOR=;\nCOMPOSE_PROFILES=one, two\n";
         let (_folder, environment, settings) = settings(env, "", &[("COMPOSE_PROFILES", "")]);
         settings.refuse(&environment.checkout).unwrap();
@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_comes_before_env() {
+    fn compose_variables_of_the_shell_override_env() {
         let (_folder, environment, settings) = settings("COMPOSE_FILE=nothing.yml\n", "", &[("COMPOSE_FILE", "b.yml")]);
         settings.refuse(&environment.checkout).unwrap();
         assert_eq!(settings.variables().collect::<Vec<_>>(), [("COMPOSE_FILE", "b.yml")]);
     }
 
     #[test]
-    fn what_would_not_be_done_is_refused_by_name() {
+    fn unsupported_compose_variables_are_refused_by_name() {
         let cases = [
             ("COMPOSE_ENV_FILES=other.env", "", "COMPOSE_ENV_FILES"),
             ("COMPOSE_DISABLE_ENV_FILE=1", "", "COMPOSE_DISABLE_ENV_FILE"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_of_them_nothing_is_told() {
+    fn no_compose_variables_are_passed_without_settings() {
         let (_folder, environment, settings) = settings("COMPOSE_PROJECT_NAME=x\n", "", &[]);
         settings.refuse(&environment.checkout).unwrap();
         assert_eq!(settings.variables().count(), 0);

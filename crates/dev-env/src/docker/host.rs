@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_as_compose_prints_them() {
+    fn compose_versions_are_parsed() {
         for (text, expected) in [
             ("2.26.1-4", Some((2, 26))),
             ("v2.23.3", Some((2, 23))),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn checkouts_that_containers_can_use() {
+    fn checkouts_that_containers_cannot_access_are_refused() {
         let host = |root_dir: &str, security: &str| Host { root_dir: root_dir.to_owned(), security: security.to_owned() };
         let check = |host: &Host, checkout: &str| host.check(Path::new(checkout), Some(PathBuf::from("/home/ann")));
         let plain = host("/var/lib/docker", "[name=seccomp,profile=builtin name=cgroupns]");

@@ -251,8 +251,8 @@ fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
     std::fs::rename(made, link).map_err(io)
 }
 
-/// Makes the folders above `path`, each open to everybody for passing through and owned by whoever owns the folder it is in:
-/// what root makes in somebody's checkout is not root's. Other commands may make the same ones at the same time.
+/// Creates the folders above `path`, with search permission for all users. Each folder belongs to the owner of its parent, so that root
+/// leaves no folder of its own in a user's checkout. Other commands may create the same folders at the same time.
 pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
     let Some(folder) = path.parent() else {
         return Ok(());

@@ -63,7 +63,7 @@ mod tests {
     use crate::owner::Owner;
 
     #[test]
-    fn readers_see_all_of_one_version_while_another_is_written() {
+    fn readers_never_see_a_partially_written_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
         let versions = ["a".repeat(10_000), "b".repeat(20_000)];
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_stays_as_it_is() {
+    fn a_failed_write_leaves_the_file_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
         std::fs::create_dir_all(path.join("a folder of this name")).unwrap();

@@ -307,7 +307,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_dump_is_passed_on_without_what_is_not_known_here_and_keeps_its_line_numbers() {
+    fn the_filter_skips_unknown_settings_and_keeps_line_numbers() {
         let (passed, report) = run(DUMP).unwrap();
         assert_eq!(passed.lines().count(), DUMP.lines().count());
         for (number, line) in DUMP.lines().enumerate() {
@@ -320,7 +320,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_dump_that_is_cut_off_anywhere_is_refused() {
+    fn the_filter_refuses_a_truncated_dump() {
         let end = DUMP.find("-- PostgreSQL database dump complete").unwrap();
         let mut cases = 0;
         for (at, _) in DUMP.char_indices().filter(|(at, _)| *at > 40 && *at < end) {
@@ -333,13 +333,13 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn line_ends_of_windows_are_read() {
+    fn the_filter_reads_crlf() {
         let (passed, _) = run(DUMP.replace('\n', "\r\n")).unwrap();
         assert_eq!(passed, run(DUMP).unwrap().0);
     }
 
     #[test]
-    fn commands_of_psql_are_refused_with_their_line() {
+    fn psql_commands_in_a_dump_are_refused_with_their_line() {
         for command in [
             "\\connect other",
             "\\connect journal evil",
@@ -378,7 +378,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_statement_is_refused_with_its_line_and_its_beginning() {
+    fn a_refused_statement_is_reported_with_its_line_and_text() {
         let refused = run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
         assert!(refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"), "{refused}");
         assert!(run("COPY t FROM stdin; SELECT 1;\n\\.\n").unwrap_err().contains("line 1"));

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dumps_are_recognised() {
+    fn dump_formats_are_detected() {
         for text in [
             "--\n-- PostgreSQL database dump\n--\n",
             "SET x = 1;",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_named() {
+    fn other_file_formats_are_reported_by_name() {
         let mut tar = vec![0; 1024];
         tar[..9].copy_from_slice(b"notes.txt");
         tar[257..262].copy_from_slice(b"ustar");

@@ -298,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn several_statements_on_a_line() {
+    fn several_statements_on_one_line_are_separated() {
         assert_eq!(read("SELECT 1; SELECT 2;\nBEGIN; END;"), ["SELECT 1;", "SELECT 2;", "BEGIN;", "END;"]);
     }
 
     #[test]
-    fn a_backslash_outside_of_quotes_is_found() {
+    fn a_backslash_outside_of_quotes_begins_a_psql_command() {
         for text in [
             "\\! rm -rf /\n",
             "SELECT 1 \\! rm\n",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_open() {
+    fn an_unterminated_quote_or_comment_is_open() {
         for text in ["SELECT 1", "SELECT 'a;\n", "SELECT $$a;\n", "SELECT (1;\n", "SELECT \"a;\n"] {
             assert!(read(text)[0].starts_with("open: "), "{text}");
         }

@@ -220,14 +220,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_statement_has_its_line() {
+    fn an_error_of_psql_has_the_line_of_the_copy() {
         let said = "psql:<stdin>:3: NOTICE:  x\npsql:<stdin>:7: ERROR:  relation \"x\" does not exist\nLINE 1: SELECT x\nHINT:  y\npsql:<stdin>:8: error: y\n";
         assert_eq!(reason(said), "line 7: relation \"x\" does not exist\nLINE 1: SELECT x");
         assert_eq!(reason("psql: error: no server"), "psql: error: no server");
     }
 
     #[test]
-    fn psql_is_restricted_where_it_can_be() {
+    fn psql_runs_restricted_if_its_version_supports_it() {
         for (version, can) in
             [("15.13", false), ("15.14", true), ("16.10", true), ("17.5", false), ("18.0", true), ("18rc1", false), ("19.1", true)]
         {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_unpacked_where_it_is_sent_to() {
+    fn a_dump_folder_is_unpacked_in_the_container() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["toc.dat", "1.dat.gz"] {
             std::fs::write(folder.path().join(name), name).unwrap();

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_known_by_its_name_or_by_what_it_is() {
+    fn missing_schema_objects_are_matched_by_name_or_definition() {
         let expected = "|column users.id uuid NOT NULL\nindex a of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK (a || b)";
         let renamed = "|column users.id uuid NOT NULL\nindex b of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK ((a || b))";
         assert_eq!(missing(expected, renamed), Vec::<String>::new());

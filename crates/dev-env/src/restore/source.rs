@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_and_encoded_dumps_are_unpacked_in_any_order() {
+    fn compressed_and_encoded_dumps_are_unpacked_in_any_order() {
         let dump = DUMP.as_bytes();
         let little = utf16(DUMP, u16::to_le_bytes);
         for (name, bytes) in [
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_dumps_that_are_damaged_are_refused() {
+    fn damaged_compressed_dumps_are_refused() {
         let (zipped, zstd) = (gzip(DUMP.as_bytes()), zstandard(DUMP.as_bytes()));
         let odd = [&utf16(DUMP, u16::to_le_bytes)[..], &[1]].concat();
         let lone = utf16(DUMP, u16::to_le_bytes).into_iter().chain([0, 0xd8, b'a', 0]).collect::<Vec<_>>();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_without_a_writer_is_given_up_and_one_with_a_writer_is_read() {
+    fn a_copy_is_read_from_a_fifo_with_a_writer_and_refused_without_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_known() {
+    fn dump_folders_are_detected() {
         let folder = tempfile::tempdir().unwrap();
         let what = || match open(folder.path(), folder.path(), &AtomicBool::new(false)) {
             Ok(copy) => format!("{:?}", copy.format),

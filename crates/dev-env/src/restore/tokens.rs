@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_names_and_texts() {
+    fn key_words_names_and_strings_are_separate_tokens() {
         let tokens = read(b"/* a /* b */ */ SET -- c\n \"A\"\"b\".x = E'it\\'s', 'it''s', $t$ $$ $t$;", 99);
         let text = |text: &str| Token::Text(text.to_owned());
         let comma = Token::Symbol(b',');

@@ -181,7 +181,7 @@ mod tests {
     use super::is_broken;
 
     #[test]
-    fn a_restart_helps_against_lost_memory_and_not_against_a_refused_password() {
+    fn only_permanent_refusals_of_sessions_cause_a_restart() {
         let refused = |why: &str| format!("psql: error: connection to server on socket \"/tmp/s/.s.PGSQL.5432\" failed: FATAL:  {why}");
         for why in [
             "could not open shared memory segment \"/PostgreSQL.1669925116\": No such file or directory",

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letting_in_uses_the_mark_the_lock_and_the_barrier_of_stopping() {
+    fn allowing_writes_uses_the_mark_lock_and_barrier_of_stopping_writers() {
         assert!(LET_IN.contains(&format!("pg_try_advisory_lock({KEY})")));
         assert!(LET_IN.contains(&format!("'application_name={MARK}'")));
         assert!(LET_IN.contains(BARRIER));
