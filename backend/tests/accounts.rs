@@ -45,7 +45,7 @@ const SPELLINGS: [&[&str]; 4] = [
 ];
 
 #[tokio::test]
-async fn an_address_is_the_same_in_each_of_its_spellings() {
+async fn login_accepts_every_spelling_of_an_address() {
     let s = Service::start().await;
     for spellings in SPELLINGS {
         let new = |email: &str| json!({"email": email, "password": User::PASSWORD, "name": "Ann"});

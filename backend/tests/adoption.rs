@@ -131,7 +131,7 @@ async fn its_users_log_in_with_their_passwords() {
 }
 
 #[tokio::test]
-async fn its_users_log_in_in_each_spelling_that_it_accepted() {
+async fn users_of_the_python_backend_log_in_with_every_spelling_that_it_accepted() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     // As pydantic and email-validator stored them: the domain in lower case, in either form, and older ones as they were typed.

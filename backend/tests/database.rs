@@ -37,7 +37,7 @@ async fn connections_that_died_while_idle_fail_no_request() {
 }
 
 #[tokio::test]
-async fn requests_are_503_while_a_migration_is_reverted_and_work_again_afterwards() {
+async fn requests_get_503_while_a_migration_is_reverted_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
     for (away, back) in [
@@ -52,9 +52,9 @@ async fn requests_are_503_while_a_migration_is_reverted_and_work_again_afterward
     }
 }
 
-/// As `cargo dev` does it while it copies the database: new sessions may not write, and those that there were are ended.
+/// Does the same as `cargo dev` before a copy: makes new sessions read-only, and terminates existing sessions.
 #[tokio::test]
-async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterwards() {
+async fn writes_get_503_while_the_database_is_read_only_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);
@@ -70,7 +70,7 @@ async fn writes_are_503_while_the_database_refuses_them_and_work_right_afterward
     }
     ann.get("/entries").await.data(200);
     s.database.execute(&alter("RESET default_transaction_read_only")).await;
-    // Some connections are ended while they are trusted: at most the request that finds that out fails.
+    // Some idle connections are terminated: at most one request per connection fails.
     s.database.execute(end_sessions).await;
     let first = ann.post("/entries", &entry()).await.status;
     assert!([201, 503].contains(&first), "{first}");

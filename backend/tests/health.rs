@@ -61,7 +61,7 @@ async fn ready_follows_the_database() {
 }
 
 #[tokio::test]
-async fn a_service_that_can_open_no_further_connection_is_not_ready() {
+async fn readiness_fails_when_no_database_connection_can_be_opened() {
     let database = TestDatabase::create().await;
     let proxy = Proxy::start(&database.url).await;
     let server = Server::start(&proxy.url, &[]);

@@ -1,4 +1,4 @@
-//! Whose database it is: another application's is refused, by every command, and left as it was.
+//! Every command refuses a database of another application, and leaves it unchanged.
 
 use crate::migrations::{migrate, migrated, refused};
 use crate::support::{Server, TestDatabase, until};
@@ -8,7 +8,7 @@ const SQLX: &str = "
         success boolean NOT NULL, checksum bytea NOT NULL, execution_time bigint NOT NULL);
     INSERT INTO _sqlx_migrations VALUES (20240101000000, 'init', now(), true, 'x', 1), (20240301000000, 'orders', now(), true, 'x', 1);";
 
-/// Databases of other applications, and what the message says of each.
+/// Databases of other applications, with the expected message.
 fn foreign() -> Vec<(&'static str, String, &'static str)> {
     vec![
         (
@@ -66,7 +66,7 @@ fn foreign() -> Vec<(&'static str, String, &'static str)> {
 }
 
 #[tokio::test]
-async fn another_applications_database_is_refused_and_left_alone() {
+async fn migrate_refuses_a_database_of_another_application_and_changes_nothing() {
     for (what, sql, found) in foreign() {
         let database = TestDatabase::create_empty().await;
         database.execute(&sql).await;
@@ -95,7 +95,7 @@ async fn another_applications_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_service_on_another_applications_database_says_so() {
+async fn readiness_fails_on_a_database_of_another_application() {
     for sql in ["CREATE TABLE orders (id int)", "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')", SQLX]
     {
         let database = TestDatabase::create_empty().await;
@@ -108,7 +108,7 @@ async fn a_service_on_another_applications_database_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_empty_is_migrated() {
+async fn migrate_up_accepts_an_empty_database() {
     for (what, sql) in [
         ("empty", "SELECT 1"),
         (
@@ -125,7 +125,7 @@ async fn what_is_empty_is_migrated() {
     }
 }
 
-/// A role of the whole server, which other tests make, too.
+/// A role of the whole server, which other tests also create.
 pub(crate) const ROLE: &str = "
     SELECT pg_advisory_lock(hashtext('emotionviz_api'));
     DO $$ BEGIN
@@ -135,7 +135,7 @@ pub(crate) const ROLE: &str = "
     SELECT pg_advisory_unlock_all();";
 
 #[tokio::test]
-async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_service() {
+async fn migrate_up_keeps_objects_of_init_scripts_in_a_prepared_database() {
     for sql in [
         "CREATE TABLE of_a_script AS SELECT 1 AS n",
         "CREATE SCHEMA reports; CREATE VIEW reports.v AS SELECT 1; CREATE FUNCTION users() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -147,7 +147,7 @@ async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_se
         migrated(&database.url, &["to", "0"]).await;
         migrated(&database.url, &["up"]).await;
     }
-    // A name of ours, or what another tool has written down, cannot be an init script's.
+    // An init script cannot have created a table of this application or the record of another tool.
     for sql in
         ["CREATE TABLE users (name text)", "CREATE VIEW rate_limits AS SELECT 1", "CREATE TABLE schema_migrations (version text)", SQLX]
     {
@@ -159,7 +159,7 @@ async fn objects_of_init_scripts_stay_in_a_database_that_was_prepared_for_the_se
 }
 
 #[tokio::test]
-async fn our_database_is_recognised_whatever_else_is_in_it() {
+async fn a_migrated_database_is_recognised_despite_other_objects() {
     let database = TestDatabase::create().await;
     database.execute("CREATE TABLE mine (x int); CREATE SCHEMA other; CREATE TABLE other.alembic_version (version_num text)").await;
     database.execute("INSERT INTO _sqlx_migrations VALUES (20990101000000, 'newer', now(), true, 'x', 1)").await;
@@ -171,7 +171,7 @@ async fn our_database_is_recognised_whatever_else_is_in_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_where_nothing_is_to_be_reverted() {
+async fn migrate_down_creates_nothing_in_a_database_without_migrations() {
     let database = TestDatabase::create_empty().await;
     for args in [&["down"][..], &["to", "0"]] {
         assert!(migrated(&database.url, args).await.contains("nothing to revert"));

@@ -1,10 +1,10 @@
-//! What the user made on the tables of the Python backend stays when they are adopted, or is named with what to type.
+//! Adoption keeps the user's objects on the Python backend's tables, or reports them with the statements to run.
 
 use crate::adoption::{load, rows};
 use crate::migrations::{migrated, refused};
 use crate::support::{Server, TestDatabase};
 
-/// Every object of the user's with what it is, in words that do not depend on the type of a column.
+/// Lists the user's objects with definitions that do not depend on column types.
 const OBJECTS: &str = r#"
     WITH mine (class, oid, text) AS (
         SELECT 'pg_class'::regclass, oid, concat_ws(' ', relkind, relname, reloptions, pg_get_userbyid(relowner), coalesce(relacl, acldefault('r', relowner)), relispopulated, pg_get_viewdef(oid))
@@ -48,7 +48,7 @@ async fn objects(database: &TestDatabase) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_object_stays_as_it_was_and_none_runs() {
+async fn adoption_keeps_every_kind_of_user_object_and_runs_none() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database.execute(include_str!("data/users_objects.sql")).await;
@@ -59,21 +59,21 @@ async fn every_kind_of_object_stays_as_it_was_and_none_runs() {
     let lost: Vec<_> = before.iter().filter(|object| !after.contains(object)).collect();
     let new: Vec<_> = after.iter().filter(|object| !before.contains(object)).collect();
     assert!(lost.is_empty() && new.is_empty(), "before: {lost:#?}\nafter: {new:#?}");
-    // An `updated_at` trigger would have changed these.
+    // An `updated_at` trigger would have changed these rows.
     for (mut old, mut new) in values.into_iter().zip(rows(&database).await) {
         if old["created_at"].is_null() {
             (old["created_at"], new["created_at"]) = Default::default();
         }
         assert_eq!(old, new);
     }
-    // What makes them again does so for real: a view answers, a trigger runs.
+    // The objects work again: the view returns rows, and the trigger runs.
     assert_eq!(database.count("SELECT count(*) FROM mood").await, 5);
     let refused = sqlx::raw_sql("UPDATE emotion_entries SET source = 'manual'").execute(&database.pool).await.unwrap_err();
     assert!(refused.to_string().contains("a trigger ran"), "{refused}");
 }
 
 #[tokio::test]
-async fn the_service_sees_its_rows_behind_the_users_row_level_security() {
+async fn the_service_reads_its_rows_despite_row_level_security() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY; ALTER TABLE users FORCE ROW LEVEL SECURITY").await;
@@ -84,14 +84,14 @@ async fn the_service_sees_its_rows_behind_the_users_row_level_security() {
 }
 
 #[tokio::test]
-async fn the_revisions_own_indexes_and_constraints_make_room() {
+async fn adoption_replaces_the_indexes_and_constraints_of_the_revision() {
     let (database, _) = crate::adoption::adopted().await;
     assert_eq!(database.count("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix\\_%'").await, 0);
     assert_eq!(database.count("SELECT count(*) FROM pg_constraint WHERE contype = 'f'").await, 5);
 }
 
 #[tokio::test]
-async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
+async fn adoption_keeps_expressions_over_enumerations_and_timestamps_without_time_zone() {
     for (what, sql, holds) in [
         (
             "an enumeration",
@@ -126,15 +126,15 @@ async fn expressions_over_enumerations_and_times_without_a_zone_are_kept_too() {
     }
 }
 
-/// The statements of a message's hints: what takes the object away, and what makes it again.
+/// Returns the statements in the hints: the one that drops the object, and the one that creates it again.
 fn hints(said: &str) -> (String, String) {
     let (_, hints) = said.split_once("hint: run this in the database: ").unwrap_or_else(|| panic!("no hint: {said}"));
-    let (away, back) = hints.split_once("\nhint: then migrate up, and make it again: ").unwrap();
+    let (away, back) = hints.split_once("\nhint: then migrate up, and create it again: ").unwrap();
     (away.to_owned(), back.to_owned())
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_named_with_what_to_type() {
+async fn an_object_that_cannot_be_kept_is_reported_with_the_statements_to_run() {
     for (what, sql, named) in [
         (
             "a function that takes a view's rows",
@@ -162,7 +162,7 @@ async fn what_cannot_be_kept_is_named_with_what_to_type() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_needed_and_taken_is_named_with_what_to_type() {
+async fn a_name_conflict_is_reported_with_the_statement_to_run() {
     for sql in [
         "CREATE TABLE rate_limits (x int)",
         "CREATE VIEW revoked_tokens AS SELECT 1 AS n",
@@ -184,7 +184,7 @@ async fn a_name_that_is_needed_and_taken_is_named_with_what_to_type() {
 }
 
 #[tokio::test]
-async fn an_owner_without_superuser_adopts_and_keeps_its_objects() {
+async fn an_owner_without_superuser_privileges_adopts_and_keeps_objects() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     let owner = format!("owner_{}", uuid::Uuid::new_v4().simple());

@@ -77,7 +77,7 @@ async fn everything_can_be_reverted_and_applied_again() {
 }
 
 #[tokio::test]
-async fn migrations_that_were_applied_from_files_with_crlf_are_not_edited() {
+async fn migrations_applied_from_files_with_crlf_are_not_reported_as_edited() {
     let database = TestDatabase::create().await;
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations")).unwrap().map(|e| e.unwrap()) {
         let name = file.file_name().into_string().unwrap();

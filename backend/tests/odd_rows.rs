@@ -1,4 +1,4 @@
-//! Rows of the Python backend that today's columns, JSON or RFC 3339 cannot hold: served all the same, or named with what to type.
+//! Rows of the Python backend that the current columns, JSON or RFC 3339 cannot hold: they are served, or reported with the statement to run.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn list(ann: &User<'_>, total: usize) {
 }
 
 #[tokio::test]
-async fn odd_entries_are_served_and_can_be_edited() {
+async fn adopted_entries_with_unusual_values_are_served_and_can_be_edited() {
     let rows: &[(&str, &str, Value)] = &[
         ("created_at = 'infinity'", "created_at", json!(LATEST)),
         ("created_at = '-infinity'", "created_at", json!(EARLIEST)),
@@ -106,7 +106,7 @@ fn without_fraction(value: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn odd_accounts_log_in_and_are_exported() {
+async fn adopted_accounts_with_unusual_values_log_in_and_are_exported() {
     let rows = [
         "created_at = 'infinity', updated_at = '-infinity', last_login_at = '4713-01-01 BC'",
         "name = '', is_verified = true",
@@ -134,7 +134,7 @@ async fn odd_accounts_log_in_and_are_exported() {
 }
 
 #[tokio::test]
-async fn odd_pictures_and_sessions_are_exported() {
+async fn adopted_visualizations_and_sessions_with_unusual_values_are_exported() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
@@ -161,7 +161,7 @@ async fn odd_pictures_and_sessions_are_exported() {
 }
 
 #[tokio::test]
-async fn a_value_that_no_column_holds_is_named_and_the_hint_mends_it() {
+async fn a_value_that_no_column_can_hold_is_reported_and_the_hint_corrects_it() {
     let json = "ALTER TABLE visualizations ALTER gemini_analysis TYPE json; ALTER TABLE intake_sessions ALTER ai_context TYPE json;";
     let picture = "00000000-0000-4000-8000-0000000000c1";
     let long = format!("(SELECT string_agg(md5(n::text), '') FROM generate_series(1, {}) AS n)", 9000 / 32);
@@ -238,7 +238,7 @@ async fn a_value_that_no_column_holds_is_named_and_the_hint_mends_it() {
 }
 
 #[tokio::test]
-async fn json_that_jsonb_holds_is_adopted_as_it_is() {
+async fn json_that_jsonb_accepts_is_adopted_unchanged() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database

@@ -114,8 +114,8 @@ pub(crate) struct IntakeSessionRow {
     completed_at: Option<db::Time>,
 }
 
-/// A row of a list: lists go on after the id of the last one. Arrays come with one dimension and the first index 1, also where an older
-/// backend stored others, and JSON has no NaN.
+/// A row of a list, which continues after the id of its last row. Arrays are read with one dimension and the first index 1, also if an
+/// older backend stored them otherwise. NaN is replaced, because JSON has no NaN.
 trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
     /// `$1` is the user, `$2` the least id, `$3` the number of rows.
     const SELECT: &'static str;
@@ -155,7 +155,7 @@ impl Listed for IntakeSessionRow {
     }
 }
 
-/// What comes next: of a list, what begins with this id.
+/// The next part of the export: a list continues with this id.
 enum Part {
     User,
     Entries(Uuid),
@@ -219,7 +219,7 @@ async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Optio
     Ok(row)
 }
 
-/// Writes a page of rows. The least id of the next one, when there may be more.
+/// Writes a page of rows. Returns the smallest id of the next page, if there may be one.
 async fn page<T: Listed>(pool: &db::Pool, user: Uuid, least: Uuid, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
     let rows = pool.run(async |c| rows::<T>(c, user, least).await).await?;
     for (i, row) in rows.iter().enumerate() {

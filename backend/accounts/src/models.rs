@@ -58,8 +58,8 @@ pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_pa
     Ok(account)
 }
 
-/// The credentials of an address: of the account that is spelled so, else of one that the Python backend stored for what is typed so, else
-/// of the one that has its key. Keys of an earlier version of this backend were the address in lower case (ASCII).
+/// Returns the credentials of an address. An account with the exact spelling comes first, then a spelling that the Python backend stored,
+/// then the account with the same key. Keys of an earlier version of this backend are the address in lower case (ASCII).
 pub(crate) async fn credentials_of(connection: &mut PgConnection, email: &str) -> db::Result<Option<Credentials>> {
     let credentials = sqlx::query_as(concat!(
         "SELECT ",

@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// A new account.
 #[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct Registration {
-    /// Blanks around it are dropped. Compared without regard to case, to how its characters are composed, and to the form of its domain.
+    /// White space around it is trimmed. Comparison ignores case, Unicode normalization and the form of the domain.
     #[garde(custom(rules::email))]
     #[serde(deserialize_with = "trimmed")]
     #[schema(format = Email, max_length = 254, example = "ann@example.com")]
@@ -28,7 +28,7 @@ pub(crate) struct Registration {
 /// Credentials.
 #[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct Login {
-    /// As it was registered, else as registration compares it.
+    /// Matched exactly first, then by the comparison of registration.
     #[garde(custom(rules::text(1, 255)))]
     #[serde(deserialize_with = "trimmed")]
     #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "ann@example.com")]

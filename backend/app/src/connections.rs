@@ -112,7 +112,7 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, router: Router, websocket
     }
 }
 
-/// The next connection to any of them. Cancel safe.
+/// Returns the next connection to any of the listeners. Cancel safe.
 async fn accept(listeners: &[TcpListener]) -> std::io::Result<(TcpStream, SocketAddr)> {
     poll_fn(|context| {
         let accepted = listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);

@@ -17,7 +17,7 @@ use crate::health;
 /// How often a database that is not ready is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// The sockets that were handed over, or else a new one.
+/// Returns the inherited sockets, or a new one.
 pub(crate) async fn listeners(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for n in 0..handed.len() {

@@ -106,7 +106,7 @@ async fn database(pool: &Pool) -> Check {
 pub(crate) async fn problem(pool: &Pool) -> Option<String> {
     let check = async {
         let state = pool.run(async |c| schema::check(c).await).await?;
-        // A connection that is open says nothing about the next request, which may need another one.
+        // The next request may need a new connection, which an open one does not prove possible.
         pool.check_opening().await?;
         Ok::<_, emotionviz_db::Error>(state)
     };

@@ -48,7 +48,7 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
     let database = Database::from_values(values)?;
-    // While `cargo dev` keeps other sessions from writing, this one may; its name tells it from them.
+    // While `cargo dev` stops writers, this session may write. `cargo dev` recognises it by its name.
     let options = emotionviz_db::pool::connect_options(&database.migration_url)
         .application_name("emotionviz migrate")
         .options([("default_transaction_read_only", "off")]);
@@ -180,7 +180,10 @@ fn print_adoption(adoption: &Adoption) {
         adoption.users, adoption.entries, adoption.visualizations, adoption.intake_sessions
     );
     let odd = [
-        (adoption.colliding_addresses, "accounts whose address another one has in another spelling; they log in with the exact one"),
+        (
+            adoption.colliding_addresses,
+            "accounts whose address differs from another account's only in spelling; they log in with the exact spelling",
+        ),
         (adoption.undated, "rows without a time of creation; they have that of their last change, or of now"),
         (adoption.odd_intensity, "entries with an intensity outside 0..1"),
         (adoption.odd_emotion_count, "entries without an emotion, or with more than ten"),

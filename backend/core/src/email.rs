@@ -1,9 +1,10 @@
-//! E-mail addresses: when two spellings are the same address.
+//! Comparison of e-mail addresses in different spellings.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What two spellings of an address have in common: without blanks around it, lower case, NFC, and the domain in its ASCII form
-/// (UTS 46). Of an address of ASCII alone it is `lower(trim(email))` in SQL.
+/// Returns the key by which addresses are compared: trimmed, in lower case, in NFC, with the domain in ASCII form (UTS 46).
+///
+/// The key of an ASCII address equals `lower(trim(email))` in SQL.
 pub fn key(email: &str) -> String {
     let email = email.trim();
     if email.is_ascii() {
@@ -15,7 +16,7 @@ pub fn key(email: &str) -> String {
     }
 }
 
-/// How an address that is typed so may have been stored by the Python backend, which kept the case of what is before the `@`, and wrote the
+/// Returns the spellings under which the Python backend may have stored an address. It kept the case of the local part, and wrote the
 /// domain in lower case, in either form.
 pub fn spellings(email: &str) -> Vec<String> {
     let email = email.trim();
@@ -28,7 +29,7 @@ pub fn spellings(email: &str) -> Vec<String> {
     spellings
 }
 
-/// `None`: there is no such domain.
+/// Returns `None` if the domain is not valid.
 fn ascii(domain: &str) -> Option<String> {
     idna::domain_to_ascii(domain).ok()
 }
@@ -65,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_has_a_key_too() {
+    fn an_invalid_address_has_a_key() {
         for text in ["", "@", "ä", "ä@", "@ä", "a@b@ä", "ann@xn--\u{e4}", "ann@ä\u{200d}.example"] {
             assert_eq!(key(text), key(&key(text)), "{text:?}");
         }
     }
 
     #[test]
-    fn the_older_backends_spelling_is_among_them() {
+    fn the_python_backends_spelling_of_an_address_is_looked_up() {
         for (typed, stored) in [
             (" Bob@EXAMPLE.com ", "Bob@example.com"),
             ("Bob@xn--bcher-kva.example", "Bob@bücher.example"),

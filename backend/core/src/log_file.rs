@@ -24,23 +24,23 @@ pub(crate) struct Sink {
 struct LogFile {
     path: PathBuf,
     file: FileRotate<AppendCount>,
-    /// Device and inode at the path, as they were after the last write.
+    /// Device and inode at the path after the last write.
     identity: Option<(u64, u64)>,
 }
 
 impl LogFile {
     fn open(path: PathBuf) -> io::Result<Self> {
-        // FileRotate would pass over a file that it cannot open.
+        // FileRotate ignores a file that it cannot open.
         OpenOptions::new().create(true).append(true).open(&path)?;
         let limit = ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES);
         let file = FileRotate::new(&path, AppendCount::new(OLDER_FILES), limit, Compression::None, None);
         Ok(Self { identity: identity(&path), path, file })
     }
 
-    /// Writes into the file at the path, which may be another one than before.
+    /// Writes to the file at the path, which may be a different file than before.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if identity(&self.path) != self.identity {
-            // It was removed, or another program has rotated it.
+            // The file was removed, or another program rotated it.
             *self = Self::open(self.path.clone())?;
         }
         self.file.write_all(lines)?;
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_whose_folder_is_removed_goes_on_in_the_next_one() {
+    fn a_log_continues_in_a_new_folder_when_its_folder_is_removed() {
         let dir = std::env::temp_dir().join(format!("app-log-{}", uuid::Uuid::new_v4()));
         let mut sink = Sink::open(Some(&dir)).unwrap();
         let file = sink.file.as_mut().unwrap();

@@ -9,8 +9,8 @@ pub struct Error(#[from] sqlx::Error);
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Whether the connection that it came from is of no more use: the server ended it, or has it refuse writes, as it does while
-    /// `cargo dev` copies the database.
+    /// Returns whether the connection must be discarded: the server closed it, or it refuses writes, for example while `cargo dev` copies
+    /// the database.
     pub(crate) fn spoils_connection(&self) -> bool {
         match &self.0 {
             sqlx::Error::Io(_) => true,

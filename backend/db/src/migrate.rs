@@ -93,11 +93,11 @@ pub async fn up(conn: &mut PgConnection, cause: Cause) -> Result<Up, Error> {
 }
 
 async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result<Up, Error> {
-    // Whose database it is, and what makes it ours: all of it or nothing.
+    // The check of the database and the first migrations are one transaction.
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
     let aside = if identity == Identity::Python {
-        tracing::info!("this database was made by the Python backend: adopting it");
+        tracing::info!("adopting a database of the Python backend");
         let aside = kept::put_aside_first(&mut first).await?;
         odd_rows::refuse_inconsistent(&mut first).await?;
         Some(aside)
@@ -214,15 +214,15 @@ async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
     Ok(To::Up(done))
 }
 
-/// Whether migrations may be applied to this database. Changes nothing in it.
+/// Checks whether migrations may be applied to this database. Changes nothing in it.
 pub(crate) async fn recognise(conn: &mut PgConnection) -> Result<(), Error> {
     identity::recognise(conn).await.map(drop)
 }
 
-/// How every migration stands. Changes nothing in the database.
+/// Returns the state of every migration. Changes nothing in the database.
 ///
 /// # Errors
-/// The database is away, or another application's.
+/// The database does not answer, or belongs to another application.
 pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
     identity::recognise(conn).await?;
     status::status(conn).await
@@ -287,8 +287,8 @@ async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// The service's role reads and writes rows, also where the user has set up row-level security, and changes nothing else. Where there is
-/// no such role, the owner serves.
+/// Lets the service's role read and write rows, also with row-level security, and nothing else. Without that role, the service connects
+/// as the owner.
 async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "DO $$

@@ -95,7 +95,7 @@ impl Pool {
         let done = work(&mut lent.connection).await;
         lent.between_queries = done.is_ok();
         if done.as_ref().is_err_and(crate::Error::spoils_connection) {
-            // The others were most likely ended with this one. New ones are made when they are needed.
+            // The server probably closed the other connections too. New connections are opened on demand.
             drop(managed::Object::take(lent));
             self.0.retain(|_, _| false);
         }
@@ -129,7 +129,7 @@ pub struct Usage {
 
 struct Connector {
     options: PgConnectOptions,
-    /// When a connection was last opened.
+    /// The time of the last opened connection.
     opened: Mutex<Option<Instant>>,
 }
 

@@ -13,7 +13,7 @@ pub enum SchemaState {
     Behind,
     /// A newer binary applied a migration that is marked as breaking.
     NewerBreaking,
-    /// It is not one that migrations of this binary may be applied to: why.
+    /// The migrations of this binary must not be applied to the database, with the reason.
     Foreign(String),
 }
 
@@ -40,13 +40,13 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
         Ok((_, true)) => Ok(SchemaState::NewerBreaking),
         Ok((applied, false)) if usize::try_from(applied) == Ok(written.len()) => Ok(SchemaState::Current),
         Ok(_) => Ok(behind(connection).await),
-        // undefined_table: nothing was ever applied. undefined_column, insufficient_privilege: the record is another application's.
+        // undefined_table: no migration was ever applied. undefined_column, insufficient_privilege: the record is another application's.
         Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P01" | "42703" | "42501")) => Ok(behind(connection).await),
         Err(other) => Err(other.into()),
     }
 }
 
-/// Whether what is missing can be applied.
+/// Returns whether the missing migrations can be applied.
 async fn behind(connection: &mut PgConnection) -> SchemaState {
     match migrate::recognise(connection).await {
         Ok(()) | Err(migrate::Error::Database(_)) => SchemaState::Behind,

@@ -6,10 +6,10 @@ use sqlx::{Decode, Postgres, Type};
 
 /// From PostgreSQL's epoch, 2000-01-01, to 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
-/// 0001-01-01T00:00:00Z and the last microsecond of 9999: what RFC 3339 and every client's library can express.
+/// 0001-01-01T00:00:00Z and the last microsecond of 9999: the range of RFC 3339 and of client libraries.
 const SERVED_MICROS: [i64; 2] = [-62_135_596_800_000_000, 253_402_300_799_999_999];
 
-/// A `timestamptz`. One that RFC 3339 cannot express (`infinity`, before year 1, after 9999) is read as the nearest that it can.
+/// A `timestamptz`. A time outside RFC 3339 (`infinity`, before year 1, after 9999) is read as the nearest valid time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Time(DateTime<Utc>);
@@ -38,7 +38,7 @@ impl<'r> Decode<'r, Postgres> for Time {
     fn decode(value: PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
         match value.format() {
             PgValueFormat::Binary => Ok(Self::from_binary(value.as_bytes()?.try_into()?)),
-            // What is not prepared comes as text.
+            // Results of unprepared statements are in text format.
             PgValueFormat::Text => Ok(Self(Decode::<Postgres>::decode(value)?)),
         }
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_rfc_3339_cannot_express_become_the_nearest_ones() {
+    fn times_outside_rfc_3339_are_read_as_the_nearest_valid_time() {
         for (micros, served) in [
             (0, "2000-01-01T00:00:00Z"),
             (-1, "1999-12-31T23:59:59.999999Z"),

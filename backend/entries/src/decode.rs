@@ -1,4 +1,4 @@
-//! Three kinds of columns, read from PostgreSQL's binary form without a detour: a page has fifty of each.
+//! Decoders for three column types that read PostgreSQL's binary form directly, because a page has fifty values of each.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ pub(crate) fn hundredths(bytes: &[u8]) -> Result<f64, Malformed> {
     }
 }
 
-/// A `timestamptz`, as it can be served.
+/// Decodes a `timestamptz` into a time that can be served.
 pub(crate) fn time(bytes: &[u8]) -> Result<DateTime<Utc>, Malformed> {
     Ok(db::Time::from_binary(bytes.try_into().map_err(|_| Malformed)?).into())
 }

@@ -45,7 +45,7 @@ impl TestDatabase {
     }
 }
 
-/// Every object that is not PostgreSQL's own, with all that tells whether it was changed.
+/// Lists every object except PostgreSQL's own, with the values that reveal a change.
 const SCHEMA: &str = "
     SELECT concat_ws(' ', 'relation', relnamespace::regnamespace, relname, relkind, oid, relfilenode, relrowsecurity, relforcerowsecurity, relacl)
     FROM pg_class WHERE oid >= 16384 AND relkind NOT IN ('t')
@@ -61,7 +61,7 @@ const SCHEMA: &str = "
     ORDER BY 1";
 
 impl TestDatabase {
-    /// What stays equal as long as nothing is changed in the schema.
+    /// Returns a description that is equal as long as the schema is unchanged.
     pub(crate) async fn schema(&self) -> Vec<String> {
         sqlx::query_scalar(SCHEMA).fetch_all(&self.pool).await.unwrap()
     }

@@ -53,7 +53,7 @@ impl Proxy {
         self.cut.send(()).ok();
     }
 
-    /// Closes new connections at once; those that there are go on.
+    /// Closes new connections at once; existing connections continue.
     pub(crate) fn refuse_new(&self) {
         self.up.store(false, Ordering::SeqCst);
     }

@@ -14,7 +14,7 @@ use dev_env::{Checkout, Environment, Error};
 
 use crate::printer::{Lines, Printer};
 
-/// Longer work is said.
+/// Longer work is reported.
 const LONG: Duration = Duration::from_secs(1);
 
 pub(crate) struct Context {
@@ -31,7 +31,7 @@ impl Context {
         Checkout::find(Path::new("."))
     }
 
-    /// The checkout with its settings. Reading them waits where a file of theirs is a pipe.
+    /// Returns the checkout with its settings. Waits for a settings file that is a pipe.
     pub(crate) async fn environment(&self) -> anyhow::Result<Environment> {
         let mut read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
         loop {
@@ -58,8 +58,8 @@ impl Context {
         }
     }
 
-    /// The engine of a verb that changes the database. One that somebody else runs is named, and for its first use the user is asked,
-    /// unless `yes` answers that.
+    /// Returns the engine of a verb that changes the database. An external database is reported, and its first use asks for confirmation
+    /// unless `yes` is set.
     pub(crate) async fn engine_to_change(&self, verb: &str, yes: bool) -> anyhow::Result<Chosen> {
         let engine = self.engine().await?;
         let Some(first_use) = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await? else { return Ok(engine) };
@@ -72,7 +72,7 @@ impl Context {
         Ok(engine)
     }
 
-    /// The engine of a verb that reads the database. One that somebody else runs is named before its first use.
+    /// Returns the engine of a verb that reads the database. An external database is reported before its first use.
     pub(crate) async fn engine_to_read(&self) -> anyhow::Result<Chosen> {
         let engine = self.engine().await?;
         let first_use = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await?;
@@ -80,7 +80,7 @@ impl Context {
         Ok(engine)
     }
 
-    /// Asks, where a terminal is there to answer.
+    /// Asks for confirmation if there is a terminal.
     pub(crate) async fn is_agreed(&self, question: &str) -> anyhow::Result<bool> {
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
             return Ok(false);

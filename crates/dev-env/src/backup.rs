@@ -20,7 +20,7 @@ pub use error::BackupError;
 
 use target::Target;
 
-/// Where a copy was written to.
+/// The target of a copy.
 #[derive(Clone, Debug)]
 pub enum Written {
     /// To this file; its SHA-256 is in the file of the same name with `.sha256`, as `sha256sum --check` reads it.
@@ -29,11 +29,11 @@ pub enum Written {
     Stream,
 }
 
-/// Writes a copy to `to`, or into the checkout's `data/backups`. A path of `-` is standard output. A file that this tool has not made is
+/// Writes a copy to `to`, or to the checkout's `data/backups`. The path `-` is standard output. A file that this tool did not write is
 /// replaced only with `force`.
 ///
 /// # Errors
-/// There is no database, or the copy cannot be written; what was there before stays.
+/// The database does not exist, or the copy cannot be written; existing files stay.
 pub async fn backup(engine: &impl Engine, to: Option<&Path>, force: bool, events: &Events) -> Result<Written, Error> {
     let session = engine.session("cargo dev backup", events).await?;
     let written = write(&session, to, force, events).await;
@@ -62,7 +62,7 @@ async fn write(session: &Session, to: Option<&Path>, force: bool, events: &Event
     }
 }
 
-/// Writes an archive of the session's database to `to`, next to its checksum. What was there is replaced when both are whole.
+/// Writes an archive of the session's database to `to`, with its checksum. Existing files are replaced when both are complete.
 ///
 /// # Errors
 /// The copy cannot be written; what was there before stays.
@@ -71,7 +71,7 @@ pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) ->
     write_archive(session, &session.url().database, to).await
 }
 
-/// The same of any database of the session's server.
+/// Writes an archive of any database of the session's server.
 ///
 /// # Errors
 /// The copy cannot be written; what was there before stays.
@@ -81,15 +81,15 @@ pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) 
     lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
 }
 
-/// Removes a copy and its checksum, where they are.
+/// Removes a copy and its checksum if they exist.
 pub(crate) fn remove_copy(copy: &Path) {
     for file in [checksum::path(copy).as_path(), copy] {
-        // It may not have come to it.
+        // The copy may not have been written.
         let _absent = std::fs::remove_file(file);
     }
 }
 
-/// The time of now, as a part of a file's name.
+/// Returns the current time as part of a file name.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
 }

@@ -60,7 +60,7 @@ pub(crate) struct Running {
     pub url: Option<String>,
     pub since: Option<SystemTime>,
     pub version: Option<String>,
-    /// Why it does not run, where that is known.
+    /// The reason why it does not run, if known.
     pub reason: Option<String>,
     pub restarts: u32,
 }

@@ -46,10 +46,10 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Opt
     }
 }
 
-/// The same, or the program that was built last where the sources do not compile.
+/// Builds the program, or returns the last build if the sources do not compile.
 ///
 /// # Errors
-/// They do not compile, and never have.
+/// The sources do not compile, and there is no earlier build.
 pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, options: Options, events: &Events) -> Result<Program, Error> {
     let error = match program(environment, tool, options, events).await {
         Err(error @ Error::Build { .. }) => error,
@@ -58,7 +58,7 @@ pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, optio
     let built = [environment.kept_program(), environment.checkout.build_folder().join("debug/emotionviz")];
     let time = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let Some(last) = built.into_iter().filter(|path| path.is_file()).max_by_key(time) else { return Err(error) };
-    events.warn(format!("the sources do not compile: the service that was built last is used ({})", last.display()));
+    events.warn(format!("the sources do not compile; using the last build of the service ({})", last.display()));
     Program::at(last)
 }
 

@@ -30,7 +30,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub struct Configuration {
     values: Values,
     undeclared: Vec<(String, Origin)>,
-    /// Whether they are those of the development container.
+    /// Whether these are the settings of the development container.
     in_container: bool,
 }
 
@@ -90,7 +90,7 @@ pub struct Place {
     pub port: u16,
     /// Its database.
     pub database: DatabaseUrl,
-    /// The address of this machine in the local network, where that may reach the API: web pages on it may call, too.
+    /// The LAN address of this machine, if it may reach the API. Web pages on this address may also call the API.
     pub lan: Option<IpAddr>,
 }
 
@@ -221,7 +221,7 @@ impl Configuration {
         settings.insert(API_HOST.info.name, place.host.to_string().into());
         settings.insert(API_PORT.info.name, place.port.to_string().into());
         settings.insert(DATABASE_URL.info.name, place.database.to_secret());
-        // A value that cannot be read stays, for the service to refuse.
+        // An invalid value is passed on, and the service refuses it.
         if let (Some(address), Ok(origins)) = (place.lan, self.get(&ALLOWED_ORIGINS)) {
             settings.insert(ALLOWED_ORIGINS.info.name, origins.with_any_port_of(address).to_string().into());
         }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_make_secrets_at_once_have_the_same_ones() {
+    fn concurrent_commands_generate_the_same_secrets() {
         let (_folder, checkout) = checkout("", "");
         let before = || Configuration::read(&checkout, &Vec::new()).unwrap();
         let passwords: Vec<_> = std::thread::scope(|scope| {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_local_networks_address_may_call_in_addition_to_those_of_the_setting() {
+    fn lan_origins_are_allowed_in_addition_to_the_setting() {
         let lan = Some("192.168.1.20".parse().unwrap());
         let place = Place { host: [0, 0, 0, 0].into(), port: 9, database: "postgres://api:y@h/d".parse().unwrap(), lan };
         for (file, allowed) in [

@@ -101,12 +101,12 @@ impl Control {
         Ok(Self { task: tokio::spawn(accept(listener, board, stop, orders)), path: socket.to_owned(), identity, _lock: lock })
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether clients still find the socket: its file may have been removed.
+    /// Returns whether clients can still connect: the socket file may have been removed.
     pub(crate) fn is_in_place(&self) -> bool {
         identity(&self.path).is_ok_and(|found| found == self.identity)
     }
@@ -119,7 +119,7 @@ fn identity(socket: &Path) -> std::io::Result<(u64, u64)> {
 impl Drop for Control {
     fn drop(&mut self) {
         self.task.abort();
-        // A socket at this path that is another one belongs to the successor of this one.
+        // A different socket at this path belongs to the successor.
         if let Some(folder) = self.path.parent().filter(|_| self.is_in_place()) {
             remove(folder);
         }

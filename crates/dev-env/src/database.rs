@@ -17,7 +17,7 @@ use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, init_scripts, 
 use crate::process::LineSink;
 use crate::{Checkout, Environment, Error, writers};
 
-/// It ends sessions, and needs a lock for an instant.
+/// The time limit for allowing writes again, which terminates sessions and needs a lock for an instant.
 const LET_IN_BOUND: Duration = Duration::from_secs(60);
 
 /// Where the database is, and whether there is one.
@@ -28,53 +28,53 @@ pub(crate) struct Place {
     pub exists: bool,
 }
 
-/// Finds the place, and changes nothing.
+/// Finds the data directory. Changes nothing.
 ///
 /// # Errors
-/// The folder cannot be used, or holds something else.
+/// The folder cannot be used, or has other content.
 pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     inspect(home, owner, events)
 }
 
-/// Finds the place and makes it ready for a database: its folders, and the link to it where it is not in the checkout. Reports what it
-/// changes. Only for a process that holds the checkout's lock.
+/// Finds the data directory, and creates its folders and the link to it if it is outside the checkout. Reports its changes. The caller
+/// must hold the checkout's lock.
 ///
 /// # Errors
-/// The folder cannot be used, or holds something else.
+/// The folder cannot be used, or has other content.
 pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     home.prepare(checkout.root())?;
     if let Some(of) = &home.copied_from {
         events.note(format!(
-            "data/postgres led to the database of {}, from which this checkout was copied: it leads there no more, and this checkout has a database of its own",
+            "this checkout is a copy of {}: data/postgres was a link to the database of that checkout, and this checkout now has its own database",
             of.display()
         ));
     }
     let at_home = home.data_dir.display();
     match home.elsewhere.as_ref().map(|elsewhere| &elsewhere.state) {
         Some(LinkState::Blocked(folder)) => events.note(format!(
-            "the database lives in {at_home}, to which data/postgres leads: it runs as {}, who may not enter {}",
+            "the database is stored in {at_home} (data/postgres is a link to it), because its user {} cannot access {}",
             owner.name,
             folder.display()
         )),
         Some(LinkState::Missing) => {
             events.note(format!(
-                "the database of this checkout is in {at_home}: data/postgres was missing, and leads there again\n\
-                 hint: to begin with an empty one: cargo dev down && mv '{at_home}' '{at_home}.old'"
+                "the link data/postgres was missing; it was created again, to the database of this checkout in {at_home}\n\
+                 hint: to start with an empty database: cargo dev down && mv '{at_home}' '{at_home}.old'"
             ));
         }
         Some(LinkState::Kept) | None => {}
     }
-    // What is said above is done.
+    // The reported changes were made.
     inspect(DataHome { copied_from: None, ..home }, owner, events)
 }
 
 fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
     if home.copied_from.is_some() {
-        // The link still leads to another checkout's.
+        // The link still leads to the database of another checkout.
         return Ok(Place { owner, exists: home.is_lost(), data_dir: home.data_dir });
     }
     let exists = match cluster::state(&home.data_dir, &owner)? {
@@ -103,7 +103,7 @@ pub(crate) async fn binaries(tool: &Tool, place: Option<&Place>, events: &Events
     Ok(find::find(&search, Arc::new(Download { events: events.clone(), version: fetch::VERSION })).await?)
 }
 
-/// A client program of at least this major that can be downloaded; `None` where there is none, which is said for each source.
+/// Returns a downloadable client program of at least this major version, or `None` after reporting each source that failed.
 pub(crate) async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Option<PathBuf> {
     if needed > fetch::NEWEST_MAJOR {
         return None;
@@ -175,7 +175,7 @@ pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: 
     let server = Server::start(cluster).await?;
     if exists {
         let run = async |database: &str, sql: &str| cluster.psql().in_database(database).run(sql, LET_IN_BOUND).await;
-        // Settings that do not fit the database are explained below.
+        // The code below explains settings that do not match the database.
         let _refused = writers::let_in_left(&cluster.database, run, events).await;
     }
     roles::verify(cluster).await?;

@@ -22,8 +22,8 @@ pub(crate) async fn of_roles(session: &Session) -> Result<String, Error> {
     statements(session, "''", "0").await
 }
 
-/// For psql, in any database. What stops writers while a command works is no wish of the user's, and left out.
-/// A role that is not there, as it was not moved, is left out.
+/// Statements for psql, in any database. The setting that stops writers during a command is not the user's, and is skipped.
+/// A role that was not moved is skipped.
 ///
 /// Quoted as `pg_dumpall` does it: a value is one text, and where it is a list of names, of which the server keeps the quotes, one
 /// text for each name (`variable_is_guc_list_quote` and `SplitGUCList` in PostgreSQL's src/bin/pg_dump/dumputils.c).

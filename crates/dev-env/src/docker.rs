@@ -38,31 +38,31 @@ pub enum Unavailable {
         "this Docker has no Compose v2, which `docker compose version` would show: install its plugin (https://docs.docker.com/compose/install)"
     )]
     NoCompose,
-    /// Its Compose is too old.
+    /// Compose is too old.
     #[error(
-        "this Docker has Compose {found}, and docker-compose.yml needs 2.24 or newer\nhint: update its plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
+        "the version of Docker Compose is {found}, and docker-compose.yml needs 2.24 or newer\nhint: update the Compose plugin (https://docs.docker.com/compose/install), or work without Docker: cargo dev up --engine native"
     )]
     OldCompose {
         /// Its version.
         found: String,
     },
-    /// `docker` is Podman's.
+    /// `docker` is Podman.
     #[error(
         "`docker` is Podman here, and docker-compose.yml needs Docker with Compose 2.24 or newer\nhint: install Docker (https://docs.docker.com/get-docker), or work without it: cargo dev up --engine native"
     )]
     Podman,
-    /// Docker from snap sees a part of the disk.
+    /// Docker from snap can access only a part of the disk.
     #[error(
-        "Docker from snap sees no files outside of your home folder nor in its hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
+        "Docker from snap cannot access files outside of your home folder or in hidden folders, and the checkout is {}\nhint: move the checkout into your home folder, install Docker from https://docs.docker.com/get-docker, or work without it: cargo dev up --engine native",
         checkout.display()
     )]
     Snap {
         /// The checkout.
         checkout: PathBuf,
     },
-    /// Users in the containers are others than on the machine.
+    /// Users in the containers differ from users on the machine.
     #[error(
-        "Docker runs rootless: files in data/ would belong to users whom `cargo dev` cannot become\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
+        "Docker runs rootless: the files in data/ would belong to users that `cargo dev` cannot access\nhint: use a Docker that runs as root (docker context use default), or work without it: cargo dev up --engine native"
     )]
     Rootless,
     /// The user may not talk to the engine.

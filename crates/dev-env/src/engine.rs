@@ -64,7 +64,7 @@ pub struct UpOptions {
     pub reload: bool,
     /// Whether the API is to answer the local network too.
     pub lan: bool,
-    /// The address of a container's machine in the local network, which cannot be found inside.
+    /// The LAN address of the container's host, which cannot be determined in the container.
     pub lan_address: Option<IpAddr>,
     /// Whether Adminer is to run.
     pub tools: bool,

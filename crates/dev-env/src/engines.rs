@@ -110,11 +110,11 @@ pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
 impl Engine for Chosen {
     async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
         self.check_database(events).await?;
-        // What is refused for its settings does not run here.
+        // An engine whose settings are refused does not run here.
         either!(self, engine => engine.check_settings())?;
         remember(&self.environment().checkout, self.kind())?;
         let up = either!(self, engine => engine.up(options, events, stop).await)?;
-        // The first `up` does it at the start of the database. It may have just begun: nothing has an address then.
+        // The first `up` does this when it starts the database. It may have just started, and have no address yet.
         if let Up::Already { doing: None, addresses, .. } = &up
             && !addresses.is_empty()
         {

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::owner::files;
 use crate::settings_file::{self, SettingsFileError};
 
-/// Whoever changes a file needs milliseconds.
+/// A change of a file takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -30,20 +30,20 @@ pub(crate) fn layer_after(path: &Path, before: &Layer, counts: impl Fn(&str) -> 
     Ok(lines.into_iter().rev().map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line))).collect())
 }
 
-/// Changes a settings file. One process at a time holds the editor of a file.
+/// Changes a settings file. One process at a time has the editor of a file.
 pub(crate) struct Editor {
     path: PathBuf,
-    // Closing it gives the lock back.
+    // Closing it releases the lock.
     _folder: File,
 }
 
 impl Editor {
-    /// Waits until no other command changes it.
+    /// Waits until no other command changes the file.
     ///
     /// # Errors
-    /// Another one does not end, or it is not a regular file: nothing else is replaced.
+    /// Another command does not end, or the file is not a regular file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        // Through a link, the file that it leads to is changed.
+        // A link is followed: its target is changed.
         let path = settings_file::to_be_written(path)?;
         let folder = path.parent().expect("a settings file lies in a folder");
         let locked = File::open(folder).map_err(|source| Error::io("read", folder, source))?;
@@ -57,7 +57,7 @@ impl Editor {
         Ok(Self { path, _folder: locked })
     }
 
-    /// What it says now.
+    /// Returns the current text.
     pub(crate) fn layer(&self) -> Result<Layer, Error> {
         layer(&self.path)
     }
@@ -76,7 +76,7 @@ impl Editor {
         self.replace(&text)
     }
 
-    /// Gives a setting another value in every line that sets it. Whether there was one.
+    /// Changes the value of a setting in every line that sets it. Returns whether there was such a line.
     pub(crate) fn change(&self, name: &str, value: &str) -> Result<bool, Error> {
         let text = read(&self.path)?;
         let read = env_file::read(&text).map_err(|bad| SettingsFileError::BadLine { path: self.path.clone(), bad })?;
@@ -88,13 +88,13 @@ impl Editor {
         if differs_in_this_alone(&text, &in_place, name, value) {
             self.replace(&in_place)?;
         } else {
-            // A value that spans lines looks like a setting of this name: those lines stay, and a later one counts.
+            // A line of a multi-line value can look like this setting: such lines stay, and the last assignment wins.
             self.append("Instead of the value above.", &[(name, value)])?;
         }
         Ok(true)
     }
 
-    /// Its secrets are for its owner alone.
+    /// The mode of the file: only its owner may read the secrets.
     fn replace(&self, text: &str) -> Result<(), Error> {
         files::write_atomically(&self.path, text.as_bytes(), files::SECRET).map_err(|source| Error::io("write", &self.path, source))
     }
@@ -105,7 +105,7 @@ pub(crate) fn append(path: &Path, heading: &str, settings: &[(&str, &str)]) -> R
     Editor::open(path)?.append(heading, settings)
 }
 
-/// Gives a setting another value in every line that sets it. Whether there was one.
+/// Changes the value of a setting in every line that sets it. Returns whether there was such a line.
 pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
     Editor::open(path)?.change(name, value)
 }
@@ -133,7 +133,7 @@ fn differs_in_this_alone(old: &str, new: &str, name: &str, value: &str) -> bool 
         && new.iter().filter(|(n, ..)| n == name).all(|(_, v, _)| v == value)
 }
 
-/// The text of a settings file; nothing where there is none.
+/// Returns the text of a settings file, or an empty text without a file.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
     match settings_file::read(path)? {
         Some(bytes) => String::from_utf8(bytes).map_err(|_| SettingsFileError::NotText { path: path.to_owned() }.into()),
@@ -141,7 +141,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// All of the new text or all of the old one, whatever happens.
+/// Replaces the text atomically, also after a crash.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     Editor::open(path)?.replace(text)
 }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_append_at_once_lose_no_line() {
+    fn concurrent_appends_to_a_settings_file_lose_no_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::thread::scope(|scope| {

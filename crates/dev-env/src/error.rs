@@ -368,7 +368,7 @@ impl Error {
         Self::Io { doing, path: path.to_owned(), source }
     }
 
-    /// Whether the settings are at fault, and not what was to be done with them.
+    /// Returns whether the settings caused the error.
     pub fn is_of_the_settings(&self) -> bool {
         matches!(self, Self::SettingsFile(_) | Self::Settings(_))
     }

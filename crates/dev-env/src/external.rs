@@ -1,4 +1,4 @@
-//! A database that somebody else runs is described and agreed to before a checkout changes it for the first time.
+//! Confirmation before a checkout changes an external database (`DATABASE_URL`) for the first time.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,15 +19,15 @@ use crate::{Checkout, Error, migrations};
 /// The revision of the Python backend whose databases are adopted.
 const PYTHON_REVISION: &str = "00d62578dab9";
 
-/// Why a database of somebody else's is not changed.
+/// Why an external database is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
-    /// Nobody agreed.
+    /// The user did not confirm.
     #[error(
         "{0}\nnothing was changed\nhint: use it: cargo dev {1} --yes; without it: env -u DATABASE_URL -u MIGRATION_DATABASE_URL cargo dev {1}, or remove it from the file"
     )]
     NotAgreed(Box<FirstUse>, String),
-    /// It does not answer.
+    /// The database does not answer.
     #[error(
         "the database {url} (DATABASE_URL from {origin}) cannot be reached:\n{}\nnothing was changed\nhint: cargo dev config explain DATABASE_URL",
         indented(reason)
@@ -40,10 +40,10 @@ pub enum ExternalError {
         /// What psql printed.
         reason: String,
     },
-    /// What runs was to go over to it.
+    /// The running environment would switch to the database.
     #[error(
         "DATABASE_URL (from {origin}) names a database that this checkout has not used yet: {url}; nothing was changed\n\
-         hint: go over to it: cargo dev down, then cargo dev up --yes"
+         hint: switch to it: cargo dev down, then cargo dev up --yes"
     )]
     Unknown {
         /// Who named it.
@@ -62,7 +62,7 @@ pub struct FirstUse {
     holds: String,
 }
 
-/// How a database is known again.
+/// The identity of a database in the note.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     host: String,
@@ -80,10 +80,10 @@ impl fmt::Display for FirstUse {
 }
 
 impl FirstUse {
-    /// The database that the settings name, if this checkout has not used it yet. What it holds is looked at.
+    /// Returns the database of the settings if this checkout has not used it yet. Reads what the database holds.
     ///
     /// # Errors
-    /// The settings do not fit, or it does not answer.
+    /// The settings are not valid, or the database does not answer.
     pub async fn of(engine: &Chosen, events: &Events) -> Result<Option<Self>, Error> {
         let environment = engine.environment();
         let Some(external) = environment.configuration.external()? else { return Ok(None) };
@@ -107,7 +107,7 @@ impl FirstUse {
         }
     }
 
-    /// Remembers that the user agreed.
+    /// Stores the confirmation.
     ///
     /// # Errors
     /// The note cannot be written.
@@ -120,7 +120,7 @@ impl FirstUse {
         files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
     }
 
-    /// Refuses the verb that would change it.
+    /// Refuses a verb that would change the database.
     pub fn refuse(self, verb: &str) -> Error {
         ExternalError::NotAgreed(Box::new(self), verb.to_owned()).into()
     }
@@ -132,7 +132,7 @@ impl Known {
     }
 }
 
-/// Refuses a database that the user was not asked about.
+/// Refuses a database that the user did not confirm.
 ///
 /// # Errors
 /// This checkout has not used it yet.
@@ -151,12 +151,12 @@ fn path(checkout: &Checkout) -> PathBuf {
     checkout.run().join("external-databases.json")
 }
 
-/// Where the note is absent or cannot be read, the user is asked again.
+/// Without a readable note, the user is asked again.
 fn known(checkout: &Checkout) -> Vec<Known> {
     std::fs::read(path(checkout)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
-/// What it looks like, in words.
+/// Describes the database.
 async fn holds(session: &Session) -> Result<String, Error> {
     let sql = r"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS sqlx, to_regclass('alembic_version') IS NOT NULL AS alembic \gset
 SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace

@@ -16,9 +16,9 @@ pub(crate) fn address() -> Option<IpAddr> {
     socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
 }
 
-/// What `--lan` allows besides reaching the API: the pages of live-reload servers (Ionic, Angular, Vite) on that address.
+/// Describes the origins that `--lan` allows: pages of live-reload servers (Ionic, Angular, Vite) on that address.
 pub(crate) fn pages_may_call(address: IpAddr) -> String {
-    format!("web pages on http://{address}, on any port, may call the API, too")
+    format!("web pages on http://{address} (any port) may also call the API")
 }
 
 /// A URL as a QR code in characters, two modules in each, black where a character is drawn on white.

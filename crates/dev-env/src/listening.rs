@@ -1,5 +1,5 @@
-//! The API's listening sockets. They are the supervisor's own, so that they outlive each process which answers on them: while one
-//! follows on another, new connections wait in their queues, and none is refused.
+//! The API's listening sockets. The supervisor owns them, so that they outlive each process of the API: while one process replaces another,
+//! new connections wait in the backlog, and none is refused.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{Checkout, Error, kept_ports, ports};
 /// As many connections as may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Sockets, and where they listen.
+/// Listening sockets and their address.
 #[derive(Clone)]
 pub(crate) struct Listening {
     sockets: Vec<Arc<TcpListener>>,
@@ -23,8 +23,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Opens the socket that the settings ask for. Where that is one of 127.0.0.1, `localhost` may mean `::1` to a client, and there is a
-    /// socket of that, too.
+    /// Opens the socket of the settings. For 127.0.0.1 it also opens a socket on `::1`, because a client may resolve `localhost` to it.
     ///
     /// # Errors
     /// The port is taken, or the address is none of this machine's.

@@ -43,7 +43,7 @@ fn path(checkout: &Checkout) -> PathBuf {
 
 /// Whether the container `db` has the data: PostgreSQL in there and PostgreSQL here would not notice each other.
 fn docker_runs(checkout: &Checkout) -> bool {
-    // Shared: commands that ask at the same time do not take each other for the container.
+    // A shared lock: concurrent commands must not mistake each other for the container.
     let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     File::open(checkout.run().join("docker.lock")).is_ok_and(held)
 }
@@ -137,13 +137,13 @@ impl Lock {
         self.file.write_all(text.as_bytes())
     }
 
-    /// Whether other processes still find the lock: its file may have been removed.
+    /// Returns whether other processes still find the lock: its file may have been removed.
     pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
         let identity = |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
         identity(self.file.metadata()) == identity(std::fs::metadata(path(checkout)))
     }
 
-    /// Notes another socket at which the holder answers.
+    /// Records another control socket of the holder.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_who_ask_for_the_container_at_once_do_not_find_each_other() {
+    fn concurrent_checks_for_the_container_do_not_detect_each_other() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("backend")).unwrap();
         std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();

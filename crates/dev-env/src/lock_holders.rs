@@ -1,4 +1,4 @@
-//! A command that waits for a lock which another session holds says whose that is, and does not wait for ever.
+//! Reports the session that holds a lock which a command waits for, and limits the wait.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::writers::FACTS;
 
 /// How long a copy waits for a lock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a migration does: everybody else waits behind it. The service itself gives up soon after.
+/// How long a migration waits. Other sessions queue behind it, and the service's own limit is slightly longer.
 pub(crate) const MIGRATION_PATIENCE: Duration = Duration::from_secs(10);
-/// What a migration does.
+/// The description of a migration in messages.
 pub(crate) const MIGRATING: &str = "migrating";
 /// The name of the session of the service's `migrate`.
 const MIGRATION: &str = "emotionviz migrate";
@@ -22,28 +22,28 @@ const MIGRATION: &str = "emotionviz migrate";
 const NAMED_AFTER: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_secs(1);
 
-/// Other sessions hold what a command needs.
+/// Other sessions hold a lock that the command needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{doing} was given up after {} s: it needs a lock in {database} that another session holds; {outcome}\n  {holders}\n\
-     hint: wait until it ends, or end it: cargo dev db shell -c 'SELECT pg_terminate_backend({pid})'", waited.as_secs()
+    "{doing} was stopped after {} s: it waited for a lock in {database} that another session holds; {outcome}\n  {holders}\n\
+     hint: wait until that session ends, or terminate it: cargo dev db shell -c 'SELECT pg_terminate_backend({pid})'", waited.as_secs()
 )]
 pub struct LockHeld {
-    /// What was done.
+    /// The description of the work.
     doing: String,
     /// Where.
     database: String,
-    /// What has changed.
+    /// The outcome.
     outcome: &'static str,
     /// How long it waited.
     waited: Duration,
-    /// Who holds it, a line each.
+    /// The sessions that hold the lock, one per line.
     holders: String,
-    /// The first of them.
+    /// The pid of the first session.
     pid: String,
 }
 
-/// Does `work` in a database. While one of this command's sessions waits for a lock, it reports who holds it.
+/// Runs `work` in a database. While one of this command's sessions waits for a lock, it reports the holder.
 ///
 /// # Errors
 /// Those of the work, and [`LockHeld`] when it waits for longer than `patience`.
@@ -59,7 +59,7 @@ pub(crate) async fn named<T>(
         done = work => return done,
         held = watch(session, database, doing, patience) => held,
     };
-    // The work is dropped; its session in the server would go on waiting, and others behind it.
+    // The work is dropped, but its server session would keep waiting, and block others.
     let _ended = session.sql_in(database, &format!("SELECT pg_terminate_backend(waiting.pid) FROM {}", waiting(database))).await;
     Err(held.into())
 }
@@ -74,7 +74,7 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
     let (mut since, mut named): (Option<Instant>, _) = (None, String::new());
     loop {
         sleep(POLL).await;
-        // A server that does not answer is the work's to report.
+        // The work itself reports a server that does not answer.
         let found = session.sql_in(database, &holders).await.unwrap_or_default();
         if found.is_empty() {
             if since.take().is_some() {
@@ -86,7 +86,7 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
         if waited >= patience {
             let pid: String = found.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
             let (doing, database, holders) = (doing.to_owned(), database.to_owned(), found.replace('\n', "\n  "));
-            let outcome = if doing == MIGRATING { "what was not migrated before is as it was" } else { "nothing was changed" };
+            let outcome = if doing == MIGRATING { "the remaining migrations were not applied" } else { "nothing was changed" };
             return LockHeld { doing, database, outcome, waited, holders, pid };
         }
         if waited >= NAMED_AFTER {
@@ -99,7 +99,7 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
     }
 }
 
-/// Sessions of this command that wait for a lock.
+/// Selects sessions of this command that wait for a lock.
 fn waiting(database: &str) -> String {
     let own = literal(&application_name());
     format!(

@@ -28,13 +28,13 @@ pub(crate) struct LogFile {
 
 struct Open {
     file: FileRotate<AppendCount>,
-    /// Device and inode at the path, as they were after the last line.
+    /// Device and inode at the path after the last line.
     identity: Option<(u64, u64)>,
 }
 
 impl Open {
     fn at(path: &Path) -> Self {
-        // One that cannot be written must not keep the services from running.
+        // A log that cannot be written must not stop the services.
         let _unwritable = make_parents(path).map(|()| open(path));
         let limit = ContentLimit::BytesSurpassed(LIMIT);
         let file = FileRotate::new(path, AppendCount::new(KEPT), limit, Compression::None, Some(options()));
@@ -74,7 +74,7 @@ impl LogFile {
         let line = anstream::adapter::strip_str(line);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if identity(&self.path) != open.identity {
-            // It was removed, or another program has rotated it.
+            // The file was removed, or another program rotated it.
             *open = Open::at(&self.path);
         }
         // A full disk must not end the services: their log is on the terminal too.
@@ -98,7 +98,7 @@ mod tests {
     use crate::owner::Owner;
 
     #[test]
-    fn a_log_whose_folder_is_removed_goes_on_in_a_new_one() {
+    fn a_log_file_continues_in_a_new_folder_when_its_folder_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/dev.log");
         let log = LogFile::open(&path);
@@ -107,7 +107,7 @@ mod tests {
         log.line("after");
         log.line("and on");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "after\nand on\n");
-        // As logrotate moves a file away.
+        // logrotate moves a file in this way.
         std::fs::rename(&path, folder.path().join("old")).unwrap();
         log.line("new");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");

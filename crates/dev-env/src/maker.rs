@@ -16,7 +16,7 @@ pub(crate) fn data_dir(checkout: &Checkout) -> PathBuf {
     checkout.root().join("data/postgres")
 }
 
-/// Whether there is a database.
+/// Returns whether there is a database.
 pub(crate) fn exists(data_dir: &Path) -> bool {
     owner::holds_database(data_dir)
 }
@@ -41,7 +41,7 @@ pub(crate) fn of(checkout: &Checkout) -> Option<Kind> {
 /// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error> {
     let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
-    // The native engine alone keeps a database outside the checkout, where its link may be missing.
+    // Only the native engine keeps a database outside the checkout, where its link may be missing.
     let lost = home.is_lost().then_some(Kind::Native);
     match of(checkout).or(lost) {
         Some(maker) if maker != asked => Err(Error::OtherEngine { maker, asked }),
@@ -49,7 +49,7 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
     }
 }
 
-/// Refuses a database that no link leads to: it would be taken for none.
+/// Refuses a database without a link, which would count as missing.
 ///
 /// # Errors
 /// It is one, or it is not clear where the database is.

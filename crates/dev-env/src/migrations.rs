@@ -43,7 +43,7 @@ pub(crate) fn files(checkout: &Checkout) -> Result<Vec<File>, Error> {
     paths(checkout)?.into_iter().map(file).collect()
 }
 
-/// Of the text with `\n` at the ends of lines, as the service's program has it.
+/// The checksum of the text with `\n` as line endings, as in the service.
 fn checksum(sql: &[u8]) -> String {
     let mut text = Sha384::new();
     let mut rest = sql;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_ignores_the_ends_of_lines() {
+    fn the_checksum_of_a_migration_file_ignores_line_endings() {
         assert_eq!(checksum(b"SELECT 1;\r\n\r\nSELECT 2;\r\n"), checksum(b"SELECT 1;\n\nSELECT 2;\n"));
         assert_ne!(checksum(b"SELECT '\r';\n"), checksum(b"SELECT '';\n"));
     }

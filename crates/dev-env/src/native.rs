@@ -51,7 +51,7 @@ impl Native {
         &self.environment
     }
 
-    /// Refuses settings on which it cannot start.
+    /// Refuses settings that prevent a start.
     pub(crate) fn check_settings(&self) -> Result<(), Error> {
         self.tool().map(drop)
     }
@@ -72,7 +72,7 @@ impl Native {
             return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
-        // Whoever was waited for may have made the database and its password, or moved it.
+        // The command that held the lock may have created or moved the database, or generated its password.
         let environment = self.environment.reread()?;
         let tool = environment.configuration.tool(checkout)?;
         let place = if new { database::prepare(checkout, events)? } else { self.existing(events)? };
@@ -129,7 +129,7 @@ impl Native {
         Ok(!ended.is_empty())
     }
 
-    /// The schema, and why it is not known.
+    /// The schema, or the reason why it is unknown.
     async fn schema(&self, snapshot: &Snapshot) -> (Schema, Option<String>) {
         let code = migrations::files(&self.environment.checkout).unwrap_or_default();
         let url = self.tool().ok().and_then(|tool| match tool.external {

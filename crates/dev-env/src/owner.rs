@@ -40,7 +40,7 @@ pub enum OwnerError {
         "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor a user `nobody`; run `cargo dev` as an ordinary user"
     )]
     NobodyElse,
-    /// It is not clear where the database is.
+    /// The data directory is ambiguous or missing.
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The file system said no.

@@ -70,7 +70,7 @@ impl Passwords {
 enum Before {
     Absent(PathBuf),
     File(PathBuf, String),
-    /// A pipe or the like, which is never written.
+    /// A pipe or another special file, which is never written.
     Other,
 }
 

@@ -99,7 +99,7 @@ fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     found.into_iter().next().map(|(_, pid, name)| Holder { pid, name })
 }
 
-/// Whether a service of ours could listen on `port` of 127.0.0.1 now. `::1` is not checked.
+/// Returns whether a service could listen on `port` of 127.0.0.1. Does not check `::1`.
 pub fn is_free(port: u16) -> bool {
     port != 0 && bind_one(HERE, port).is_ok()
 }
@@ -149,15 +149,15 @@ pub fn choose(setting: &str, host: IpAddr, wanted: u16, explicitly_set: bool, ke
     Ok(Choice { port: free_port_at(host)?, instead_of: Some((wanted, holder_at(host, wanted))) })
 }
 
-/// `::1` for what listens on 127.0.0.1, where this machine has it: `localhost` may mean either, and clients that take the other one would
-/// reach another program there.
+/// Returns `::1` for a listener on 127.0.0.1 if this machine has IPv6. `localhost` may resolve to either address, and a client could reach
+/// another program on the other one.
 pub(crate) fn other_loopback(host: IpAddr) -> Option<IpAddr> {
     let wanted = host == HERE || host == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let other = IpAddr::V6(Ipv6Addr::LOCALHOST);
     (wanted && TcpListener::bind((other, 0)).is_ok()).then_some(other)
 }
 
-/// A listener there, if `::1` has room for one, too.
+/// Binds a second listener on `::1` if that port is free.
 fn bind(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
     let listener = bind_one(host, port)?;
     if let Some(other) = other_loopback(host) {
@@ -219,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_on_the_other_loopback_address_stands_in_the_way_and_is_named() {
-        // On a machine without IPv6 there is none.
+    fn a_listener_on_the_other_loopback_address_is_reported() {
+        // A machine without IPv6 has no `::1`.
         let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
         let port = listener.local_addr().unwrap().port();
         assert!(!is_free_at(HERE, port));

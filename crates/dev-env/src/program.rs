@@ -52,12 +52,12 @@ impl Program {
         Self { replaced: Some(replaced), ..self }
     }
 
-    /// Whether it and the libraries that it loads are where they were.
+    /// Returns whether the program and its libraries still exist at their paths.
     pub(crate) fn is_complete(&self) -> bool {
         self.path.is_file() && [&self.linked, &self.replaced].into_iter().flatten().all(|folder| folder.is_dir())
     }
 
-    /// Puts it back where it was, from the process that runs it (Linux).
+    /// Restores the program at its path from a process that runs it (Linux).
     ///
     /// # Errors
     /// The process has ended, or the disk is full.

@@ -1,5 +1,4 @@
-//! A copy of the database is put back: into a new database, which takes the name when it is whole and known to be this application's. The
-//! database that was there is kept.
+//! Restores a copy of the database into a new database, which is renamed when it is complete and checked. The old database is kept.
 
 mod error;
 mod filter;
@@ -36,22 +35,22 @@ use load::Loader;
 use room::Room;
 use source::Copy;
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// The database.
     pub database: String,
-    /// The database that had its name before.
+    /// The old database, under its new name.
     pub kept: String,
-    /// The tables of both.
+    /// The tables of both databases.
     pub rows: Vec<Rows>,
 }
 
-/// Puts a copy back: a file in any format of pg_dump, packed or not, standard input for `-`, or a kept database by its name. `None` when
-/// `stop` was asked.
+/// Restores a copy: a file in any format of pg_dump, compressed or not, standard input for `-`, or a kept database by its name. Returns
+/// `None` when `stop` was requested.
 ///
 /// # Errors
-/// The copy is damaged or refused, or another restore runs; the database is as it was then.
+/// The copy is damaged or refused, or another restore runs; the database is unchanged then.
 pub async fn restore(
     engine: &impl Engine,
     checkout: &Checkout,
@@ -82,7 +81,7 @@ pub async fn restore(
     restored.and_then(|restored| ended.map(|()| restored))
 }
 
-/// Does `work` unless `stop` is asked before it ends.
+/// Runs `work` until `stop` is requested.
 async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -91,13 +90,13 @@ async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// The name of a database, where there is no file of that name.
+/// Returns the argument as the name of a database, unless a file has that name.
 fn kept_name(from: &Path) -> Option<String> {
     let name = from.to_str()?;
     (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err()).then(|| name.to_owned())
 }
 
-/// Opens a copy and compares it with its checksum. Whether it is this tool's own comes with it.
+/// Opens a copy and compares it with its checksum. Also returns whether this tool wrote the copy.
 async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy, bool), Error> {
     checkout.make_folders()?;
     events.phase("reading the copy");
@@ -116,7 +115,7 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
         Some(Verdict::Damaged) => Err(RestoreError::Damaged { copy: shown }.into()),
         Some(Verdict::Older) => Err(RestoreError::OlderChecksum { copy: shown }.into()),
         Some(Verdict::Unknown(reason)) => {
-            events.note(format!("{reason}: whether the copy is whole was not checked by a checksum"));
+            events.note(format!("{reason}: the copy was not verified with a checksum"));
             Ok((copy, false))
         }
         None => Ok((copy, false)),
@@ -140,7 +139,7 @@ async fn from_copy(
         Some(Err(error)) => Err(error),
         None => Ok(None),
     };
-    // The database has another name then. What cannot be removed the next restore removes.
+    // The database has another name then. The next restore removes what cannot be removed here.
     let _left = room.remove(session).await;
     let restored = match swapped? {
         Some(()) => Some(report(session, kept_as(&stamp), events).await),
@@ -180,13 +179,13 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
 
     migrated::check_tables(session, &room.name, &shown).await?;
     migrated::migrate(&migrator, session, room, &shown, events).await?;
-    // A copy has none of them, and they are of the name that it takes.
+    // A copy has none of these settings, and they belong to the name of the database.
     let settings = database_settings::of_database(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;
     Ok(())
 }
 
-/// Refuses before anything is made what cannot become this application's database.
+/// Refuses a copy that cannot become this application's database, before a database is created.
 fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
     if report.tables.is_empty() && report.has_rows {
         return Err(RestoreError::DataOnly { copy: copy.to_owned() }.into());
@@ -195,21 +194,21 @@ fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
     migrated::refuse_missing(&names, copy)
 }
 
-/// Says what was left out, and what was not checked.
+/// Reports skipped statements and missing checks.
 fn tell(report: &Report, copy: &str, events: &Events) {
     if !report.left.is_empty() {
         let left = report.left.iter().map(|(what, times)| if *times == 1 { what.clone() } else { format!("{what} ({times} times)") });
-        events.note(format!("left out of {copy}:\n{}", left.collect::<Vec<_>>().join("\n")));
+        events.note(format!("skipped in {copy}:\n{}", left.collect::<Vec<_>>().join("\n")));
     }
     if !report.is_of_pg_dump {
-        events.note(format!("{copy} was not made by pg_dump and has no end mark: whether rows are missing was not checked"));
+        events.note(format!("{copy} was not written by pg_dump and has no end mark, so missing rows were not detected"));
     }
     if !report.has_rows {
-        events.warn(format!("{copy} holds no rows"));
+        events.warn(format!("{copy} has no rows"));
     }
 }
 
-/// A kept database takes its old name again. Where it lacks migrations, a copy of it does: the kept one stays what it was.
+/// Renames a kept database to its old name. Where it lacks migrations, a copy of it takes the name, and the kept one stays as it is.
 async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
     let room = Room::new(&stamp);
@@ -261,7 +260,7 @@ fn kept_as(stamp: &str) -> String {
     format!("{}{stamp}", swap::KEPT)
 }
 
-/// Fills a new database of the session's server with an archive that this tool has just made of another one.
+/// Loads an archive that this tool just wrote into a new database of the session's server.
 ///
 /// # Errors
 /// The archive cannot be read, or the server refuses.

@@ -14,29 +14,29 @@ use crate::{Error, backup, lock, migrations};
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A version is not a migration's.
-    #[error("no migration file begins with {version}; nothing was changed\nhint: all of them: cargo dev migrate status")]
+    /// No migration has the version.
+    #[error("no migration file begins with {version}; nothing was changed\nhint: list the migrations: cargo dev migrate status")]
     NoMigration {
         /// The version.
         version: String,
     },
-    /// A description makes no name.
+    /// The description has no characters for a file name.
     #[error(
-        "\"{description}\" has no letter or digit to make a name of\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+        "\"{description}\" has no letter or digit for a file name\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
     )]
     NoSlug {
         /// The description.
         description: String,
     },
-    /// A migration is applied that the code lacks.
+    /// An applied migration is not in the code.
     #[error(
         "migration {version} is applied in {database}, and this code has no such migration, so it cannot be reverted; nothing was changed\n\
-         hint: cargo dev migrate status lists them; go to the code that has it (git switch), then try again"
+         hint: list the migrations: cargo dev migrate status; check out the code that has it (git switch), then repeat the command"
     )]
     Missing {
         /// The migration.
         version: i64,
-        /// Where.
+        /// The database.
         database: String,
     },
 }
@@ -94,7 +94,7 @@ impl Change {
     }
 }
 
-/// Does it, on the database that runs, or on one that is started for the moment. `None` when `stop` was asked.
+/// Runs the change, on the running database or on a temporarily started one. Returns `None` when `stop` was requested.
 ///
 /// # Errors
 /// There is no database, or the copy before a step back fails.
@@ -137,7 +137,7 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
 }
 
-/// Whether something is reverted, so that rows may be lost. Refuses what cannot be reverted before a copy is made.
+/// Returns whether a migration will be reverted, so that rows may be lost. Refuses migrations that cannot be reverted, before the copy.
 async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -> Result<bool, Error> {
     let known = migrations::versions(&session.environment().checkout)?;
     match change {
@@ -159,12 +159,12 @@ async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -
     }
 }
 
-/// What is reverted, is reverted while nobody writes, and after a copy.
+/// A revert: writers are stopped, and a copy is written first.
 struct StepBack {
     writers: StoppedWriters,
-    // Closing it gives the lock back.
+    // Closing the file releases the lock.
     _replacing: File,
-    /// What was applied before, and the copy of it.
+    /// The migrations that were applied before, and the copy.
     copied: Option<(String, PathBuf)>,
 }
 
@@ -182,11 +182,11 @@ impl StepBack {
         backup::write_copy(session, &path, events).await
     }
 
-    /// Lets writers in again. The copy is removed unless something was reverted.
+    /// Allows writes again. Removes the copy unless a migration was reverted.
     async fn finish(mut self, session: &Session, succeeded: bool, events: &Events) {
         let database = &session.url().database;
         if let Some((before, path)) = self.copied.take() {
-            // A migration that was broken off may be about to end; what then still runs is not ours.
+            // An interrupted migration may still be ending; sessions that remain after it are not of this command.
             let _unended = if succeeded { Ok(()) } else { self.writers.end_sessions().await };
             let reverted = succeeded || applied(session).await.map_or(true, |now| now != before);
             if reverted {
@@ -196,7 +196,7 @@ impl StepBack {
                 } else {
                     format!("cargo dev restore '{path}'")
                 };
-                events.note(format!("{database} as it was is in {path}\nhint: back to it: {back}"));
+                events.note(format!("the copy of {database} before the change is {path}\nhint: restore it: {back}"));
             } else {
                 backup::remove_copy(&path);
                 events.note(format!("nothing of {database} was reverted"));
@@ -208,7 +208,7 @@ impl StepBack {
     }
 }
 
-/// What is applied, to be compared.
+/// Returns the applied migrations for comparison.
 async fn applied(session: &Session) -> Result<String, Error> {
     session.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations").await
 }

@@ -23,7 +23,7 @@ const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
 const STOP_BOUND: Duration = Duration::from_secs(15);
 const PROBE_BOUND: Duration = Duration::from_secs(2);
 
-/// The API as a process that answers on `listeners`, in an environment that holds its settings and nothing else of the user's.
+/// Describes the API process on `listeners`, with an environment of its settings only.
 pub(crate) fn api(
     program: &Program,
     environment: &Environment,

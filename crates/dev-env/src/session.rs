@@ -65,7 +65,7 @@ impl Session {
         &self.environment
     }
 
-    /// Who is told what happens.
+    /// The receiver of progress events.
     pub(crate) fn events(&self) -> &Events {
         &self.events
     }
@@ -75,7 +75,7 @@ impl Session {
         matches!(self.at, Where::External(_))
     }
 
-    /// What runs the service's `migrate` with these words: built of the sources as they are now.
+    /// Returns the service's `migrate` with these arguments, built from the current sources.
     ///
     /// # Errors
     /// The service does not compile.
@@ -120,10 +120,10 @@ impl Session {
         Ok(self.client(program, &binaries).env("PGDATABASE", database))
     }
 
-    /// A shell script beside the server, for which `$0` is psql in this database.
+    /// Returns a shell script that runs next to the server, with psql in this database as `$0`.
     ///
     /// # Errors
-    /// There is no psql on this machine.
+    /// This machine has no psql.
     pub(crate) async fn script_in(&self, database: &str, script: &str) -> Result<Configuration, Error> {
         if let Where::Docker { inside, .. } = &self.at {
             return Ok(inside.client("sh", database, false).args(["-c", script, "psql"]));
@@ -141,10 +141,10 @@ impl Session {
         Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// What runs the service's `migrate` in other databases of the same server: the newest program that was built.
+    /// Returns the service's `migrate` for other databases of the same server, from the newest build.
     ///
     /// # Errors
-    /// The service does not compile, and never has.
+    /// The service does not compile, and there is no earlier build.
     pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
         if matches!(self.at, Where::Docker { .. }) {
             return Ok(Migrator { session: self, program: None });
@@ -154,12 +154,12 @@ impl Session {
         Ok(Migrator { session: self, program: Some(program) })
     }
 
-    /// The folder that the settings name for PostgreSQL's programs.
+    /// Returns the folder of PostgreSQL's programs in the settings.
     pub(crate) fn bin_dir(&self) -> Option<&Path> {
         self.tool.bin_dir.as_deref()
     }
 
-    /// Whether client programs run in a container, where no file of this machine is.
+    /// Returns whether client programs run in a container, without access to files of this machine.
     pub(crate) fn is_in_container(&self) -> bool {
         matches!(self.at, Where::Docker { .. })
     }
@@ -172,17 +172,17 @@ impl Session {
         native::refuse_external(&self.tool, what)
     }
 
-    /// Whether the services that run, or a server that was started here, have let writers in at their start.
+    /// Whether the running services, or the server started here, already allowed writes at their start.
     pub(crate) fn is_of_services(&self) -> bool {
         !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. })
     }
 
-    /// Whether this session started the database, and stops it.
+    /// Returns whether this session started the database, and stops it.
     pub(crate) fn is_on_demand(&self) -> bool {
         matches!(self.at, Where::Moment { .. } | Where::Docker { moment: Some(_), .. })
     }
 
-    /// Lets writers in that a command which was lost had stopped.
+    /// Allows writes again that a lost command stopped.
     ///
     /// # Errors
     /// The database does not answer.
@@ -231,7 +231,7 @@ impl Session {
     }
 }
 
-/// What the server knows the sessions of this command by.
+/// The application name of this command's sessions.
 pub(crate) fn application_name() -> String {
     format!("cargo dev (pid {})", std::process::id())
 }
@@ -239,15 +239,15 @@ pub(crate) fn application_name() -> String {
 /// The service's `migrate` for any database of a session's server.
 pub(crate) struct Migrator<'a> {
     session: &'a Session,
-    /// `None` in a container, which has its own.
+    /// `None` in a container, which has its own program.
     program: Option<Program>,
 }
 
 impl Migrator<'_> {
-    /// Runs it, and returns what it printed, success or not.
+    /// Runs the program, and returns its output, also on failure.
     ///
     /// # Errors
-    /// It does not run.
+    /// The program cannot be started.
     pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
         let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
         let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
@@ -255,7 +255,7 @@ impl Migrator<'_> {
             (_, Some(program)) => service::migrate(program.path(), &url, args).await,
             (Where::Docker { inside, .. }, None) => {
                 match inside.wait_for_files(checkout, &url, args, events).await {
-                    // What it was built with has to do.
+                    // The settings of the build must suffice.
                     Ok(()) | Err(Error::OldProgram { .. }) => inside.migrate(&url, args).await,
                     Err(error) => Err(error),
                 }

@@ -1,4 +1,4 @@
-//! Reading a settings file, which may be anything: a file, a link, the pipe of a password manager, a folder that Docker made.
+//! Reads a settings file, which may be a file, a link, the pipe of a password manager, or a folder that Docker created.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -10,7 +10,7 @@ use emotionviz_settings::env_file;
 
 use crate::Error;
 
-/// A password manager may ask its user first.
+/// How long to wait for a pipe: a password manager may ask its user first.
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 const LARGEST: usize = 1024 * 1024;
@@ -18,9 +18,9 @@ const LARGEST: usize = 1024 * 1024;
 /// Why a settings file cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsFileError {
-    /// A pipe, a terminal: no program writes to it.
+    /// No program writes to the pipe or terminal.
     #[error(
-        "{} is {what}, and nothing came out of it in {} s: the settings in it cannot be read. Nothing was changed\n\
+        "{} is {what}, and no process wrote to it within {} s: its settings cannot be read. Nothing was changed\n\
          hint: start the program that writes to it, or move it away: mv '{0}' '{0}.old'", path.display(), waited.as_secs()
     )]
     Silent {
@@ -31,7 +31,7 @@ pub enum SettingsFileError {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// It cannot hold settings.
+    /// A file of this kind cannot hold settings.
     #[error("{} is {what}, and cannot hold settings. Nothing was changed\nhint: move it away: mv '{0}' '{0}.old'", path.display())]
     Unfit {
         /// The file.
@@ -40,14 +40,14 @@ pub enum SettingsFileError {
         what: &'static str,
     },
     /// A line cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nmend that line, then look: cargo dev config check", path.display(), bad.line())]
+    #[error("{}:{} cannot be read: {bad}\nhint: correct that line, then: cargo dev config check", path.display(), bad.line())]
     BadLine {
         /// The file.
         path: PathBuf,
         /// The line.
         bad: env_file::BadLine,
     },
-    /// It is not text.
+    /// The file is not text.
     #[error("{} is not UTF-8 text, and its settings cannot be read. Nothing was changed\nhint: save it as UTF-8, then: cargo dev config check", path.display())]
     NotText {
         /// The file.
@@ -56,7 +56,7 @@ pub enum SettingsFileError {
     /// Only regular files are replaced.
     #[error(
         "{} is {what}: settings are written to regular files only, and nothing was changed\n\
-         hint: set them yourself in what provides it, or replace it by a file: rm '{0}' && touch '{0}'", path.display()
+         hint: set them in the program that provides it, or replace it with a file: rm '{0}' && touch '{0}'", path.display()
     )]
     NotReplaced {
         /// The file.
@@ -64,19 +64,19 @@ pub enum SettingsFileError {
         /// What it is.
         what: &'static str,
     },
-    /// A link to nothing.
+    /// A broken link.
     #[error(
         "{} is a link to {}, which does not exist: settings cannot be written there, and nothing was changed\n\
-         hint: make that file, or remove the link: rm '{0}'", path.display(), target.display()
+         hint: create that file, or remove the link: rm '{0}'", path.display(), target.display()
     )]
     LeadsNowhere {
         /// The link.
         path: PathBuf,
-        /// Where it leads.
+        /// The target.
         target: PathBuf,
     },
-    /// Another command changes it.
-    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed, and nothing was\nhint: find it: fuser -v '{}'",
+    /// Another command has locked it.
+    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed. Nothing was changed\nhint: find that process: fuser -v '{}'",
         path.display(), waited.as_secs(), path.parent().unwrap_or(Path::new(".")).display()
     )]
     InUse {
@@ -87,10 +87,10 @@ pub enum SettingsFileError {
     },
 }
 
-/// What a settings file holds; `None` where there is none.
+/// Returns the text of a settings file, or `None` without a file.
 ///
 /// # Errors
-/// It cannot be read, or cannot hold settings. Both are known after seconds.
+/// The file cannot be read in time, or cannot hold settings.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     read_within(path, PATIENCE)
 }
@@ -118,7 +118,7 @@ fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error
     }
 }
 
-/// All of it, or a little more than the largest. A pipe without a writer looks as if it had ended.
+/// Reads the complete input, up to slightly more than the size limit. A pipe without a writer looks like the end of the input.
 fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Result<Vec<u8>> {
     let deadline = Instant::now() + patience;
     let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
@@ -141,10 +141,10 @@ fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Resu
     Ok(bytes)
 }
 
-/// The regular file that is replaced when settings are written to `path`: through a link, the one that it leads to.
+/// Returns the regular file that a write to `path` replaces: the target of a link.
 ///
 /// # Errors
-/// It is something else.
+/// The path is not a regular file.
 pub(crate) fn to_be_written(path: &Path) -> Result<PathBuf, Error> {
     match path.canonicalize() {
         Ok(real) => {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_again_and_again() {
+    fn a_settings_pipe_can_be_read_repeatedly() {
         let folder = tempfile::tempdir().unwrap();
         let path = pipe(&folder);
         let large = "A=1\n".repeat(40_000);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nothing_writes_to_is_given_up() {
+    fn a_settings_pipe_without_a_writer_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = pipe(&folder);
         let link = folder.path().join("link");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_hold_settings_is_named_for_what_it_is() {
+    fn a_path_that_cannot_hold_settings_is_reported_with_its_file_type() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let _listener = UnixListener::bind(at("socket")).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_is_written() {
+    fn settings_are_written_to_regular_files_only() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         pipe(&folder);

@@ -1,4 +1,4 @@
-//! SQL that is read from a file or from standard input: by psql without the user's psqlrc, up to the first error.
+//! Runs SQL from a file or from standard input with psql, without psqlrc, up to the first error.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,22 +14,22 @@ const BOUND: Duration = Duration::from_secs(60);
 /// `/******** QUERY *********/` from 17 on.
 const COUNT: &str = r#"grep -cE '^[*/]+ QUERY [*/]+$' "$1"; rm -f "$1""#;
 
-/// A script that does not come to its end.
+/// A script that failed.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "psql stopped at the first error in {from}, in the database {database}; the {ran} statements before it ran, and what they did stays unless the file began a transaction\n\
-     hint: to run all of it or nothing, let it begin with BEGIN; and end with COMMIT;"
+    "psql stopped at the first error in {from}, in the database {database}; the {ran} statements before the error ran, and their changes remain unless the file began a transaction\n\
+     hint: to run all statements or none, begin the file with BEGIN; and end it with COMMIT;"
 )]
 pub struct ScriptError {
-    /// Where the SQL comes from.
+    /// The source of the SQL.
     from: String,
-    /// Where it ran.
+    /// The database.
     database: String,
-    /// How many statements ran.
+    /// The number of statements that ran.
     ran: usize,
 }
 
-/// Runs the SQL of a file, or of standard input, and returns how many statements it held. What they print goes to the terminal.
+/// Runs the SQL of a file or of standard input, and returns the number of statements. Their output goes to the terminal.
 ///
 /// # Errors
 /// The file cannot be read, or a statement fails; those before it ran.
@@ -39,7 +39,7 @@ pub async fn run(session: &Session, file: Option<&Path>) -> Result<usize, Error>
         None => Stdio::inherit(),
     };
     let database = &session.url().database;
-    // Where psql runs, which may be a container.
+    // The log is next to psql, possibly in a container.
     let made = capture(session.script_in(database, "mktemp").await?, b"", BOUND).await?;
     let log = String::from_utf8_lossy(&made.stdout).trim().to_owned();
     let psql = session.client_in("psql", database).await?.args(["-X", "-w", "-v", "ON_ERROR_STOP=1", "-L", &log, "-f", "-"]);
@@ -50,6 +50,6 @@ pub async fn run(session: &Session, file: Option<&Path>) -> Result<usize, Error>
         return Ok(sent);
     }
     let from = file.map_or("standard input".to_owned(), |path| path.display().to_string());
-    // The last one is the one that failed.
+    // The last statement is the one that failed.
     Err(ScriptError { from, database: database.clone(), ran: sent.saturating_sub(1) }.into())
 }

@@ -43,25 +43,25 @@ pub enum Switched {
 /// Why a database is not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
-    /// A switch of engines is under way.
-    #[error("another command moves the database to another engine; nothing was changed\nhint: try again when it has ended")]
+    /// Another switch of engines is running.
+    #[error(
+        "another command is moving the database to another engine; nothing was changed\nhint: wait until that command ends, then repeat this one"
+    )]
     AtWork,
     /// Another command has started it.
     #[error("another command started the database that is to be moved; nothing was changed\nhint: try again")]
     Started,
     /// The database is newer than the other engine.
     #[error(
-        "the database is of PostgreSQL {major}, and docker-compose.yml runs an older one, which cannot take it; nothing was changed\n\
-         hint: go on with this engine: cargo dev up --engine native"
+        "the database has the format of PostgreSQL {major}, and docker-compose.yml runs an older version; nothing was changed\n\
+         hint: keep this engine: cargo dev up --engine native"
     )]
     NewerDatabase {
         /// Its major version.
         major: String,
     },
-    /// The moved database is not the same.
-    #[error(
-        "the moved database differs from the one that was there, which was put back: {what}\nhint: go on with this engine: cargo dev up"
-    )]
+    /// The moved database differs.
+    #[error("the moved database differs from the original, which was restored: {what}\nhint: keep this engine: cargo dev up")]
     Differs {
         /// The first difference.
         what: String,
@@ -129,7 +129,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     let source = Chosen::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
-            events.note("the environment is stopped: its database moves");
+            events.note("stopping the environment to move its database");
         }
         source.session("cargo dev engine switch", events).await
     };
@@ -157,7 +157,7 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     }
     let password = session.url().password.clone();
     session.end().await?;
-    // Not before the server has ended: a row that is written now would not move.
+    // Only after the server has stopped: a row that is written now would not be moved.
     for writers in stopped {
         writers.leave().await;
     }
@@ -204,7 +204,7 @@ async fn move_over(
     Ok(Switched::Moved { kept, tables, rows })
 }
 
-/// Copies of all databases, whose writers are stopped, and the statements that set what they and roles had set.
+/// Returns copies of all databases, whose writers are stopped, and the statements that restore the settings of databases and roles.
 async fn copy(
     session: &Session,
     to: Kind,

@@ -1,10 +1,10 @@
-//! Blocking work in a thread of its own.
+//! Runs blocking work in its own thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs blocking work in a thread of its own, which is told when the caller does not wait any more; `None` when it panicked. Not in the
-/// runtime's pool: the end of the runtime waits for that, and work that stalls must not hold up a Ctrl-C.
+/// Runs blocking work in its own thread, which is notified when the caller stops waiting. Returns `None` after a panic. The runtime's
+/// pool is not used, because the runtime waits for it at its end, and stalled work must not delay Ctrl-C.
 pub(crate) async fn in_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Option<T> {
     struct Cancel(Arc<AtomicBool>);
     impl Drop for Cancel {

@@ -79,13 +79,13 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Learns what a program that cargo has built is made of.
+    /// Adds the source files of a program that cargo has built.
     pub(crate) fn learn(&mut self, program: &Path) {
         self.sources.learn(program);
         self.watch_links();
     }
 
-    /// Watches what links lead to, where that is not watched already.
+    /// Watches the targets of links that are not watched yet.
     fn watch_links(&mut self) {
         self.links = Links::among(self.sources.all());
         let watched = self.sources.folders();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edit_is_noticed_behind_links_to_files_and_folders() {
+    async fn edits_behind_links_to_files_and_folders_are_detected() {
         let (folder, environment) = environment();
         let elsewhere = tempfile::tempdir().unwrap();
         let (checkout, outside) = (&environment.checkout, elsewhere.path().canonicalize().unwrap());
@@ -309,7 +309,7 @@ mod tests {
         }
         std::fs::write(outside.join("folder/c.rs"), "").unwrap();
         std::os::unix::fs::symlink(outside.join("folder"), src.join("linked")).unwrap();
-        // Of no harm: one that leads to where it is.
+        // A link to its own folder is harmless.
         std::os::unix::fs::symlink(&src, src.join("round")).unwrap();
 
         let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
@@ -321,13 +321,13 @@ mod tests {
         ] {
             std::fs::write(&edited, "fn f() {}").unwrap();
             expect(&mut watcher, &source).await;
-            // As careful editors do.
+            // Some editors save in this way.
             std::fs::write(edited.with_extension("new"), "fn g() {}").unwrap();
             std::fs::rename(edited.with_extension("new"), &edited).unwrap();
             expect(&mut watcher, &source).await;
         }
 
-        // A link that is made now, and one that is replaced by a file of another time.
+        // A new link, and a link that is replaced by a file with another time.
         std::fs::write(outside.join("late.rs"), "").unwrap();
         std::os::unix::fs::symlink(outside.join("late.rs"), src.join("late.rs")).unwrap();
         expect(&mut watcher, &src.join("late.rs")).await;

@@ -1,11 +1,11 @@
-//! Writers are kept out of a database while it is copied and changed: each row that was acknowledged is then in the copy or in the database.
+//! Stops writers while a database is copied and changed, so that each acknowledged row is in the copy or in the database.
 //!
-//! `ALTER DATABASE … SET default_transaction_read_only = on` makes new sessions refuse to write, and the sessions that there were are
-//! ended; readers come back at once. A session that asks for it (`BEGIN READ WRITE`) could still write: neither the service nor psql does.
+//! `ALTER DATABASE … SET default_transaction_read_only = on` makes new sessions read-only, and existing sessions are terminated; readers
+//! reconnect at once. A session that requests it (`BEGIN READ WRITE`) could still write, but neither the service nor psql does.
 //!
-//! A psql does that which outlives a killed tool. When its standard input ends, for whatever reason, it lets writers in again. Where it
-//! cannot, as the server ended before, the database keeps a mark of it. The advisory lock that this psql holds tells the mark of a
-//! command that works from one that a killed command left.
+//! A psql process that outlives a killed tool changes the setting. When its standard input is closed, it allows writes again. If the server
+//! ended before, the database keeps a mark. The advisory lock of this psql process distinguishes the mark of a running command from the
+//! mark of a killed one.
 
 mod error;
 mod left;
@@ -23,23 +23,23 @@ use crate::session::Session;
 pub(crate) use error::WritersError;
 pub(crate) use left::let_in_left;
 
-/// What the mark begins with. `application_name` is the one setting without an effect that the owner of a database may set without being
-/// superuser; every program of the project says its own when it connects.
+/// The prefix of the mark, which is stored in `application_name`: the one setting without an effect that the owner of a database may set
+/// without superuser privileges. Every program of the project sets its own name when it connects.
 pub(crate) const MARK: &str = "cargo dev stopped writers: ";
 /// "writers" in ASCII.
 const KEY: i64 = 0x77_7269_7465_7273;
-/// Sessions that were asked to end do so within this.
+/// The time limit for terminated sessions to end.
 const END_BOUND: Duration = Duration::from_secs(20);
 const STATEMENT_BOUND: Duration = Duration::from_secs(30);
-/// Letting writers in: a statement, or some tries with a server that starts again.
+/// The time limit for allowing writes: a statement, or several attempts while the server restarts.
 const LET_IN_BOUND: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
-/// What psql prints after each answer.
+/// The line that psql prints after each answer.
 const ANSWERED: &str = "-- answered";
-/// What the script prints when psql has ended.
+/// The line that the script prints after psql has ended.
 const ENDED: &str = "-- psql has ended";
 
-/// Holds the session, and lets writers in at its end: in that session, else in a new one, as the server may be starting again.
+/// Holds the session, and allows writes at its end: in that session, or in a new one, because the server may be restarting.
 const SCRIPT: &str = r#"{ cat; printf '%s\n' "$1"; } | { "$0" -X -q -A -t -w -f -; ended=$?; echo '-- psql has ended'; exit $ended; } && exit
 for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     sleep 1
@@ -47,38 +47,38 @@ for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 exit 1"#;
 
-/// A session that is starting holds a lock on the database that renaming needs alone (`InitPostgres`, `RenameDatabase`). Once this has
-/// had it, each session has either read the new setting or is in `pg_stat_activity`. The name is taken, so nothing is renamed.
+/// A starting session holds a lock on the database that renaming needs exclusively (`InitPostgres`, `RenameDatabase`). After this statement
+/// acquired it, each session has either read the new setting or is in `pg_stat_activity`. The name is in use, so nothing is renamed.
 const BARRIER: &str = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I RENAME TO %1$I', current_database());
 EXCEPTION WHEN lock_not_available OR query_canceled THEN RAISE; WHEN OTHERS THEN NULL; END $$;\n";
 
-/// Other sessions of the database, but for the server's own.
+/// Selects other sessions of the database, except the server's own.
 const OTHERS: &str =
     "FROM pg_stat_activity AS session WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
-/// What a person wants to know of a session.
+/// The description of a session for the user.
 pub(crate) const FACTS: &str = "format('pid %s (%s, role %s, %s): %s', session.pid, coalesce(nullif(session.application_name, ''), 'no name'),
     session.usename, coalesce(session.state, 'unknown'), coalesce(nullif(regexp_replace(left(session.query, 100), '\\s+', ' ', 'g'), ''), 'no query'))";
 
-/// A database whose writers are kept out for as long as this is there.
+/// A database whose writers are stopped while this value lives.
 pub(crate) struct StoppedWriters {
     psql: Outliving,
     database: String,
 }
 
 impl StoppedWriters {
-    /// Opens the session that is going to do it. Nothing is changed yet.
+    /// Opens the session that stops writers. Nothing is changed yet.
     pub(crate) async fn open(session: &Session, database: &str) -> Result<Self, Error> {
         let mut script = session.script_in(database, SCRIPT).await?.args([left::LET_IN]);
-        // It may outlive the checkout, which is not to be held by it.
+        // The process may outlive the checkout, and must not keep its folder busy.
         script.current_dir = Some("/".into());
         Ok(Self { psql: Outliving::start(&script)?, database: database.to_owned() })
     }
 
-    /// Keeps writers out, in the name of the verb `by`, and reports the sessions that it ended, but for those of the service.
+    /// Stops writers for the verb `by`, and reports the terminated sessions, except sessions of the service.
     ///
     /// # Errors
-    /// Another command does it already, or a session cannot be ended, or a setting of the database or of a role would undo it.
+    /// Another command already stopped them, a session cannot be terminated, or a setting of the database or a role would override it.
     pub(crate) async fn stop(&mut self, by: &str, events: &Events) -> Result<(), Error> {
         events.phase("stopping writers");
         self.ask("SET lock_timeout = '10s'; SET idle_session_timeout = 0;").await?;
@@ -87,7 +87,7 @@ impl StoppedWriters {
         }
         self.refuse_other_settings().await?;
         let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        // The time of the day, as psql complains of a name that is longer than 63 bytes.
+        // Only the time of day, because psql warns about names that are longer than 63 bytes.
         let mark = literal(&format!("{MARK}{by}, {}", now.split_once('T').map_or(now.as_str(), |(_, time)| time)));
         let set = format!(
             "DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
@@ -98,19 +98,19 @@ impl StoppedWriters {
         let ended = self.ask(&format!("SELECT {FACTS} {OTHERS} AND application_name <> 'emotionviz' ORDER BY pid;")).await?;
         self.end_sessions().await?;
         if !ended.is_empty() {
-            events.note(format!("ended these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
+            events.note(format!("terminated these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
         }
         Ok(())
     }
 
-    /// Ends all other sessions of the database.
+    /// Terminates all other sessions of the database.
     ///
     /// # Errors
-    /// One of them does not end, or is not this role's to end.
+    /// A session does not end, or this role may not terminate it.
     pub(crate) async fn end_sessions(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + END_BOUND;
         loop {
-            // Each that there is, whether its end is under way or not: a session that has ended is in no answer any more.
+            // Every session in the list is counted, also while it is ending: ended sessions disappear from the list.
             if self.ask(&format!("SELECT pg_terminate_backend(pid) {OTHERS};")).await?.is_empty() {
                 return Ok(());
             }
@@ -122,24 +122,24 @@ impl StoppedWriters {
         }
     }
 
-    /// Refuses to go on where writers were let in since: by a restart of the server, or in another database that has the name now.
+    /// Checks that writes are still stopped. A restart of the server allows them again, and another database may have taken the name.
     ///
     /// # Errors
-    /// They were.
+    /// Writes are possible.
     pub(crate) async fn check(&mut self) -> Result<(), Error> {
         let sql = format!(
             "SELECT current_database() = {} AND EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS line WHERE setrole = 0
              AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND line = 'default_transaction_read_only=on');",
             literal(&self.database)
         );
-        // A session that ended says so with an error, too.
+        // A session that has ended returns an error.
         match self.ask(&sql).await {
             Ok(lines) if lines == ["t"] => Ok(()),
             _ => Err(WritersError::Lost { database: self.database.clone() }.into()),
         }
     }
 
-    /// Lets writers in again.
+    /// Allows writes again.
     ///
     /// # Errors
     /// The database does not answer.
@@ -148,12 +148,12 @@ impl StoppedWriters {
         if status.success() { Ok(()) } else { Err(WritersError::NotLetIn { database: self.database, said }.into()) }
     }
 
-    /// Leaves the database of a server that has ended as it is, with its mark. Where that server starts again, writers are let in.
+    /// Leaves the mark in the database of a stopped server. The next start of that server allows writes again.
     pub(crate) async fn leave(self) {
         self.psql.kill().await;
     }
 
-    /// A setting that comes before that of the database, or one that this would overwrite.
+    /// Refuses a setting of a role that overrides the setting of the database, and a setting of the user that this would overwrite.
     async fn refuse_other_settings(&mut self) -> Result<(), Error> {
         let sql = format!(
             "SELECT format('ALTER %s RESET %s;', CASE
@@ -173,7 +173,7 @@ impl StoppedWriters {
         Err(WritersError::OtherSetting { database: self.database.clone(), statements: statements.join(" ") }.into())
     }
 
-    /// What a statement prints.
+    /// Returns the output of a statement.
     async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
         let asked = async {
             // psql's own variables say how the last statement ended, without `psql:<stdin>:1: ERROR:` before it.

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_address_resolves() {
+    fn an_ipv6_address_in_a_url_resolves() {
         assert_eq!(Request::new("GET", "http://[::1]:8000/", &[], None).unwrap().address, "[::1]:8000".parse().unwrap());
     }
 

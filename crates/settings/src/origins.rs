@@ -8,7 +8,7 @@ use crate::Kind;
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Whether a request's `Origin` header names one of them.
+    /// Returns whether a request's `Origin` header matches.
     pub fn allow(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| match allowed.strip_suffix(":*") {
             Some(any_port) => origin
@@ -18,7 +18,7 @@ impl Origins {
         })
     }
 
-    /// These, and any port of a host.
+    /// Adds any port of a host.
     #[must_use]
     pub fn with_any_port_of(mut self, host: impl fmt::Display) -> Self {
         let origin = format!("http://{host}:*");
@@ -29,7 +29,7 @@ impl Origins {
     }
 }
 
-/// As the setting is written.
+/// The notation of the setting.
 impl fmt::Display for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(","))
@@ -42,7 +42,8 @@ impl Kind for Origins {
 
     fn read(text: &str) -> Result<Self, String> {
         let origins: Vec<String> = if text.trim_start().starts_with('[') {
-            serde_json::from_str(text).map_err(|_| format!("begins with [ and is not a JSON list of texts: it must be {}", Self::TAKES))?
+            serde_json::from_str(text)
+                .map_err(|_| format!("begins with [ but is not a JSON list of strings: it must be {}", Self::TAKES))?
         } else {
             text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
         };
@@ -119,7 +120,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) || host.starts_with('.') || host.contains("..") {
         return Err("the host must be a name or an address");
     }
-    // Browsers take what ends with a number for an IPv4 address, and write it in full.
+    // Browsers treat a host that ends with a number as an IPv4 address, and write it in full.
     let is_number = host.rsplit('.').next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
     if is_web && is_number && host.parse::<Ipv4Addr>().is_err() {
         return Err("an IPv4 address must have four numbers");
@@ -127,7 +128,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// As browsers write it: unlike Rust's, never with an IPv4 address in it.
+/// Formats an IPv6 address like browsers: unlike Rust's `Display`, never with an embedded IPv4 address.
 fn written(address: Ipv6Addr) -> String {
     let [.., a, b] = address.segments();
     match address.to_ipv4_mapped() {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_list_is_read_as_the_older_backend_read_it() {
+    fn a_json_list_of_origins_is_read_like_in_the_python_backend() {
         let listed = Origins::read("http://a.example,https://b.example:8443").unwrap();
         for text in [
             r#"["http://a.example","https://b.example:8443"]"#,
@@ -171,9 +172,9 @@ mod tests {
         }
         assert_eq!(Origins::read("[]"), Ok(Origins(Vec::new())));
         for (text, why) in [
-            ("[http://a.example]", "is not a JSON list of texts"),
-            (r#"["http://a.example""#, "is not a JSON list of texts"),
-            (r#"["http://a.example", 7]"#, "is not a JSON list of texts"),
+            ("[http://a.example]", "is not a JSON list of strings"),
+            (r#"["http://a.example""#, "is not a JSON list of strings"),
+            (r#"["http://a.example", 7]"#, "is not a JSON list of strings"),
             (r#"["http://a.example/"]"#, "must not end with a slash"),
             (r#"[""]"#, "must begin with a scheme"),
             (r#""http://a.example""#, "the scheme must be of"),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused_with_the_rule() {
+    fn an_origin_that_no_browser_sends_is_refused_with_the_rule() {
         for (origin, rule) in [
             ("*", "each origin is named"),
             ("null", "has no origin"),
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_the_local_network_is_added_once() {
+    fn a_lan_host_is_added_to_the_origins_once() {
         let o = Origins::read(r#"["https://app.example"]"#).unwrap().with_any_port_of("192.168.1.20").with_any_port_of("192.168.1.20");
         assert_eq!(o.to_string(), "https://app.example,http://192.168.1.20:*");
         assert_eq!(Origins::read(&o.to_string()), Ok(o));

@@ -99,7 +99,7 @@ impl Values {
         }
     }
 
-    /// The text of a name that is no setting of ours, and where it comes from.
+    /// Returns the value and origin of a variable that is not a setting of this project.
     pub fn foreign(&self, name: &str) -> Option<(&str, &Origin)> {
         self.0.get(name).map(|(text, origin)| (text.as_str(), origin))
     }

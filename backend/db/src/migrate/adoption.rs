@@ -7,7 +7,7 @@ use sqlx::types::Uuid;
 
 use super::{Error, Step, kept, odd_rows};
 
-/// The migration that brings the Python backend's tables to today's shape.
+/// The migration that converts the Python backend's tables.
 pub(super) const LAST: i64 = 20_261_123_000_000;
 
 /// What was found in a database of the Python backend, counted; every row of it was kept.
@@ -21,7 +21,7 @@ pub struct Adoption {
     pub visualizations: i64,
     /// Intake sessions.
     pub intake_sessions: i64,
-    /// Accounts whose address another account has in another spelling: they log in with the exact one.
+    /// Accounts whose address differs from another account's only in spelling. They log in with the exact spelling.
     pub colliding_addresses: i64,
     /// Rows whose time of creation was not known.
     pub undated: i64,
@@ -37,8 +37,8 @@ pub struct Adoption {
     pub odd_kind: i64,
 }
 
-/// Applies [`LAST`], in the transaction of the connection, and keeps what the user made on these tables. The file stays as it is: databases
-/// have its checksum.
+/// Applies [`LAST`] in the transaction of the connection, and keeps the user's objects on these tables. The file must not change, because
+/// databases record its checksum.
 pub(super) async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<(Step, Adoption), Error> {
     let aside = kept::put_aside(conn).await?;
     odd_rows::refuse(conn).await?;
@@ -59,8 +59,8 @@ async fn count_undated(conn: &mut PgConnection) -> Result<i64, Error> {
     Ok(undated.fetch_one(conn).await?)
 }
 
-/// The migration gives each address its key as if it were ASCII. The others get theirs here, and of accounts that then have the same one,
-/// the youngest keeps it, as there.
+/// Sets the keys of addresses that are not ASCII, which the migration treats as ASCII. If accounts share a key, the newest keeps it, as in
+/// the migration.
 async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
     let addresses: Vec<(Uuid, String)> =
         sqlx::query_as("SELECT id, email::text FROM users WHERE email::text !~ '^[!-~]*$'").fetch_all(&mut *conn).await?;
@@ -69,7 +69,7 @@ async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
     }
     let (ids, keys): (Vec<Uuid>, Vec<String>) = addresses.into_iter().map(|(id, address)| (id, email::key(&address))).unzip();
     for keeps_it in [false, true] {
-        // Those that lose a key come first: it is unique at each moment.
+        // Keys are removed first, because a key is unique after each statement.
         sqlx::query(
             "UPDATE users SET email_key = CASE WHEN $3 THEN key ELSE users.id::text END
              FROM (

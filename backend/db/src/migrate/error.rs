@@ -47,35 +47,35 @@ pub enum Error {
     /// The database is the Python backend's at another revision.
     #[error(
         "the database is at revision {0} of the Python backend, and only 00d62578dab9 can be adopted. Nothing was changed\n\
-         hint: with that backend: alembic upgrade head"
+         hint: upgrade it with the Python backend: alembic upgrade head"
     )]
     OtherRevision(String),
-    /// The database is another application's.
+    /// The database belongs to another application.
     #[error(
         "the database \"{database}\" is another application's: it holds {found}. Nothing was changed\n\
          hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db"
     )]
     Foreign {
-        /// Its name.
+        /// The name of the database.
         database: String,
-        /// What is in it.
+        /// The content of the database.
         found: String,
     },
     /// A database of the Python backend lacks something.
     #[error(
-        "the database is at revision 00d62578dab9 of the Python backend and has not all of its tables: {0} is missing. Nothing was changed\n\
-         hint: restore a complete dump of it into an empty database"
+        "the database is at revision 00d62578dab9 of the Python backend, but {0} is missing. Nothing was changed\n\
+         hint: restore a complete dump into an empty database"
     )]
     Incomplete(String),
-    /// A database of the Python backend has something under a name that a migration needs.
+    /// A database of the Python backend has an object with a name that a migration needs.
     #[error(
         "the Python backend's database cannot be adopted: {object} has a name that this backend needs. Nothing was changed\n\
          hint: rename it, then migrate up: {statement}"
     )]
     Taken {
-        /// What has the name.
+        /// The object.
         object: String,
-        /// What renames it.
+        /// The statement that renames it.
         statement: String,
     },
     /// Another session uses the tables that are to be changed.
@@ -84,7 +84,7 @@ pub enum Error {
          hint: stop that program (the Python backend?), then: migrate up"
     )]
     InUse(String),
-    /// A value of the Python backend's does not fit.
+    /// A value of the Python backend does not fit the new column.
     #[error(
         "the Python backend's database cannot be adopted: {table}.{column} {reason}, in {rows}. Nothing was changed\n\
          hint: run this in the database, then migrate up: {statement}"
@@ -94,28 +94,28 @@ pub enum Error {
         table: String,
         /// The column.
         column: String,
-        /// What does not fit.
+        /// The reason.
         reason: String,
         /// The ids of the rows.
         rows: String,
-        /// What makes them fit.
+        /// The statement that corrects them.
         statement: String,
     },
-    /// Something that the user made on the Python backend's tables cannot be kept.
+    /// An object of the user on the Python backend's tables cannot be kept.
     #[error(
-        "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and could not be kept: {cause}. \
+        "the Python backend's database cannot be adopted: {object} depends on a column whose type changes, and cannot be kept: {cause}. \
          Nothing was changed\n\
          hint: run this in the database: {away}\n\
-         hint: then migrate up, and make it again: {back}"
+         hint: then migrate up, and create it again: {back}"
     )]
     NotKept {
-        /// What it is.
+        /// The object.
         object: String,
         /// Why.
         cause: String,
-        /// What takes it away.
+        /// The statement that drops it.
         away: String,
-        /// What makes it again.
+        /// The statements that create it again.
         back: String,
     },
     /// Another process migrates for too long.

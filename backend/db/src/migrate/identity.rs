@@ -1,4 +1,4 @@
-//! Whose database it is: decided before anything is changed in it.
+//! Which application a database belongs to. The check runs before the first change.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::{APPLIED, Error, ups};
 /// The one Alembic revision whose tables the first migration describes.
 const REVISION: &str = "00d62578dab9";
 
-/// What migrations of ours make tables and indexes of.
+/// The names of the tables and indexes that the migrations create.
 const OWN_TABLES: [&str; 6] = ["users", "intake_sessions", "emotion_entries", "visualizations", "revoked_tokens", "rate_limits"];
 
-/// Where migration tools write down what they have applied.
+/// The tables in which migration tools record applied migrations.
 const RECORDS: [&str; 15] = [
     "__diesel_schema_migrations",
     "__EFMigrationsHistory",
@@ -31,7 +31,7 @@ const RECORDS: [&str; 15] = [
     "SequelizeMeta",
 ];
 
-/// Every object that a user made: nothing of PostgreSQL's own, of an extension, of a table or of our records.
+/// Lists the user's objects, without objects of PostgreSQL, of extensions, of tables and of the record of migrations.
 const OBJECTS: &str = "
     SELECT kind, schema, name FROM (
         SELECT 'pg_class'::regclass AS class, c.oid, c.relnamespace AS namespace, c.relname::text AS name,
@@ -55,15 +55,15 @@ const OBJECTS: &str = "
 /// A database that may be migrated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
-    /// Migrations of ours are applied.
+    /// The database has applied migrations of this application.
     Ours,
-    /// None is, and what else is in it may stay.
+    /// The database has no migrations, and its other objects may stay.
     New,
-    /// The Python backend made it, and nothing was migrated yet.
+    /// The Python backend created it, and it is not migrated yet.
     Python,
 }
 
-/// An object of the user's.
+/// An object of the user.
 #[derive(sqlx::FromRow)]
 struct Object {
     kind: String,
@@ -71,10 +71,10 @@ struct Object {
     name: String,
 }
 
-/// Whose database it is. Changes nothing.
+/// Determines which application the database belongs to. Changes nothing.
 ///
 /// # Errors
-/// It is another application's, or one of the Python backend's that cannot be adopted.
+/// The database belongs to another application, or to the Python backend and cannot be adopted.
 pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Identity, Error> {
     let applied = record(conn, APPLIED, "version", "description").await?.unwrap_or_default();
     if !applied.is_empty() {
@@ -99,7 +99,7 @@ pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Identity, Error
     }
 }
 
-/// Two columns of what a migration tool has written down; `None` without such a table. Another tool's may have other columns.
+/// Returns two columns of a migration tool's record, or `None` without that table. The table of another tool may have other columns.
 async fn record(
     conn: &mut PgConnection,
     table: &'static str,
@@ -113,7 +113,7 @@ async fn record(
     Ok(Some(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(first).bind(second).fetch_all(conn).await?))
 }
 
-/// The first of these tables or columns that is not there.
+/// Returns the first of these tables or columns that is missing.
 async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<Option<String>, Error> {
     for (table, columns) in tables {
         let there: Option<Vec<String>> = sqlx::query_scalar(
@@ -131,8 +131,8 @@ async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<
     Ok(None)
 }
 
-/// One without a migration. Objects of the user's may be in it where it was prepared for this service (an init script makes them before
-/// the first migration), or all of our migrations were reverted: nothing that has the name of a table of ours, and no other tool's record.
+/// Checks a database without migrations. It may have objects of the user if it was prepared for this service (init scripts run before the
+/// first migration) or if all migrations were reverted. It must not have a table of this application or another tool's record.
 async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
     let (prepared, reverted): (bool, bool) = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles r ON r.oid = a.grantee
@@ -141,7 +141,7 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
     )
     .fetch_one(&mut *conn)
     .await?;
-    // What reverts everything pauses automatic migration.
+    // A revert of all migrations pauses automatic migration.
     let reverted = reverted && sqlx::query_scalar("SELECT EXISTS (SELECT FROM _migrations_paused)").fetch_one(&mut *conn).await?;
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
     let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *conn).await?;
@@ -155,7 +155,7 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
     Err(foreign(conn, &[]).await?)
 }
 
-/// One of the Python backend's: all of its tables are there, and no name that ours need is taken.
+/// Checks a database of the Python backend: all of its tables exist, and no name that the migrations need is in use.
 async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
     let tables: [(&str, &[&str]); 4] = [
         ("users", &["id", "email", "hashed_password", "name", "is_active", "is_verified", "created_at", "updated_at", "last_login_at"]),
@@ -209,7 +209,7 @@ async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
     taken.map_or(Ok(Identity::Python), |(object, statement)| Err(Error::Taken { object, statement }))
 }
 
-/// What bears a name that our migrations give to something of theirs, and the statement that renames it.
+/// Returns an object with a name that the migrations need, and the statement that renames it.
 const TAKEN: &str = "
     SELECT format('the relation %I', relname),
            format('ALTER %s %I RENAME TO %I;', CASE WHEN relkind IN ('i', 'I') THEN 'INDEX' WHEN relkind = 'v' THEN 'VIEW'
@@ -234,7 +234,7 @@ const TAKEN: &str = "
     WHERE (conrelid::regclass, conname) IN (('emotion_entries'::regclass, 'emotion_entries_rules'), ('visualizations'::regclass, 'visualizations_rules'))
     LIMIT 1";
 
-/// What was found in a database that is not ours.
+/// Describes the content of a database of another application.
 async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<String>)]) -> Result<Error, Error> {
     const SHOWN: usize = 5;
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;

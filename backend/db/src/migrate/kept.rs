@@ -1,10 +1,10 @@
-//! What the user made on the Python backend's tables: put aside while they are brought to today's shape, and put back.
+//! The user's objects on the Python backend's tables: dropped before the conversion, and created again after it.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::Error;
 
-/// An object, the statement that puts it aside, and those that put it back.
+/// An object, the statement that drops it, and the statements that create it again.
 #[derive(sqlx::FromRow)]
 struct Kept {
     object: String,
@@ -12,10 +12,10 @@ struct Kept {
     back: Option<Vec<String>>,
 }
 
-/// What was put aside, in this order.
+/// The dropped objects, in this order.
 pub(super) struct Aside(Vec<Kept>);
 
-/// Puts aside what would stop the migration, be taken away by it or be set off by it. The connection is in a transaction.
+/// Drops the objects that would make the migration fail, be dropped by it or be triggered by it. The connection is in a transaction.
 ///
 /// # Errors
 /// Something cannot be put aside.
@@ -25,7 +25,7 @@ pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
     put_aside_what(conn, include_str!("kept.sql")).await
 }
 
-/// Keeps other sessions off the tables.
+/// Locks the tables.
 async fn lock(conn: &mut PgConnection) -> Result<(), Error> {
     let mut attempt = conn.begin().await?;
     let locked = sqlx::raw_sql("LOCK TABLE users, intake_sessions, emotion_entries, visualizations IN ACCESS EXCLUSIVE MODE");
@@ -47,7 +47,7 @@ async fn lock(conn: &mut PgConnection) -> Result<(), Error> {
     }
 }
 
-/// Puts aside what runs with each statement of a migration, and what hides rows from it. The connection is in a transaction.
+/// Drops or disables event triggers and row-level security. The connection is in a transaction.
 ///
 /// # Errors
 /// Something cannot be put aside.
@@ -61,7 +61,7 @@ async fn put_aside_what(conn: &mut PgConnection, query: &'static str) -> Result<
     let aside: Vec<Kept> = sqlx::query_as(query).fetch_all(&mut *conn).await?;
     for kept in &aside {
         if kept.back.is_none() {
-            return Err(kept.lost("it can be made again by hand alone".to_owned()));
+            return Err(kept.lost("it can only be created again by hand".to_owned()));
         }
         if let Some(away) = &kept.away {
             run(conn, away).await.map_err(|cause| kept.lost(cause))?;
@@ -71,10 +71,10 @@ async fn put_aside_what(conn: &mut PgConnection, query: &'static str) -> Result<
 }
 
 impl Aside {
-    /// Puts everything back.
+    /// Creates all dropped objects again.
     ///
     /// # Errors
-    /// Something does not fit any more.
+    /// An object cannot be created again.
     pub(super) async fn put_back(self, conn: &mut PgConnection) -> Result<(), Error> {
         for kept in self.0.iter().rev() {
             for statement in kept.back.iter().flatten() {
@@ -87,12 +87,12 @@ impl Aside {
 
 impl Kept {
     fn lost(&self, cause: String) -> Error {
-        let back = self.back.as_ref().map_or_else(|| "as it was made first".to_owned(), |back| format!("{};", back.join("; ")));
+        let back = self.back.as_ref().map_or_else(|| "the statement that created it".to_owned(), |back| format!("{};", back.join("; ")));
         Error::NotKept { object: self.object.clone(), cause, away: format!("{};", self.away.clone().unwrap_or_default()), back }
     }
 }
 
-/// Runs a statement of the query's: its names are the catalogue's own, quoted by `format('%I')`.
+/// Runs a statement that the query generated; its names come from the catalog, quoted with `format('%I')`.
 async fn run(conn: &mut PgConnection, statement: &str) -> Result<(), String> {
     match sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(conn).await {
         Ok(_) => Ok(()),

@@ -1,16 +1,15 @@
-//! Line ends mean nothing in SQL. A checkout of Windows may have other ones than the checkout from which a migration was applied
-//! (`core.autocrlf`), and the checksum of a migration is the same in both.
+//! Line endings do not matter in SQL. A checkout on Windows may have CRLF (`core.autocrlf`), and the checksum of a migration must be the
+//! same in every checkout.
 
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-/// Returns the migrations with `\n` at the ends of lines.
+/// Returns the migrations with `\n` as line endings.
 pub(super) fn normalised(embedded: &Migrator) -> Vec<Migration> {
     embedded.iter().map(|m| with_sql(m, m.sql.as_str().replace("\r\n", "\n"))).collect()
 }
 
-/// Whether a recorded checksum is the one of a migration. Databases exist whose migrations were applied from files with `\r\n`, and
-/// recorded as such.
+/// Returns whether a recorded checksum belongs to a migration. Some databases recorded checksums of files with `\r\n`.
 pub(super) fn is_checksum_of(recorded: &[u8], migration: &Migration) -> bool {
     recorded == &migration.checksum[..] || recorded == &crlf_checksum(migration)[..]
 }
@@ -37,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_change_no_checksum_and_anything_else_does() {
+    fn a_migration_checksum_ignores_line_endings_only() {
         let (lf, crlf) = (migration("SELECT 1;\nSELECT 2;\n"), migration("SELECT 1;\r\nSELECT 2;\r\n"));
         let mixed = migration("SELECT 1;\r\nSELECT 2;\n");
         assert_ne!(lf.checksum, crlf.checksum);

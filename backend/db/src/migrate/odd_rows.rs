@@ -1,4 +1,4 @@
-//! Values of the Python backend's that today's column types or indexes cannot hold: named, before anything is changed.
+//! Values of the Python backend that the current column types or indexes cannot hold. They are reported before the first change.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -6,7 +6,7 @@ use super::Error;
 
 /// The longest emotion in bytes: a GIN index holds some 2,700 of each key.
 const LONGEST_EMOTION: i32 = 2600;
-/// How many rows an error names.
+/// The number of rows that an error names.
 const NAMED: usize = 20;
 
 /// Names the first column that has such values.
@@ -18,8 +18,8 @@ pub(super) async fn refuse(conn: &mut PgConnection) -> Result<(), Error> {
     emotions(conn).await
 }
 
-/// Values that the revision's own indexes and foreign keys do not allow: a database that lost these may have them. Rows that a query finds,
-/// and what it says of them.
+/// Values that the revision's own indexes and foreign keys forbid. A database without these indexes or keys may have such values. Each
+/// entry is a query that finds the rows, with a description.
 const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
     (
         "users",
@@ -27,7 +27,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "is the same for several accounts",
         "SELECT id, row_number() OVER (PARTITION BY email ORDER BY created_at DESC NULLS LAST, id) > 1 FROM users",
         "UPDATE users SET email = id || '@duplicate.invalid'",
-        "the youngest account keeps the address",
+        "the newest account keeps the address",
     ),
     (
         "visualizations",
@@ -35,7 +35,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "is the same for several visualizations",
         "SELECT id, row_number() OVER (PARTITION BY entry_id ORDER BY created_at DESC NULLS LAST, id) > 1 FROM visualizations",
         "DELETE FROM visualizations",
-        "each entry keeps its youngest",
+        "each entry keeps its newest visualization",
     ),
     (
         "intake_sessions",
@@ -59,7 +59,7 @@ const LOST: [(&str, &str, &str, &str, &str, &str); 7] = [
         "names an entry that does not exist",
         "SELECT id, entry_id IS NOT NULL AND NOT EXISTS (SELECT FROM emotion_entries o WHERE o.id = entry_id) FROM visualizations",
         "DELETE FROM visualizations",
-        "they are pictures of nothing",
+        "the pictures have no entry",
     ),
     (
         "emotion_entries",
@@ -96,7 +96,7 @@ pub(super) async fn refuse_inconsistent(conn: &mut PgConnection) -> Result<(), E
     Ok(())
 }
 
-/// `json` keeps text that `jsonb` does not take: `\u0000`, halves of surrogate pairs, numbers beyond all bounds.
+/// `json` accepts text that `jsonb` refuses: `\u0000`, lone surrogates, numbers that are out of range.
 async fn json(conn: &mut PgConnection) -> Result<(), Error> {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT quote_ident(table_name), quote_ident(column_name) FROM information_schema.columns
@@ -107,7 +107,7 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
     .fetch_all(&mut *conn)
     .await?;
     for (table, column) in columns {
-        // A block, as a temporary function needs a right that the owner of the tables may not have.
+        // A DO block, because a temporary function needs a privilege that the owner of the tables may lack.
         let find = format!(
             "DO $$
              DECLARE
@@ -129,7 +129,7 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
         let ids: String = sqlx::query_scalar("SELECT current_setting('emotionviz.odd_rows')").fetch_one(&mut *conn).await?;
         let ids: Vec<String> = ids.split_whitespace().map(str::to_owned).collect();
         if !ids.is_empty() {
-            let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number without bounds)";
+            let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number that is out of range)";
             let mends = format!("UPDATE {table} SET {column} = to_json({column}::text)");
             return Err(odd(&table, &column, reason, &ids, &mends, "its text is kept as one JSON string"));
         }
@@ -149,7 +149,7 @@ async fn emotions(conn: &mut PgConnection) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, too long for its index");
+    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, which is too long for the index");
     let mends = "UPDATE emotion_entries SET notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
                 emotions = ARRAY(SELECT left(e, 255) FROM unnest(emotions) WITH ORDINALITY AS u (e, n) ORDER BY n)";
     Err(odd("emotion_entries", "emotions", &reason, &ids, mends, "the whole text is kept in the notes"))

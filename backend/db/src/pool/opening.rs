@@ -1,5 +1,5 @@
-//! Whether another connection can be opened. Connections that are open go on to work where a new one cannot be made, as after the server's
-//! socket was removed.
+//! A check whether a new connection can be opened. Open connections keep working when a new one cannot be opened, for example after the
+//! server's socket was removed.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -11,12 +11,11 @@ use tokio::time::Instant;
 use super::{Connector, Pool};
 use crate::Result;
 
-/// A connection that was opened within this time answers for the next one. Callers of a probe open no more than one in this time.
+/// How long an opened connection counts as proof. Probes open at most one connection in this time.
 const TRUSTED: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Opens a connection as a request does that finds all others in use, and closes it. Does nothing where one was opened just now, or
-    /// where the pool has as many as it may have.
+    /// Opens a connection and closes it again. Does nothing if one was opened just now, or if the pool is full.
     ///
     /// # Errors
     /// No connection can be opened.
@@ -26,7 +25,7 @@ impl Pool {
             return Ok(());
         }
         let lent = self.0.manager().create().await?;
-        // It was opened, which was the question.
+        // The connection was opened, which is all that the check needs.
         lent.connection.close().await.ok();
         Ok(())
     }

@@ -7,10 +7,10 @@ use dev_env::backup::{self, Written};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// Copy the database, next to a checksum, while everything runs. Prints the path of the copy.
+/// Copy the database and write a checksum, while the environment runs. Prints the path of the copy.
 ///
-/// A database that does not run is started on demand. An existing file is replaced only when it is a copy that this command made, or with
-/// --force; a link is followed; a FIFO or a device is written to. Copy and checksum become visible together, when both are whole.
+/// Starts the database on demand. Replaces an existing file only if this command wrote it, or with --force. Follows symbolic links, and
+/// writes to FIFOs and devices. The copy and its checksum appear together, when both are complete.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -18,10 +18,10 @@ Examples:
   cargo dev backup --output before-the-demo.dump
   cargo dev backup --output - | ssh elsewhere 'cat > journal.dump'")]
 pub(crate) struct Backup {
-    /// Write the copy to this file, or to standard output for `-`; folders are made below data/ only [default: data/backups/<time>.dump]
+    /// Write the copy to this file, or to standard output for `-`; creates folders only below data/ [default: data/backups/<time>.dump]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace a file that is not a copy of this command's
+    /// Replace a file that this command did not write
     #[arg(long, requires = "output")]
     force: bool,
 }
@@ -33,7 +33,7 @@ impl Backup {
         context.printer.finish();
         if let Written::File(path) = written {
             context.printer.data(&path.display().to_string())?;
-            context.printer.note(&format!("back to it: cargo dev restore '{}'", path.display()));
+            context.printer.note(&format!("restore it with: cargo dev restore '{}'", path.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

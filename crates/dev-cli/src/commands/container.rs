@@ -21,7 +21,7 @@ pub(crate) enum Container {
         /// Leave what is saved to `docker compose restart api`
         #[arg(long)]
         no_reload: bool,
-        /// The address of this machine in the local network, whose web pages may call
+        /// The LAN address of this machine; web pages on it may call the API
         #[arg(long)]
         lan_address: Option<IpAddr>,
     },

@@ -27,7 +27,7 @@ pub(crate) enum Db {
         /// Run this, print the result, end
         #[arg(long, short, value_name = "SQL")]
         command: Option<String>,
-        /// Run the SQL of this file, as that of standard input: without a psqlrc, up to the first error
+        /// Run the SQL in this file, without psqlrc, and stop at the first error (also for standard input)
         #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
         file: Option<PathBuf>,
     },
@@ -37,7 +37,7 @@ pub(crate) enum Db {
     /// Demonstration data: an account with thirty entries; again does no harm
     #[command(after_help = "Examples:\n  cargo dev db seed")]
     Seed {
-        /// Answer yes to what would be asked
+        /// Confirm without asking
         #[arg(long)]
         yes: bool,
     },

@@ -27,7 +27,7 @@ pub(crate) enum Migrate {
         /// Print the SQL that would run, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Answer yes to what would be asked
+        /// Confirm without asking
         #[arg(long)]
         yes: bool,
     },
@@ -37,17 +37,17 @@ pub(crate) enum Migrate {
         /// How many
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
-        /// Answer yes to what would be asked
+        /// Confirm without asking
         #[arg(long)]
         yes: bool,
     },
-    /// Go to a version, forth or back; 0 is before all of them, and asks first
+    /// Migrate up or down to a version; 0 reverts all migrations, and asks for confirmation
     #[command(after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes")]
     To {
         /// The version that is the newest one afterwards
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
         version: i64,
-        /// Answer yes to what would be asked
+        /// Confirm without asking
         #[arg(long)]
         yes: bool,
     },
@@ -109,7 +109,9 @@ async fn agree_to_revert_everything(context: &Context, engine: &Chosen) -> anyho
     let (url, _) = context.or_stop(engine.url()).await?;
     let url = url.masked();
     if context
-        .is_agreed(&format!("every table of the application in {url} is dropped, after a copy is put into data/backups; go on?"))
+        .is_agreed(&format!(
+            "migrate to 0 drops every table of the application in {url}, after a copy is written to data/backups; continue?"
+        ))
         .await?
     {
         return Ok(());

@@ -7,14 +7,14 @@ use dev_env::restore::{self, Rows};
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Put a copy of the database back: into a new database, which takes the old one's place when it is whole.
+/// Restore a copy into a new database, which replaces the old one when it is complete.
 ///
-/// Reads every format of pg_dump (SQL, custom, tar, directory), packed with gzip or zstd or not, in UTF-8 or UTF-16. The copy is checked
-/// first: its end, its tables, its schema; a copy that is cut off, damaged or of another project changes nothing. Owners and rights of
-/// roles that do not exist here are left out. Migrations that the copy lacks are applied. The API may run; it goes on with the restored rows.
+/// Reads every format of pg_dump (SQL, custom, tar, directory), optionally compressed with gzip or zstd, in UTF-8 or UTF-16. Checks the
+/// copy first: a copy that is truncated, damaged or of another project changes nothing. Skips owners and privileges of roles that do not
+/// exist. Applies missing migrations. The API may run, and continues with the restored rows.
 ///
-/// The old database is kept under another name, before_restore_<time>, and `cargo dev restore before_restore_<time>` goes back to it. A
-/// file of that name comes first.
+/// The old database is kept as before_restore_<time>, and `cargo dev restore before_restore_<time>` returns to it. A file of that name
+/// takes precedence.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +40,7 @@ impl Restore {
         }
         let kept = &restored.kept;
         printer.note(&format!(
-            "what was there is kept as {kept}\nback to it: cargo dev restore {kept}\nwithout it: cargo dev db shell -c 'DROP DATABASE {kept}'"
+            "the old database is kept as {kept}\nreturn to it: cargo dev restore {kept}\nremove it: cargo dev db shell -c 'DROP DATABASE {kept}'"
         ));
         Ok(ExitCode::SUCCESS)
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_shown_with_commas() {
+    fn row_counts_are_printed_with_thousands_separators() {
         assert_eq!(line(&("entries".to_owned(), Some(3030), Some(1_234_567))), "entries 3,030 → 1,234,567");
         assert_eq!(line(&("moods".to_owned(), None, Some(999))), "moods no table → 999");
     }

@@ -35,7 +35,7 @@ pub(crate) struct Up {
     /// Leave changed code and settings to `cargo dev restart`
     #[arg(long)]
     no_reload: bool,
-    /// Answer yes to what would be asked
+    /// Confirm without asking
     #[arg(long)]
     yes: bool,
     /// The background's side of --detach

@@ -1,4 +1,4 @@
-//! Many commands at once: none fails because another one runs, and nothing differs afterwards.
+//! Concurrent commands: no command fails because another command runs, and the result is unchanged.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User, chown};
 use crate::support::{Finished, Running, Scratch, service_binary};
 
 const ROUNDS: usize = 6;
-/// What is typed at the same time.
+/// The concurrent commands.
 const COMMANDS: [&[&str]; 8] = [
     &["db", "shell", "-c", "SELECT 1"],
     &["status"],
@@ -23,21 +23,21 @@ const COMMANDS: [&[&str]; 8] = [
     &["db", "shell", "-c", "SELECT 2"],
 ];
 
-/// A checkout in which commands are typed, by root or by another user.
+/// A checkout in which root or another user runs commands.
 struct Place {
     scratch: Scratch,
     user: Option<User>,
 }
 
 impl Place {
-    /// Root's, in a folder that the server's user cannot enter. `None` where this process is not root.
+    /// A checkout of root in a folder that the server's user cannot access. `None` if this process is not root.
     fn closed() -> Option<Self> {
         let place = Self { scratch: Scratch::new(), user: None };
         place.set_mode(0o700);
         Uid::effective().is_root().then_some(place)
     }
 
-    /// An ordinary user's, also where root runs this test.
+    /// A checkout of an ordinary user, also if root runs this test.
     fn of_a_user() -> Self {
         let mut scratch = Scratch::new();
         if !Uid::effective().is_root() {
@@ -45,7 +45,7 @@ impl Place {
         }
         let user = User::from_name("nobody").unwrap().unwrap();
         scratch.set("HOME", scratch.beside().to_owned());
-        // Those of this build may be in a folder that is closed.
+        // The programs of this build may be in an inaccessible folder.
         let service = scratch.beside().join("emotionviz");
         fs::copy(service_binary(), &service).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_dev-cli"), scratch.beside().join("dev-cli")).unwrap();
@@ -73,7 +73,7 @@ impl Place {
         self.start(args).finish().expect_code(0)
     }
 
-    /// With a database that has rows.
+    /// Starts a database with rows.
     fn up(&self) {
         self.ok(&["up", "--detach"]);
         self.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n"]);
@@ -88,19 +88,19 @@ impl Place {
         self.scratch.path("data/postgres")
     }
 
-    /// The file that says whose the database outside the checkout is.
+    /// The note next to the database outside the checkout.
     fn note(&self) -> PathBuf {
         self.link().read_link().unwrap().with_file_name("checkout")
     }
 
-    /// What commands read and write in common.
+    /// The files that commands share.
     fn shared(&self) -> Vec<Option<Vec<u8>>> {
         let files = [".env", "data/run/engine", "data/run/ports.json", "data/run/supervisor.lock"].map(|file| self.scratch.path(file));
         let link = self.link().read_link().ok().map(|target| target.into_os_string().into_encoded_bytes());
         [link].into_iter().chain(files.iter().map(|file| fs::read(file).ok())).collect()
     }
 
-    /// Many rounds of them.
+    /// Runs many rounds of the commands.
     fn storm(&self, between: impl Fn()) {
         let before = self.shared();
         for round in 0..ROUNDS {
@@ -112,7 +112,7 @@ impl Place {
         }
     }
 
-    /// Stops it, and removes what lies outside the checkout.
+    /// Stops the environment, and removes the files outside the checkout.
     fn clean_up(self) {
         self.ok(&["down"]);
         if let Ok(target) = self.link().read_link() {
@@ -129,7 +129,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn commands_at_once_change_nothing_of_a_users_environment() {
+fn concurrent_commands_leave_an_ordinary_users_environment_unchanged() {
     let place = Place::of_a_user();
     place.up();
     place.storm(|| {});
@@ -137,7 +137,7 @@ fn commands_at_once_change_nothing_of_a_users_environment() {
 }
 
 #[test]
-fn commands_at_once_change_nothing_where_the_database_is_outside_a_closed_checkout() {
+fn concurrent_commands_leave_a_database_outside_the_checkout_unchanged() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.storm(|| {});
@@ -145,13 +145,13 @@ fn commands_at_once_change_nothing_where_the_database_is_outside_a_closed_checko
 }
 
 #[test]
-fn commands_at_once_change_nothing_where_the_checkout_was_opened_and_the_note_is_empty() {
+fn concurrent_commands_keep_the_database_when_its_note_is_empty() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.set_mode(0o755);
     let note = fs::read(place.note()).unwrap();
     place.storm(|| fs::write(place.note(), "").unwrap());
-    // The next start writes it again, and the database is the same.
+    // The next start writes the note again, and the database is the same.
     place.ok(&["down"]);
     place.up_again();
     assert_eq!(fs::read(place.note()).unwrap(), note);
@@ -159,7 +159,7 @@ fn commands_at_once_change_nothing_where_the_checkout_was_opened_and_the_note_is
 }
 
 #[test]
-fn first_starts_at_once_make_one_environment() {
+fn concurrent_first_starts_create_one_environment() {
     for place in [Some(Place::of_a_user()), Place::closed()].into_iter().flatten() {
         let typed: Vec<_> = (0..8).map(|_| place.start(&["up", "--detach"])).collect();
         typed.into_iter().for_each(|up| drop(up.finish().expect_code(0)));
@@ -174,7 +174,7 @@ fn first_starts_at_once_make_one_environment() {
 }
 
 #[test]
-fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
+fn up_links_a_database_without_a_link_again_and_never_replaces_it() {
     let Some(place) = Place::closed() else { return };
     place.up();
     place.ok(&["down"]);
@@ -186,14 +186,14 @@ fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
                 fs::create_dir(place.link()).unwrap();
             }
             place.set_mode(mode);
-            // What only reads finds it, and leaves the link to `up`.
+            // Commands that only read find the database, and leave the link to `up`.
             place.ok(&["db", "shell", "-c", "SELECT count(*) FROM kept"]).prints("1000");
             assert!(!place.link().is_symlink());
             place.start(&["up", "--detach", "--engine", "docker"]).finish().expect_code(1).says("--engine native");
             place.start(&["engine", "switch", "docker"]).finish().expect_code(1).says("data/postgres is missing, and the database");
             let up = place.ok(&["up", "--detach"]);
-            up.says(&format!("the database of this checkout is in {}", target.display()));
-            up.says("leads there again");
+            up.says("the link data/postgres was missing; it was created again");
+            up.says(&format!("to the database of this checkout in {}", target.display()));
             assert_eq!(place.link().read_link().unwrap(), target);
             place.up_again();
             place.ok(&["down"]);
@@ -203,7 +203,7 @@ fn a_database_whose_link_is_gone_is_linked_again_and_never_replaced() {
 }
 
 #[test]
-fn a_link_to_a_disk_that_is_not_there_is_no_place_for_a_new_database() {
+fn up_creates_no_database_behind_a_broken_link() {
     let place = Place { scratch: Scratch::new(), user: None };
     let disk = place.scratch.beside().join("disk");
     fs::create_dir(&disk).unwrap();
@@ -215,14 +215,14 @@ fn a_link_to_a_disk_that_is_not_there_is_no_place_for_a_new_database() {
         refused.says("hint: mount that disk");
     }
     assert_eq!(fs::read_dir(&disk).unwrap().count(), 0);
-    // As the hint says it.
+    // The command of the hint.
     fs::create_dir(disk.join("postgres")).unwrap();
     place.up();
     assert!(disk.join("postgres/PG_VERSION").exists());
 }
 
 #[test]
-fn a_copied_checkout_gets_a_database_of_its_own_and_says_so() {
+fn a_copied_checkout_gets_its_own_database_and_reports_it() {
     let Some(place) = Place::closed() else { return };
     place.up();
     let copy = Place { scratch: Scratch::new(), user: None };
@@ -234,8 +234,8 @@ fn a_copied_checkout_gets_a_database_of_its_own_and_says_so() {
     copy.start(&["db", "shell", "-c", "SELECT 1"]).finish().expect_code(1).says("there is no database");
     assert_eq!(copy.link().read_link().unwrap(), target);
     let up = copy.ok(&["up", "--detach"]);
-    up.says(&format!("led to the database of {}", place.scratch.root().display()));
-    up.says("has a database of its own");
+    up.says(&format!("this checkout is a copy of {}", place.scratch.root().display()));
+    up.says("now has its own database");
     assert_ne!(copy.link().read_link().unwrap(), target);
     assert_eq!(copy.scratch.sql("SELECT to_regclass('kept') IS NULL"), "t");
     copy.clean_up();

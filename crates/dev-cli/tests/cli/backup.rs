@@ -71,7 +71,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert!(dump.status.success(), "{dump:?}");
     fs::write(scratch.path("backup.sql"), dump.stdout).unwrap();
     scratch.ok(&["down"]);
-    scratch.ok(&["restore", "backup.sql"]).says("whether the copy is whole was not checked by a checksum");
+    scratch.ok(&["restore", "backup.sql"]).says("the copy was not verified with a checksum");
     scratch.up();
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
 }
@@ -86,7 +86,7 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(scratch.path("mine.dump"), bytes).unwrap();
-    scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not fit the checksum beside it");
+    scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not match the checksum next to it");
 
     scratch.write("half.sql", "CREATE TABLE half ();\nSELECT nonsense;\n");
     scratch.dev(&["restore", "half.sql"]).expect_code(1).says("has no tables of this application");
@@ -96,7 +96,7 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
 }
 
 #[test]
-fn a_copy_is_written_only_where_nothing_else_is() {
+fn backup_replaces_no_foreign_files_without_force() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.write("notes.txt", "mine");
@@ -115,8 +115,8 @@ fn a_copy_is_written_only_where_nothing_else_is() {
         ("new.dump", "new.dump.sha256 exists and is not a checksum that this tool wrote"),
         ("backend", "is a folder"),
         ("data/backups/", "is a folder"),
-        ("not/there/a.dump", "backup makes folders only below"),
-        ("data/../elsewhere/a.dump", "backup makes folders only below"),
+        ("not/there/a.dump", "backup creates folders only below"),
+        ("data/../elsewhere/a.dump", "backup creates folders only below"),
     ] {
         let refused = scratch.dev(&["backup", "--output", path]).expect_code(1);
         refused.says(words);
@@ -132,7 +132,7 @@ fn a_copy_is_written_only_where_nothing_else_is() {
     scratch.ok(&["backup", "--output", "data/a/b.dump"]);
     scratch.ok(&["backup", "--output", "data/a/b.dump"]);
     scratch.ok(&["backup", "--output", "notes.txt", "--force"]);
-    // A link is followed, to what is there and to what is not yet.
+    // A link is followed, to an existing file and to a missing one.
     symlink("elsewhere.dump", scratch.path("to-nothing")).unwrap();
     for link in ["link", "to-nothing"] {
         scratch.ok(&["backup", "--output", link]);
@@ -145,7 +145,7 @@ fn a_copy_is_written_only_where_nothing_else_is() {
     }
     assert_eq!(scratch.read("data/backups/.unfinished-novel"), "mine");
 
-    // Standard output, a FIFO and devices are written to, and stay what they are.
+    // Standard output, a FIFO and devices are written to, and are not replaced.
     let piped = |command: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-c", command, "sh", env!("CARGO_BIN_EXE_dev-cli")]).current_dir(scratch.root());
@@ -181,13 +181,13 @@ fn git_ignores_copies_and_their_checksums() {
 }
 
 #[test]
-fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
+fn backup_reports_the_missing_space_on_a_full_disk_and_keeps_the_old_copy() {
     let scratch = Scratch::new();
     scratch.up();
     let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else { return };
     scratch.ok(&["backup", "--output", "data/small/a.dump"]);
     let old = fs::read(scratch.path("data/small/a.dump")).unwrap();
-    // Random texts, which cannot be packed.
+    // Random texts, which cannot be compressed.
     run(
         &scratch,
         "CREATE TABLE large AS SELECT string_agg(md5(random()::text), '') AS a FROM generate_series(1, 400000) GROUP BY random() < 0.5",
@@ -204,7 +204,7 @@ fn a_full_disk_is_named_with_what_is_missing_and_keeps_the_old_copy() {
 }
 
 #[test]
-fn a_killed_backup_leaves_the_old_pair_and_the_next_one_removes_what_it_left() {
+fn a_killed_backup_keeps_the_old_pair_and_the_next_backup_cleans_up() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["backup", "--output", "a.dump"]);

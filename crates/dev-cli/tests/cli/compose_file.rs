@@ -66,7 +66,7 @@ fn environment_in_the_container(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn variables_of_postgresql_in_env_change_nothing_of_the_databases_container() {
+fn libpq_variables_in_env_do_not_affect_the_database_container() {
     let foreign = [
         ("PGPORT", "6000"),
         ("PGHOST", "nowhere.invalid"),

@@ -29,7 +29,7 @@ fn the_shell_needs_no_password_on_its_command_line() {
 }
 
 #[test]
-fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_are_counted() {
+fn db_shell_runs_a_file_without_psqlrc_up_to_the_first_error_and_counts_statements() {
     let mut scratch = Scratch::new();
     scratch.up();
     scratch.write("psqlrc", "\\echo of the psqlrc\n\\set ON_ERROR_STOP off\n");
@@ -50,7 +50,7 @@ fn a_file_of_sql_runs_up_to_its_first_error_without_a_psqlrc_and_its_statements_
         scratch.write("bad.sql", &sql);
         let shell = scratch.dev(&["db", "shell", "-f", "bad.sql"]).expect_code(1);
         shell.says("nonsense");
-        shell.says(&format!("in the database emotionviz_db; the {ran} statements before it ran"));
+        shell.says(&format!("in the database emotionviz_db; the {ran} statements before the error ran"));
         assert_eq!(scratch.sql("SELECT to_regclass('first') IS NOT NULL, to_regclass('second') IS NULL"), format!("{kept}\tt"));
         scratch.ok(&["db", "shell", "-c", "DROP TABLE IF EXISTS first"]);
     }

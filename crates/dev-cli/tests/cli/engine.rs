@@ -42,9 +42,9 @@ fn what_is_wrong_with_docker_is_said_with_its_remedy() {
         ("test $1 != compose || exit 1; echo 20.10", "this Docker has no Compose v2"),
         (
             "case \"$*\" in info*) echo 20.10;; 'compose version'*) echo 2.23.3;; esac",
-            "this Docker has Compose 2.23.3, and docker-compose.yml needs 2.24",
+            "the version of Docker Compose is 2.23.3, and docker-compose.yml needs 2.24",
         ),
-        ("case \"$*\" in info*) echo 20.10;; 'compose version'*) echo v1.29.2;; esac", "this Docker has Compose v1.29.2"),
+        ("case \"$*\" in info*) echo 20.10;; 'compose version'*) echo v1.29.2;; esac", "the version of Docker Compose is v1.29.2"),
         ("echo 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' >&2; exit 125", "`docker` is Podman here"),
         (
             "echo 'Error: template: info:1:2: executing \"info\" at <.ServerVersion>: can'\\''t evaluate field ServerVersion in type interface {}' >&2; exit 125",
@@ -52,7 +52,7 @@ fn what_is_wrong_with_docker_is_said_with_its_remedy() {
         ),
         (
             "case \"$*\" in info*) echo 28.1; echo /var/snap/docker/common/var-lib-docker;; 'compose version'*) echo 2.30.0;; esac",
-            "Docker from snap sees no files outside of your home folder",
+            "Docker from snap cannot access files outside of your home folder",
         ),
         (
             "case \"$*\" in info*) echo 28.1; echo /home/a/.local/share/docker; echo '[name=rootless]';; 'compose version'*) echo 2.30.0;; esac",

@@ -1,4 +1,4 @@
-//! A database that somebody else runs.
+//! An external database (`DATABASE_URL`).
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ fn psql(url: &str, sql: &str) {
 }
 
 #[test]
-fn its_first_use_by_a_verb_that_changes_it_is_refused_without_yes_and_remembered_with_it() {
+fn the_first_change_of_an_external_database_needs_yes_and_is_remembered() {
     let (theirs, mut ours) = (Scratch::new(), Scratch::new());
     theirs.up();
     let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
@@ -49,10 +49,10 @@ fn its_first_use_by_a_verb_that_changes_it_is_refused_without_yes_and_remembered
     assert!(!ours.read("data/run/external-databases.json").contains(url.split([':', '@']).nth(2).unwrap()), "the password was written");
     let again = ours.ok(&["migrate", "up"]);
     assert!(!again.stderr.contains("has not used yet"), "{again}");
-    // Another database of the same server is another one.
+    // Another database of the same server needs its own confirmation.
     ours.set("DATABASE_URL", of("vacant"));
     ours.dev(&["migrate", "up"]).expect_code(1);
-    // A note that cannot be read is none.
+    // An unreadable note counts as missing.
     ours.write("data/run/external-databases.json", "[{");
     ours.set("DATABASE_URL", &url);
     ours.dev(&["migrate", "up"]).expect_code(1).says("has not used yet");
@@ -60,7 +60,7 @@ fn its_first_use_by_a_verb_that_changes_it_is_refused_without_yes_and_remembered
 }
 
 #[test]
-fn what_runs_goes_over_to_it_only_after_it_was_agreed_to() {
+fn a_running_environment_switches_to_an_external_database_only_after_confirmation() {
     let (theirs, ours) = (Scratch::new(), Scratch::new());
     theirs.up();
     ours.up();
@@ -72,7 +72,7 @@ fn what_runs_goes_over_to_it_only_after_it_was_agreed_to() {
 }
 
 #[test]
-fn a_step_back_names_its_database_and_all_of_them_are_not_reverted_without_a_yes() {
+fn migrate_down_prints_the_database_and_migrate_to_0_needs_yes() {
     let scratch = Scratch::new();
     scratch.up();
     let database = format!("postgres://emotionviz:***@127.0.0.1:{}/emotionviz_db", scratch.port("db"));

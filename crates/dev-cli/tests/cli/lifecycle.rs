@@ -205,7 +205,7 @@ fn the_local_network_reaches_the_api_alone() {
         .and_then(|line| line.split("//").nth(1)?.split(':').next());
     // A machine without a network has none.
     if let Some(address) = address {
-        up.says(&format!("web pages on http://{address}, on any port, may call the API"));
+        up.says(&format!("web pages on http://{address} (any port) may also call the API"));
         for (origin, allowed) in
             [(format!("http://{address}:8100"), true), ("https://localhost".to_owned(), true), ("http://192.0.2.7:8100".to_owned(), false)]
         {

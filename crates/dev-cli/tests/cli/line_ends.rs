@@ -1,4 +1,4 @@
-//! Checkouts of Windows, where git may have put CRLF at the ends of lines.
+//! Checkouts on Windows, where git may have written CRLF.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn git_keeps_lf_in_every_checkout() {
 }
 
 #[test]
-fn migrations_and_settings_with_crlf_are_the_same_as_those_with_lf() {
+fn migrations_and_settings_with_crlf_equal_those_with_lf() {
     let scratch = Scratch::new();
     for entry in fs::read_dir(scratch.path("backend/db/migrations")).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! A command that waits for a lock says who holds it, and gives up.
+//! A command that waits for a lock reports the session that holds it, and fails after a limit.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -32,7 +32,7 @@ impl Drop for Session {
 }
 
 #[test]
-fn a_backup_names_the_session_that_holds_its_lock_and_leaves_nothing_when_it_is_interrupted() {
+fn backup_reports_the_lock_holder_and_leaves_no_files_when_interrupted() {
     let scratch = Scratch::new();
     scratch.up();
     let holder = Session::locking(&scratch, "LOCK TABLE emotion_entries IN ACCESS EXCLUSIVE MODE");
@@ -47,7 +47,7 @@ fn a_backup_names_the_session_that_holds_its_lock_and_leaves_nothing_when_it_is_
 }
 
 #[test]
-fn a_step_back_ends_the_sessions_that_there_are_and_says_whose_they_were() {
+fn migrate_down_terminates_other_sessions_and_reports_them() {
     let scratch = Scratch::new();
     scratch.up();
     let holder = Session::locking(&scratch, "LOCK TABLE emotion_entries IN ACCESS EXCLUSIVE MODE");
@@ -58,7 +58,7 @@ fn a_step_back_ends_the_sessions_that_there_are_and_says_whose_they_were() {
 }
 
 #[test]
-fn a_migration_gives_up_and_names_the_session_that_holds_its_lock() {
+fn a_migration_fails_after_the_lock_limit_and_reports_the_lock_holder() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["migrate", "to", &scratch.first_migration()]);

@@ -1,4 +1,4 @@
-//! Settings files that are no plain files, or say what cannot be meant.
+//! Settings files that are not regular files, or have values that cannot be intended.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -30,7 +30,7 @@ fn pipe(path: &Path) {
 }
 
 #[test]
-fn a_pipe_that_nothing_writes_to_is_named_within_seconds() {
+fn a_settings_pipe_without_a_writer_is_reported_within_seconds() {
     let scratch = Scratch::new();
     let linked = scratch.beside().join("pipe");
     pipe(&linked);
@@ -39,7 +39,7 @@ fn a_pipe_that_nothing_writes_to_is_named_within_seconds() {
         let started: Vec<_> = VERBS.iter().map(|verb| (Instant::now(), scratch.start(verb))).collect();
         for (since, verb) in started {
             let refused = verb.finish().expect_code(1);
-            refused.says(&format!("{} is a pipe (FIFO), and nothing came out of it", scratch.path(file).display()));
+            refused.says(&format!("{} is a pipe (FIFO), and no process wrote to it", scratch.path(file).display()));
             refused.says("hint: ");
             assert!(since.elapsed() < Duration::from_secs(30), "{refused}");
         }
@@ -50,7 +50,7 @@ fn a_pipe_that_nothing_writes_to_is_named_within_seconds() {
 }
 
 #[test]
-fn waiting_for_a_pipe_ends_on_every_signal() {
+fn a_wait_for_a_settings_pipe_ends_on_every_signal() {
     let scratch = Scratch::new();
     pipe(&scratch.path(".env"));
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -66,7 +66,7 @@ fn waiting_for_a_pipe_ends_on_every_signal() {
 }
 
 #[test]
-fn a_pipe_does_not_keep_anything_running() {
+fn a_settings_pipe_does_not_prevent_stop_and_down() {
     let scratch = Scratch::new();
     scratch.up();
     fs::rename(scratch.path(".env"), scratch.path(".env.kept")).unwrap();
@@ -78,13 +78,13 @@ fn a_pipe_does_not_keep_anything_running() {
 }
 
 #[test]
-fn a_pipe_with_a_writer_is_read_and_never_replaced() {
+fn a_settings_pipe_with_a_writer_is_read_and_never_replaced() {
     let scratch = Scratch::new();
     scratch.up();
     let text = scratch.read(".env");
     fs::remove_file(scratch.path(".env")).unwrap();
     pipe(&scratch.path(".env"));
-    // As a password manager serves it: to each who opens it.
+    // A password manager serves the content to each reader.
     let script = "trap '' PIPE; while true; do printf '%s' \"$1\" > \"$2\"; sleep 0.05; done 2>/dev/null";
     let mut writer = std::process::Command::new("sh").args(["-c", script, "sh", &text]).arg(scratch.path(".env")).spawn().unwrap();
     scratch.ok(&["status"]).prints("running");
@@ -96,7 +96,7 @@ fn a_pipe_with_a_writer_is_read_and_never_replaced() {
     scratch.ok(&["down"]);
     scratch.up();
     assert_eq!(scratch.service("api")["health"], "healthy");
-    assert_eq!(scratch.status()["reloads"].as_array().unwrap().len(), 0, "reading it is no change of it");
+    assert_eq!(scratch.status()["reloads"].as_array().unwrap().len(), 0, "a read of the pipe must not count as a change");
     scratch.ok(&["down"]);
     writer.kill().unwrap();
     writer.wait().unwrap();
@@ -109,7 +109,7 @@ fn processes_end(scratch: &Scratch) -> Option<()> {
 }
 
 #[test]
-fn what_is_no_regular_file_is_never_replaced() {
+fn a_settings_file_that_is_not_a_regular_file_is_never_replaced() {
     let scratch = Scratch::new();
     let env = scratch.path(".env");
     let gone = scratch.beside().join("gone");
@@ -135,7 +135,7 @@ fn what_is_no_regular_file_is_never_replaced() {
 }
 
 #[test]
-fn a_program_that_is_a_pipe_is_named() {
+fn a_program_setting_that_names_a_pipe_is_reported() {
     let mut scratch = Scratch::new();
     let path = scratch.beside().join("pipe");
     pipe(&path);
@@ -149,7 +149,7 @@ fn a_program_that_is_a_pipe_is_named() {
 }
 
 #[test]
-fn the_database_of_the_containers_is_named_natively() {
+fn the_native_engine_reports_a_database_url_of_the_containers() {
     let scratch = Scratch::new();
     let url = "DATABASE_URL=postgresql+asyncpg://emotionviz:planted@db:5432/emotionviz_db\n";
     for file in ["backend/.env", ".env"] {
@@ -170,13 +170,13 @@ fn the_database_of_the_containers_is_named_natively() {
         refused.says("--engine native");
     }
     fs::remove_file(scratch.path("backend/.env")).unwrap();
-    // What was refused has not run here: the engine is the native one still.
+    // The refused engine did not run here: the default is still the native engine.
     scratch.up();
     assert_eq!(scratch.status()["engine"], "native");
 }
 
 #[test]
-fn variables_of_postgresql_in_settings_files_change_nothing_natively() {
+fn libpq_variables_in_settings_files_do_not_affect_the_native_engine() {
     let scratch = Scratch::new();
     let foreign = "PGPORT=1\nPGHOST=nowhere.invalid\nPGSSLMODE=verify-full\nPGOPTIONS='-c datestyle=German'\nPGDATA=/nowhere\n\
         PGUSER=stranger\nPGPASSWORD=wrong\nPGSERVICE=theirs\nTZ=Asia/Kolkata\n";
@@ -190,7 +190,7 @@ fn variables_of_postgresql_in_settings_files_change_nothing_natively() {
 }
 
 #[test]
-fn what_compose_would_not_read_is_refused_by_its_name() {
+fn compose_variables_that_compose_would_ignore_are_refused_by_name() {
     let scratch = Scratch::new();
     scratch.write("docker-compose.yml", "services: {}\n");
     let cases = [

@@ -96,7 +96,7 @@ fn the_api_answers_on_both_loopback_addresses() {
 }
 
 #[test]
-fn a_program_that_has_the_port_on_the_other_loopback_address_is_named() {
+fn a_program_that_uses_the_port_on_the_other_loopback_address_is_reported() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
     let port = listener.local_addr().unwrap().port();
     let mut scratch = Scratch::new();

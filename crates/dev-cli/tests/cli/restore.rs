@@ -1,4 +1,4 @@
-//! Putting copies back: what is read, what is refused, and that a refused one changes nothing.
+//! Restores: accepted copies, refused copies, and that a refusal changes nothing.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ const DATABASES: &str =
 pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
 pub(crate) const ENTRIES: &str = "SELECT count(*) FROM emotion_entries";
 
-/// A program of PostgreSQL, which succeeds.
+/// Runs a program of PostgreSQL, which must succeed.
 pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
     let Output { status, stdout, stderr } = Command::new(program).args(args).output().unwrap();
     assert!(status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&stderr));
@@ -30,7 +30,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// A checkout with demonstration data that runs, the URL of its database, and a dump of it.
+/// Returns a running checkout with demonstration data, the URL of its database, and a dump.
 pub(crate) fn with_dump() -> (Scratch, String, String) {
     let scratch = Scratch::new();
     scratch.up();
@@ -40,7 +40,7 @@ pub(crate) fn with_dump() -> (Scratch, String, String) {
     (scratch, url, dump)
 }
 
-/// Restores a file that is refused: with these words, with what to type, and with nothing changed.
+/// Restores a file and expects a refusal with these words and a hint, and an unchanged database.
 fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
     let refused = scratch.dev(&["restore", file]).expect_code(1);
     for word in words.iter().chain(&["othing was changed", "hint: "]) {
@@ -52,7 +52,7 @@ fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_nothing() {
+fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     let (scratch, url, dump) = with_dump();
     let state = |scratch: &Scratch| [DATABASES, ROLES, ENTRIES].map(|sql| scratch.sql(sql));
     let before = state(&scratch);
@@ -67,10 +67,10 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     write("last-rows.sql", &dump.as_bytes()[..last_rows]);
     write("without-end.sql", &dump.as_bytes()[..end]);
     for file in ["rows.sql", "half-a-row.sql", "last-rows.sql", "without-end.sql"] {
-        refused(&scratch, file, &[file, "is cut off"]);
+        refused(&scratch, file, &[file, "is truncated"]);
     }
     write("rows.sql.gz", &gzip(&dump.as_bytes()[..row]));
-    refused(&scratch, "rows.sql.gz", &["rows.sql.gz", "is cut off"]);
+    refused(&scratch, "rows.sql.gz", &["rows.sql.gz", "is truncated"]);
     write("empty.sql", b"");
     refused(&scratch, "empty.sql", &["empty (0 bytes)"]);
     write("comments.sql", b"-- one\n/* two */\n");
@@ -80,13 +80,13 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     let index = dump.find("CREATE INDEX").unwrap();
     let index_end = index + dump[index..].find(";\n").unwrap() + 2;
     write("without-index.sql", format!("{}{}", &dump[..index], &dump[index_end..]).as_bytes());
-    refused(&scratch, "without-index.sql", &["its schema is not the one that the migrations make", "index of "]);
+    refused(&scratch, "without-index.sql", &["its schema differs from the schema of the migrations", "index of "]);
     write("without-table.sql", &run("pg_dump", &[&url, "--exclude-table=intake_sessions"]));
     refused(&scratch, "without-table.sql", &["lacks tables of this application: intake_sessions"]);
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
     refused(&scratch, "data.sql", &["--data-only"]);
 
-    // Another project's.
+    // A dump of another project.
     scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);
     let films = url.replace("/emotionviz_db", "/films");
     run("psql", &[&films, "-c", "CREATE TABLE films AS SELECT 1 AS id; CREATE TABLE actors (); CREATE TABLE users ()"]);
@@ -103,7 +103,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         refused(&scratch, file, &["has no tables of this application", "actors, films"]);
     }
 
-    // What would do more than fill a database.
+    // Statements that would do more than fill a database.
     let marker = scratch.beside().join("marker");
     let touch = format!("touch {}", marker.display());
     let after = |words: &str| format!("{}{words}\n{}", &dump[..last_rows], &dump[last_rows..]);
@@ -153,7 +153,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         ("a.db", b"SQLite format 3\0", "SQLite"),
         ("mysql.sql", b"-- MySQL dump 10.13\nSET NAMES utf8;\n", "MySQL"),
         ("cluster.sql", b"--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE a;\n", "pg_dumpall"),
-        ("random", &random, "not known"),
+        ("random", &random, "of an unknown format"),
     ] {
         write(file, bytes);
         refused(&scratch, file, &[words, "not a dump"]);
@@ -164,14 +164,14 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
     write("no-tables.sql", b"SELECT 1;\n");
     refused(&scratch, "no-tables.sql", &["has no tables of this application"]);
     write("half.sql", dump.replace("CREATE TABLE public.users", "CREATE TABLE public.users (); nonsense here").as_bytes());
-    refused(&scratch, "half.sql", &["is not a statement of a dump", "nonsense here"]);
+    refused(&scratch, "half.sql", &["is not a statement that pg_dump writes", "nonsense here"]);
     write(
         "wrong.sql",
         dump.replace("ADD CONSTRAINT users_pkey", "ADD CONSTRAINT users_pkey CHECK (nonsense), ADD CONSTRAINT b").as_bytes(),
     );
     refused(&scratch, "wrong.sql", &["PostgreSQL refused a statement", "line ", "\"nonsense\" does not exist"]);
 
-    // Archives that are damaged, without a checksum.
+    // Damaged archives without a checksum.
     let archive = run("pg_dump", &[&url, "--format=custom"]);
     write("cut.dump", &archive[..archive.len() / 2]);
     write("cut-early.dump", &archive[..40]);
@@ -183,7 +183,7 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
 }
 
 #[test]
-fn a_kept_database_takes_its_name_again() {
+fn restore_returns_to_a_kept_database() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     scratch.ok(&["db", "shell", "-c", "DELETE FROM emotion_entries"]);
@@ -197,7 +197,7 @@ fn a_kept_database_takes_its_name_again() {
     back.prints("emotion_entries 30 → 0");
     assert_eq!(scratch.sql(ENTRIES), "0");
     assert!(!scratch.sql(DATABASES).contains(&kept));
-    // A file of that name comes first.
+    // A file of that name takes precedence.
     scratch.write(&kept, "");
     scratch.dev(&["restore", &kept]).expect_code(1).says("empty (0 bytes)");
 }
@@ -234,7 +234,7 @@ fn two_commands_that_replace_the_database_do_not_run_at_once() {
 }
 
 #[test]
-fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited() {
+fn restore_works_while_the_sources_do_not_compile_or_a_migration_was_edited() {
     let (mut scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     let built = scratch.path("data/run/emotionviz");
@@ -243,7 +243,7 @@ fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited
     }
     scratch.set("SERVICE_BINARY", "");
     scratch.set("CARGO", scratch.script("cargo", "echo 'error: expected one of' >&2\nexit 101"));
-    scratch.ok(&["restore", &copy]).says("the sources do not compile: the service that was built last is used");
+    scratch.ok(&["restore", &copy]).says("the sources do not compile; using the last build of the service");
 
     scratch.set("SERVICE_BINARY", service_binary());
     scratch.set("CARGO", "");
@@ -251,12 +251,12 @@ fn a_copy_is_restored_while_the_sources_do_not_compile_or_a_migration_was_edited
     scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations VALUES (20991231235959, 'of tomorrow', now(), true, '\\x00', 1)"]);
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     let restored = scratch.ok(&["restore", &copy]);
-    restored.says(&format!("edited since {copy} was made: 20261123000100"));
-    restored.says(&format!("applied in {copy}, and not known to this code: 20991231235959"));
+    restored.says(&format!("migrations that were edited after {copy} was written: 20261123000100"));
+    restored.says(&format!("migrations that are applied in {copy} and are not in this code: 20991231235959"));
 }
 
 #[test]
-fn only_what_a_killed_restore_left_is_swept() {
+fn restore_removes_only_the_objects_of_a_killed_restore() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     for sql in ["CREATE DATABASE restoring_novel", "CREATE DATABASE emotionviz_restoring_mine", "CREATE ROLE emotionviz_restoring_me"] {
@@ -278,12 +278,12 @@ fn only_what_a_killed_restore_left_is_swept() {
 }
 
 #[test]
-fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
+fn ctrl_c_ends_a_restore_from_a_silent_pipe() {
     let scratch = Scratch::new();
     let fifo = scratch.path("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for path in ["fifo", "-"] {
-        // Held open, by nobody who writes.
+        // A writer holds the pipe open, and writes nothing.
         let (reader, _writer) = std::io::pipe().unwrap();
         let mut restore = Running::reading(scratch.command(&["--verbose", "restore", path]), reader);
         restore.printed("reading the copy");
@@ -293,7 +293,7 @@ fn a_pipe_that_sends_nothing_ends_by_ctrl_c() {
 }
 
 #[test]
-fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
+fn restore_reports_a_checksum_file_that_does_not_apply() {
     let (scratch, ..) = with_dump();
     scratch.ok(&["backup", "--output", "a.dump"]);
     let sum = scratch.path("a.dump.sha256");
@@ -305,7 +305,7 @@ fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
     restore("a.dump.sha256 is not a checksum file");
     fs::remove_file(&sum).unwrap();
     restore("a.dump.sha256 does not exist");
-    // Another copy took the name, and its checksum did not.
+    // Another copy has this name, with the old checksum.
     fs::write(&sum, &good).unwrap();
     let another = scratch.ok(&["backup"]).stdout.trim().to_owned();
     fs::copy(Path::new(&another), scratch.path("a.dump")).unwrap();
@@ -314,6 +314,6 @@ fn a_checksum_that_says_nothing_is_named_as_what_it_is() {
     let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     fs::File::open(&sum).unwrap().set_modified(hour).unwrap();
     let refused = scratch.dev(&["restore", "a.dump"]).expect_code(1);
-    refused.says("older than the file");
+    refused.says("was replaced or changed after the checksum was written");
     assert!(!refused.stderr.contains("damaged"), "{refused}");
 }

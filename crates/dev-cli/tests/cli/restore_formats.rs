@@ -1,4 +1,4 @@
-//! Every format that pg_dump writes, of this PostgreSQL and of newer ones, is restored.
+//! Restores every format of pg_dump, of this PostgreSQL version and of newer versions.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::restore::{ENTRIES, ROLES, gzip, run, with_dump};
 use crate::support::{Running, eventually};
 
 #[test]
-fn every_format_of_pg_dump_is_restored() {
+fn restore_reads_every_format_of_pg_dump() {
     let (scratch, url, dump) = with_dump();
     let entries = scratch.sql(ENTRIES);
     let write = |name: &str, bytes: &[u8]| fs::write(scratch.path(name), bytes).unwrap();
@@ -70,7 +70,7 @@ fn every_format_of_pg_dump_is_restored() {
 }
 
 #[test]
-fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_said() {
+fn restore_skips_and_lists_settings_and_roles_of_other_servers() {
     let (scratch, _, dump) = with_dump();
     let dump = dump
         .replacen("SET statement_timeout = 0;", "SET statement_timeout = 0;\nSET transaction_timeout = 0;", 1)
@@ -80,34 +80,36 @@ fn what_a_newer_postgresql_or_another_server_puts_into_a_dump_is_left_out_and_sa
         .replacen("\nSET ", "\n\\restrict AbC1\n\nSET ", 1);
     scratch.write("newer.sql", &format!("{dump}\\unrestrict AbC1\n"));
     let restored = scratch.ok(&["restore", "newer.sql"]);
-    for words in ["left out of newer.sql", "transaction_timeout", "OWNER TO prod user", "rights of reporting: there is no such role here"] {
+    for words in
+        ["skipped in newer.sql", "transaction_timeout", "OWNER TO prod user", "privileges of reporting: that role does not exist here"]
+    {
         restored.says(words);
     }
     scratch.write("bare.sql", &dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n"));
-    scratch.ok(&["restore", "bare.sql"]).says("was not made by pg_dump and has no end mark");
-    // The API has its rights all the same.
+    scratch.ok(&["restore", "bare.sql"]).says("was not written by pg_dump and has no end mark");
+    // The API still has its privileges.
     eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
     assert_eq!(scratch.sql("SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT')"), "t");
 }
 
 #[test]
-fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_both_versions() {
+fn restore_of_a_newer_archive_uses_a_newer_pg_restore_or_reports_both_versions() {
     let (mut scratch, url, _) = with_dump();
     let mut archive = run("pg_dump", &[&url, "--format=custom"]);
     assert_eq!(archive[5..7], [1, 14], "pg_dump of PostgreSQL 15");
-    // Of a version that no program here or at the download's source knows.
+    // A version that is neither installed nor downloadable.
     archive[6] = 17;
     fs::write(scratch.path("newer.dump"), &archive).unwrap();
     let refused = scratch.dev(&["restore", "newer.dump"]).expect_code(1);
     for words in [
-        "made by pg_dump of PostgreSQL 19 or newer",
-        "the newest pg_restore here is of PostgreSQL 15.",
+        "written by pg_dump of PostgreSQL 19 or newer",
+        "the newest pg_restore here is version 15.",
         "pg_dump --format=plain",
         "Nothing was changed",
     ] {
         refused.says(words);
     }
-    // One of 19, as far as it is asked.
+    // A program that claims to be version 19.
     let folder = scratch.beside().join("19");
     fs::create_dir(&folder).unwrap();
     let real = String::from_utf8(run("sh", &["-c", "command -v pg_restore"])).unwrap();
@@ -127,9 +129,9 @@ fn an_archive_of_a_newer_pg_dump_is_read_by_a_newer_pg_restore_or_refused_with_b
 }
 
 #[test]
-fn an_archive_of_a_newer_pg_dump_is_read_by_a_downloaded_pg_restore() {
+fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
     let (scratch, url, _) = with_dump();
-    // What `restore` downloads has a pg_dump, too.
+    // The download of `restore` also contains pg_dump.
     let cache = fetch::cache_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let newest = runtime.block_on(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), std::sync::Arc::new(Quiet))).unwrap();

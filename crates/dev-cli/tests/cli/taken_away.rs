@@ -1,4 +1,4 @@
-//! What a running environment needs is removed by the machine: at the end of a login session, by cleaners of temporary folders, by hand.
+//! Files of a running environment are removed: by a logout, by cleaners of temporary folders, by hand.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ fn socket_folder(scratch: &Scratch) -> PathBuf {
 }
 
 #[test]
-fn removed_folders_of_sockets_are_made_again() {
+fn removed_socket_folders_are_created_again() {
     let mut scratch = Scratch::new();
     let runtime = scratch.beside().join("runtime");
     fs::create_dir(&runtime).unwrap();
@@ -49,7 +49,7 @@ fn removed_folders_of_sockets_are_made_again() {
 }
 
 #[test]
-fn removed_folders_of_data_are_made_again() {
+fn removed_run_and_log_folders_are_created_again() {
     let scratch = Scratch::new();
     scratch.up();
     let pids = [scratch.pid("api"), scratch.pid("db")];
@@ -61,7 +61,7 @@ fn removed_folders_of_data_are_made_again() {
     scratch.ok(&["up", "--detach"]).says("it runs already");
     scratch.get("/api/v1/emotions");
     scratch.dev(&["db", "shell", "-c", "SELECT nonsense"]).expect_code(1);
-    for (file, text) in [("app.log", "/api/v1/emotions"), ("postgres.log", "nonsense"), ("dev.log", "is made again")] {
+    for (file, text) in [("app.log", "/api/v1/emotions"), ("postgres.log", "nonsense"), ("dev.log", "it was created again")] {
         let path = format!("data/logs/{file}");
         eventually(&path, || (scratch.path(&path).exists() && scratch.read(&path).contains(text)).then_some(()));
     }
@@ -71,12 +71,12 @@ fn removed_folders_of_data_are_made_again() {
 }
 
 #[test]
-fn sessions_need_no_shared_memory_that_a_logout_removes() {
+fn sessions_survive_the_shared_memory_cleanup_of_a_logout() {
     let scratch = Scratch::new();
     scratch.up();
     let maps = fs::read_to_string(format!("/proc/{}/maps", scratch.pid("db"))).unwrap();
     assert!(!maps.contains("/dev/shm"), "{maps}");
-    // What is left for systemd to remove: it keeps a second server from starting, and nothing else.
+    // systemd can still remove this segment, which only prevents a second server from starting.
     let removed = Command::new("ipcrm").args(["-m", &segment(&scratch)]).output().unwrap();
     assert!(removed.status.success(), "{removed:?}");
     let pid = scratch.pid("db");
@@ -88,7 +88,7 @@ fn sessions_need_no_shared_memory_that_a_logout_removes() {
 }
 
 #[test]
-fn a_server_that_refuses_every_session_is_restarted_and_status_says_why() {
+fn a_server_that_refuses_every_session_is_restarted_and_status_reports_the_reason() {
     let scratch = Scratch::new();
     scratch.up();
     let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
@@ -106,20 +106,20 @@ fn a_server_that_refuses_every_session_is_restarted_and_status_says_why() {
 }
 
 #[test]
-fn restart_needs_no_session_with_the_old_server() {
+fn restart_works_when_the_server_accepts_no_session() {
     let scratch = Scratch::new();
     scratch.up();
     let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
     fs::rename(&file, &away).unwrap();
     let mut restart = scratch.start(&["restart", "db"]);
-    restart.printed("is restarted all the same");
+    restart.printed("the database does not answer; restarting it");
     fs::rename(&away, &file).unwrap();
     restart.finish().expect_code(0);
     expect_healthy(&scratch);
 }
 
 #[test]
-fn a_removed_postmaster_pid_loses_nothing() {
+fn a_removed_postmaster_pid_causes_no_data_loss() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);

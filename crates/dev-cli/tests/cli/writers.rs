@@ -13,10 +13,10 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Running, Scratch, eventually, service_binary};
 
-/// What `ALTER DATABASE … SET` says; nothing where writers may write.
+/// Reads the setting of `ALTER DATABASE … SET`; empty if writes are allowed.
 const STOPPED: &str = "SELECT setconfig FROM pg_db_role_setting";
 
-/// A client of the API, or `psql` in the hands of the owner, which writes until it is told to end and knows what was acknowledged.
+/// A client of the API, or psql as the owner, which writes until it is stopped and records acknowledged rows.
 struct Writer {
     end: Arc<AtomicBool>,
     thread: JoinHandle<Vec<String>>,
@@ -104,7 +104,7 @@ fn owner_writer(scratch: &Scratch, name: &str) -> Writer {
         while !said.ends_with("false\n") && !said.ends_with("true\n") && lines.read_line(&mut said).is_ok_and(|length| length > 0) {}
         let acknowledged = said.contains("ok\n");
         if !acknowledged {
-            // It was ended, or began while it might not write.
+            // The session was terminated, or is read-only.
             drop(child.stdin.take());
             child.wait().unwrap();
             psql = None;
@@ -137,7 +137,7 @@ fn kept(scratch: &Scratch) -> BTreeSet<String> {
 }
 
 #[test]
-fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
+fn every_acknowledged_row_is_in_the_copy_or_in_a_database() {
     let mut scratch = Scratch::new();
     scratch.set("RATE_LIMITS", "off");
     scratch.up();
@@ -155,7 +155,7 @@ fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
             let acknowledged = writer.finish();
             assert!(!acknowledged.is_empty(), "{command:?}: the writer wrote nothing");
             let lost: Vec<_> = acknowledged.iter().filter(|text| !kept.contains(*text)).collect();
-            // What was written after the tables were looked at is in the database.
+            // Rows that were written after the tables were read are in the database.
             let lost: Vec<_> = lost.into_iter().filter(|text| !crate::writers::kept(&scratch).contains(*text)).collect();
             assert!(lost.is_empty(), "{command:?} lost {lost:?}");
         }
@@ -163,7 +163,7 @@ fn each_acknowledged_row_is_in_the_copy_or_in_a_database() {
     }
 }
 
-/// A checkout that runs, and a `migrate down` of it that copies the database and then does not come to its end.
+/// Starts a checkout, and a `migrate down` that copies the database and then hangs.
 fn in_the_middle_of_a_step_back(scratch: &mut Scratch) -> Running {
     scratch.set("RATE_LIMITS", "off");
     scratch.up();
@@ -192,7 +192,7 @@ fn expect_writes(scratch: &Scratch, api: &Api, token: &str) {
 }
 
 #[test]
-fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undoes_it() {
+fn clients_get_503_for_writes_while_writers_are_stopped_until_ctrl_c() {
     let mut scratch = Scratch::new();
     scratch.up();
     let api = Api::of(&scratch);
@@ -205,7 +205,7 @@ fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undo
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "0");
     scratch.dev(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]).expect_code(1).says("read-only");
-    scratch.dev(&["migrate", "down"]).expect_code(1).says("another command");
+    scratch.dev(&["migrate", "down"]).expect_code(1).says("another cargo dev command");
     assert_eq!(copies(&scratch).iter().filter(|name| name.ends_with(".dump")).count(), 1);
     down.signal(Signal::SIGINT);
     down.finish().expect_code(130).says("nothing of emotionviz_db was reverted");
@@ -214,7 +214,7 @@ fn while_writers_are_stopped_clients_read_and_get_503_for_writes_and_ctrl_c_undo
 }
 
 #[test]
-fn a_step_back_that_is_killed_lets_writers_in_by_itself() {
+fn a_killed_migrate_down_allows_writes_again() {
     let mut scratch = Scratch::new();
     scratch.up();
     let api = Api::of(&scratch);
@@ -227,7 +227,7 @@ fn a_step_back_that_is_killed_lets_writers_in_by_itself() {
 }
 
 #[test]
-fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
+fn a_failed_migrate_down_keeps_its_copy_only_after_a_revert() {
     let mut scratch = Scratch::new();
     scratch.up();
     let real = service_binary();
@@ -240,12 +240,12 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
         scratch.set("SERVICE_BINARY", scratch.script("service", &script));
         let failed = scratch.dev(&["migrate", "down", "2"]).expect_code(1);
         failed.says("a bad day");
-        failed.says(if copies_left == 0 { "nothing of emotionviz_db was reverted" } else { "hint: back to it: cargo dev restore" });
+        failed.says(if copies_left == 0 { "nothing of emotionviz_db was reverted" } else { "hint: restore it: cargo dev restore" });
         assert_eq!(copies(&scratch).len(), copies_left, "{failed}");
         assert_eq!(scratch.sql(STOPPED), "");
     }
     scratch.set("SERVICE_BINARY", real);
-    // What cannot be reverted is refused before anything is copied.
+    // A migration that cannot be reverted is refused before the copy.
     scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations SELECT 29991231235959, 'newer', now(), true, '', 1"]);
     scratch
         .dev(&["migrate", "down"])
@@ -254,9 +254,9 @@ fn a_step_back_that_fails_keeps_its_copy_only_when_something_was_reverted() {
     assert_eq!(copies(&scratch).len(), 2);
 }
 
-/// As a power cut leaves it: nobody was there to let writers in.
+/// The state after a power failure: no process allowed writes again.
 #[test]
-fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
+fn the_next_start_allows_writes_that_a_lost_command_stopped() {
     let scratch = Scratch::new();
     scratch.up();
     let stop = "ALTER DATABASE emotionviz_db SET default_transaction_read_only = on;
@@ -268,11 +268,11 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
         }
         let command: &[&str] = if start == "backup" { &["backup"] } else { &["up", "--detach"] };
         let started = scratch.ok(command);
-        started.says("cargo dev migrate down 3, 09:30:00Z had stopped the writers of emotionviz_db");
+        started.says("cargo dev migrate down 3, 09:30:00Z stopped the writers of emotionviz_db");
         scratch.up();
         assert_eq!(scratch.sql(STOPPED), "");
     }
-    // What stops writers is not a setting of the user's, which a restore would keep.
+    // The setting that stops writers is not the user's, and a restore must not keep it.
     let copy = scratch.ok(&["backup"]).stdout;
     scratch.ok(&["db", "shell", "-c", stop]);
     scratch.ok(&["restore", copy.trim()]);
@@ -280,7 +280,7 @@ fn writers_that_a_lost_command_stopped_are_let_in_at_the_next_start() {
 }
 
 #[test]
-fn a_setting_that_would_let_writers_write_all_the_same_is_named_with_what_resets_it() {
+fn a_setting_that_overrides_stopped_writers_is_reported_with_its_reset() {
     let scratch = Scratch::new();
     scratch.up();
     for (set, reset) in [

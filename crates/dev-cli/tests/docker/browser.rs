@@ -41,7 +41,7 @@ require('adminer.php');
 ";
 
 #[test]
-fn the_form_of_adminer_opens_with_postgresql_chosen() {
+fn adminer_opens_with_postgresql_selected() {
     let Some(project) = Project::new() else { return };
     project.write("index.php", LOADS_PLUGINS);
     let override_file = project.read("docker-compose.override.yml");

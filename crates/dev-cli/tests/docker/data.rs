@@ -114,7 +114,7 @@ fn init_scripts_run_once() {
 }
 
 #[test]
-fn scripts_and_settings_with_crlf_work_as_those_with_lf() {
+fn container_scripts_and_settings_with_crlf_work_like_those_with_lf() {
     let Some(project) = Project::new() else { return };
     project.write(".env", "POSTGRES_USER=ann\nPOSTGRES_DB=journal\n");
     project.write("backend/init-scripts/10-table.sql", "CREATE TABLE of_a_script AS SELECT 1 AS n;\n");

@@ -79,7 +79,7 @@ fn status_and_logs(project: &Project) {
     });
 }
 
-/// None fails because another one runs, and nothing differs afterwards.
+/// No command fails because another command runs, and the result is unchanged.
 fn commands_at_once(project: &Project) {
     let files = [".env", "data/run/engine", "data/run/ports.json", "data/run/compose.lock"];
     let shared = || files.map(|file| std::fs::read(project.path(file)).ok());
@@ -119,7 +119,7 @@ fn migrations_and_the_database(project: &Project) {
     project.dev(&["migrate", "verify"]).expect_code(0);
     let migrations: Value = serde_json::from_str(&project.dev(&["migrate", "status", "--json"]).expect_code(0).stdout).unwrap();
     assert!(migrations["migrations"].as_array().unwrap().iter().all(|migration| migration["state"] == "applied"), "{migrations}");
-    project.dev(&["migrate", "down"]).expect_code(0).says("the database as it was is in").says("reverted");
+    project.dev(&["migrate", "down"]).expect_code(0).says("the copy of emotionviz_db before the change is").says("reverted");
     assert_eq!(status(project)["schema"]["state"], "behind");
     project.dev(&["migrate", "up"]).expect_code(0).says("applied");
     project.dev(&["db", "seed"]).expect_code(0).says("has 30 entries");
@@ -167,7 +167,7 @@ fn a_migration_without_reloads(project: &Project) {
 fn a_copy_and_back(project: &Project) {
     let copy = project.dev(&["backup"]).expect_code(0).text().to_owned();
     project.dev(&["db", "shell", "-c", "DELETE FROM emotion_entries"]).expect_code(0);
-    project.dev(&["restore", &copy]).expect_code(0).says("what was there is kept as before_restore_");
+    project.dev(&["restore", &copy]).expect_code(0).says("the old database is kept as before_restore_");
     assert_eq!(sql(project, "SELECT count(*) FROM emotion_entries"), "30");
     eventually("the API on the restored rows", || get(port(project, "api"), "/health/ready").contains("\"ready\"").then_some(()));
 }
@@ -232,7 +232,7 @@ fn two_that_start_it_at_once(project: &Project) {
     assert_eq!(service(&now, "adminer")["state"], "running");
 }
 
-/// What `.env` tells Compose itself counts for `cargo dev`, too, or is refused by its name.
+/// Variables of Compose in `.env` also apply to `cargo dev`, or are refused by name.
 fn further_files_of_compose(project: &Project) {
     let env = project.read(".env");
     let service = |name: &str, more: &str| format!("  {name}:\n    image: postgres:15-alpine\n    command: sleep 1000\n{more}");
@@ -240,7 +240,7 @@ fn further_files_of_compose(project: &Project) {
     project.write("more.yml", &more);
     let with = |lines: &str| project.write(".env", &format!("{env}{lines}"));
     let refused = [
-        ("COMPOSE_FILE=more.yml\n", "define no service setup, db, api"),
+        ("COMPOSE_FILE=more.yml\n", "do not define these services, which `cargo dev` needs: setup, db, api"),
         ("COMPOSE_FILE=docker-compose.yml:gone.yml\n", "gone.yml, which does not exist"),
         ("COMPOSE_ENV_FILES=.env\n", "COMPOSE_ENV_FILES (from "),
     ];

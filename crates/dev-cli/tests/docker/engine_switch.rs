@@ -35,8 +35,7 @@ fn to_native_and_back_row_by_row() {
     project.write(".env", "DEV_ENGINE=docker\n");
 
     let moved = project.dev(&["engine", "switch", "native"]).expect_code(0);
-    let moved =
-        moved.says("the environment is stopped: its database moves").says("the native engine has the database: 4 tables, 1005 rows");
+    let moved = moved.says("stopping the environment to move its database").says("the native engine has the database: 4 tables, 1005 rows");
     assert!(moved.stderr.contains("rm -rf '") && moved.stderr.contains("postgres.docker-"), "{moved}");
     assert!(project.read(".env").contains("DEV_ENGINE=native\n") && project.read(".env").contains("POSTGRES_PASSWORD=devpassword\n"));
     assert_eq!(rows(&project, "native"), before);

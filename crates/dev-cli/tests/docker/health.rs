@@ -1,4 +1,4 @@
-//! Health checks: few while nothing happens, and quick to notice what does.
+//! Health checks: few while the containers are idle, and quick to detect a failure.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::support::project::is_root;
 use crate::support::{Project, docker, eventually};
 
 #[test]
-fn health_checks_are_few_and_notice_a_server_that_hangs() {
+fn health_checks_are_few_and_detect_a_hanging_server() {
     let Some(project) = Project::new() else { return };
     project.ok(&["up", "-d", "--wait", "db"]);
     let container = format!("container={}", project.container("db"));

@@ -23,7 +23,7 @@ fn free_port() -> u16 {
 fn backend_env_holds_for_the_database_and_the_api() {
     let Some(mut project) = Project::new() else { return };
     project.unset("API_PORT");
-    // Variables for programs of the machine are nothing to the containers.
+    // Variables for programs of the machine do not affect the containers.
     let foreign = "PGPORT=6000\nPGHOST=nowhere.invalid\nPGSSLMODE=verify-full\nPGOPTIONS='-c datestyle=German'\nPGDATA=/elsewhere\n\
         PGUSER=stranger\nPGSERVICE=theirs\nPG_MAJOR=99\nTZ=Asia/Kolkata\n";
     project.write("backend/.env", &format!("{foreign}POSTGRES_PASSWORD='{PASSWORD}'\nPOSTGRES_DB=journal\nAPI_PORT=1\nLOG_LEVEL=debug\n"));
@@ -57,7 +57,7 @@ fn backend_env_holds_for_the_database_and_the_api() {
     let shown = project.exec("db", &["psql", "-U", "ann", "-d", "journal", "-XAtqc", "SHOW datestyle"]).expect_code(0);
     assert_eq!(shown.text(), "ISO, MDY");
 
-    // What the FastAPI backend had there for a database of the machine.
+    // The setting of the FastAPI backend for a database on the machine.
     project.write("backend/.env", "DATABASE_URL=postgresql+asyncpg://ann:x@localhost:5432/journal\n");
     project.ok(&["restart", "api"]);
     project.logged("DATABASE_URL names localhost, which in a container is the container itself");

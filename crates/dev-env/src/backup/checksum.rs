@@ -1,7 +1,7 @@
 //! The checksum next to a copy, in a file of the same name with `.sha256` that `sha256sum --check` reads.
 //!
-//! Lines that begin with `#` are comments to `sha256sum`. They mark the file as one of this tool's, tell a damaged copy from another copy
-//! of the same name (by the first bytes, which hold the time of the copy), and hold the next checksum while a copy is replaced.
+//! Lines that begin with `#` are comments for `sha256sum`. They mark the file as written by this tool, and hold the next checksum while a
+//! copy is replaced. A hash of the first bytes (with the time of the copy) distinguishes a damaged copy from another copy of this name.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,56 +17,56 @@ const BEGINS: &str = "# the copy begins with ";
 const NEXT: &str = "# while it is replaced: ";
 /// The header of an archive, with its time: <https://www.postgresql.org/docs/current/app-pgdump.html>, `WriteHead` in pg_backup_archiver.c.
 pub(super) const HEADER: usize = 64;
-/// Larger files hold something else.
+/// Larger files are not checksum files.
 const LARGEST: u64 = 64 * 1024;
 
-/// What a copy is known by.
+/// The checksums of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checksum {
     /// The SHA-256 of the whole copy.
     pub(super) whole: String,
-    /// That of its first [`HEADER`] bytes.
+    /// The SHA-256 of its first [`HEADER`] bytes.
     pub(super) begins: String,
 }
 
-/// What a checksum file says of its copy.
+/// The result of comparing a copy with its checksum file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The copy is whole.
+    /// The copy matches.
     Whole {
         /// Whether this tool wrote the checksum.
         is_ours: bool,
     },
-    /// The checksum says nothing about this copy, and why.
+    /// The checksum does not apply to this copy, with the reason.
     Unknown(String),
-    /// The copy is not the one that the checksum was made of.
+    /// The copy differs from its checksum.
     Damaged,
     /// The checksum was written before the copy was changed.
     Older,
 }
 
-/// The path of the checksum of a copy.
+/// Returns the path of the checksum file of a copy.
 pub(super) fn path(copy: &Path) -> PathBuf {
     let mut name = copy.as_os_str().to_owned();
     name.push(".sha256");
     name.into()
 }
 
-/// The text of the checksum file of a copy with this name.
+/// Returns the text of the checksum file of a copy with this name.
 pub(super) fn text(checksum: &Checksum, name: &OsStr) -> Vec<u8> {
     let mut text = line(&checksum.whole, name);
     text.extend_from_slice(format!("{MARK}\n{BEGINS}{}\n", checksum.begins).as_bytes());
     text
 }
 
-/// The text of the checksum file while a copy is replaced: it fits the old copy and the new one.
+/// Returns the text of the checksum file while a copy is replaced: it matches the old copy and the new copy.
 pub(super) fn text_for_both(old: &[u8], new: &Checksum) -> Vec<u8> {
     let mut text = old.to_owned();
     text.extend_from_slice(format!("{NEXT}{}\n", new.whole).as_bytes());
     text
 }
 
-/// A line as `sha256sum` prints it: names with a backslash or a line end are escaped, which a first backslash says.
+/// Formats a line like `sha256sum`: a name with a backslash or a line break is escaped, which a leading backslash marks.
 fn line(hash: &str, name: &OsStr) -> Vec<u8> {
     let mut escaped = Vec::new();
     for byte in name.as_bytes() {
@@ -81,12 +81,12 @@ fn line(hash: &str, name: &OsStr) -> Vec<u8> {
     [prefix.as_bytes(), hash.as_bytes(), b"  ", &escaped, b"\n"].concat()
 }
 
-/// Whether a text is that of a checksum file of this tool.
+/// Returns whether this tool wrote the text of a checksum file.
 pub(super) fn is_ours(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| line == MARK.as_bytes())
 }
 
-/// The text of a checksum file, or why it cannot be read.
+/// Returns the text of a checksum file, or the reason why it cannot be read.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;
     if !metadata.is_file() {
@@ -105,7 +105,7 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-/// The checksums that a file holds of copies, each with the name that it is of.
+/// Returns the checksums in a file, each with the name of its copy.
 fn hashes(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"));
     lines.filter_map(hash_of).collect()
@@ -165,7 +165,7 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
     }
 }
 
-/// Whether a copy is the one that a checksum file of this tool was written for.
+/// Returns whether a copy matches a checksum file of this tool.
 pub(super) fn is_our_copy(copy: &Path) -> bool {
     compare(copy).is_ok_and(|verdict| verdict == Verdict::Whole { is_ours: true })
 }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_file_is_named() {
+    fn a_checksum_path_that_is_not_a_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("a.dump");
         std::fs::write(&copy, "abc").unwrap();

@@ -1,11 +1,11 @@
-//! How much a disk has left.
+//! Free space of a disk.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
-/// The bytes that this process may still write to the disk of `folder`; `None` where the system does not know.
+/// Returns the bytes that this process can write to the disk of `folder`, or `None` if the system does not report them.
 pub(crate) fn free(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     // The types differ between systems.
@@ -14,7 +14,7 @@ pub(crate) fn free(folder: &Path) -> Option<u64> {
     Some(blocks.saturating_mul(size))
 }
 
-/// The outermost folder on the same disk.
+/// Returns the outermost folder on the same disk.
 pub(crate) fn mount(folder: &Path) -> PathBuf {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
@@ -22,7 +22,7 @@ pub(crate) fn mount(folder: &Path) -> PathBuf {
     real.ancestors().take_while(|above| device(above) == disk).last().unwrap_or(&real).to_owned()
 }
 
-/// Bytes for a reader, in megabytes.
+/// Formats bytes as megabytes.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }

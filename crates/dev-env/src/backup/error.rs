@@ -20,13 +20,13 @@ pub enum BackupError {
         /// The target.
         path: PathBuf,
     },
-    /// The checksum has no place.
-    #[error("{} is not a file, and the checksum of the copy has to be there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
+    /// The path of the checksum is not a file.
+    #[error("{} is not a file, but the checksum of the copy is written there. Nothing was changed\nhint: choose another name: cargo dev backup --output <FILE>", path.display())]
     NotAFile {
-        /// The place of the checksum.
+        /// The path of the checksum.
         path: PathBuf,
     },
-    /// A file is in the way.
+    /// Another file exists at the target.
     #[error(
         "{} exists and is {what}. Nothing was changed\nhint: choose another name, or replace it: cargo dev backup --force --output '{}'",
         path.display(),
@@ -35,14 +35,14 @@ pub enum BackupError {
     Exists {
         /// The file.
         path: PathBuf,
-        /// What was asked for.
+        /// The requested path.
         asked: PathBuf,
-        /// What it is.
+        /// The description of the file.
         what: &'static str,
     },
     /// The folder of the target does not exist.
     #[error(
-        "the folder {} does not exist, and backup makes folders only below {}. Nothing was changed\nhint: mkdir -p '{}'",
+        "the folder {} does not exist, and backup creates folders only below {}. Nothing was changed\nhint: mkdir -p '{}'",
         folder.display(),
         data.display(),
         folder.display()
@@ -50,7 +50,7 @@ pub enum BackupError {
     NoFolder {
         /// The missing folder.
         folder: PathBuf,
-        /// Where folders are made.
+        /// The folder below which folders are created.
         data: PathBuf,
     },
     /// Standard output is a terminal.
@@ -63,13 +63,13 @@ pub enum BackupError {
     NoReader {
         /// The FIFO.
         path: PathBuf,
-        /// How long it was waited for.
+        /// How long the command waited.
         seconds: u64,
     },
     /// The disk is full.
     #[error(
         "the disk of {} (mounted at {}) is full: the copy needs {}, {} are free, {} are missing. Nothing was changed\n\
-         hint: remove something from that disk, or write to another one: cargo dev backup --output <FILE>",
+         hint: free space on that disk, or write to another one: cargo dev backup --output <FILE>",
         folder.display(),
         mount.display(),
         megabytes(*needed),
@@ -83,12 +83,12 @@ pub enum BackupError {
         mount: PathBuf,
         /// The size of the whole copy, in bytes.
         needed: u64,
-        /// What the disk has, in bytes.
+        /// The free space of the disk, in bytes.
         free: u64,
     },
     /// `pg_dump` failed.
     #[error(
-        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: the database's own messages: cargo dev logs db",
+        "the copy of the database {database} to {to} failed: pg_dump could not read the database. Nothing was changed\n{}\nhint: see the log of the database: cargo dev logs db",
         crate::error::indented(reason)
     )]
     Dump {
@@ -112,7 +112,7 @@ pub enum BackupError {
 fn permission(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "\nhint: write it to a folder of your own: cargo dev backup --output <FILE>"
+            "\nhint: write it to a folder that you own: cargo dev backup --output <FILE>"
         }
         _ => "",
     }

@@ -1,4 +1,4 @@
-//! Where a copy may be written: a file of its own, a stream, never over something else.
+//! The target of a copy: a file or a stream. Other files are never overwritten.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -14,24 +14,24 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use super::{BackupError, checksum};
 use crate::{Checkout, Error, owner};
 
-/// A process that opens the other end of a FIFO does so soon.
+/// How long to wait for a process that opens the other end of a FIFO.
 const READER_BOUND: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
-/// What Linux follows at most (path_resolution(7)).
+/// The maximum number of links that Linux follows (path_resolution(7)).
 const LINKS: usize = 40;
 
-/// Where a copy goes.
+/// The target of a copy.
 pub(super) enum Target {
-    /// A file, which takes its name when it is whole.
+    /// A file, which gets its name when it is complete.
     File(PathBuf),
     /// Standard output, a FIFO or a device.
     Stream(Stdio),
 }
 
-/// Checks that a copy may be written to `asked`, and makes its folder where that is below `data/`.
+/// Checks that a copy may be written to `asked`, and creates its folder below `data/`.
 ///
 /// # Errors
-/// Something else is there, or its folder is not.
+/// Another file exists there, or the folder does not exist.
 pub(super) async fn choose(checkout: &Checkout, asked: &Path, force: bool) -> Result<Target, Error> {
     if asked == Path::new("-") {
         if std::io::stdout().is_terminal() {
@@ -72,7 +72,7 @@ pub(super) async fn choose(checkout: &Checkout, asked: &Path, force: bool) -> Re
     }
 }
 
-/// A file: its checksum must not be in the place of something else, and its folder has to exist.
+/// Checks a file: its checksum must not replace another file, and its folder must exist.
 fn file(checkout: &Checkout, to: PathBuf, asked: &Path, force: bool) -> Result<Target, Error> {
     let beside = checksum::path(&to);
     match std::fs::symlink_metadata(&beside) {
@@ -89,7 +89,7 @@ fn file(checkout: &Checkout, to: PathBuf, asked: &Path, force: bool) -> Result<T
     Ok(Target::File(to))
 }
 
-/// Where a link leads that leads to nothing; any other path as it is.
+/// Returns the target of a broken link, or any other path unchanged.
 fn followed(mut path: PathBuf) -> std::io::Result<PathBuf> {
     for _ in 0..LINKS {
         match std::fs::read_link(&path) {
@@ -100,7 +100,7 @@ fn followed(mut path: PathBuf) -> std::io::Result<PathBuf> {
     Err(Errno::ELOOP.into())
 }
 
-/// Makes the folder of a file, if that is below `data/`.
+/// Creates the folder of a file if it is below `data/`.
 fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
     let folder = to.parent().unwrap_or(Path::new("/"));
     if folder.is_dir() {
@@ -108,7 +108,7 @@ fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
     }
     let data = checkout.root().join("data");
     let missing = || BackupError::NoFolder { folder: folder.to_owned(), data: data.clone() };
-    // Through links, and without `..` in what does not exist yet.
+    // Links are resolved, and the missing part must not contain `..`.
     let existing = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
     let rest = folder.strip_prefix(existing).unwrap_or(Path::new(""));
     let real = existing.canonicalize().map_err(|source| BackupError::Io { path: to.to_owned(), source })?;
@@ -142,7 +142,7 @@ async fn fifo(path: &Path) -> Result<Stdio, Error> {
     }
 }
 
-/// Makes the name of a file last.
+/// Syncs the folder, so that the name of a file survives a crash.
 pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()

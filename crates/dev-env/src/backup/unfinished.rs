@@ -1,7 +1,7 @@
 //! The folder that a copy is written in before it takes its name.
 //!
-//! It is marked by its name and by a file in it, which is locked for as long as the copy is written: a folder with both marks and without
-//! a holder was left by a killed command, and is removed by the next one. Nothing else is.
+//! Its name and a file in it mark the folder; the file is locked while the copy is written. A folder with both marks and without a lock
+//! holder was left by a killed command, and the next command removes it. No other folder is removed.
 
 use std::fs::File;
 use std::io::{Result, Write};
@@ -14,18 +14,18 @@ const PREFIX: &str = ".emotionviz-unfinished-";
 const MARK: &str = "made-by";
 const MARK_TEXT: &str = "cargo dev backup writes a copy of the database here. When no such command runs, this folder can be removed.\n";
 const COPY: &str = "copy";
-/// The checksum file of the new copy, and that of both while the old one is replaced.
+/// The checksum file of the new copy, and the checksum file of both copies while the old one is replaced.
 const CHECKSUMS: [&str; 2] = ["checksum", "checksum-of-both"];
 
-/// A marked folder next to the place of a copy, removed when it is dropped.
+/// A marked folder next to the target of a copy. Removed on drop.
 pub(super) struct Unfinished {
     folder: PathBuf,
-    // Closing the file gives its lock back.
+    // Closing the file releases its lock.
     _mark: File,
 }
 
 impl Unfinished {
-    /// Makes one in `parent`, after it has removed those that killed commands left there.
+    /// Creates a folder in `parent`, after removing the folders that killed commands left there.
     ///
     /// # Errors
     /// It cannot be written.
@@ -37,7 +37,7 @@ impl Unfinished {
         mark.lock()?;
         mark.write_all(MARK_TEXT.as_bytes())?;
         files::hand_over(&mark, &folder.path().join(MARK))?;
-        // Removed by name from here on: what somebody else puts into it stays.
+        // From here on files are removed by name: files of other programs stay.
         Ok(Self { folder: folder.keep(), _mark: mark })
     }
 
@@ -46,7 +46,7 @@ impl Unfinished {
         self.folder.join(COPY)
     }
 
-    /// Makes the file of the copy.
+    /// Creates the file of the copy.
     ///
     /// # Errors
     /// It cannot be written.
@@ -91,7 +91,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes the marked folders without a holder.
+/// Removes the marked folders without a lock holder.
 fn sweep(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -108,10 +108,10 @@ fn sweep(parent: &Path) {
     }
 }
 
-/// Removes the files of this tool, and the folder where it has no others. The mark is the last: without it nobody sweeps the rest.
+/// Removes the files of this tool, and the folder if it has no others. The mark is removed last, because folders without it are kept.
 fn remove(folder: &Path) {
     for name in [COPY, CHECKSUMS[0], CHECKSUMS[1], MARK] {
-        // A file that cannot be removed keeps its folder, and harms nobody.
+        // A file that cannot be removed stays in its folder, which is harmless.
         let _stays = std::fs::remove_file(folder.join(name));
     }
     let _stays = std::fs::remove_dir(folder);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_with_both_marks_and_without_a_holder_are_swept() {
+    fn only_backup_folders_with_both_marks_and_without_a_lock_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let busy = Unfinished::new(folder.path()).unwrap();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_in_a_marked_folder_stays() {
+    fn foreign_files_in_a_marked_backup_folder_stay() {
         let folder = tempfile::tempdir().unwrap();
         let unfinished = Unfinished::new(folder.path()).unwrap();
         let mine = unfinished.folder.join("mine");

@@ -1,4 +1,4 @@
-//! Writing a copy: the output of `pg_dump` into an unfinished file, hashed on the way; then copy and checksum take their names.
+//! Writes a copy: streams the output of `pg_dump` into an unfinished file, hashes it, then renames the copy and its checksum.
 
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind, Read, Result as IoResult, Write};
@@ -17,19 +17,19 @@ use crate::{Error, sha256};
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 16;
 
-/// What became of the output of `pg_dump`.
+/// The result of writing the output of `pg_dump`.
 struct Stored {
     checksum: Checksum,
-    /// The length of the whole copy, written or not.
+    /// The length of the complete copy, written or not.
     length: u64,
-    /// Why it is not on the disk.
+    /// The error of the disk, if any.
     failed: Option<IoError>,
 }
 
-/// Writes an archive of `database` to `to`, next to its checksum: both, or neither.
+/// Writes an archive of `database` to `to` with its checksum: both or neither.
 ///
 /// # Errors
-/// The database cannot be read, or the disk is full; what was there before stays.
+/// The database cannot be read, or the disk is full; existing files stay.
 pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path) -> Result<(), Error> {
     let io = |source| BackupError::Io { path: to.to_owned(), source };
     let folder = to.parent().unwrap_or(Path::new("/"));
@@ -63,7 +63,7 @@ pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path) -
 /// Writes an archive of `database` to a stream.
 ///
 /// # Errors
-/// The database cannot be read, or the stream ends.
+/// The database cannot be read, or the stream is closed.
 pub(super) async fn to_stream(pg_dump: Configuration, database: &str, to: &str, stream: Stdio) -> Result<(), Error> {
     into_file(archive(pg_dump), stream, BOUND).await.map_err(|error| failed(error, database, to))
 }
@@ -92,7 +92,7 @@ fn copy_of(error: &IoError) -> IoError {
     error.raw_os_error().map_or_else(|| IoError::other(error.to_string()), IoError::from_raw_os_error)
 }
 
-/// Reads all of `from`, and writes it for as long as the disk has room. What does not fit is counted: the message says how much is missing.
+/// Reads all of `from`, and writes it while the disk has space. Counts the bytes that do not fit, so that the error can report them.
 fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
     let (mut hash, mut part, mut length) = (Sha256::new(), vec![0; PART], 0);
     let mut first = Vec::with_capacity(checksum::HEADER);
@@ -113,7 +113,7 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
         if let Some(open) = &mut file
             && let Err(error) = open.write_all(bytes)
         {
-            // Other programs may need the room more.
+            // Free the space for other programs.
             let _stays = open.set_len(0);
             let full = is_full(&error);
             (file, failed) = (None, Some(error));
@@ -129,12 +129,12 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
     Ok(Stored { checksum, length, failed })
 }
 
-/// Gives copy and checksum their names.
+/// Renames the copy and its checksum.
 ///
-/// A kill after any of the steps leaves a copy that its checksum fits: while an old copy is replaced the checksum file holds both
-/// checksums, and a new copy comes after its checksum.
+/// A kill after any step leaves a copy that matches its checksum file: while an old copy is replaced the checksum file holds both
+/// checksums, and a new copy is renamed after its checksum.
 fn publish(unfinished: &Unfinished, new: &Checksum, to: &Path) -> IoResult<()> {
-    // Two copies of one name must not mix. A file system without such locks has one user.
+    // Two copies with one name must not mix. A file system without locks is assumed to have one user.
     let folder = File::open(to.parent().unwrap_or(Path::new("/")))?;
     let _without_locks = folder.lock();
     let beside = checksum::path(to);
@@ -195,9 +195,9 @@ mod tests {
         assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
     }
 
-    /// The states between the steps of [`publish`], as a kill leaves them.
+    /// The states that a kill leaves between the steps of [`publish`].
     #[test]
-    fn a_kill_between_the_steps_leaves_a_copy_that_its_checksum_fits() {
+    fn a_kill_between_the_renames_leaves_a_copy_that_matches_its_checksum() {
         let of = |text: &str| Checksum { whole: sha256::of(text), begins: sha256::of(text) };
         let name = std::ffi::OsStr::new("a.dump");
         let old = checksum::text(&of("old"), name);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_on_the_disk_is_counted() {
+    fn bytes_that_do_not_fit_on_the_disk_are_counted() {
         let full = IoError::from(ErrorKind::StorageFull);
         let stored = store(&vec![7; 3 * PART][..], Err(full)).unwrap();
         assert_eq!(stored.length, 3 * PART as u64);

@@ -1,4 +1,4 @@
-//! A database's URL in a settings file, which the containers and this machine both read: a host that one side of the two alone knows.
+//! Checks of database URLs in settings files, which the containers and this machine both read. Some hosts resolve only in one of them.
 
 use std::net::IpAddr;
 
@@ -9,31 +9,31 @@ const SETTINGS: [&Setting<emotionviz_settings::DatabaseUrl>; 2] = [&DATABASE_URL
 /// The service of docker-compose.yml.
 const SERVICE: &str = "db";
 
-/// URLs that lead nowhere in the container, or on the machine.
+/// URLs that do not work in the container, or on the machine.
 pub(super) fn problems(values: &Values, in_container: bool) -> Vec<Problem> {
     if in_container { of_this_machine(values) } else { of_the_containers(values) }
 }
 
-/// URLs in files that name the machine itself, which is another one in each container.
+/// Returns URLs in files with a loopback host, which in a container is the container itself.
 pub(crate) fn of_this_machine(values: &Values) -> Vec<Problem> {
     named(values, is_loopback, |host| {
         format!(
-            "names {host}, which in a container is the container itself. The containers have a database of their own, and know it \
-             without this line: remove it. To use the database at {host}: cargo dev up --engine native"
+            "names {host}, which in a container is the container itself. The containers have their own database, \
+             which does not need this line: remove it. To use the database at {host}: cargo dev up --engine native"
         )
     })
 }
 
-/// URLs in files that name the database's container, which this machine does not know by its name. What the shell says is meant for
-/// this one command: its network may know the name.
+/// Returns URLs in files with the host name of the database's container, which does not resolve on this machine. A value of the shell is
+/// accepted: it is meant for one command, and its network may resolve the name.
 fn of_the_containers(values: &Values) -> Vec<Problem> {
     named(
         values,
         |host| host == SERVICE,
         |host| {
             format!(
-                "names the host {host}, which only the containers of docker-compose.yml know. `cargo dev` runs this database itself, and knows \
-                 it by POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB: remove this line"
+                "names the host {host}, which resolves only in the containers of docker-compose.yml. `cargo dev` runs this database itself, \
+                 with POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB: remove this line"
             )
         },
     )
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_containers_name_is_not_known_natively() {
+    fn a_database_url_with_the_containers_host_is_refused_natively() {
         let said_of_db = said("db", file(), false);
         assert!(said_of_db.contains("DATABASE_URL names the host db") && said_of_db.contains("backend/.env:3"), "{said_of_db}");
         assert!(said_of_db.contains("remove this line") && !said_of_db.contains("s3cret"), "{said_of_db}");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_itself_is_not_known_in_a_container() {
+    fn a_database_url_with_a_loopback_host_is_refused_in_a_container() {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
             let said_of_host = said(host, file(), true);
             assert!(
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_url_is_looked_at_too() {
+    fn the_host_of_the_migration_database_url_is_checked() {
         let mut values = Values::default();
         values.set("MIGRATION_DATABASE_URL", FASTAPI.replace("HOST", "db"), file());
         assert_eq!(problems(&values, false).len(), 1);

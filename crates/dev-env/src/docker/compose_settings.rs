@@ -1,5 +1,5 @@
-//! What Compose reads by itself of the shell and of `.env`: its files and profiles. It is told them again, since some of its commands
-//! run without `.env`. What would make it read other settings than this tool does is refused.
+//! Variables that Compose reads from the shell and from `.env`: its files and profiles. They are passed to Compose explicitly, because some
+//! commands run without `.env`. Variables that would make Compose read other settings than this tool are refused.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::{Checkout, Environment, Error};
 const FILE: &str = "COMPOSE_FILE";
 const SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
 const PROFILES: &str = "COMPOSE_PROFILES";
-/// With these Compose reads other files than `.env`, or none.
+/// With these variables Compose reads other files than `.env`, or none.
 const UNSUPPORTED: [&str; 2] = ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"];
-/// What this tool starts and asks.
+/// The services that this tool starts.
 const SERVICES: [&str; 3] = ["setup", "db", "api"];
-/// What begins a file that is fetched: it is left to Compose.
+/// Prefixes of remote files, which Compose checks itself.
 const REMOTE: [&str; 4] = ["https://", "git@", "github.com/", "oci://"];
 const ASK_BOUND: Duration = Duration::from_secs(60);
 
-/// Why Compose would not do what this tool asks of it.
+/// Why the variables of Compose are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeSettingsError {
     /// Compose would read other settings.
@@ -35,7 +35,7 @@ pub enum ComposeSettingsError {
         /// Where it is set.
         origin: Origin,
     },
-    /// Compose does not read that file.
+    /// The variable is in a file that Compose does not read.
     #[error(
         "{name} is set in {origin}, which Docker Compose does not read. Nothing was started\nhint: move that line to .env next to docker-compose.yml"
     )]
@@ -45,18 +45,18 @@ pub enum ComposeSettingsError {
         /// Where it is set.
         origin: Origin,
     },
-    /// `COMPOSE_FILE` names nothing.
-    #[error("{FILE} (from {origin}) names {}, which does not exist. Nothing was started\nhint: correct {FILE}, or remove it: then docker-compose.yml is read", path.display())]
+    /// `COMPOSE_FILE` names a missing file.
+    #[error("{FILE} (from {origin}) names {}, which does not exist. Nothing was started\nhint: correct {FILE}, or remove it to use docker-compose.yml", path.display())]
     NoFile {
         /// The file.
         path: PathBuf,
         /// Where it is set.
         origin: Origin,
     },
-    /// The files are others than ours.
+    /// The files do not define the services of this project.
     #[error(
-        "the files that {FILE} (from {origin}) names define no service {missing}, which `cargo dev` needs. Nothing was started\n\
-         hint: let it begin with docker-compose.yml: {FILE}=docker-compose.yml:<your file>"
+        "the files in {FILE} (from {origin}) do not define these services, which `cargo dev` needs: {missing}. Nothing was started\n\
+         hint: put docker-compose.yml first: {FILE}=docker-compose.yml:<your file>"
     )]
     NoService {
         /// The services.
@@ -82,7 +82,7 @@ impl ComposeSettings {
         self.0.iter().find(|(name, ..)| *name == wanted).map(|(_, text, origin)| (text.as_str(), origin))
     }
 
-    /// What Compose is told.
+    /// Returns the variables for Compose.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().filter(|(name, ..)| !UNSUPPORTED.contains(name)).map(|(name, text, _)| (*name, text.as_str()))
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_profiles_are_passed_on() {
+    fn compose_files_and_profiles_are_passed_to_compose() {
         let env = "COMPOSE_FILE=docker-compose.yml;b.yml\nCOMPOSE_PATH_SEPARATOR=;\nCOMPOSE_PROFILES=one, two\n";
         let (_folder, environment, settings) = settings(env, "", &[("COMPOSE_PROFILES", "")]);
         settings.refuse(&environment.checkout).unwrap();
@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_comes_before_env() {
+    fn compose_variables_of_the_shell_override_env() {
         let (_folder, environment, settings) = settings("COMPOSE_FILE=nothing.yml\n", "", &[("COMPOSE_FILE", "b.yml")]);
         settings.refuse(&environment.checkout).unwrap();
         assert_eq!(settings.variables().collect::<Vec<_>>(), [("COMPOSE_FILE", "b.yml")]);
     }
 
     #[test]
-    fn what_would_not_be_done_is_refused_by_name() {
+    fn unsupported_compose_variables_are_refused_by_name() {
         let cases = [
             ("COMPOSE_ENV_FILES=other.env", "", "COMPOSE_ENV_FILES"),
             ("COMPOSE_DISABLE_ENV_FILE=1", "", "COMPOSE_DISABLE_ENV_FILE"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_of_them_nothing_is_told() {
+    fn no_compose_variables_are_passed_without_settings() {
         let (_folder, environment, settings) = settings("COMPOSE_PROJECT_NAME=x\n", "", &[]);
         settings.refuse(&environment.checkout).unwrap();
         assert_eq!(settings.variables().count(), 0);

@@ -41,7 +41,7 @@ impl Docker {
         &self.environment
     }
 
-    /// Refuses settings on which it cannot start.
+    /// Refuses settings that prevent a start.
     pub(crate) fn check_settings(&self) -> Result<(), Error> {
         self.tool()?;
         Ok(ComposeSettings::read(&self.environment).refuse(&self.environment.checkout)?)
@@ -70,7 +70,7 @@ impl Docker {
         self.look_on().await.map(|(_, project, containers)| (project, containers))
     }
 
-    /// The same, and the Docker that has them.
+    /// Also returns the Docker host of the containers.
     pub(super) async fn look_on(&self) -> Result<(Host, Project, Containers), Error> {
         // It says what is the matter where Docker does not answer; asked at the same time, it costs nothing.
         let project = async {

@@ -1,11 +1,11 @@
-//! The Docker of this machine: what it is, and whether the Compose file can run on it.
+//! The Docker of this machine, and checks whether it supports the Compose file.
 
 use std::path::{Path, PathBuf};
 
 use super::{ASK_BOUND, Unavailable, docker};
 use crate::process::ProcessError;
 
-/// Before it an `env_file` had to exist.
+/// Older versions require every `env_file` to exist.
 const OLDEST_COMPOSE: (u32, u32) = (2, 24);
 /// One line each.
 const ASKED: &str = "{{.ServerVersion}}\n{{.DockerRootDir}}\n{{.SecurityOptions}}";
@@ -13,13 +13,13 @@ const ASKED: &str = "{{.ServerVersion}}\n{{.DockerRootDir}}\n{{.SecurityOptions}
 /// What an engine reports about itself.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
-    /// Where it keeps everything.
+    /// The data root of Docker.
     root_dir: String,
     security: String,
 }
 
 impl Host {
-    /// Asks engine and Compose.
+    /// Queries the engine and Compose.
     ///
     /// # Errors
     /// One of them does not answer, or is too old.
@@ -53,10 +53,10 @@ impl Host {
         Ok(Self { root_dir: lines.next().unwrap_or_default(), security: lines.next().unwrap_or_default() })
     }
 
-    /// Whether its containers can use the files of a checkout; `home` is the user's.
+    /// Checks whether containers can use the files of a checkout. `home` is the user's home folder.
     ///
     /// # Errors
-    /// They cannot.
+    /// The containers cannot use the files.
     pub(super) fn check(&self, checkout: &Path, home: Option<PathBuf>) -> Result<(), Unavailable> {
         let hidden = |path: &Path| path.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
         let is_visible = home.is_some_and(|home| checkout.strip_prefix(home).is_ok_and(|inside| !hidden(inside)));
@@ -70,7 +70,7 @@ impl Host {
     }
 }
 
-/// Major and minor of `v2.26.1-4`.
+/// Parses major and minor of `v2.26.1-4`.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.trim_start_matches('v').split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_as_compose_prints_them() {
+    fn compose_versions_are_parsed() {
         for (text, expected) in [
             ("2.26.1-4", Some((2, 26))),
             ("v2.23.3", Some((2, 23))),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn checkouts_that_containers_can_use() {
+    fn checkouts_that_containers_cannot_access_are_refused() {
         let host = |root_dir: &str, security: &str| Host { root_dir: root_dir.to_owned(), security: security.to_owned() };
         let check = |host: &Host, checkout: &str| host.check(Path::new(checkout), Some(PathBuf::from("/home/ann")));
         let plain = host("/var/lib/docker", "[name=seccomp,profile=builtin name=cgroupns]");

@@ -65,14 +65,14 @@ impl Inside {
             format!("CLIENT_APPLICATION={}", application_name()),
         ];
         let client = variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable]));
-        // What the settings files say about PostgreSQL is in the container's environment: the script leaves it out.
+        // The container's environment has the PostgreSQL variables of the settings files; the script removes them.
         client.args([&self.db, "sh", "/emotionviz/db/client", program])
     }
 
     /// Runs the service's `migrate` as the database's owner and returns what it printed, success or not.
     ///
     /// # Errors
-    /// It does not run.
+    /// The container does not run.
     pub(crate) async fn migrate(&self, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
         let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
         self.run(&url, args).await
@@ -99,11 +99,10 @@ impl Inside {
         Ok(capture(command, b"", MIGRATE_BOUND).await?)
     }
 
-    /// Waits until the container's program knows what these words are to apply: it builds what is saved, and a migration that was
-    /// written this moment may not be in its program yet.
+    /// Waits until the program in the container contains the migrations that the command needs: a new migration may not be compiled yet.
     ///
     /// # Errors
-    /// Files are newer than the program, and it is not built again.
+    /// The files are newer than the program, and the program is not rebuilt.
     pub(crate) async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, args: &[&str], events: &Events) -> Result<(), Error> {
         if !matches!(args, ["up" | "to", ..]) {
             return Ok(());

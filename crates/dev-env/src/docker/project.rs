@@ -25,7 +25,7 @@ pub(super) struct Project {
     root: PathBuf,
     /// Whether plain `docker compose` would call it so, too.
     known: bool,
-    /// Its files and profiles.
+    /// The files and profiles of Compose.
     pub(super) settings: ComposeSettings,
     /// What Compose is told beside the settings that it reads itself.
     pub(super) variables: Vec<(OsString, OsString)>,
@@ -94,7 +94,7 @@ impl Project {
         if output.status.success() { Ok(output) } else { Err(super::refused(&output.stderr, &describe(output.status))) }
     }
 
-    /// The options that choose Adminer's profile and those of the settings.
+    /// Returns the options for Adminer's profile and the profiles of the settings.
     pub(super) fn with_tools(&self) -> Vec<&str> {
         ["tools"].into_iter().chain(self.settings.profiles()).flat_map(|profile| ["--profile", profile]).collect()
     }

@@ -50,7 +50,7 @@ impl Native {
             way = self.way(password.clone(), events) => way?,
         };
         match way {
-            // It finishes what it has begun, and until then the file and the database may differ: this waits, unless it is asked twice.
+            // The change must finish, because until then the file and the database may differ. Only a second signal stops the wait.
             Way::Supervisor(holder) => tokio::select! {
                 changed = control::change_password(&holder, &password, events) => changed.map(Some),
                 () = stop.insisted() => Ok(None),

@@ -1,6 +1,6 @@
 //! Where the database of a checkout lives: in it, unless the server's user cannot reach it.
 //!
-//! [`data_home`] only reads. What it finds is made, or put right, by [`DataHome::prepare`], which one command at a time may call.
+//! [`data_home`] only reads. [`DataHome::prepare`] creates or repairs the folders and the link; one command at a time may call it.
 
 mod note;
 
@@ -32,8 +32,8 @@ pub struct DataHome {
     pub data_dir: PathBuf,
     /// Set when that is not in the checkout: `data/postgres` is a link to it, which is to be said.
     pub elsewhere: Option<Elsewhere>,
-    /// The checkout to whose database `data/postgres` leads: this one was copied, and its link with it. Two servers must never share
-    /// one database, so that link is replaced.
+    /// The checkout whose database `data/postgres` links to: this checkout is a copy, with its link. Two servers must never share one
+    /// database, so the link is replaced.
     pub copied_from: Option<PathBuf>,
 }
 
@@ -42,42 +42,42 @@ pub struct DataHome {
 pub struct Elsewhere {
     /// The link in the checkout.
     pub link: PathBuf,
-    /// What becomes of the link.
+    /// The state of the link.
     pub state: LinkState,
-    /// Whether the database is in the tool's own folder, and not where a link of the user's leads.
+    /// Whether the database is in the tool's own folder, not at the target of a user's link.
     ours: bool,
 }
 
-/// What becomes of the link to a database outside its checkout.
+/// The state of the link to a database outside its checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It is there, and stays.
+    /// The link exists, and stays.
     Kept,
-    /// It is missing, and the database is there.
+    /// The link is missing, and the database exists.
     Missing,
-    /// It is made for a new database, since the server's user cannot enter this folder.
+    /// The link is created for a new database, because the server's user cannot access the checkout.
     Blocked(PathBuf),
 }
 
-/// Why it is not clear where the database is.
+/// Why the data directory cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// A link to nothing, which may be a disk that is not mounted.
+    /// A broken link, whose target may be on a disk that is not mounted.
     #[error(
-        "data/postgres is a link to {}, which does not exist: no database is made there, as it may be on a disk that is not mounted. Nothing was changed\n\
+        "data/postgres is a link to {}, which does not exist and may be on a disk that is not mounted. Nothing was changed\n\
          hint: mount that disk; for a new, empty database there: mkdir -p '{0}'; for one in the checkout: rm '{}'",
         target.display(), link.display()
     )]
     LeadsNowhere {
         /// The link.
         link: PathBuf,
-        /// Where it leads.
+        /// The target of the link.
         target: PathBuf,
     },
-    /// The database is there, and no link leads to it.
+    /// The database exists, and has no link.
     #[error(
         "data/postgres is missing, and the database of this checkout is in {}. Nothing was changed\n\
-         hint: link it again: ln -s '{0}' '{}'", data_dir.display(), link.display()
+         hint: create the link again: ln -s '{0}' '{}'", data_dir.display(), link.display()
     )]
     Lost {
         /// The database.
@@ -85,18 +85,18 @@ pub enum HomeError {
         /// Where the link to it would be.
         link: PathBuf,
     },
-    /// A database that may be this checkout's.
+    /// A database that may belong to this checkout.
     #[error(
-        "there is no database in data/postgres, and {} holds one of a checkout in {} that may be this one. Nothing was changed\n\
-         hint: to go on with it: ln -s '{0}' '{}'\n\
+        "data/postgres has no database, and the database in {} belongs to the checkout {}, which may be this one. Nothing was changed\n\
+         hint: to use that database: ln -s '{0}' '{}'\n\
          hint: if that checkout was moved: cargo dev up in its new folder, then here\n\
-         hint: to begin with an empty one: mv '{0}' '{0}.old'",
+         hint: to start with an empty database: mv '{0}' '{0}.old'",
         data_dir.display(), of.display(), link.display()
     )]
     Unsure {
         /// The database.
         data_dir: PathBuf,
-        /// The checkout that it was made for.
+        /// The checkout that created it.
         of: PathBuf,
         /// Where the link to it would be.
         link: PathBuf,
@@ -116,25 +116,25 @@ pub enum HomeError {
         /// The file that says so.
         note: PathBuf,
     },
-    /// The file system refused what is needed.
-    #[error("the place of the database could not be prepared, and no database was made or changed: {}: {source}\nhint: make room or set the permissions there, then: cargo dev up", path.display())]
+    /// The file system refused an operation.
+    #[error("the folders of the database could not be created, and no database was created or changed: {}: {source}\nhint: free space or correct the permissions there, then: cargo dev up", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// Finds the place of the data directory of a checkout, `data/postgres`. Changes nothing.
+/// Finds the data directory of a checkout, `data/postgres`. Changes nothing.
 ///
 /// # Errors
-/// It is not clear where the database is.
+/// The data directory cannot be determined.
 pub fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, OwnerError> {
     Ok(find(checkout, owner, Path::new(ELSEWHERE))?)
 }
 
-/// Whether a folder holds a database. One that this user may not read does.
+/// Returns whether a folder has a database. An unreadable folder counts as one.
 pub(crate) fn holds_database(data_dir: &Path) -> bool {
     match std::fs::metadata(data_dir.join("PG_VERSION")) {
         Ok(_) => true,
@@ -167,17 +167,17 @@ fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeErr
         return Ok(elsewhere(data_dir, LinkState::Missing));
     }
     let is_there = copied_from.is_none() && link.exists();
-    // A link at `data/postgres` would lead past the folders in question.
+    // A link at `data/postgres` would bypass the folders that are searched.
     Ok(match blocked_at(&checkout.join("data/any"), owner).filter(|_| !is_there) {
         Some(folder) => elsewhere(free_place(checkout, room), LinkState::Blocked(folder)),
         None => DataHome { data_dir: link, elsewhere: None, copied_from },
     })
 }
 
-/// Where a link leads that is this checkout's.
+/// Evaluates a link of this checkout.
 fn linked(link: PathBuf, data_dir: PathBuf, room: &Path) -> Result<DataHome, HomeError> {
     let ours = data_dir.starts_with(room);
-    // The note is made before the link: where the note is, the disk is, and the database was not made yet.
+    // The note is written before the link: if the note exists, the disk is mounted, and the database is not created yet.
     let is_there = data_dir.try_exists().unwrap_or(true) || ours && Note::path(&data_dir).exists();
     if !is_there {
         return Err(HomeError::LeadsNowhere { link, target: data_dir });
@@ -185,7 +185,7 @@ fn linked(link: PathBuf, data_dir: PathBuf, room: &Path) -> Result<DataHome, Hom
     Ok(DataHome { data_dir, elsewhere: Some(Elsewhere { link, state: LinkState::Kept, ours }), copied_from: None })
 }
 
-/// A database of this checkout that no link leads to.
+/// Finds a database of this checkout without a link.
 fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
     let hash = checkout_hash(checkout);
     let mut places: Vec<_> = std::fs::read_dir(room).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -206,7 +206,7 @@ fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
     unsure.map_or(Ok(None), Err)
 }
 
-/// A place for a new database of this checkout: that of its name, unless a checkout that was here before and was moved has that one.
+/// Returns a free folder for a new database: the name of the checkout's hash, unless a moved checkout uses that folder.
 fn free_place(checkout: &Path, room: &Path) -> PathBuf {
     let hash = checkout_hash(checkout);
     let names = std::iter::once(hash.clone()).chain((2..).map(|number: u32| format!("{hash}-{number}")));
@@ -219,15 +219,15 @@ fn is_empty_folder(path: &Path) -> bool {
 }
 
 impl DataHome {
-    /// Whether the database is there, and no link leads to it.
+    /// Returns whether the database exists and its link is missing.
     pub fn is_lost(&self) -> bool {
         self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
     }
 
-    /// Makes the folders above the data directory, and the link to it where it is elsewhere. To be called by one command at a time.
+    /// Creates the folders above the data directory, and the link to it if it is outside the checkout. One command at a time may call it.
     ///
     /// # Errors
-    /// The file system refuses that; no database was changed.
+    /// The file system refuses an operation; no database was changed.
     pub fn prepare(&self, checkout: &Path) -> Result<(), OwnerError> {
         make_parents(&checkout.join("data/postgres"))?;
         match &self.elsewhere {
@@ -238,9 +238,9 @@ impl DataHome {
             None => {}
             Some(elsewhere) => {
                 make_parents(&self.data_dir)?;
-                // Nothing is written into a folder of the user's.
+                // The tool writes nothing into a user's folder.
                 let noted = if elsewhere.ours { Note::for_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
-                // The note of a new database comes before the link: see `linked`. One that is there serves without it.
+                // The note of a new database is written before the link: see `linked`. An existing database works without a note.
                 if matches!(elsewhere.state, LinkState::Blocked(_)) {
                     noted?;
                 }
@@ -253,7 +253,7 @@ impl DataHome {
     }
 }
 
-/// Makes a link in the place of another one, of an empty folder or of nothing.
+/// Creates a link, and replaces an existing link or an empty folder.
 fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: link.to_owned(), source };
     if is_empty_folder(link) && !link.is_symlink() {
@@ -267,12 +267,12 @@ fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
         let above = folder.metadata().map_err(io)?;
         lchown(&made, Some(above.uid()), Some(above.gid())).map_err(io)?;
     }
-    // Replaced at once: no command finds it missing.
+    // The link is replaced atomically, so that no command finds it missing.
     std::fs::rename(made, link).map_err(io)
 }
 
-/// Makes the folders above `path`, each open to everybody for passing through and owned by whoever owns the folder it is in:
-/// what root makes in somebody's checkout is not root's. Other commands may make the same ones at the same time.
+/// Creates the folders above `path`, with search permission for all users. Each folder belongs to the owner of its parent, so that root
+/// leaves no folder of its own in a user's checkout. Other commands may create the same folders at the same time.
 pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
     let Some(folder) = path.parent() else {
         return Ok(());
@@ -283,7 +283,7 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
     make_parents(folder)?;
     let io = |source| OwnerError::Io { path: folder.to_owned(), source };
     let above = folder.parent().unwrap_or(Path::new("/"));
-    // It has its mode and its owner before other commands see it.
+    // Mode and owner are set before other commands see the folder.
     let made = tempfile::Builder::new().prefix(".new-").tempdir_in(above).map_err(io)?;
     std::fs::set_permissions(made.path(), PermissionsExt::from_mode(0o755)).map_err(io)?;
     if Uid::effective().is_root() {
@@ -291,7 +291,7 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         std::os::unix::fs::chown(made.path(), Some(above.uid()), Some(above.gid())).map_err(io)?;
     }
     match std::fs::rename(made.path(), folder) {
-        // Another command's, with something in it already.
+        // Another command created the folder, and it is not empty.
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed.map_err(io),
     }

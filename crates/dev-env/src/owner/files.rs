@@ -1,5 +1,5 @@
-//! Files that several commands read and write: replaced as a whole, and never root's in another user's folder, who could not even
-//! remove them.
+//! Files that several commands read and write. They are replaced atomically, and never belong to root in another user's folder, because
+//! that user could not remove them.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-/// What the name of a file goes on with until all of it is written. Git ignores such names: `.env` has secrets.
+/// The suffix of a file until it is complete. Git ignores this suffix, because `.env` has secrets.
 const UNFINISHED: &str = ".unfinished-";
 
 /// Opens a file, made when it is not there, and sees to it that it is not root's in somebody else's folder.
@@ -18,14 +18,14 @@ pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What everyone may read.
+/// The mode of files that every user may read.
 pub(crate) const READABLE: u32 = 0o644;
-/// What everyone may run.
+/// The mode of files that every user may run.
 pub(crate) const RUNNABLE: u32 = 0o755;
-/// What only its owner may read.
+/// The mode of files that only the owner may read.
 pub(crate) const SECRET: u32 = 0o600;
 
-/// Replaces a file, or makes it: other processes see all of the new contents or all of the old ones, after a crash or on a full disk too.
+/// Replaces or creates a file atomically: other processes see the new or the old content, also after a crash or on a full disk.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = folder_of(path);
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
@@ -38,12 +38,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Resu
     sync_folder(folder)
 }
 
-/// Writes the names in a folder to the disk: a file that was renamed has its new name after a crash only then.
+/// Syncs a folder, so that a renamed file has its new name after a crash.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A name alone lies in the folder that this process works in.
+/// A bare file name is relative to the working directory.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -63,7 +63,7 @@ mod tests {
     use crate::owner::Owner;
 
     #[test]
-    fn readers_see_all_of_one_version_while_another_is_written() {
+    fn readers_never_see_a_partially_written_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
         let versions = ["a".repeat(10_000), "b".repeat(20_000)];
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_stays_as_it_is() {
+    fn a_failed_write_leaves_the_file_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
         std::fs::create_dir_all(path.join("a folder of this name")).unwrap();

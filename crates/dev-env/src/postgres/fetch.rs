@@ -21,13 +21,13 @@ use nix::unistd::Uid;
 use crate::owner::{OwnerError, make_parents};
 use crate::thread;
 
-/// The major of the server that is downloaded.
+/// The major version of the downloaded server.
 pub const MAJOR: u32 = 15;
-/// The version of the server that is downloaded.
+/// The version of the downloaded server.
 pub const VERSION: &str = "15.19.0";
-/// The major of [`NEWEST`].
+/// The major version of [`NEWEST`].
 pub(crate) const NEWEST_MAJOR: u32 = 18;
-/// The newest version that can be downloaded: its client programs read the archives of all versions up to it.
+/// The newest version that can be downloaded. Its client programs read archives of all versions up to this one.
 pub const NEWEST: &str = "18.6.0";
 
 /// Another checkout may be downloading the same thing.
@@ -129,13 +129,13 @@ pub fn cache_dir() -> PathBuf {
     base.join("emotionviz/postgresql")
 }
 
-/// Where the download of a version is in a cache, if it is.
+/// Returns the folder of a version in the cache, if it was downloaded.
 pub fn unpacked_in(cache: &Path, version: &str) -> PathBuf {
     cache.join(version)
 }
 
-/// Downloads, verifies and unpacks a version of PostgreSQL, [`VERSION`] or [`NEWEST`]. Returns the folder that holds `bin`. An earlier
-/// copy is replaced.
+/// Downloads, verifies and unpacks a version of PostgreSQL, [`VERSION`] or [`NEWEST`]. Replaces an earlier download. Returns the folder
+/// that has `bin`.
 pub async fn fetch(version: &str, cache: &Path, sources: &Sources, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
     let Some(archive) = archive::for_this_machine(version) else {
         let machine = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);

@@ -209,7 +209,7 @@ fn parse_version(text: &str) -> Option<(u32, String)> {
     Some((digits.parse().ok()?, version.to_owned()))
 }
 
-/// The newest installed client program of this name, with its version, whether its server is here or not.
+/// Returns the newest installed client program of this name, with its version. The server does not have to be installed.
 pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option<(PathBuf, u32, String)> {
     let mut newest: Option<(PathBuf, u32, String)> = None;
     let places = explicit.map(Path::to_owned).into_iter().chain(all_places(std::env::var_os("PATH")));
@@ -222,10 +222,10 @@ pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option
     newest
 }
 
-/// A client program of the newest PostgreSQL that can be downloaded, out of the cache or downloaded.
+/// Returns a client program of the newest downloadable PostgreSQL, from the cache or by a download.
 ///
 /// # Errors
-/// No source has it.
+/// No source has the version.
 pub(crate) async fn downloaded_client(name: &str, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
     let cache = fetch::cache_dir();
     let cached = fetch::unpacked_in(&cache, fetch::NEWEST).join("bin").join(name);
@@ -235,25 +235,25 @@ pub(crate) async fn downloaded_client(name: &str, progress: Arc<dyn Progress>) -
     Ok(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), progress).await?.join("bin").join(name))
 }
 
-/// A client program of this machine, in a plain environment.
+/// Creates a client program of this machine, with a clean environment.
 pub(crate) fn client(program: impl Into<PathBuf>) -> Configuration {
     let program = program.into();
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     environment::scrub(Configuration::new(name, program))
 }
 
-/// The version of a client program: 15 and `15.14`.
+/// Returns the version of a client program: 15 and `15.14`.
 pub(crate) async fn client_version(client: Configuration) -> Option<(u32, String)> {
     let output = capture(client.args(["--version"]), b"", Duration::from_secs(10)).await.ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success())
 }
 
-/// The places where a server is.
+/// Returns the folders with a server.
 fn installed_places(path: Option<OsString>) -> Vec<PathBuf> {
     all_places(path).into_iter().filter(|place| place.join("postgres").exists()).collect()
 }
 
-/// `PATH`, then the places where the packages of each system put PostgreSQL.
+/// Returns `PATH`, then the folders in which the packages of each system install PostgreSQL.
 fn all_places(path: Option<OsString>) -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = path.iter().flat_map(std::env::split_paths).collect();
     let by_version = [

@@ -1,5 +1,5 @@
-//! `init-scripts/*.sh`, `*.sql`, `*.sql.gz`, `*.sql.xz` and `*.sql.zst`, as the official image runs them: once, in the order of their names, on a server that nobody else
-//! can reach yet, as `POSTGRES_USER` in `POSTGRES_DB`; the first that fails ends it all.
+//! Runs `init-scripts/*.sh`, `*.sql`, `*.sql.gz`, `*.sql.xz` and `*.sql.zst` as the official image does: once, sorted by name, as
+//! `POSTGRES_USER` in `POSTGRES_DB`, on a server without other clients. The first failure stops the start.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -41,9 +41,9 @@ pub enum ScriptError {
     Unpack {
         /// The script.
         script: PathBuf,
-        /// What was to do it.
+        /// The program that decompresses it.
         program: &'static str,
-        /// How that failed.
+        /// The error.
         source: Box<ProcessError>,
     },
     /// A script or the folder could not be read.
@@ -70,13 +70,13 @@ pub(super) async fn run_all(config: &ClusterConfig, pid_file: &Path) -> Result<(
     Ok(())
 }
 
-/// The files of the folder that are not run, in the order of their names; what begins with a dot is not meant to be.
+/// Returns the files in the folder that are not run, sorted by name. Names that begin with a dot are skipped.
 pub(crate) fn ignored(folder: &Path) -> Vec<PathBuf> {
-    // A folder that cannot be read is an error when the scripts are to run.
+    // An unreadable folder is reported when the scripts run.
     scripts(folder).map(|scripts| scripts.ignored).unwrap_or_default()
 }
 
-/// What is done with a script.
+/// How a script runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Shell,
@@ -88,7 +88,7 @@ enum Kind {
 enum Packed {
     Not,
     Gzip,
-    /// By a program, which writes the text to its standard output.
+    /// With a program that writes the text to standard output.
     By(&'static str),
 }
 
@@ -155,7 +155,7 @@ async fn unpack(program: &'static str, script: &Path, bytes: &[u8]) -> Result<Ve
     Err(failed(ProcessError::Exited { name: program.to_owned(), status: output.status, tail }))
 }
 
-/// The script, or a copy of it without the carriage returns that a checkout of Windows may have at the ends of lines.
+/// Returns the script, or a copy without the carriage returns of a checkout on Windows.
 fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<TempDir>)> {
     let text = std::fs::read(script)?;
     if !text.windows(2).any(|pair| pair == b"\r\n") {

@@ -19,7 +19,7 @@ const READY_BOUND: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(5);
 /// Sessions end at once; the checkpoint after them writes what is dirty.
 const STOP_BOUND: Duration = Duration::from_secs(60);
-/// The same for one that serves no sessions.
+/// The bound for stopping a server that accepts no sessions.
 const BROKEN_BOUND: Duration = Duration::from_secs(5);
 /// The children of a killed postmaster hold its shared memory for up to two seconds.
 const LINGER_BOUND: Duration = Duration::from_secs(10);
@@ -148,7 +148,7 @@ impl Server {
             Err(error) => {
                 let mismatch = roles::explain(config, &error).await;
                 let tail = server.tail();
-                // Why it is stopped says more than that it was not.
+                // The reason for the stop is more useful than its failure.
                 let _stopped = server.stop_broken().await;
                 Err(match mismatch {
                     Some(mismatch) => mismatch.into(),
@@ -197,7 +197,7 @@ impl Server {
         process.until_ready(READY_BOUND, POLL, probe).await
     }
 
-    /// Whether the socket file is gone, so that no session can be started through it. PostgreSQL makes it at its start alone.
+    /// Returns whether the socket file is missing, so that no session can be opened. PostgreSQL creates it only at startup.
     pub fn has_lost_socket(&self) -> bool {
         !self.socket.path.join(format!(".s.PGSQL.{}", self.port)).exists()
     }
@@ -232,8 +232,8 @@ impl Server {
         Ok(())
     }
 
-    /// Stops one that serves no sessions: in order where that works, else at once, and it recovers at its next start. A server that cannot
-    /// read its files does not come to the end of an orderly stop.
+    /// Stops a server that accepts no sessions. Tries a fast shutdown, then an immediate shutdown with recovery at the next start, because
+    /// a server that cannot read its files does not finish a fast shutdown.
     pub async fn stop_broken(mut self) -> Result<(), ServerError> {
         self.process.send(Signal::SIGINT);
         if tokio::time::timeout(BROKEN_BOUND, self.process.exited()).await.is_err() {
@@ -285,8 +285,8 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         "log_checkpoints=off",
         "shared_buffers=128MB",
         // systemd removes a user's files in /dev/shm and System V segments at logout (RemoveIPC in logind.conf), and no session starts
-        // without them. What fits into the memory reserved at the start needs neither; more than that is mapped from the data directory.
-        // Parallel queries take the same time with either.
+        // without them. Segments that fit into the memory reserved at startup need neither; larger ones are mapped from the data
+        // directory. Parallel queries take the same time with both.
         "dynamic_shared_memory_type=mmap",
         "min_dynamic_shared_memory=64MB",
         // Every disk this runs on seeks for free, and compiling small queries costs more than it saves.

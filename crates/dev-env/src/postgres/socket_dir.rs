@@ -76,7 +76,7 @@ pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> 
     }
 }
 
-/// Keeps systemd-tmpfiles from removing what is in the folder while the result lives: it passes over folders that are locked
+/// Locks the folder while the result lives, so that systemd-tmpfiles does not remove its files: it skips locked folders
 /// (tmpfiles.d(5)).
 pub(crate) fn keep_from_cleaners(path: &Path) -> Option<File> {
     File::open(path).ok().filter(|folder| folder.try_lock_shared().is_ok())

@@ -62,7 +62,7 @@ pub struct Configuration {
     pub stop_bound: Duration,
     /// What a dropped process is sent before SIGKILL, if anything.
     pub drop_signal: Option<StopSignal>,
-    /// Listening sockets that it gets as its descriptors from 3 on, announced by `LISTEN_FDS` (sd_listen_fds(3)).
+    /// Listening sockets that the process inherits as file descriptors from 3 on, announced by `LISTEN_FDS` (sd_listen_fds(3)).
     pub listeners: Vec<Arc<TcpListener>>,
     /// Who gets its lines.
     pub sink: Option<LineSink>,

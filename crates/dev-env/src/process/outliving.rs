@@ -1,4 +1,4 @@
-//! A tool that outlives this one, which asks it things on its standard input, a line for a line.
+//! A child process that outlives this process, and answers each line on its standard input with a line.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::{Configuration, ProcessError};
 
-/// A tool in a process group of its own that the kernel does not end with this one: where this one is killed, its standard input ends,
-/// and what it then does is its own affair.
+/// A child in its own process group, which the kernel does not kill with this process. If this process is killed, the child's standard
+/// input is closed, and the child cleans up and exits.
 pub(crate) struct Outliving {
     name: String,
     child: Child,
@@ -18,7 +18,7 @@ pub(crate) struct Outliving {
 }
 
 impl Outliving {
-    /// Starts it.
+    /// Starts the child.
     pub(crate) fn start(configuration: &Configuration) -> Result<Self, ProcessError> {
         let name = configuration.name.clone();
         let mut command = configuration.command();
@@ -35,19 +35,19 @@ impl Outliving {
         self.stdin.write_all(text.as_bytes()).await.map_err(|source| ProcessError::Wait { name: self.name.clone(), source })
     }
 
-    /// Its next line; `None` when it has none any more.
+    /// Reads the next line, or `None` at the end.
     pub(crate) async fn line(&mut self) -> Result<Option<String>, ProcessError> {
         self.lines.next_line().await.map_err(|source| ProcessError::Wait { name: self.name.clone(), source })
     }
 
-    /// Ends its standard input and waits for its end. Returns that, and what it said on standard error.
+    /// Closes standard input and waits for the child. Returns its exit status and standard error.
     pub(crate) async fn finish(self, bound: Duration) -> Result<(ExitStatus, String), ProcessError> {
         let Self { name, mut child, stdin, lines } = self;
         drop(stdin);
         let mut stderr = child.stderr.take().expect("it was asked for");
         let finished = async {
             let mut said = Vec::new();
-            // What is left on its standard output is nobody's.
+            // The rest of standard output is discarded.
             let (status, _, _) = tokio::join!(child.wait(), stderr.read_to_end(&mut said), drain(lines));
             status.map(|status| (status, String::from_utf8_lossy(&said).trim().to_owned()))
         };
@@ -57,7 +57,7 @@ impl Outliving {
         }
     }
 
-    /// Ends it at once, so that it does nothing more.
+    /// Kills the child, so that it does not clean up.
     pub(crate) async fn kill(mut self) {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             super::signal_group(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);

@@ -46,7 +46,7 @@ pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration
     captured(configuration, Stdio::piped(), input, bound).await
 }
 
-/// The same with a file or a pipe on its standard input.
+/// Runs a tool with a file or a pipe as standard input.
 pub async fn from_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<Output, ProcessError> {
     captured(configuration, file.into(), b"", bound).await
 }
@@ -80,13 +80,13 @@ async fn captured(configuration: Configuration, stdin: Stdio, input: &[u8], boun
     }
 }
 
-/// Runs a tool to its end with its standard output written to a file, from where that stands, or to a pipe. Anything but success is an
-/// error with what it said on standard error.
+/// Runs a tool with standard output redirected to a file, at its current offset, or to a pipe. A non-zero exit is an error with the text
+/// of standard error.
 pub async fn into_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<(), ProcessError> {
     from_file_into(configuration, Stdio::null(), file, bound).await
 }
 
-/// The same with a file or a pipe on its standard input, too.
+/// Also redirects standard input from a file or a pipe.
 pub async fn from_file_into(
     configuration: Configuration,
     from: impl Into<Stdio>,
@@ -139,7 +139,7 @@ pub async fn on_terminal(configuration: Configuration) -> Result<ExitStatus, Pro
     on_terminal_reading(configuration, Stdio::inherit()).await
 }
 
-/// The same with another standard input.
+/// Also sets standard input.
 pub(crate) async fn on_terminal_reading(configuration: Configuration, stdin: Stdio) -> Result<ExitStatus, ProcessError> {
     let name = configuration.name.clone();
     let wait_error = |source| ProcessError::Wait { name: name.clone(), source };

@@ -27,23 +27,23 @@ pub enum RestoreError {
         /// What the system returned.
         source: Error,
     },
-    /// The copy does not come.
+    /// The pipe sends nothing.
     #[error(
         "{copy} sent nothing for {seconds} s. Nothing was changed\nhint: check the command that writes to it, or restore a file: cargo dev restore <FILE>"
     )]
     Silent {
         /// The copy.
         copy: String,
-        /// How long it was waited for.
+        /// How long the command waited.
         seconds: u64,
     },
     /// Standard input is a terminal.
     #[error("standard input is a terminal. Nothing was changed\nhint: cargo dev restore - < backup.sql")]
     Terminal,
-    /// The disk is too small for what a copy unpacks to.
+    /// The disk is too small for the unpacked copy.
     #[error(
         "the disk of {} (mounted at {}) is full: {copy} is unpacked there, {} were written, and {} are free. Nothing was changed\n\
-         hint: remove something from that disk, then restore again",
+         hint: free space on that disk, then restore again",
         folder.display(),
         mount.display(),
         megabytes(*written),
@@ -52,7 +52,7 @@ pub enum RestoreError {
     DiskFull {
         /// The copy.
         copy: String,
-        /// Where it is unpacked.
+        /// The folder in which it is unpacked.
         folder: PathBuf,
         /// Where the disk is mounted.
         mount: PathBuf,
@@ -61,19 +61,19 @@ pub enum RestoreError {
         /// Bytes that are free.
         free: u64,
     },
-    /// The copy has a format that is not a dump's.
+    /// The format of the copy is not a dump format.
     #[error("{copy} is {what}, not a dump of a PostgreSQL database. Nothing was changed\nhint: {hint}")]
     Format {
         /// The copy.
         copy: String,
         /// What it is.
         what: String,
-        /// What to type.
+        /// The hint.
         hint: String,
     },
-    /// The copy does not fit its checksum.
+    /// The copy does not match its checksum.
     #[error(
-        "{copy} is damaged: it does not fit the checksum beside it. Nothing was changed\nhint: restore another copy: ls -t data/backups"
+        "{copy} is damaged: it does not match the checksum next to it. Nothing was changed\nhint: restore another copy: ls -t data/backups"
     )]
     Damaged {
         /// The copy.
@@ -81,7 +81,7 @@ pub enum RestoreError {
     },
     /// The checksum is from before the copy was changed.
     #[error(
-        "{copy} does not fit its checksum, which is older than the file: the file was replaced or changed after its checksum was written. Nothing was changed\n\
+        "{copy} does not match its checksum: the file was replaced or changed after the checksum was written. Nothing was changed\n\
          hint: if the file was replaced on purpose, restore it without the checksum: rm '{copy}.sha256'"
     )]
     OlderChecksum {
@@ -98,7 +98,7 @@ pub enum RestoreError {
     },
     /// PostgreSQL refused a statement.
     #[error(
-        "{copy} cannot be restored: PostgreSQL refused a statement of it. Nothing was changed\n{}\nhint: {}",
+        "{copy} cannot be restored: PostgreSQL refused a statement in it. Nothing was changed\n{}\nhint: {}",
         indented(reason),
         statement_hint(reason)
     )]
@@ -121,20 +121,20 @@ pub enum RestoreError {
     },
     /// The archive is newer than every `pg_restore` here.
     #[error(
-        "{copy} was made by pg_dump of PostgreSQL {needed} or newer, and the newest pg_restore here is of PostgreSQL {newest}. Nothing was changed\n\
-         hint: install the programs of PostgreSQL {needed}, or make SQL of the copy where they are: pg_restore --no-owner --file=backup.sql '{copy}', or make another one: pg_dump --format=plain --file=backup.sql <DATABASE>"
+        "{copy} was written by pg_dump of PostgreSQL {needed} or newer, and the newest pg_restore here is version {newest}. Nothing was changed\n\
+         hint: install the programs of PostgreSQL {needed}, or convert the copy to SQL where they are installed: pg_restore --no-owner --file=backup.sql '{copy}', or write a plain dump: pg_dump --format=plain --file=backup.sql <DATABASE>"
     )]
     NewerArchive {
         /// The copy.
         copy: String,
-        /// The oldest major that reads it.
+        /// The oldest major version that reads it.
         needed: u32,
-        /// The newest version that is here.
+        /// The newest installed version.
         newest: String,
     },
     /// The copy has rows and no tables.
     #[error(
-        "{copy} has rows and no tables: it was made with --data-only. Nothing was changed\nhint: make it without that option: pg_dump --file=backup.sql <DATABASE>"
+        "{copy} has rows but no tables: it was written with --data-only. Nothing was changed\nhint: dump the database without that option: pg_dump --file=backup.sql <DATABASE>"
     )]
     DataOnly {
         /// The copy.
@@ -165,8 +165,8 @@ pub enum RestoreError {
         /// The missing tables.
         missing: Vec<String>,
     },
-    /// The restored schema is not one that migrations make.
-    #[error("{copy} cannot be restored: its schema is not the one that the migrations make, it lacks\n{}\nNothing was changed\nhint: make the copy of the whole database: pg_dump --file=backup.sql <DATABASE>", indented(&missing.join("\n")))]
+    /// The restored schema differs from the schema of the migrations.
+    #[error("{copy} cannot be restored: its schema differs from the schema of the migrations. It lacks\n{}\nNothing was changed\nhint: make the copy of the whole database: pg_dump --file=backup.sql <DATABASE>", indented(&missing.join("\n")))]
     Schema {
         /// The copy.
         copy: String,
@@ -175,7 +175,7 @@ pub enum RestoreError {
     },
     /// The migrations cannot be applied to what the copy holds.
     #[error(
-        "{copy} cannot be restored: the migrations that it lacks cannot be applied to it. Nothing was changed\n{}\nhint: restore it with the code that it was made with: git switch <BRANCH>",
+        "{copy} cannot be restored: its missing migrations cannot be applied. Nothing was changed\n{}\nhint: restore it with the code of its time: git switch <BRANCH>",
         indented(reason)
     )]
     Migrations {
@@ -192,17 +192,17 @@ pub enum Refusal {
     /// It cannot be read.
     #[error("it could not be read: {0}")]
     Read(Error),
-    /// It cannot be passed on: psql has ended.
+    /// It cannot be written to psql, which has ended.
     #[error("it could not be passed to psql: {0}")]
     Write(Error),
-    /// It is not a text.
-    #[error("line {line} holds a zero byte, which no dump has")]
+    /// It is not text.
+    #[error("line {line} has a zero byte, which is not valid in a dump")]
     Binary {
         /// The line.
         line: u64,
     },
     /// A command of psql.
-    #[error("line {line} is a command of psql, which is not run from a file: {text}")]
+    #[error("line {line} is a psql command, which a restore does not run: {text}")]
     Command {
         /// The line.
         line: u64,
@@ -219,22 +219,22 @@ pub enum Refusal {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The end is missing.
-    #[error("it is cut off: {what}")]
+    /// It is truncated.
+    #[error("it is truncated: {what}")]
     CutOff {
-        /// How that is known.
+        /// The evidence.
         what: String,
     },
-    /// There is nothing in it.
-    #[error("it has no statement: it is empty, or holds comments alone")]
+    /// It has no statements.
+    #[error("it has no statements: it is empty, or has only comments")]
     Empty,
-    /// `pg_dumpall` has made it.
-    #[error("it is the output of pg_dumpall, which holds all databases and roles of a server")]
+    /// `pg_dumpall` wrote it.
+    #[error("it is the output of pg_dumpall, which has all databases and roles of a server")]
     Cluster,
 }
 
 impl RestoreError {
-    /// Whether the SQL ends too early.
+    /// Returns whether the SQL is truncated.
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::CutOff { .. } | Refusal::Empty, .. })
     }
@@ -246,10 +246,10 @@ impl Refusal {
             Self::Command { .. } | Self::Statement { .. } => {
                 "remove that statement from the file, or make the copy with pg_dump: pg_dump --file=backup.sql <DATABASE>"
             }
-            Self::Cluster => "make a copy of the one database: pg_dump --file=backup.sql <DATABASE>",
+            Self::Cluster => "dump the single database: pg_dump --file=backup.sql <DATABASE>",
             Self::Read(_) | Self::Write(_) => "restore another copy: ls -t data/backups",
             Self::Binary { .. } | Self::CutOff { .. } | Self::Empty => {
-                "make the copy again, and let it end: pg_dump --file=backup.sql <DATABASE>"
+                "dump the database again, without interruption: pg_dump --file=backup.sql <DATABASE>"
             }
         }
     }
@@ -257,17 +257,17 @@ impl Refusal {
 
 fn statement_hint(reason: &str) -> &'static str {
     if reason.contains("permission denied") || reason.contains("must be superuser") || reason.contains("must be owner") {
-        "a file is read without the rights of a superuser: remove that statement, or make the copy with cargo dev backup"
+        "a dump is loaded without superuser privileges: remove that statement, or make the copy with cargo dev backup"
     } else {
-        "make the copy again with pg_dump, or mend that line"
+        "dump the database again with pg_dump, or correct that line"
     }
 }
 
 fn kept_databases(kept: &[String]) -> String {
     if kept.is_empty() {
-        return "see which copies there are: ls -t data/backups".to_owned();
+        return "list the copies: ls -t data/backups".to_owned();
     }
-    format!("see which copies there are: ls -t data/backups; kept databases are {}", kept.join(", "))
+    format!("list the copies: ls -t data/backups; kept databases: {}", kept.join(", "))
 }
 
 fn list(names: &[String]) -> String {

@@ -1,4 +1,5 @@
-//! A dump as SQL, read line by line: what is run is passed on, what is left out is noted, what is refused has a line number.
+//! Reads the SQL of a dump line by line. Statements that run are passed on, skipped statements are recorded, and refusals have a line
+//! number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read, Write};
@@ -7,30 +8,30 @@ use super::error::Refusal;
 use super::lexer::{Found, Lexer};
 use super::rules::{Decision, Rules};
 
-/// A row holds fields of at most 1 GB each.
+/// The fields of a row have at most 1 GB each.
 const LONGEST_LINE: u64 = 2 << 30;
 const HEADER: &[u8] = b"-- PostgreSQL database dump";
 const END: &[u8] = b"-- PostgreSQL database dump complete";
 const CLUSTER: &[u8] = b"-- PostgreSQL database cluster dump";
-/// How the end of rows is marked.
+/// The end mark of rows.
 const END_OF_DATA: &[u8] = b"\\.\n";
 
-/// What a dump holds.
+/// The content of a dump.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Report {
-    /// Whether pg_dump has made it.
+    /// Whether pg_dump wrote it.
     pub(super) is_of_pg_dump: bool,
-    /// Tables that are made, with their schema where that is named.
+    /// Created tables, with their schema if the dump names it.
     pub(super) tables: BTreeSet<String>,
     /// Whether it has rows.
     pub(super) has_rows: bool,
-    /// Extensions that a superuser has to make.
+    /// Extensions that a superuser must create.
     pub(super) extensions: BTreeSet<String>,
-    /// What was left out, and how often.
+    /// Skipped statements, with their count.
     pub(super) left: BTreeMap<String, u64>,
 }
 
-/// Passes on what is to be run.
+/// The filter, which passes on the statements that run.
 pub(super) struct Filter<'a, W> {
     rules: &'a Rules,
     to: W,
@@ -38,20 +39,20 @@ pub(super) struct Filter<'a, W> {
     lexer: Lexer,
     /// The statement so far, and the comments before it.
     text: Vec<u8>,
-    /// The line that it begins on.
+    /// The line on which the statement begins.
     begins: u64,
     number: u64,
-    /// The line on which rows begin that have not ended.
+    /// The line on which unfinished rows begin.
     data: Option<u64>,
-    /// Whether the last thing of pg_dump's was its end mark.
+    /// Whether the end mark was the last output of pg_dump.
     is_complete: bool,
     has_statements: bool,
 }
 
-/// Reads a whole dump, and writes to `to` what is to be run.
+/// Reads a complete dump, and writes the statements that run to `to`.
 ///
 /// # Errors
-/// The dump is refused, or cut off, or cannot be read or written.
+/// The dump is refused or truncated, or cannot be read or written.
 pub(super) fn filter(from: impl BufRead, to: impl Write, rules: &Rules) -> Result<Report, Refusal> {
     let filter = Filter {
         rules,
@@ -131,7 +132,7 @@ impl<W: Write> Filter<'_, W> {
         Ok(())
     }
 
-    /// pg_dump says what it prints, and when it has printed all of it.
+    /// Detects the comments with which pg_dump begins and ends its output.
     fn comment(&mut self, line: &[u8]) -> Result<(), Refusal> {
         match line {
             CLUSTER => return Err(Refusal::Cluster),
@@ -142,16 +143,16 @@ impl<W: Write> Filter<'_, W> {
         Ok(())
     }
 
-    /// A command of psql on a line of its own.
+    /// Handles a psql command on its own line.
     fn command(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let text = String::from_utf8_lossy(line).into_owned();
         let words: Vec<&str> = text.split_whitespace().collect();
         let harmless = match *words {
             [r"\restrict" | r"\unrestrict", key] => key.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             [r"\connect" | r"\c", ..] => self.is_own(text.split_once(' ').map_or("", |(_, name)| name.trim())),
-            // What pg_dump prints before it connects to a name that has to be quoted.
+            // pg_dump prints this before it connects to a name that needs quotes.
             [r"\encoding", "SQL_ASCII"] => true,
-            // Copies that this tool made before migrations begin with it.
+            // Copies that earlier versions of this tool wrote before migrations begin with it.
             [r"\set", "ON_ERROR_STOP", "on"] => true,
             _ => false,
         };
@@ -161,7 +162,7 @@ impl<W: Write> Filter<'_, W> {
         self.write(b"\n")
     }
 
-    /// Whether `\connect` names the database itself, in one of the ways of pg_dump.
+    /// Returns whether `\connect` names the database itself, in one of pg_dump's notations.
     fn is_own(&self, name: &str) -> bool {
         let database = &self.rules.database;
         name == database || name == format!("\"{database}\"") || name == format!("-reuse-previous=on \"dbname='{database}'\"")
@@ -176,9 +177,9 @@ impl<W: Write> Filter<'_, W> {
                 self.pass()
             }
             Decision::Data => {
-                // psql reads rows from the next line on, and then goes on here.
+                // psql reads rows from the next line on, and then continues here.
                 if !rest.trim_ascii().is_empty() {
-                    return Err(self.refused("has something behind it on its line"));
+                    return Err(self.refused("is followed by other text on its line"));
                 }
                 self.report.has_rows = true;
                 self.data = Some(self.number);
@@ -210,7 +211,7 @@ impl<W: Write> Filter<'_, W> {
         self.write(&text)
     }
 
-    /// Lines keep their numbers, which PostgreSQL's messages have.
+    /// Keeps the line numbers, so that they match PostgreSQL's messages.
     fn leave(&mut self) -> Result<(), Refusal> {
         let lines = std::mem::take(&mut self.text).iter().filter(|byte| **byte == b'\n').count();
         self.write(&vec![b'\n'; lines])
@@ -238,7 +239,7 @@ impl<W: Write> Filter<'_, W> {
     }
 }
 
-/// The beginning of a text, on one line.
+/// Shortens a text to one line.
 fn shown(text: &[u8]) -> String {
     const MOST: usize = 60;
     let text = String::from_utf8_lossy(text);
@@ -306,7 +307,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_dump_is_passed_on_without_what_is_not_known_here_and_keeps_its_line_numbers() {
+    fn the_filter_skips_unknown_settings_and_keeps_line_numbers() {
         let (passed, report) = run(DUMP).unwrap();
         assert_eq!(passed.lines().count(), DUMP.lines().count());
         for (number, line) in DUMP.lines().enumerate() {
@@ -319,7 +320,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_dump_that_is_cut_off_anywhere_is_refused() {
+    fn the_filter_refuses_a_truncated_dump() {
         let end = DUMP.find("-- PostgreSQL database dump complete").unwrap();
         let mut cases = 0;
         for (at, _) in DUMP.char_indices().filter(|(at, _)| *at > 40 && *at < end) {
@@ -332,13 +333,13 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn line_ends_of_windows_are_read() {
+    fn the_filter_reads_crlf() {
         let (passed, _) = run(DUMP.replace('\n', "\r\n")).unwrap();
         assert_eq!(passed, run(DUMP).unwrap().0);
     }
 
     #[test]
-    fn commands_of_psql_are_refused_with_their_line() {
+    fn psql_commands_in_a_dump_are_refused_with_their_line() {
         for command in [
             "\\connect other",
             "\\connect journal evil",
@@ -377,7 +378,7 @@ ALTER TABLE ONLY public.users
     }
 
     #[test]
-    fn a_statement_is_refused_with_its_line_and_its_beginning() {
+    fn a_refused_statement_is_reported_with_its_line_and_text() {
         let refused = run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
         assert!(refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"), "{refused}");
         assert!(run("COPY t FROM stdin; SELECT 1;\n\\.\n").unwrap_err().contains("line 1"));

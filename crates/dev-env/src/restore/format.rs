@@ -1,12 +1,12 @@
-//! What a file is, by its first bytes.
+//! Detects the format of a file by its first bytes.
 
-/// How many bytes are enough to know.
+/// The number of bytes that the detection needs.
 pub(super) const HEAD: usize = 4096;
-/// What an archive of pg_dump begins with, and the file `toc.dat` of its other formats.
+/// The magic bytes of an archive of pg_dump, and of the file `toc.dat` in its other formats.
 const ARCHIVE: &[u8] = b"PGDMP";
 const TAR_BLOCK: usize = 512;
 
-/// What is around a dump.
+/// The compression or encoding of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
     Gzip,
@@ -15,7 +15,7 @@ pub(super) enum Layer {
     Utf8Mark,
 }
 
-/// A format of pg_dump. The version is that of the archive format, as K_VERS in pg_backup_archiver.h counts it.
+/// A format of pg_dump. The version is the archive version (K_VERS in pg_backup_archiver.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Sql,
@@ -24,12 +24,12 @@ pub(super) enum Format {
     Folder { version: (u8, u8) },
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Layer(Layer),
     Dump(Format),
-    /// Something else, and what to type; `{}` stands for the file.
+    /// Another format, with a hint; `{}` stands for the file.
     Other {
         what: String,
         hint: &'static str,
@@ -38,7 +38,7 @@ pub(super) enum Kind {
 
 const DUMP: &str = "make a copy with pg_dump: pg_dump --file=backup.sql <DATABASE>";
 
-/// Formats that are not read, by their first bytes, each with what to type.
+/// Unsupported formats by their first bytes, each with a hint.
 const OTHERS: [(&[u8], &str, &str); 24] = [
     (b"%PDF", "a PDF", DUMP),
     (b"\x89PNG", "a PNG image", DUMP),
@@ -66,7 +66,7 @@ const OTHERS: [(&[u8], &str, &str); 24] = [
     (b"REDIS", "a dump of Redis", DUMP),
 ];
 
-/// Words that SQL of other systems has at its beginning.
+/// Words at the beginning of SQL of other systems.
 const DIALECTS: [(&str, &str); 7] = [
     ("PostgreSQL database cluster dump", "the output of pg_dumpall, which holds all databases and roles of a server"),
     ("MySQL dump", "a dump of MySQL"),
@@ -77,7 +77,7 @@ const DIALECTS: [(&str, &str); 7] = [
     ("SET ANSI_NULLS", "a script of SQL Server"),
 ];
 
-/// What SQL begins with.
+/// Words with which SQL begins.
 const BEGINNINGS: [&str; 22] = [
     "--",
     "/*",
@@ -103,7 +103,7 @@ const BEGINNINGS: [&str; 22] = [
     ";",
 ];
 
-/// What a file is that begins like this.
+/// Returns the kind of a file by its first bytes.
 pub(super) fn recognise(head: &[u8]) -> Kind {
     let other = |what: &str, hint: &'static str| Kind::Other { what: what.to_owned(), hint };
     match head {
@@ -126,7 +126,7 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
         return other(what, hint);
     }
     if head.iter().filter(|byte| **byte == 0).count() >= head.len() / 3 && start.first().is_some_and(u8::is_ascii_graphic) {
-        return other("UTF-16 text without a mark of its byte order", "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -");
+        return other("UTF-16 text without a byte order mark", "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -");
     }
     let text = String::from_utf8_lossy(head);
     if let Some((_, what)) = DIALECTS.iter().find(|(words, _)| text.contains(words)) {
@@ -136,20 +136,18 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
     let is_sql = BEGINNINGS.iter().any(|begins| lower.starts_with(begins) || lower.is_empty());
     if head.contains(&0) || !is_sql {
         let first: Vec<String> = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        // The last character may be cut off.
+        // The last character may be truncated.
         let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
         let is_text = is_utf8 && head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
         return match is_text {
-            true => other("a text that is not SQL", "see what it is: head '{}'"),
-            false => {
-                other(&format!("of a format that is not known (its first bytes are {})", first.join(" ")), "see what it is: file '{}'")
-            }
+            true => other("text that is not SQL", "see what it is: head '{}'"),
+            false => other(&format!("of an unknown format (its first bytes are {})", first.join(" ")), "see what it is: file '{}'"),
         };
     }
     Kind::Dump(Format::Sql)
 }
 
-/// The version of an archive's format.
+/// Returns the version of an archive.
 pub(super) fn archive_version(head: &[u8]) -> Option<(u8, u8)> {
     let rest = head.strip_prefix(ARCHIVE)?;
     Some((*rest.first()?, *rest.get(1)?))
@@ -160,19 +158,19 @@ fn tar(head: &[u8]) -> Kind {
     match head.get(TAR_BLOCK..).and_then(archive_version) {
         Some(version) if name == b"toc.dat" => Kind::Dump(Format::Tar { version }),
         _ => Kind::Other {
-            what: format!("a tar archive that pg_dump has not made (its first member is {})", String::from_utf8_lossy(&name)),
+            what: format!("a tar archive that pg_dump did not write (its first member is {})", String::from_utf8_lossy(&name)),
             hint: "unpack it, and restore what is in it: tar -xf '{}'",
         },
     }
 }
 
-/// The oldest major of PostgreSQL whose pg_restore reads an archive of this version.
+/// Returns the oldest major version of PostgreSQL whose pg_restore reads an archive of this version.
 pub(super) fn oldest_reader((major, minor): (u8, u8)) -> u32 {
     match (major, minor) {
         (0, _) | (1, ..=14) => 0,
         (1, 15) => 16,
         (1, 16) => 17,
-        // Of a version that is not known yet.
+        // A future version.
         _ => 19,
     }
 }
@@ -182,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dumps_are_recognised() {
+    fn dump_formats_are_detected() {
         for text in [
             "--\n-- PostgreSQL database dump\n--\n",
             "SET x = 1;",
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_named() {
+    fn other_file_formats_are_reported_by_name() {
         let mut tar = vec![0; 1024];
         tar[..9].copy_from_slice(b"notes.txt");
         tar[257..262].copy_from_slice(b"ustar");

@@ -1,33 +1,33 @@
-//! Where statements of SQL end, as psql sees it: strings, quoted names, dollar quotes, comments and parentheses hide a semicolon.
+//! Finds the ends of SQL statements as psql does: a semicolon in a string, quoted name, dollar quote, comment or parenthesis ends nothing.
 //!
-//! psql's own rules are those of `src/fe_utils/psqlscan.l`. Two settings would change them, `standard_conforming_strings` and some encodings
-//! of clients: [`super::rules`] refuses both.
+//! psql's rules are in `src/fe_utils/psqlscan.l`. Two settings would change them, `standard_conforming_strings` and some client encodings:
+//! [`super::rules`] refuses both.
 
-/// What a line holds next.
+/// The next element of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The end of the line.
     EndOfLine,
     /// A semicolon that ends a statement; the offset after it.
     Semicolon(usize),
-    /// A backslash, which begins a command of psql.
+    /// A backslash, which begins a psql command.
     Backslash,
-    /// A byte that is never part of a text.
+    /// A zero byte, which is never part of text.
     Nul,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Mode {
     Plain,
-    /// In a string; `E'…'` has escapes by backslashes.
+    /// In a string; `E'…'` has backslash escapes.
     Text {
         escapes: bool,
     },
     Name,
-    /// In a dollar quote; its tag with both dollars.
+    /// In a dollar quote, with its tag including both dollar signs.
     Dollar(Vec<u8>),
     LineComment,
-    /// In a block comment, which may hold others.
+    /// In a block comment, which may be nested.
     BlockComment {
         depth: u32,
     },
@@ -40,7 +40,7 @@ pub(super) struct Lexer {
     parentheses: u32,
     /// A string that ended, and whether a line has ended since: it goes on at the next quote then, with the same escapes.
     ended_text: Option<(bool, bool)>,
-    /// Whether the statement has anything but blanks and comments.
+    /// Whether the statement has more than white space and comments.
     has_code: bool,
     /// The first letters of `create`, `or`, `replace`, `function` and `procedure`, as far as the statement begins with them.
     first: Vec<u8>,
@@ -53,22 +53,22 @@ impl Lexer {
         Self { mode: Mode::Plain, parentheses: 0, ended_text: None, has_code: false, first: Vec::new(), blocks: 0 }
     }
 
-    /// Whether the statement has anything but blanks and comments.
+    /// Whether the statement has more than white space and comments.
     pub(super) fn has_code(&self) -> bool {
         self.has_code
     }
 
-    /// Whether a command of psql could begin here.
+    /// Returns whether a psql command could begin here.
     pub(super) fn is_between_statements(&self) -> bool {
         self.mode == Mode::Plain && !self.has_code
     }
 
-    /// Whether a string, a quoted name or a comment is open.
+    /// Returns whether a string, a quoted name or a comment is open.
     pub(super) fn is_open(&self) -> bool {
         self.mode != Mode::Plain
     }
 
-    /// Reads on in a line, from its beginning or from after a semicolon.
+    /// Continues in a line, from its beginning or after a semicolon.
     pub(super) fn read(&mut self, line: &[u8]) -> Found {
         let mut at = 0;
         while at < line.len() {
@@ -99,7 +99,7 @@ impl Lexer {
                 Mode::Name => match rest.iter().position(|byte| *byte == b'"' || *byte == 0) {
                     None => at = line.len(),
                     Some(stop) if rest[stop] == 0 => at += stop,
-                    // A doubled quote closes and opens.
+                    // A doubled quote closes and opens the string again.
                     Some(stop) => {
                         self.mode = Mode::Plain;
                         at += stop + 1;
@@ -143,7 +143,7 @@ impl Lexer {
         Found::EndOfLine
     }
 
-    /// One token outside of quotes: the offset after it, or what the line holds there.
+    /// Reads one token outside of quotes. Returns the offset after it, or the element of the line.
     fn plain(&mut self, line: &[u8], at: usize) -> Result<usize, Found> {
         let rest = &line[at..];
         let byte = rest[0];
@@ -189,7 +189,7 @@ impl Lexer {
                 return Ok(at + length);
             }
             b'0'..=b'9' => {
-                // Digits and what sticks to them: a dollar or an E there begins no quote.
+                // A dollar sign or an E directly after digits does not begin a quote.
                 let length = rest.iter().position(|byte| !is_name(*byte)).unwrap_or(rest.len());
                 return Ok(at + length);
             }
@@ -227,7 +227,7 @@ fn is_name(byte: u8) -> bool {
     is_name_start(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
-/// `$tag$` at the beginning.
+/// Returns `$tag$` at the beginning.
 pub(super) fn dollar_tag(bytes: &[u8]) -> Option<&[u8]> {
     let end = bytes.iter().skip(1).position(|byte| *byte == b'$')? + 1;
     let tag = &bytes[1..end];
@@ -298,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn several_statements_on_a_line() {
+    fn several_statements_on_one_line_are_separated() {
         assert_eq!(read("SELECT 1; SELECT 2;\nBEGIN; END;"), ["SELECT 1;", "SELECT 2;", "BEGIN;", "END;"]);
     }
 
     #[test]
-    fn a_backslash_outside_of_quotes_is_found() {
+    fn a_backslash_outside_of_quotes_begins_a_psql_command() {
         for text in [
             "\\! rm -rf /\n",
             "SELECT 1 \\! rm\n",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_open() {
+    fn an_unterminated_quote_or_comment_is_open() {
         for text in ["SELECT 1", "SELECT 'a;\n", "SELECT $$a;\n", "SELECT (1;\n", "SELECT \"a;\n"] {
             assert!(read(text)[0].starts_with("open: "), "{text}");
         }

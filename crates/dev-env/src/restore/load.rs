@@ -1,4 +1,4 @@
-//! The SQL of a copy: read once to check it, and once more into psql. An archive is turned into SQL by `pg_restore`, and goes the same way.
+//! Loads a copy: reads its SQL once to check it, and again into psql. `pg_restore` converts an archive to SQL first.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Error as IoError, PipeWriter, Read, Write};
@@ -20,11 +20,11 @@ use crate::{Error, database};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 18;
-/// A folder is sent into the container as a tar archive.
+/// Unpacks a tar archive of a folder in the container, and converts the dump in it to SQL.
 const UNPACK_INSIDE: &str =
     "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && tar -xf - -C \"$folder\" && pg_restore --file=- \"$@\" \"$folder\"";
 
-/// Reads a copy with what the server has.
+/// Reads a copy by the rules for the server.
 pub(super) struct Loader<'a> {
     pub(super) session: &'a Session,
     pub(super) copy: Arc<Copy>,
@@ -32,16 +32,16 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Reads all of the copy, or of an archive what it makes, and runs nothing.
+    /// Checks the complete SQL of the copy, or the schema of an archive, and runs nothing.
     ///
     /// # Errors
     /// The copy is refused.
     pub(super) async fn check(&self) -> Result<Report, Error> {
-        // What an archive makes comes without its rows, which pg_restore knows to be whole.
+        // The schema of an archive is checked without rows, which pg_restore verifies itself.
         self.pass(&["--schema-only"], std::io::sink()).await
     }
 
-    /// Runs all of the copy in a database, in one transaction.
+    /// Runs the copy in a database, in one transaction.
     ///
     /// # Errors
     /// A statement is refused.
@@ -50,7 +50,7 @@ impl Loader<'_> {
         let mut psql = psql.args(words);
         if find::client_version(self.session.client_in("psql", "postgres").await?).await.is_some_and(|(_, version)| can_restrict(&version))
         {
-            // psql then runs no command of its own but the end of this, with the same word.
+            // psql then runs no backslash command except `\unrestrict` with the same word.
             psql = psql.args(["-c".to_owned(), format!("\\restrict {}", crate::configuration::generate())]);
         }
         let (reader, writer) = std::io::pipe().map_err(|source| self.unread(source))?;
@@ -65,7 +65,7 @@ impl Loader<'_> {
         }
     }
 
-    /// What psql said.
+    /// Returns the output of psql.
     fn refused(&self, ran: &Output) -> Error {
         let said = if ran.stderr.trim().is_empty() { describe(ran.status) } else { reason(&ran.stderr) };
         RestoreError::Statement { copy: self.copy.shown.clone(), reason: said }.into()
@@ -96,7 +96,7 @@ impl Loader<'_> {
             Err(other) => Err(other.into()),
         };
         match (filtered, converted) {
-            // SQL that is cut off is what comes of an archive that is damaged.
+            // A damaged archive produces truncated SQL.
             (Err(Error::Restore(error)), Err(archive)) if error.is_cut_off() => Err(archive),
             (Err(error), _) => Err(error),
             (Ok(report), converted) => converted.map(|()| report),
@@ -139,8 +139,8 @@ impl Loader<'_> {
         }
     }
 
-    /// A `pg_restore` that reads archives of this major: the server's own, the newest of this machine, or a downloaded one; and whether it
-    /// is in a container.
+    /// Returns a `pg_restore` that reads archives of this major version, and whether it is in a container: the server's own, the newest of
+    /// this machine, or a downloaded one.
     async fn reader(&self, needed: u32) -> Result<(Configuration, bool), Error> {
         let own = self.session.client_in("pg_restore", "postgres").await?;
         let is_inside = self.session.is_in_container();
@@ -164,11 +164,11 @@ impl Loader<'_> {
     }
 }
 
-/// `pg_restore` with what it reads.
+/// `pg_restore` with its input.
 struct Archive {
     pg_restore: Configuration,
     stdin: Stdio,
-    /// A folder that is sent to it, and where to.
+    /// A folder that is sent to the container, with the target path.
     sent: Option<(PathBuf, PipeWriter)>,
 }
 
@@ -188,7 +188,7 @@ fn send(folder: &Path, to: PipeWriter) -> std::io::Result<()> {
     tar.into_inner()?.flush()
 }
 
-/// Whether a psql knows `\restrict`, which came with the releases of August 2025.
+/// Returns whether psql supports `\restrict`, which the releases of August 2025 added.
 fn can_restrict(version: &str) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     let (major, minor): (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
@@ -202,11 +202,11 @@ fn can_restrict(version: &str) -> bool {
     }
 }
 
-/// What psql says of its first error, with the line of the copy.
+/// Returns psql's message of the first error, with the line in the copy.
 fn reason(said: &str) -> String {
     let mut lines = said.lines().skip_while(|line| !line.contains("ERROR:") && !line.contains("FATAL:") && !line.contains("error:"));
     let Some(first) = lines.next() else { return said.trim().to_owned() };
-    // PostgreSQL's hints are for other programs than this one.
+    // PostgreSQL's hints do not apply to this tool.
     let rest = lines.take_while(|line| !line.starts_with("psql:")).filter(|line| !line.starts_with("HINT:"));
     let first = match first.strip_prefix("psql:<stdin>:").and_then(|first| first.split_once(": ")) {
         Some((number, message)) => format!("line {number}: {}", message.trim_start_matches("ERROR:").trim_start()),
@@ -220,14 +220,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_statement_has_its_line() {
+    fn an_error_of_psql_has_the_line_of_the_copy() {
         let said = "psql:<stdin>:3: NOTICE:  x\npsql:<stdin>:7: ERROR:  relation \"x\" does not exist\nLINE 1: SELECT x\nHINT:  y\npsql:<stdin>:8: error: y\n";
         assert_eq!(reason(said), "line 7: relation \"x\" does not exist\nLINE 1: SELECT x");
         assert_eq!(reason("psql: error: no server"), "psql: error: no server");
     }
 
     #[test]
-    fn psql_is_restricted_where_it_can_be() {
+    fn psql_runs_restricted_if_its_version_supports_it() {
         for (version, can) in
             [("15.13", false), ("15.14", true), ("16.10", true), ("17.5", false), ("18.0", true), ("18rc1", false), ("19.1", true)]
         {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_unpacked_where_it_is_sent_to() {
+    fn a_dump_folder_is_unpacked_in_the_container() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["toc.dat", "1.dat.gz"] {
             std::fs::write(folder.path().join(name), name).unwrap();

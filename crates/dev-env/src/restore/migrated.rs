@@ -1,4 +1,4 @@
-//! Whether a restored database is this application's: its tables, its migrations, its schema.
+//! Checks that a restored database belongs to this application: its tables, migrations and schema.
 
 use super::Room;
 use super::error::RestoreError;
@@ -9,11 +9,11 @@ use crate::postgres::psql::{identifier, literal};
 use crate::process::describe;
 use crate::session::{Migrator, Session};
 
-/// The tables that every database of this application has, in the Python backend's shape or in today's.
+/// The tables that every database of this application has, also a database of the Python backend.
 pub(super) const TABLES: [&str; 4] = ["users", "emotion_entries", "visualizations", "intake_sessions"];
 
-/// What the migrations make, a line for each column, constraint, index and trigger: its table and name, and what it is. PostgreSQL may print
-/// an expression in another way once it was dumped and restored, and a user may have changed a name: one of both has to fit.
+/// Describes the schema, with a line for each column, constraint, index and trigger: its table, name and definition. PostgreSQL may print
+/// an expression differently after a dump and restore, and a user may have renamed an object: name or definition must match.
 const SHAPE: &str = r"SET search_path = pg_catalog;
 WITH ours AS (
     SELECT pg_class.oid, relname FROM pg_class
@@ -36,14 +36,14 @@ ORDER BY 2;
 /// Refuses a database that lacks tables of this application.
 ///
 /// # Errors
-/// It does.
+/// A table is missing.
 pub(super) async fn check_tables(session: &Session, database: &str, copy: &str) -> Result<(), Error> {
     let names = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
     let found: Vec<String> = session.sql_in(database, names).await?.lines().map(str::to_owned).collect();
     refuse_missing(&found, copy)
 }
 
-/// The same of the tables that a copy makes.
+/// Refuses a copy that lacks tables of this application.
 pub(super) fn refuse_missing(found: &[String], copy: &str) -> Result<(), Error> {
     let missing: Vec<String> =
         TABLES.iter().filter(|table| !found.iter().any(|name| name == *table)).map(|table| (*table).to_owned()).collect();
@@ -55,7 +55,7 @@ pub(super) fn refuse_missing(found: &[String], copy: &str) -> Result<(), Error> 
     }
 }
 
-/// Applies the migrations that a database lacks. Whether the code knows all that are applied, as they are.
+/// Applies missing migrations. Returns whether the code has all applied migrations, unedited.
 ///
 /// # Errors
 /// A migration fails.
@@ -76,16 +76,16 @@ pub(super) async fn apply(migrator: &Migrator<'_>, database: &str, copy: &str, e
     Ok(is_known)
 }
 
-/// Applies the migrations that a restored database lacks, and compares its schema with the one that they make.
+/// Applies missing migrations to a restored database, and compares its schema with the schema of the migrations.
 ///
 /// # Errors
-/// A migration fails, or the schema is another one.
+/// A migration fails, or the schema differs.
 pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &Room, copy: &str, events: &Events) -> Result<(), Error> {
     let is_known = apply(migrator, &room.name, copy, events).await?;
     let now = applied(migrator, &room.name).await?;
     let known = now.migrations.iter().filter(|migration| migration.is_applied() && migration.state != "missing");
     let Some(revision) = known.map(|migration| migration.version).max() else { return Ok(()) };
-    events.phase("comparing the schema with the one that the migrations make");
+    events.phase("comparing the schema with the schema of the migrations");
     let missing = compare(migrator, session, room, revision).await?;
     if missing.is_empty() {
         return Ok(());
@@ -93,7 +93,7 @@ pub(super) async fn migrate(migrator: &Migrator<'_>, session: &Session, room: &R
     if is_known {
         return Err(RestoreError::Schema { copy: copy.to_owned(), missing }.into());
     }
-    events.warn(format!("the schema in {copy} is not the one that this code's migrations make, it lacks\n{}", missing.join("\n")));
+    events.warn(format!("the schema in {copy} differs from the schema of this code's migrations. It lacks\n{}", missing.join("\n")));
     Ok(())
 }
 
@@ -110,7 +110,7 @@ async fn applied(migrator: &Migrator<'_>, database: &str) -> Result<Applied, Err
     migrations::read(&migrator.run(database, &["status", "--json"]).await?)
 }
 
-/// Says what the copy has that the code has otherwise. Whether the code knows all of it.
+/// Reports migrations of the copy that differ from the code. Returns whether the code has all of them.
 fn report(applied: &Applied, copy: &str, events: &Events) -> bool {
     let of = |state: &str| {
         let versions =
@@ -119,16 +119,16 @@ fn report(applied: &Applied, copy: &str, events: &Events) -> bool {
     };
     let (missing, edited, pending) = (of("missing"), of("edited"), of("pending"));
     if !missing.is_empty() {
-        events.warn(format!("applied in {copy}, and not known to this code: {missing}\nhint: git switch to the code that has it"));
+        events.warn(format!("migrations that are applied in {copy} and are not in this code: {missing}\nhint: check out the code that has them: git switch <BRANCH>"));
     }
     if !edited.is_empty() {
-        let left = if pending.is_empty() { String::new() } else { format!("; these were not applied because of that: {pending}") };
-        events.warn(format!("edited since {copy} was made: {edited}{left}\nhint: cargo dev migrate verify"));
+        let left = if pending.is_empty() { String::new() } else { format!("; migrations that were therefore not applied: {pending}") };
+        events.warn(format!("migrations that were edited after {copy} was written: {edited}{left}\nhint: cargo dev migrate verify"));
     }
     missing.is_empty() && edited.is_empty()
 }
 
-/// What a database lacks that the migrations make up to a version.
+/// Returns the objects of the migrations up to a version that a database lacks.
 async fn compare(migrator: &Migrator<'_>, session: &Session, room: &Room, revision: i64) -> Result<Vec<String>, Error> {
     let expected = &room.expected;
     let make = format!(
@@ -143,7 +143,7 @@ async fn compare(migrator: &Migrator<'_>, session: &Session, room: &Room, revisi
     Ok(missing(&expected, &found))
 }
 
-/// What one shape has and another one has not, by name or by what it is.
+/// Returns the objects in one schema that the other lacks, by name or definition.
 fn missing(expected: &str, found: &str) -> Vec<String> {
     let parts = |shape: &'_ str| -> Vec<(String, String)> {
         shape.lines().filter_map(|line| line.split_once('|')).map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_known_by_its_name_or_by_what_it_is() {
+    fn missing_schema_objects_are_matched_by_name_or_definition() {
         let expected = "|column users.id uuid NOT NULL\nindex a of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK (a || b)";
         let renamed = "|column users.id uuid NOT NULL\nindex b of users|index of users: (id)\nconstraint c of users|constraint of users: CHECK ((a || b))";
         assert_eq!(missing(expected, renamed), Vec::<String>::new());

@@ -1,6 +1,6 @@
-//! The database that a copy is restored into before it takes the name, and the role that fills it.
+//! The temporary database of a restore, and the role that loads it.
 //!
-//! Both have a name and a comment that say whose they are; what a killed restore left is known by both.
+//! A name and a comment mark both. Objects with both marks and without a running restore were left by a killed restore.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,16 +11,16 @@ use crate::process::Configuration;
 use crate::session::Session;
 use crate::{Error, database_settings};
 
-/// What the names begin with.
+/// The prefix of the names.
 const PREFIX: &str = "emotionviz_restoring_";
 /// The comment on each.
 pub(super) const MARK: &str = "cargo dev restore fills this; when no such command runs it can be dropped";
 
-/// A database that is being filled.
+/// A database that is being loaded.
 pub(super) struct Room {
-    /// Its name, and that of the role that fills it.
+    /// The name of the database and of the role that loads it.
     pub(super) name: String,
-    /// The name of another one, with the schema that migrations make.
+    /// The name of a second database, with the schema of the migrations.
     pub(super) expected: String,
     password: SecretString,
 }
@@ -31,7 +31,7 @@ impl Room {
         Self { expected: format!("{name}_schema"), name, password: generate().into() }
     }
 
-    /// Makes the database, with the encoding and order of `like`, and the role, which owns it and may do nothing else.
+    /// Creates the database, with encoding and collation of `like`, and the role, which owns it and has no other privileges.
     ///
     /// # Errors
     /// The server refuses.
@@ -45,7 +45,7 @@ COMMIT;
 ",
             literal(self.password.expose_secret())
         );
-        // A copy does not say how texts are ordered.
+        // A copy does not contain the collation of its database.
         let database = format!(
             "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype)
 FROM pg_database WHERE datname = {1} \\gexec
@@ -58,7 +58,7 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(())
     }
 
-    /// Makes the database as a copy of another one, with its settings.
+    /// Creates the database as a copy of another one, with its settings.
     ///
     /// # Errors
     /// The server refuses.
@@ -76,16 +76,16 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(())
     }
 
-    /// psql as the role.
+    /// Returns psql as the role.
     ///
     /// # Errors
-    /// There is none on this machine.
+    /// This machine has no psql.
     pub(super) async fn psql(&self, session: &Session) -> Result<Configuration, Error> {
         let psql = session.client_in("psql", &self.name).await?.env("PGPASSWORD", self.password.expose_secret());
         Ok(psql.args(["--username", &self.name]))
     }
 
-    /// Gives everything in the database to the owner, and the API's role its rights.
+    /// Reassigns all objects in the database to the owner, and grants the API's role its privileges.
     ///
     /// # Errors
     /// The server refuses.
@@ -97,7 +97,7 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(())
     }
 
-    /// Removes what is left of it.
+    /// Removes the databases and the role.
     ///
     /// # Errors
     /// The server refuses.
@@ -108,7 +108,7 @@ COMMENT ON DATABASE {name} IS {mark};
     }
 }
 
-/// Removes what killed restores left: databases with both marks, or with the name of one and an owner with both; roles with both.
+/// Removes the objects of killed restores: databases with both marks, or with a marked name and a marked owner; roles with both marks.
 ///
 /// # Errors
 /// The server refuses.
@@ -140,10 +140,10 @@ fn drop_role(name: &str) -> String {
     format!("DROP ROLE IF EXISTS {};\n", identifier(name))
 }
 
-/// What the server has that a copy may speak of.
+/// Reads the roles, settings, tablespaces and extensions of the server.
 ///
 /// # Errors
-/// It cannot be asked.
+/// The query fails.
 pub(super) async fn rules(session: &Session, trusted: bool) -> Result<super::rules::Rules, Error> {
     let asked = format!(
         "SELECT 'version', split_part(current_setting('server_version'), ' ', 1)

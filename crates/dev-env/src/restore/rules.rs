@@ -1,27 +1,27 @@
-//! Which statements of a dump are run, left out or refused.
+//! Decides which statements of a dump run, are skipped or are refused.
 //!
-//! A dump makes tables, fills them and makes what hangs on them. It is read into a database of its own, whose owner may change nothing
-//! else; what speaks of other databases, of roles and of files is none of a dump's business.
+//! A dump creates tables, loads rows and creates dependent objects. It is loaded into its own database by a role without other privileges.
+//! Statements about other databases, roles or files do not belong in a dump.
 
 use std::collections::HashSet;
 
 use super::tokens::{Token, read};
 
-/// Enough of any statement but one that gives rights.
+/// The number of tokens that decides every statement except GRANT and REVOKE.
 const FIRST: usize = 64;
 
-/// What the server has.
+/// The facts about the server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     /// The name of the database that is restored.
     pub(super) database: String,
     /// Its owner.
     pub(super) owner: String,
-    /// The role that the API connects as.
+    /// The role of the API.
     pub(super) api: String,
     /// All roles.
     pub(super) roles: HashSet<String>,
-    /// All settings that an owner of a database may change.
+    /// All settings that the owner of a database may change.
     pub(super) settings: HashSet<String>,
     /// All tablespaces.
     pub(super) tablespaces: HashSet<String>,
@@ -29,26 +29,26 @@ pub(super) struct Rules {
     pub(super) untrusted: HashSet<String>,
     /// The version, such as `15.14`.
     pub(super) version: String,
-    /// Whether the dump is this tool's own, which is read with all rights.
+    /// Whether this tool wrote the dump, which is then loaded as the owner.
     pub(super) trusted: bool,
 }
 
 /// What happens to a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It is run.
+    /// It runs.
     Run,
-    /// It is run, and data follows, up to `\.`.
+    /// It runs, and rows follow, up to `\.`.
     Data,
-    /// It makes this table, and is run.
+    /// It creates this table, and runs.
     Table(String),
-    /// A superuser makes this extension before.
+    /// A superuser creates this extension first.
     Extension(String),
-    /// It is left out.
+    /// It is skipped.
     Skip,
-    /// It is left out, which the user is told in these words.
+    /// It is skipped, and reported with this text.
     Left(String),
-    /// The file is refused: these words follow the statement's.
+    /// The file is refused, with this reason.
     Refuse(&'static str),
 }
 
@@ -79,7 +79,7 @@ impl Rules {
             ["security", "label", ..] => Left("SECURITY LABEL".to_owned()),
             ["comment" | "drop" | "insert" | "update" | "delete" | "refresh" | "lock" | "truncate" | "import" | "analyze", ..] => Run,
             ["do" | "with" | "call", ..] if !self.trusted => self.select(&read(statement, usize::MAX)),
-            _ => Refuse("is not a statement of a dump"),
+            _ => Refuse("is not a statement that pg_dump writes"),
         }
     }
 
@@ -118,7 +118,7 @@ impl Rules {
             }
             "names" => Run,
             "default_tablespace" if !value.is_empty() && !self.tablespaces.contains(&value) => {
-                Left(format!("SET default_tablespace = {value} (there is no such tablespace here)"))
+                Left(format!("SET default_tablespace = {value} (that tablespace does not exist here)"))
             }
             name if self.settings.contains(name) => Run,
             name => Left(format!("SET {name} (PostgreSQL {} does not have that setting, or only a superuser may change it)", self.version)),
@@ -132,7 +132,7 @@ impl Rules {
         }
         let statistics = tokens.iter().any(|token| token.name().is_some_and(|name| name.starts_with("pg_restore_")));
         let major: u32 = self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        // PostgreSQL 18 puts statistics into dumps, by functions that it was the first to have.
+        // Dumps of PostgreSQL 18 contain statistics, which older versions cannot load.
         if statistics && major < 18 { Left("statistics (of PostgreSQL 18 or newer)".to_owned()) } else { Run }
     }
 
@@ -140,7 +140,7 @@ impl Rules {
         match words {
             ["create", "user", "mapping", "for", ..] => match tokens.get(4).and_then(Token::name) {
                 Some(role) if role != "public" && !self.roles.contains(role) => {
-                    Left(format!("user mappings of {role}: there is no such role here"))
+                    Left(format!("user mappings of {role}: that role does not exist here"))
                 }
                 _ => Run,
             },
@@ -159,7 +159,7 @@ impl Rules {
         let tokens = read(statement, usize::MAX);
         let ends = tokens.iter().position(|token| token.is("using") || token.is("with")).unwrap_or(tokens.len());
         let Some(to) = tokens[..ends].iter().position(|token| token.is("to")) else { return Run };
-        self.unknown_role(&tokens[to..ends]).map_or(Run, |role| Left(format!("policies for {role}: there is no such role here")))
+        self.unknown_role(&tokens[to..ends]).map_or(Run, |role| Left(format!("policies for {role}: that role does not exist here")))
     }
 
     fn alter(&self, statement: &[u8], tokens: &[Token], words: &[&str]) -> Decision {
@@ -186,7 +186,7 @@ impl Rules {
 
     fn comment_on_extension(&self, tokens: &[Token]) -> Decision {
         let name = tokens.get(3).and_then(Token::name).unwrap_or_default();
-        // Who makes an extension may comment on it, and nobody made plpgsql here.
+        // Only the owner of an extension may comment on it, and plpgsql belongs to the superuser.
         if !self.trusted && (name == "plpgsql" || self.untrusted.contains(name)) { Skip } else { Run }
     }
 
@@ -197,12 +197,12 @@ impl Rules {
             return Left("memberships in roles".to_owned());
         };
         if tokens.get(on + 1).is_some_and(|token| ["database", "tablespace", "parameter"].iter().any(|word| token.is(word))) {
-            return Left("rights on the database, a tablespace or a parameter".to_owned());
+            return Left("privileges on the database, a tablespace or a parameter".to_owned());
         }
-        self.unknown_role(&tokens).map_or(Run, |role| Left(format!("rights of {role}: there is no such role here")))
+        self.unknown_role(&tokens).map_or(Run, |role| Left(format!("privileges of {role}: that role does not exist here")))
     }
 
-    /// The first role of a `GRANT` or `REVOKE` that is not here.
+    /// Returns the first role of a `GRANT` or `REVOKE` that does not exist.
     fn unknown_role(&self, tokens: &[Token]) -> Option<String> {
         let names = grantees(tokens);
         let is_known =
@@ -210,20 +210,20 @@ impl Rules {
         names.into_iter().find(|name| !is_known(name)).map(str::to_owned)
     }
 
-    /// `ALTER DEFAULT PRIVILEGES`, which the owner alone may change.
+    /// `ALTER DEFAULT PRIVILEGES`, which only the owner may change.
     fn default_rights(&self, statement: &[u8]) -> Decision {
         let tokens = read(statement, usize::MAX);
         let role = tokens.iter().position(|token| token.is("role") || token.is("user")).and_then(|at| tokens.get(at + 1)?.name());
         let names = grantees(&tokens);
         if role.is_none_or(|role| role == self.owner) && names == [self.api.as_str()] {
-            // They are given to every restored database.
+            // Every restored database gets these privileges.
             return Skip;
         }
         let unknown = role.filter(|role| !self.roles.contains(*role)).map(str::to_owned).or_else(|| self.unknown_role(&tokens));
         match unknown {
-            Some(role) => Left(format!("default rights of {role}: there is no such role here")),
+            Some(role) => Left(format!("default privileges of {role}: that role does not exist here")),
             None if self.trusted => Run,
-            None => Left(format!("default rights of {}", names.join(", "))),
+            None => Left(format!("default privileges of {}", names.join(", "))),
         }
     }
 }
@@ -236,7 +236,7 @@ fn grantees(tokens: &[Token]) -> Vec<&str> {
     named.filter(|token| !token.is("group")).filter_map(Token::name).collect()
 }
 
-/// The statements around a dump in one transaction. It is in one already.
+/// Statements that begin or end a transaction around a dump. The restore has its own transaction.
 fn transaction(words: &[&str]) -> Decision {
     let plain = words[1..].iter().all(|word| matches!(*word, "work" | "transaction"));
     if plain { Skip } else { Refuse("changes the transaction") }
@@ -251,17 +251,17 @@ fn copy(tokens: &[Token]) -> Decision {
     };
     let is_from_stdin = |end: &[Token]| matches!(end, [from, stdin] if from.is("from") && stdin.is("stdin"));
     let Some(end) = tokens.len().checked_sub(2).filter(|end| is_from_stdin(&tokens[*end..])) else {
-        return Refuse("reads or writes files or programs of the server, or another format than text");
+        return Refuse("accesses files or programs of the server, or has another format than text");
     };
     let table = match &tokens[1..end] {
         [Token::Word(_) | Token::Name(_), Token::Symbol(b'.'), Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
         [Token::Word(_) | Token::Name(_), rest @ ..] => columns(rest),
         _ => false,
     };
-    if table { Data } else { Refuse("reads something else than rows of a table") }
+    if table { Data } else { Refuse("does not read rows of a table") }
 }
 
-/// The table that a `CREATE TABLE` makes, with its schema where that is named.
+/// Returns the table of a `CREATE TABLE`, with its schema if the statement names it.
 fn table(tokens: &[Token], words: &[&str]) -> Option<String> {
     let at = words.iter().take(4).position(|word| *word == "table")?;
     if !words[1..at].iter().all(|word| matches!(*word, "unlogged" | "foreign" | "global" | "local" | "temporary" | "temp")) {
@@ -275,7 +275,7 @@ fn table(tokens: &[Token], words: &[&str]) -> Option<String> {
     }
 }
 
-/// Whether no character of an encoding holds a byte that stands for a backslash or a quote alone:
+/// Returns whether no multibyte character of an encoding contains the byte of a backslash or a quote:
 /// <https://www.postgresql.org/docs/current/multibyte.html>.
 fn is_safe_encoding(name: &str) -> bool {
     const UNSAFE: [&str; 16] = [

@@ -1,4 +1,4 @@
-//! The copy that is to be restored: opened, unpacked, and known by its format.
+//! Opens and unpacks the copy, and detects its format.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Cursor, Error as IoError, ErrorKind, IsTerminal, Read, Result as IoResult, Seek, Write};
@@ -16,17 +16,17 @@ use super::format::{Format, HEAD, Kind, Layer, archive_version, recognise};
 use super::utf16::Utf16;
 use crate::backup::disk;
 
-/// A pipe sends something within this.
+/// How long a pipe may send nothing.
 const SILENCE_BOUND: Duration = Duration::from_secs(30);
-/// How soon a Ctrl-C is noticed.
+/// How often Ctrl-C is checked.
 const POLL: u16 = 100;
-/// How often a dump is packed at most.
+/// The maximum number of compression layers.
 const LAYERS: usize = 8;
-/// What a disk keeps free for the database that runs on it.
+/// The disk space that stays free for the running database.
 const RESERVE: u64 = 64 << 20;
 const PART: usize = 1 << 20;
 
-/// A copy that can be read as often as it takes.
+/// A copy that can be read several times.
 #[derive(Debug)]
 pub(super) struct Copy {
     /// Its name in messages.
@@ -35,12 +35,12 @@ pub(super) struct Copy {
     pub(super) format: Format,
     /// The unpacked copy, or `toc.dat` of a folder.
     file: File,
-    /// The path that it was opened by.
+    /// The path that was opened.
     pub(super) path: PathBuf,
 }
 
 impl Copy {
-    /// The copy, from its beginning.
+    /// Returns a reader from the beginning of the copy.
     ///
     /// # Errors
     /// It cannot be read.
@@ -51,11 +51,11 @@ impl Copy {
     }
 }
 
-/// Opens the copy at `path`, or on standard input for `-`. What is packed or comes through a pipe is put into a file of `folder` that has
-/// no name, and so is gone with this process.
+/// Opens the copy at `path`, or standard input for `-`. Compressed or piped input is written to an unnamed file in `folder`, which
+/// disappears with this process.
 ///
 /// # Errors
-/// It cannot be read, is not a dump, or does not come.
+/// The copy cannot be read or is not a dump, or the pipe sends nothing.
 pub(super) fn open(path: &Path, folder: &Path, cancelled: &AtomicBool) -> Result<Copy, RestoreError> {
     open_within(path, folder, cancelled, SILENCE_BOUND)
 }
@@ -75,7 +75,7 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
         }
         File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?)
     } else {
-        // A FIFO without a writer is opened, too, and then waited for.
+        // A FIFO without a writer is opened too; the reader then waits.
         OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(failed)?
     };
     let is_regular = file.metadata().map_err(failed)?.is_file();
@@ -104,8 +104,8 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
             }
         };
     }
-    let what = format!("packed more than {LAYERS} times");
-    Err(RestoreError::Format { hint: format!("see what it is: file '{shown}'"), copy: shown, what })
+    let what = format!("compressed more than {LAYERS} times");
+    Err(RestoreError::Format { hint: format!("check its format: file '{shown}'"), copy: shown, what })
 }
 
 /// A dump of `pg_dump --format=directory`.
@@ -118,7 +118,7 @@ fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
             let (what, hint) = if path.join("PG_VERSION").is_file() {
                 (
                     "a data directory of PostgreSQL",
-                    "stop its server, and start one on a copy of it, then: pg_dump --file=backup.sql <DATABASE>",
+                    "stop its server, start a server on a copy of the folder, then: pg_dump --file=backup.sql <DATABASE>",
                 )
             } else {
                 ("a folder without toc.dat", "name a file in it: cargo dev restore <FILE>")
@@ -131,13 +131,13 @@ fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
         Some(version) => Ok(Copy { shown, format: Format::Folder { version }, file, path: path.to_owned() }),
         None => Err(RestoreError::Format {
             copy: shown,
-            what: "a folder whose toc.dat is not that of pg_dump".to_owned(),
-            hint: "make the copy again: pg_dump --format=directory --file=backup <DATABASE>".to_owned(),
+            what: "a folder with a toc.dat that pg_dump did not write".to_owned(),
+            hint: "dump the database again: pg_dump --format=directory --file=backup <DATABASE>".to_owned(),
         }),
     }
 }
 
-/// The first bytes, and a reader that begins with them.
+/// Returns the first bytes, and a reader that begins with them.
 fn peek<'a>(mut reader: Box<dyn Read + 'a>) -> IoResult<(Vec<u8>, Box<dyn Read + 'a>)> {
     let mut head = Vec::with_capacity(HEAD);
     (&mut reader).take(HEAD as u64).read_to_end(&mut head)?;
@@ -159,7 +159,7 @@ fn unpack<'a>(layer: Layer, mut packed: Box<dyn Read + 'a>) -> IoResult<Box<dyn 
     })
 }
 
-/// Puts everything into a file without a name. An error is the system's, or a full disk.
+/// Writes the input to an unnamed file.
 fn spool(mut from: Box<dyn Read + '_>, folder: &Path, shown: &str) -> Result<File, Spooling> {
     let full = |written| {
         let free = disk::free(folder).unwrap_or(0);
@@ -207,7 +207,7 @@ impl Spooling {
     }
 }
 
-/// A file, FIFO or device that is waited for, until a bound or until the caller is gone.
+/// A reader of a file, FIFO or device that waits until a bound, or until the caller is gone.
 struct Patient<'a> {
     file: File,
     cancelled: &'a AtomicBool,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_and_encoded_dumps_are_unpacked_in_any_order() {
+    fn compressed_and_encoded_dumps_are_unpacked_in_any_order() {
         let dump = DUMP.as_bytes();
         let little = utf16(DUMP, u16::to_le_bytes);
         for (name, bytes) in [
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_dumps_that_are_damaged_are_refused() {
+    fn damaged_compressed_dumps_are_refused() {
         let (zipped, zstd) = (gzip(DUMP.as_bytes()), zstandard(DUMP.as_bytes()));
         let odd = [&utf16(DUMP, u16::to_le_bytes)[..], &[1]].concat();
         let lone = utf16(DUMP, u16::to_le_bytes).into_iter().chain([0, 0xd8, b'a', 0]).collect::<Vec<_>>();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_without_a_writer_is_given_up_and_one_with_a_writer_is_read() {
+    fn a_copy_is_read_from_a_fifo_with_a_writer_and_refused_without_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_known() {
+    fn dump_folders_are_detected() {
         let folder = tempfile::tempdir().unwrap();
         let what = || match open(folder.path(), folder.path(), &AtomicBool::new(false)) {
             Ok(copy) => format!("{:?}", copy.format),
@@ -332,7 +332,7 @@ mod tests {
         std::fs::write(folder.path().join("PG_VERSION"), "15\n").unwrap();
         assert!(what().contains("a data directory"));
         std::fs::write(folder.path().join("toc.dat"), "something").unwrap();
-        assert!(what().contains("not that of pg_dump"));
+        assert!(what().contains("that pg_dump did not write"));
         std::fs::write(folder.path().join("toc.dat"), "PGDMP\x01\x0e\0").unwrap();
         assert_eq!(what(), "Folder { version: (1, 14) }");
     }

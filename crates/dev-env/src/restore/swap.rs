@@ -1,4 +1,4 @@
-//! A database takes the name of another one, which is kept.
+//! Renames a database to the name of another one, which is kept.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use crate::postgres::psql::{identifier, literal};
 use crate::session::Session;
 use crate::{Error, lock_holders};
 
-/// What the names of kept databases begin with.
+/// The prefix of kept databases.
 pub(super) const KEPT: &str = "before_restore_";
-/// The API connects again at once, and a database that has connections cannot be renamed.
+/// The number of attempts: the API reconnects at once, and a database with connections cannot be renamed.
 const TRIES: u32 = 10;
 const END_AGAIN: Duration = Duration::from_millis(100);
 
-/// A table, and how many rows it has: in the database that was there, and in the one that is there now. `None` where it has no such table.
+/// A table and its number of rows, in the old database and in the new database. `None` if that database lacks the table.
 pub type Rows = (String, Option<u64>, Option<u64>);
 
-/// The kept databases, oldest first.
+/// Returns the kept databases, oldest first.
 ///
 /// # Errors
-/// The server does not say.
+/// The query fails.
 pub(super) async fn kept(session: &Session) -> Result<Vec<String>, Error> {
     let names = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {}) ORDER BY 1", literal(KEPT));
     Ok(session.sql_in("postgres", &names).await?.lines().map(str::to_owned).collect())
 }
 
-/// `new` takes the name of the session's database, which gets `kept`: both at once, or neither. The comment on the database goes with its name.
+/// Renames the session's database to `kept`, and `new` to its name, in one transaction. The comment on the database moves with its name.
 ///
 /// # Errors
 /// The server refuses; nothing has changed.
@@ -46,7 +46,7 @@ COMMIT;
     let both = [database.as_str(), new];
     let mut tries = 1;
     loop {
-        // A session that began before the first name was locked is ended while the renaming waits for it, which it does for 5 s.
+        // A session that started before the lock is terminated while the renaming waits for it, up to 5 s.
         let renaming = async {
             tokio::select! {
                 biased;
@@ -62,21 +62,21 @@ COMMIT;
     }
 }
 
-/// Ends the sessions of these databases, again and again.
+/// Terminates the sessions of these databases repeatedly.
 async fn end_sessions<T>(session: &Session, databases: &[&str]) -> T {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
     let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
     loop {
-        // Where it fails, so does the renaming, which says why.
+        // If this fails, the renaming fails too, and reports the reason.
         let _failed = session.sql_in("postgres", &sql).await;
         tokio::time::sleep(END_AGAIN).await;
     }
 }
 
-/// The tables of both databases, and how many rows they have.
+/// Returns the tables of both databases with their numbers of rows.
 ///
 /// # Errors
-/// The server does not say.
+/// The query fails.
 pub(super) async fn rows(session: &Session, before: &str, now: &str) -> Result<Vec<Rows>, Error> {
     let (before, now) = (counts(session, before).await?, counts(session, now).await?);
     let mut names: Vec<&String> = before.iter().chain(&now).map(|(name, _)| name).collect();

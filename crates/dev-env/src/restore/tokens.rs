@@ -1,4 +1,4 @@
-//! The words of a statement, for [`super::rules`].
+//! The tokens of a statement, for [`super::rules`].
 
 use super::lexer::{dollar_tag, find};
 
@@ -11,12 +11,12 @@ pub(super) enum Token {
     Name(String),
     /// A string, without its quotes.
     Text(String),
-    /// Anything else.
+    /// Any other token.
     Symbol(u8),
 }
 
 impl Token {
-    /// Whether it is this key word.
+    /// Returns whether it is this key word.
     pub(super) fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word(found) if found == word)
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_names_and_texts() {
+    fn key_words_names_and_strings_are_separate_tokens() {
         let tokens = read(b"/* a /* b */ */ SET -- c\n \"A\"\"b\".x = E'it\\'s', 'it''s', $t$ $$ $t$;", 99);
         let text = |text: &str| Token::Text(text.to_owned());
         let comma = Token::Symbol(b',');

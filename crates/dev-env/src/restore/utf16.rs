@@ -1,16 +1,16 @@
-//! UTF-16 as UTF-8.
+//! Converts UTF-16 to UTF-8.
 
 use std::io::{Error, ErrorKind, Read, Result};
 
 const PART: usize = 1 << 16;
 
-/// Reads UTF-16 as UTF-8.
+/// A reader that converts UTF-16 to UTF-8.
 pub(super) struct Utf16<R> {
     from: R,
     big_endian: bool,
-    /// Bytes that were not read as text yet.
+    /// Bytes that are not converted yet.
     bytes: Vec<u8>,
-    /// Text that was not asked for yet, and how much of it was.
+    /// Converted text, and the offset that was already read.
     text: Vec<u8>,
     at: usize,
     has_ended: bool,
@@ -21,7 +21,7 @@ impl<R: Read> Utf16<R> {
         Self { from, big_endian, bytes: Vec::new(), text: Vec::new(), at: 0, has_ended: false }
     }
 
-    /// Reads the next part. What belongs together with the part after it is kept.
+    /// Reads the next block. An incomplete character at its end is kept for the next block.
     fn fill(&mut self) -> Result<()> {
         let before = self.bytes.len();
         (&mut self.from).take(PART as u64).read_to_end(&mut self.bytes)?;

@@ -1,4 +1,4 @@
-//! Zstandard (RFC 8878): frame after frame, each compared with its checksum.
+//! Decompresses Zstandard (RFC 8878), and verifies the checksum of each frame.
 
 use std::io::{Cursor, Error, ErrorKind, Read, Result};
 
@@ -6,12 +6,12 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 type Source<'a> = Box<dyn Read + 'a>;
 
-/// As much memory as `zstd` uses without being asked for more.
+/// The default memory limit of `zstd`.
 const WINDOW: u64 = 128 << 20;
-/// Frames of other programs' data: sixteen numbers from here.
+/// The first of sixteen magic numbers of skippable frames.
 const SKIPPABLE: u32 = 0x184d_2a50;
 
-/// Reads what frames hold.
+/// A reader of the decompressed frames.
 pub(super) struct Frames<'a> {
     /// Between two frames.
     between: Option<Source<'a>>,
@@ -23,7 +23,7 @@ impl<'a> Frames<'a> {
         Self { between: Some(from), frame: None }
     }
 
-    /// Opens the next frame. Whether there is one.
+    /// Opens the next frame. Returns whether there is one.
     fn next(&mut self) -> Result<bool> {
         let Some(mut source) = self.between.take() else { return Ok(false) };
         loop {
@@ -64,7 +64,7 @@ impl Read for Frames<'_> {
             }
             let (said, found) = (frame.decoder.get_checksum_from_data(), frame.decoder.get_calculated_checksum());
             if said.is_some() && said != found {
-                return Err(Error::new(ErrorKind::InvalidData, "a checksum of the Zstandard data does not fit"));
+                return Err(Error::new(ErrorKind::InvalidData, "a checksum of the Zstandard data does not match"));
             }
             self.between = self.frame.take().map(StreamingDecoder::into_inner);
         }

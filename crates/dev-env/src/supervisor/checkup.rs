@@ -1,5 +1,5 @@
-//! What services need on disk and in memory can be removed while they run, and none of their processes ends for it. So it is checked, and
-//! restored or the service restarted.
+//! Files and shared memory of services can be removed while they run, and their processes do not end. So they are checked periodically, and
+//! restored, or the service is restarted.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,18 +16,18 @@ use crate::process::Process;
 use crate::status::State;
 use crate::{Error, build, database, log_file, session};
 
-/// The check of files, a few system calls.
+/// The interval of the file check, which takes a few system calls.
 const FILES_EVERY: Duration = Duration::from_secs(1);
-/// A session costs two processes, about 10 ms of processor time.
+/// The interval of the session check, which starts two processes and takes about 10 ms of processor time.
 const SESSION_EVERY: Duration = Duration::from_secs(5);
 const SESSION_BOUND: Duration = Duration::from_secs(10);
-/// One refused session may have met a moment of something else.
+/// The number of refused sessions before a restart: a single refusal may be temporary.
 const REFUSALS: u32 = 2;
 
-/// A session that is being asked for.
+/// A pending session check.
 type Asking = Pin<Box<dyn Future<Output = Result<(), PsqlError>>>>;
 
-/// When what is checked next.
+/// The times of the next checks.
 pub(super) struct Checkup {
     files: Instant,
     session: Instant,
@@ -43,7 +43,7 @@ impl Default for Checkup {
 }
 
 impl Checkup {
-    /// Waits for the next check, or for the answer to one. Cancel safe.
+    /// Waits for the next check, or for the result of a check. Cancel safe.
     pub(super) async fn news(&mut self) -> News {
         let files = self.files;
         let asked = async {
@@ -65,15 +65,14 @@ impl Checkup {
 }
 
 impl Services {
-    /// Checks what can be checked at once, and begins to check the rest.
+    /// Runs the immediate checks, and starts the session check.
     pub(super) async fn check(&mut self) {
         self.checkup.files = Instant::now() + FILES_EVERY;
         self.restore_logs();
         self.restore_program();
         let lost = self.server.as_ref().zip(self.cluster.as_ref()).filter(|(server, _)| server.has_lost_socket());
         if let Some((_, cluster)) = lost {
-            let why =
-                format!("the folder of PostgreSQL's socket, {}, was removed: no session can be started", cluster.socket_dir.display());
+            let why = format!("the folder of PostgreSQL's socket, {}, was removed: no session can be opened", cluster.socket_dir.display());
             return self.restart_server(why).await;
         }
         let is_due = self.checkup.asking.is_none() && Instant::now() >= self.checkup.session;
@@ -82,7 +81,7 @@ impl Services {
         }
     }
 
-    /// A session was asked for, and this came of it.
+    /// Handles the result of a session check.
     pub(super) async fn session_checked(&mut self, session: Result<(), PsqlError>) {
         self.checkup.asking = None;
         let refused = match session {
@@ -98,7 +97,7 @@ impl Services {
             return;
         }
         self.checkup.refusals = 0;
-        self.restart_server(format!("PostgreSQL runs and refuses every new session: {refused}")).await;
+        self.restart_server(format!("PostgreSQL runs but refuses every new session: {refused}")).await;
     }
 
     async fn restart_server(&mut self, why: String) {
@@ -112,7 +111,7 @@ impl Services {
         self.server_again.schedule();
     }
 
-    /// The server starts again as it was, but for what is not there any more.
+    /// Restarts the server with its configuration, except for removed files.
     pub(super) async fn start_server_again(&mut self) -> Result<(), Error> {
         let checkout = self.environment.checkout.clone();
         if let Some(cluster) = &mut self.cluster {
@@ -134,32 +133,32 @@ impl Services {
             self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
             match self.replace_api().await {
                 Ok(()) => self.describe_api(State::Running).await,
-                // The server runs. The API is started by the new address when it ends.
+                // The server runs. The API uses the new address when it is restarted.
                 Err(error) => self.events.warn(error.to_string()),
             }
         }
         Ok(())
     }
 
-    /// The service opens its log again where there is a folder. Folder and file belong to the owner of the checkout.
+    /// Creates the log folder again, so that the service reopens its log. Folder and file belong to the owner of the checkout.
     fn restore_logs(&self) {
         if self.api.is_some() {
             let log = self.environment.configuration.log_dir(&self.environment.checkout).join("app.log");
-            // A disk that is full or read-only does not end the environment.
+            // A full or read-only disk does not stop the environment.
             let _unwritable = make_parents(&log).map(|()| log_file::open(&log));
         }
     }
 
-    /// The program that runs is the one from which it is started again, and which the other verbs use.
+    /// Restores the running program, which restarts and the other verbs use.
     fn restore_program(&self) {
         let (Some(program), Some(pid)) = (&self.program, self.api.as_ref().and_then(Process::pid)) else { return };
         if program.path() == self.environment.kept_program() && !program.path().exists() {
-            // Without it the next start builds it.
+            // If that fails, the next start builds it.
             let _gone = make_parents(program.path()).map(|()| program.restore_from(pid));
         }
     }
 
-    /// Builds the program where what was kept of it is gone.
+    /// Builds the program if the kept build was removed.
     pub(super) async fn rebuild_if_gone(&mut self) -> Result<(), Error> {
         if self.program.as_ref().is_none_or(|program| program.is_complete()) {
             return Ok(());
@@ -171,8 +170,8 @@ impl Services {
     }
 }
 
-/// Whether a server that refuses a session in these words (LC_ALL=C keeps them English) does so for as long as it runs. Others pass, or are
-/// for the user to mend: too many clients, a server that is starting, a password.
+/// Returns whether a refusal with this text is permanent until a restart (LC_ALL=C keeps the text English). Other refusals are temporary,
+/// or the user must correct them: too many clients, a starting server, a wrong password.
 fn is_broken(refusal: &str) -> bool {
     refusal.contains("FATAL") && ["shared memory segment", "could not open file"].iter().any(|words| refusal.contains(words))
 }
@@ -182,7 +181,7 @@ mod tests {
     use super::is_broken;
 
     #[test]
-    fn a_restart_helps_against_lost_memory_and_not_against_a_refused_password() {
+    fn only_permanent_refusals_of_sessions_cause_a_restart() {
         let refused = |why: &str| format!("psql: error: connection to server on socket \"/tmp/s/.s.PGSQL.5432\" failed: FATAL:  {why}");
         for why in [
             "could not open shared memory segment \"/PostgreSQL.1669925116\": No such file or directory",

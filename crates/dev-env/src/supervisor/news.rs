@@ -25,9 +25,9 @@ pub(super) enum News {
     DatabaseEnded(ServerError),
     /// It is time to start PostgreSQL again.
     DatabaseDue,
-    /// It is time to check what everything depends on.
+    /// The next check is due.
     CheckDue,
-    /// What came of a session with the database.
+    /// The result of a session check.
     SessionChecked(Result<(), PsqlError>),
     /// Files were saved.
     Changed(BTreeSet<PathBuf>),
@@ -153,7 +153,7 @@ impl Services {
         }
     }
 
-    /// Lets `status` show that the database does not run, and why.
+    /// Makes `status` report that the database does not run, with the reason.
     pub(super) fn database_failed(&self, why: &str) {
         self.board.update(|snapshot| {
             snapshot.db.ended(State::Failed);

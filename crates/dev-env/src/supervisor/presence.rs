@@ -1,5 +1,5 @@
-//! Where other commands find the supervisor: its lock and its control socket. Cleaners of temporary folders, the end of a login session
-//! and `rm -rf data/run` remove them while it runs. Both are then made again.
+//! The lock and the control socket, by which other commands find the supervisor. Cleaners of temporary folders, a logout and
+//! `rm -rf data/run` can remove them while it runs. Both are then created again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::lock::Lock;
 use crate::stop::Stop;
 use crate::{Checkout, Environment, Error};
 
-/// Other commands wait longer than this for an answer.
+/// The interval of the check. Other commands wait longer than this for an answer.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The command that holds the lock.
 pub(super) const COMMAND: &str = "cargo dev up";
 
-/// Keeps lock and socket in place. [`Presence::end`] gives both back.
+/// Keeps lock and socket in place. [`Presence::end`] releases both.
 pub(super) struct Presence {
     task: JoinHandle<()>,
 }
@@ -36,10 +36,10 @@ struct Kept {
 }
 
 impl Presence {
-    /// Listens on `socket`. The receiver has the path at which a new process of the API reports that it is ready.
+    /// Listens on `socket`. The receiver provides the path at which a new API process reports that it is ready.
     ///
     /// # Errors
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     pub(super) fn begin(
         environment: &Environment,
         lock: Lock,
@@ -53,10 +53,10 @@ impl Presence {
         Ok((Self { task: tokio::spawn(kept.keep(events)) }, receiver))
     }
 
-    /// Removes the socket and gives the lock back.
+    /// Removes the socket and releases the lock.
     pub(super) async fn end(self) {
         self.task.abort();
-        // It was aborted: that is its result.
+        // The task was aborted, so its result is a cancellation.
         let _aborted = self.task.await;
     }
 }
@@ -70,30 +70,30 @@ impl Kept {
                 Ok(None) => failed = None,
                 Ok(Some(restored)) => events.note(restored),
                 Err(error @ (Error::Busy { .. } | Error::DockerRuns)) => {
-                    events.warn(format!("data/run was removed, and another command took the lock: this environment ends\n{error}"));
+                    events.warn(format!("data/run was removed, and another command acquired the lock; stopping this environment\n{error}"));
                     return self.stop.ask();
                 }
                 Err(error) if failed.as_ref() == Some(&error.to_string()) => {}
                 Err(error) => {
-                    events.warn(format!("other commands cannot reach this environment: {error}\nit is tried again every second"));
+                    events.warn(format!("other commands cannot connect to this environment: {error}\nretrying every second"));
                     failed = Some(error.to_string());
                 }
             }
         }
     }
 
-    /// Makes again what is gone; what that was.
+    /// Creates missing files again. Returns a description of them.
     async fn restore(&mut self) -> Result<Option<String>, Error> {
         let checkout = self.environment.checkout.clone();
         if !self.lock.is_in_place(&checkout) {
             let socket = self.control.path().to_owned();
             match Lock::take(&checkout, COMMAND, Some(socket)).await? {
                 Ok(lock) => self.lock = lock,
-                // A short command, which gives it back soon.
+                // A short command, which releases the lock soon.
                 Err(holder) if holder.socket.is_none() => return Ok(None),
                 Err(holder) => return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: CHECK_EVERY }),
             }
-            return Ok(Some(format!("{} was removed and is made again", checkout.run().display())));
+            return Ok(Some(format!("{} was removed; it was created again", checkout.run().display())));
         }
         if self.control.is_in_place() {
             return Ok(None);
@@ -103,18 +103,18 @@ impl Kept {
         self.control = Control::listen(&socket, self.board.clone(), self.stop.clone(), self.orders.clone())?;
         self.lock.moved(&checkout, COMMAND, socket.clone())?;
         self.ready_socket.send_replace(ready_socket(&self.environment, &socket));
-        Ok(Some(format!("{} was removed: this environment answers at {} now", lost.display(), socket.display())))
+        Ok(Some(format!("{} was removed; the control socket of this environment is {} now", lost.display(), socket.display())))
     }
 }
 
-/// Where the control socket belongs now: the folder for it may have gone.
+/// Returns the path for the control socket: its folder may have been removed.
 pub(super) fn socket(checkout: &Checkout) -> PathBuf {
     control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
 }
 
 fn ready_socket(environment: &Environment, socket: &Path) -> PathBuf {
     match environment.is_in_container() {
-        // There the API may be another user, to whom the control socket's folder is closed.
+        // The API may run as another user there, who cannot access the folder of the control socket.
         true => environment.checkout.run().join("ready"),
         false => control::ready_socket(socket),
     }

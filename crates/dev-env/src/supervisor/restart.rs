@@ -103,9 +103,9 @@ impl Services {
             None => {}
         }
         let running = match self.verified(cluster.as_ref()).await {
-            // A restart helps a server that starts no session. Its schema is checked afterwards.
+            // A restart can repair a server that accepts no session. The schema is checked afterwards.
             Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
-                self.events.note(format!("the database does not answer, and is restarted all the same: {error}"));
+                self.events.note(format!("the database does not answer; restarting it: {error}"));
                 None
             }
             verified => verified?,

@@ -1,15 +1,14 @@
-//! Sources that are symbolic links, or lie behind one. The system reports a change under the name of the file that the link leads to, or not
-//! at all.
+//! Sources that are symbolic links, or are behind one. The system reports a change under the name of the link's target, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The names of files that have several.
+/// The names of files that have several names.
 #[derive(Default)]
 pub(super) struct Links(BTreeMap<PathBuf, BTreeSet<PathBuf>>);
 
 impl Links {
-    /// Those among these files.
+    /// Selects these files.
     pub(super) fn among(files: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut names: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
         for file in files {
@@ -26,13 +25,13 @@ impl Links {
         if self.0.is_empty() {
             return Vec::new();
         }
-        // By its folder alone where the file itself is gone, or is a link that leads elsewhere by now.
+        // Only the folder is resolved if the file was removed, or is a link with a new target.
         let in_folder = changed.parent().and_then(|folder| Some(folder.canonicalize().ok()?.join(changed.file_name()?)));
         let real = [changed.canonicalize().ok(), in_folder];
         real.iter().flatten().filter_map(|real| self.0.get(real)).flatten().cloned().collect()
     }
 
-    /// The folders in which the files really are.
+    /// Returns the folders of the link targets.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         self.0.keys().filter_map(|real| real.parent()).map(Path::to_owned).collect()
     }

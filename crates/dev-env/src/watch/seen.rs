@@ -21,7 +21,7 @@ enum Known {
 }
 
 impl Known {
-    /// A settings file may be a pipe: reading it would wait for its writer, and each reading be a change of it.
+    /// A settings file may be a pipe: a read would wait for its writer, and each read would count as a change.
     fn of(path: &Path) -> Self {
         if path.is_file() { std::fs::read(path).map_or(Self::Absent, Self::Contents) } else { Self::Absent }
     }

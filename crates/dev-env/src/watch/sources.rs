@@ -49,7 +49,7 @@ impl Sources {
         named.flat_map(|path| if path.is_dir() { files(path, true) } else { vec![path.clone()] }).collect()
     }
 
-    /// All files that are known, settings too.
+    /// Returns all known files, including settings files.
     pub(super) fn all(&self) -> BTreeSet<PathBuf> {
         let settings = self.settings.iter().chain(&self.given).cloned();
         settings.chain(self.rust()).chain(self.built()).collect()
@@ -156,14 +156,14 @@ pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension == wanted)
 }
 
-/// The files in a folder; those in folders of it too, unless these are hidden. Links to folders are followed.
+/// Returns the files in a folder and in its subfolders, except hidden ones. Links to folders are followed.
 pub(crate) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(folder, deep, &mut Vec::new(), &mut found);
     found
 }
 
-/// `above`: the folders that links on the way here led to. A link that leads back to one of them, or above itself, is not followed.
+/// `above`: the targets of the links on the way here. A link to one of them, or to a parent of itself, is not followed.
 fn collect(folder: &Path, deep: bool, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,15 +1,15 @@
-/// Why writers could not be stopped, or not be let in again.
+/// Why writers could not be stopped, or writes could not be allowed again.
 #[derive(Debug, thiserror::Error)]
 pub enum WritersError {
     /// Another command has stopped them.
     #[error(
-        "another command of the tool has stopped the writers of {database} and is at work; nothing was changed\nhint: try again when it has ended"
+        "another cargo dev command has stopped the writers of {database} and is still running; nothing was changed\nhint: wait until that command ends, then repeat this one"
     )]
     AtWork {
         /// The database.
         database: String,
     },
-    /// A setting comes before the one that stops writers.
+    /// A setting overrides the setting that stops writers.
     #[error(
         "the writers of {database} cannot be stopped while it is copied: ALTER DATABASE or ALTER ROLE sets default_transaction_read_only or application_name; nothing was changed\n\
          hint: cargo dev db shell -c '{statements}'"
@@ -17,49 +17,49 @@ pub enum WritersError {
     OtherSetting {
         /// The database.
         database: String,
-        /// What resets it.
+        /// The statements that reset it.
         statements: String,
     },
-    /// Sessions do not end.
+    /// Sessions cannot be terminated.
     #[error(
-        "the writers of {database} cannot be stopped while it is copied: these sessions do not end; nothing was changed\n  {sessions}\n\
-         hint: end these programs, then try again"
+        "the writers of {database} cannot be stopped while it is copied: these sessions could not be terminated; nothing was changed\n  {sessions}\n\
+         hint: stop these programs, then repeat the command"
     )]
     Left {
         /// The database.
         database: String,
-        /// They, a line each.
+        /// The sessions, one per line.
         sessions: String,
     },
     /// The server refuses a statement.
     #[error(
         "the writers of {database} cannot be stopped while it is copied: {reason}; nothing was changed\n\
-         hint: the role that migrates (POSTGRES_USER, or that of MIGRATION_DATABASE_URL) has to own the database and may have to be superuser"
+         hint: make the role that migrates (POSTGRES_USER, or the role of MIGRATION_DATABASE_URL) the owner of the database, or a superuser"
     )]
     Refused {
         /// The database.
         database: String,
-        /// What the server said.
+        /// The error of the server.
         reason: String,
     },
-    /// They were let in while the command was at work.
+    /// Writes were allowed again while the command ran.
     #[error(
-        "the writers of {database} were let in while it was copied: its server was restarted, or the database was replaced; nothing was reverted\n\
+        "writes to {database} were possible again after it was copied, since its server was restarted or the database was replaced; nothing was reverted\n\
          hint: try again"
     )]
     Lost {
         /// The database.
         database: String,
     },
-    /// They are still kept out.
+    /// Writers are still stopped.
     #[error(
-        "the writers of {database} could not be let in again: {said}\n\
-         hint: cargo dev up does it, or: cargo dev db shell -c 'SET default_transaction_read_only = off; ALTER DATABASE \"{database}\" RESET default_transaction_read_only'"
+        "writes to {database} could not be allowed again: {said}\n\
+         hint: run cargo dev up, or: cargo dev db shell -c 'SET default_transaction_read_only = off; ALTER DATABASE \"{database}\" RESET default_transaction_read_only'"
     )]
     NotLetIn {
         /// The database.
         database: String,
-        /// What was said.
+        /// The error.
         said: String,
     },
 }

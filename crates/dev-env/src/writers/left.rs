@@ -1,13 +1,12 @@
-//! Letting writers in: at the end of the command that stopped them, or after it was killed.
+//! Allows writes again: at the end of the command that stopped writers, or after it was killed.
 
 use crate::Error;
 use crate::events::Events;
 
 use super::MARK;
 
-/// Lets writers of this session's database in, unless another command that works has stopped them, and ends the sessions that began
-/// meanwhile, which would refuse to write for as long as they last. The numbers are those of [`super::KEY`], the words those of
-/// [`super::MARK`] and [`super::BARRIER`].
+/// Allows writes in this session's database, unless a running command has stopped them. Terminates sessions that started in between, because
+/// they stay read-only. The numbers are the numbers of [`super::KEY`], and the texts are [`super::MARK`] and [`super::BARRIER`].
 pub(super) const LET_IN: &str = r"\set ON_ERROR_STOP on
 SET default_transaction_read_only = off;
 SET client_min_messages = error;
@@ -28,10 +27,10 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 \endif
 ";
 
-/// Lets writers in that a killed command had stopped, in all databases of a server, and says so. `run` runs SQL in a database.
+/// Allows writes again that a killed command stopped, in all databases of a server, and reports it. `run` runs SQL in a database.
 ///
 /// # Errors
-/// The database does not answer, or this role may not.
+/// The database does not answer, or this role has no permission.
 pub(crate) async fn let_in_left<E: Into<Error>>(
     database: &str,
     run: impl AsyncFn(&str, &str) -> Result<String, E>,
@@ -47,7 +46,7 @@ pub(crate) async fn let_in_left<E: Into<Error>>(
         let Some((name, by)) = line.split_once(' ') else { continue };
         run(name, LET_IN).await.map_err(Into::into)?;
         if !of(&marked).await?.lines().any(|still| still == line) {
-            events.note(format!("cargo dev {by} had stopped the writers of {name} and did not come to its end: they may write again"));
+            events.note(format!("cargo dev {by} stopped the writers of {name} and was lost; writes are allowed again"));
         }
     }
     Ok(())
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letting_in_uses_the_mark_the_lock_and_the_barrier_of_stopping() {
+    fn allowing_writes_uses_the_mark_lock_and_barrier_of_stopping_writers() {
         assert!(LET_IN.contains(&format!("pg_try_advisory_lock({KEY})")));
         assert!(LET_IN.contains(&format!("'application_name={MARK}'")));
         assert!(LET_IN.contains(BARRIER));

@@ -100,7 +100,7 @@ async fn init_scripts_run_once_in_order_as_the_official_image_runs_them() {
 }
 
 #[tokio::test]
-async fn compressed_init_scripts_and_those_with_crlf_run() {
+async fn compressed_init_scripts_and_init_scripts_with_crlf_run() {
     let mut place = Place::new().await;
     place.script("10-table.sql", "create table log (n serial, line text);\r\n", 0o644);
     let (executable, sourced) = ("#!/bin/sh\r\nset -e\r\npsql -c \"insert into log (line) values ('executable')\"\r\n", "sourced");

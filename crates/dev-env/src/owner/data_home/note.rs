@@ -1,4 +1,4 @@
-//! Whose database it is: a file next to a database outside its checkout, which names the checkout.
+//! The note: a file next to a database outside its checkout, which names the checkout.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,25 +12,25 @@ use crate::owner::files;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) checkout: PathBuf,
-    /// Its device and inode, which it keeps when it is moved: `64769:131`. Earlier versions did not write it.
+    /// Device and inode of the checkout, which a move on the same disk keeps: `64769:131`. Notes of earlier versions lack them.
     identity: Option<String>,
 }
 
-/// Whose a database is that no link of this checkout leads to.
+/// The owner of a database without a link of this checkout.
 pub(super) enum Whose {
     This,
-    /// It may be this checkout's; it was made for this one.
+    /// It may belong to this checkout; the path is the checkout in the note.
     Unsure(PathBuf),
     Another,
 }
 
 impl Note {
-    /// Where it is.
+    /// The path of the checkout.
     pub(super) fn path(data_dir: &Path) -> PathBuf {
         data_dir.with_file_name("checkout")
     }
 
-    /// The note of a database; `None` where there is none that can be read. That says nothing of whose the database is.
+    /// Reads the note of a database. `None` if there is no readable note, which proves nothing about the owner.
     pub(super) fn read(data_dir: &Path) -> Option<Self> {
         let bytes = std::fs::read(Self::path(data_dir)).ok().filter(|bytes| !bytes.is_empty())?;
         let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
@@ -48,7 +48,7 @@ impl Note {
         Self { checkout: real(checkout), identity: identity(checkout) }
     }
 
-    /// Writes it, unless it is there.
+    /// Writes the note, unless it exists.
     pub(super) fn write(&self, data_dir: &Path) -> Result<(), HomeError> {
         if Self::read(data_dir).as_ref() == Some(self) {
             return Ok(());
@@ -59,7 +59,7 @@ impl Note {
         files::write_atomically(&path, &bytes, files::READABLE).map_err(|source| HomeError::Io { path, source })
     }
 
-    /// The other checkout that certainly uses the database: it is one, and its own link leads to it.
+    /// Returns another checkout that certainly uses the database: it exists, and its own link leads to the database.
     pub(super) fn other_user(&self, checkout: &Path, data_dir: &Path) -> Option<PathBuf> {
         let uses = || {
             let link = self.checkout.join("data/postgres");
@@ -85,19 +85,19 @@ impl Note {
     }
 }
 
-/// Whose a database is. `named_so`: its folder has the name that this checkout's would have.
+/// Determines the owner of a database. `named_so`: its folder has the name of this checkout's hash.
 pub(super) fn whose(data_dir: &Path, checkout: &Path, named_so: bool) -> Whose {
     let Some(note) = Note::read(data_dir) else { return if named_so { Whose::This } else { Whose::Another } };
     let other_identity = note.identity.is_some() && !note.was_moved_to(checkout);
     if note.is_path_of(checkout) {
-        // Another folder of this path: the one that the note is of may have been moved, and its link with it.
+        // A different folder at this path: the checkout of the note may have been moved, with its link.
         return if other_identity { Whose::Unsure(note.checkout) } else { Whose::This };
     }
     if note.other_user(checkout, data_dir).is_some() {
         return Whose::Another;
     }
     match (named_so, &note.identity) {
-        // The path of an earlier version, cut.
+        // A truncated path of an earlier version.
         (true, None) => Whose::This,
         (true, Some(_)) => Whose::Unsure(note.checkout),
         (false, _) if note.was_moved_to(checkout) && !note.checkout.exists() => Whose::Unsure(note.checkout),

@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A folder with a checkout that the server's user cannot reach, and a room for databases elsewhere.
+/// A folder with a checkout that the server's user cannot access, and a folder for databases.
 struct Scratch {
     folder: tempfile::TempDir,
 }
@@ -55,7 +55,7 @@ impl Scratch {
         home
     }
 
-    /// Prepares it and makes a database there.
+    /// Prepares the folders and creates a database.
     fn up(&self, checkout: &Path) -> PathBuf {
         let data_dir = self.prepare(checkout).data_dir;
         fs::create_dir_all(&data_dir).unwrap();
@@ -81,7 +81,7 @@ fn state(home: &DataHome) -> Option<&LinkState> {
 }
 
 #[test]
-fn the_data_stays_in_a_checkout_that_can_be_reached() {
+fn the_data_directory_is_in_the_checkout_if_the_server_can_access_it() {
     let checkout = tempfile::tempdir().unwrap();
     fs::set_permissions(checkout.path(), Permissions::from_mode(0o755)).unwrap();
     let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
@@ -90,7 +90,7 @@ fn the_data_stays_in_a_checkout_that_can_be_reached() {
 }
 
 #[test]
-fn a_link_of_the_users_is_followed_and_its_folder_left_alone() {
+fn a_users_link_is_followed_and_its_folder_is_unchanged() {
     let checkout = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let target = other.path().join("postgres");
@@ -104,7 +104,7 @@ fn a_link_of_the_users_is_followed_and_its_folder_left_alone() {
 }
 
 #[test]
-fn a_link_to_nothing_is_no_place_for_a_new_database() {
+fn a_broken_link_is_refused_as_data_directory() {
     let scratch = Scratch::new();
     let target = scratch.folder.path().join("not mounted/postgres");
     symlink(&target, link_of(&scratch.checkout())).unwrap();
@@ -117,14 +117,14 @@ fn a_link_to_nothing_is_no_place_for_a_new_database() {
     let data_dir = scratch.up(&scratch.checkout());
     fs::remove_dir_all(scratch.room()).unwrap();
     scratch.find(&scratch.checkout()).unwrap_err();
-    // It is there, and the database alone was removed.
+    // The folder exists, and only the database was removed.
     fs::create_dir_all(data_dir.parent().unwrap()).unwrap();
     fs::write(scratch.note(&data_dir), "").unwrap();
     assert_eq!(scratch.prepare(&scratch.checkout()).data_dir, data_dir);
 }
 
 #[test]
-fn what_is_made_in_somebodys_folder_is_theirs() {
+fn files_created_in_a_users_folder_belong_to_that_user() {
     let folder = tempfile::tempdir().unwrap();
     if Uid::effective().is_root() {
         stranger().give(folder.path()).unwrap();
@@ -144,14 +144,14 @@ fn what_is_made_in_somebodys_folder_is_theirs() {
 }
 
 #[test]
-fn two_checkouts_have_two_names() {
+fn two_checkouts_have_different_data_directories() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     assert_ne!(checkout_hash(one.path()), checkout_hash(two.path()));
     assert_eq!(checkout_hash(one.path()).len(), 12);
 }
 
 #[test]
-fn a_checkout_that_the_server_cannot_reach_keeps_its_data_elsewhere() {
+fn an_inaccessible_checkout_keeps_its_data_outside() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();
     let home = scratch.find(&checkout).unwrap();
@@ -169,7 +169,7 @@ fn a_checkout_that_the_server_cannot_reach_keeps_its_data_elsewhere() {
 }
 
 #[test]
-fn a_copied_checkout_gets_a_place_of_its_own_and_a_moved_one_keeps_what_it_has() {
+fn a_copied_checkout_gets_a_new_data_directory_and_a_moved_one_keeps_it() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
     let copy = scratch.copy(&scratch.checkout(), "copy");
@@ -205,7 +205,7 @@ fn a_copy_that_is_started_before_the_checkout_that_was_moved_takes_nothing() {
 }
 
 #[test]
-fn a_copy_in_a_folder_that_can_be_reached_has_its_database_there() {
+fn a_copied_checkout_in_an_accessible_folder_keeps_its_database_there() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
     let copy = scratch.copy(&scratch.checkout(), "copy");
@@ -217,7 +217,7 @@ fn a_copy_in_a_folder_that_can_be_reached_has_its_database_there() {
 }
 
 #[test]
-fn a_note_that_says_nothing_certain_never_costs_the_link() {
+fn an_uncertain_note_never_removes_the_link() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();
     let data_dir = scratch.up(&checkout);
@@ -236,7 +236,7 @@ fn a_note_that_says_nothing_certain_never_costs_the_link() {
         assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir, "{shown}");
         assert_eq!(fs::read(scratch.note(&data_dir)).unwrap(), whole, "{shown}");
 
-        // And the database is never hidden where the link is missing, too.
+        // The database is also never hidden if the link is missing.
         fs::write(scratch.note(&data_dir), &bytes).unwrap();
         fs::remove_file(link_of(&checkout)).unwrap();
         match scratch.find(&checkout) {
@@ -256,7 +256,7 @@ fn a_note_that_says_nothing_certain_never_costs_the_link() {
 }
 
 #[test]
-fn a_database_that_no_link_leads_to_is_linked_again() {
+fn a_database_without_a_link_is_linked_again() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();
     let data_dir = scratch.up(&checkout);
@@ -281,7 +281,7 @@ fn a_database_that_no_link_leads_to_is_linked_again() {
 }
 
 #[test]
-fn a_new_checkout_where_another_one_was_does_not_take_its_database() {
+fn a_new_checkout_at_an_old_path_does_not_take_the_old_database() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
     let moved = scratch.closed().join("moved");
@@ -289,7 +289,7 @@ fn a_new_checkout_where_another_one_was_does_not_take_its_database() {
     let new = scratch.make_checkout("checkout");
     let refused = scratch.find(&new).unwrap_err().to_string();
     assert!(refused.contains(data_dir.to_str().unwrap()) && refused.contains("hint: "), "{refused}");
-    // When the moved one was started, it is clear whose the database is.
+    // After a start of the moved checkout, the owner of the database is certain.
     assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
     let own = scratch.up(&new);
     assert_eq!(own, scratch.room().join(format!("{}-2", checkout_hash(&new))).join("postgres"));
@@ -301,7 +301,7 @@ fn a_new_checkout_where_another_one_was_does_not_take_its_database() {
 }
 
 #[test]
-fn a_moved_checkout_is_known_beside_its_copy_at_the_old_path() {
+fn a_moved_checkout_is_distinguished_from_a_copy_at_its_old_path() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
     let moved = scratch.closed().join("moved");
@@ -312,17 +312,17 @@ fn a_moved_checkout_is_known_beside_its_copy_at_the_old_path() {
 }
 
 #[test]
-fn a_note_that_cannot_be_written_makes_no_link() {
+fn no_link_is_created_if_the_note_cannot_be_written() {
     let scratch = Scratch::new();
     let home = scratch.find(&scratch.checkout()).unwrap();
     fs::create_dir_all(scratch.note(&home.data_dir).join("in the way")).unwrap();
     let refused = home.prepare(&scratch.checkout()).unwrap_err().to_string();
-    assert!(refused.contains("no database was made"), "{refused}");
+    assert!(refused.contains("no database was created"), "{refused}");
     assert!(!link_of(&scratch.checkout()).is_symlink());
 }
 
 #[test]
-fn a_database_that_is_there_serves_without_its_note() {
+fn an_existing_database_works_without_its_note() {
     let scratch = Scratch::new();
     let data_dir = scratch.up(&scratch.checkout());
     fs::remove_file(scratch.note(&data_dir)).unwrap();
@@ -334,7 +334,7 @@ fn a_database_that_is_there_serves_without_its_note() {
 }
 
 #[test]
-fn many_commands_at_once_change_nothing() {
+fn concurrent_prepares_of_the_data_directory_change_nothing() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();
     let data_dir = scratch.up(&checkout);

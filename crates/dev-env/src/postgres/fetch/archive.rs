@@ -98,7 +98,7 @@ static ARCHIVES: [Archive; 8] = [
     },
 ];
 
-/// The archive of a version that runs here, if one does.
+/// Returns the archive of a version for this platform, if there is one.
 pub(super) fn for_this_machine(version: &str) -> Option<&'static Archive> {
     let system = if cfg!(target_os = "macos") {
         "apple-darwin"

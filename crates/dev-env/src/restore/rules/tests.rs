@@ -18,7 +18,7 @@ fn rules() -> Rules {
 }
 
 #[test]
-fn statements_of_a_dump_are_run() {
+fn statements_of_pg_dump_run() {
     for statement in [
         "SET statement_timeout = 0;",
         "SET SESSION statement_timeout TO 0;",
@@ -50,7 +50,7 @@ fn statements_of_a_dump_are_run() {
 }
 
 #[test]
-fn what_does_not_exist_here_is_left_out_and_named() {
+fn statements_about_missing_roles_and_settings_are_skipped_and_reported() {
     for (statement, words) in [
         ("SET transaction_timeout = 0;", "transaction_timeout"),
         ("SET session_replication_role = replica;", "session_replication_role"),
@@ -63,7 +63,7 @@ fn what_does_not_exist_here_is_left_out_and_named() {
         ("GRANT reader TO emotionviz;", "memberships"),
         ("CREATE POLICY p ON public.t FOR SELECT TO emotionviz, reader USING ((a = 1));", "policies for reader"),
         ("CREATE USER MAPPING FOR reader SERVER s;", "user mappings of reader"),
-        ("GRANT CONNECT ON DATABASE journal TO emotionviz_api;", "rights on the database"),
+        ("GRANT CONNECT ON DATABASE journal TO emotionviz_api;", "privileges on the database"),
         ("ALTER DEFAULT PRIVILEGES FOR ROLE prod IN SCHEMA public GRANT SELECT ON TABLES TO emotionviz_api;", "prod"),
         ("CREATE DATABASE journal WITH TEMPLATE = template0;", "CREATE DATABASE"),
         ("ALTER DATABASE journal SET search_path = 'x';", "ALTER DATABASE"),
@@ -93,7 +93,7 @@ fn what_does_not_exist_here_is_left_out_and_named() {
 }
 
 #[test]
-fn what_is_dangerous_or_unknown_is_refused() {
+fn dangerous_and_unknown_statements_are_refused() {
     for statement in [
         "COPY t FROM PROGRAM 'rm -rf /';",
         "COPY t FROM '/etc/passwd';",
@@ -130,7 +130,7 @@ fn what_is_dangerous_or_unknown_is_refused() {
 }
 
 #[test]
-fn rows_and_tables_are_known() {
+fn copy_and_create_table_statements_are_detected() {
     for statement in ["COPY public.t (a, \"B c\") FROM stdin;", "COPY t FROM stdin;", "copy \"t\" from STDIN;"] {
         assert_eq!(rules().decide(statement.as_bytes()), Data, "{statement}");
     }
