@@ -100,3 +100,24 @@ fn libpq_variables_in_env_do_not_affect_the_database_container() {
     };
     assert_eq!(sorted(&environment_in_the_container(&variables)), sorted(&plain));
 }
+
+#[test]
+fn the_health_check_of_the_api_runs_the_script_of_the_checkout_whatever_image_there_is() {
+    let checkout = tempfile::tempdir().unwrap();
+    let script = std::fs::read_to_string(workspace().join("backend/docker/patiently")).unwrap();
+    std::fs::create_dir_all(checkout.path().join("backend/docker")).unwrap();
+    // As a checkout of Windows may have it.
+    std::fs::write(checkout.path().join("backend/docker/patiently"), script.replace('\n', "\r\n")).unwrap();
+    let text = compose_file();
+    let (_, api) = text.split_once("test: [CMD, /bin/sh, -c, '").expect("the check of the API is a command line of a shell");
+    let (line, arguments) = api.split_once("', ").unwrap();
+    assert!(arguments.starts_with("patiently, /tmp/healthy, /cache/target/dev-env/emotionviz, healthcheck]"), "{arguments}");
+    let line = line.replace("$$", "$").replace("/app/", &format!("{}/", checkout.path().display()));
+    let mark = checkout.path().join("healthy");
+    let check = || std::process::Command::new("/bin/sh").args(["-c", &line, "patiently"]).arg(&mark).arg("true").output().unwrap();
+
+    let ended = check();
+    assert!(ended.status.success() && mark.exists(), "{ended:?}");
+    std::fs::remove_file(checkout.path().join("backend/docker/patiently")).unwrap();
+    assert!(!check().status.success(), "a check without its script succeeds");
+}
