@@ -132,6 +132,18 @@ pub enum RestoreError {
         /// The newest installed version.
         newest: String,
     },
+    /// psql could run commands that are hidden in the copy.
+    #[error(
+        "{copy} was not made by this checkout, and psql {version} cannot read it safely: \\restrict came with PostgreSQL 13.22, 14.19, 15.14, 16.10, 17.6 and 18. Nothing was changed\nhint: {hint}"
+    )]
+    OldPsql {
+        /// The copy.
+        copy: String,
+        /// The version of psql.
+        version: String,
+        /// What to type.
+        hint: &'static str,
+    },
     /// The copy has rows and no tables.
     #[error(
         "{copy} has rows but no tables: it was written with --data-only. Nothing was changed\nhint: dump the database without that option: pg_dump --file=backup.sql <DATABASE>"

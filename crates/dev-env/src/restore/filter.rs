@@ -89,7 +89,8 @@ impl<W: Write> Filter<'_, W> {
             }
             if self.data.is_some() {
                 self.write(&line)?;
-                if line == END_OF_DATA {
+                // psql takes both line ends, whichever the other lines have.
+                if line == END_OF_DATA || line == b"\\.\r\n" {
                     self.data = None;
                 }
             } else {
@@ -123,6 +124,10 @@ impl<W: Write> Filter<'_, W> {
                 }
                 Found::Backslash => return Err(Refusal::Command { line: self.number, text: shown(line) }),
                 Found::Nul => return Err(Refusal::Binary { line: self.number }),
+                Found::Unclear => {
+                    let why = "has a quote that versions of psql read differently: put a blank before it";
+                    return Err(Refusal::Statement { line: self.number, text: shown(line), why });
+                }
             }
         }
         self.text.extend_from_slice(&line[at..]);
@@ -381,6 +386,8 @@ ALTER TABLE ONLY public.users
     fn a_refused_statement_is_reported_with_its_line_and_text() {
         let refused = run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
         assert!(refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"), "{refused}");
+        assert!(run("COPY t FROM stdin;\n1\n\\.\r\n\\! rm\n\\.\n").unwrap_err().contains("line 4"));
+        assert!(run("SELECT 1e'';\n").unwrap_err().contains("line 1"));
         assert!(run("COPY t FROM stdin; SELECT 1;\n\\.\n").unwrap_err().contains("line 1"));
         assert!(run("SELECT 1;\nSELECT 'a\0';\n").unwrap_err().contains("line 2"));
         assert!(run("-- PostgreSQL database cluster dump\n").unwrap_err().contains("pg_dumpall"));

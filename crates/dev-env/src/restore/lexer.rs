@@ -14,6 +14,8 @@ pub(super) enum Found {
     Backslash,
     /// A zero byte, which is never part of text.
     Nul,
+    /// A quote that versions of psql read differently: `1e'…'`, `1_0$$…$$`, `E'a'`, a carriage return and another quote.
+    Unclear,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +40,9 @@ enum Mode {
 pub(super) struct Lexer {
     mode: Mode,
     parentheses: u32,
-    /// A string that ended, and whether a line has ended since: it goes on at the next quote then, with the same escapes.
-    ended_text: Option<(bool, bool)>,
+    /// Whether a string with escapes has ended on this line, and whether a carriage return followed. psql reads line by line: it scans a
+    /// continuation in the next line as a plain string, and a continuation after a carriage return with escapes.
+    ended_escapes: Option<bool>,
     /// Whether the statement has more than white space and comments.
     has_code: bool,
     /// The first letters of `create`, `or`, `replace`, `function` and `procedure`, as far as the statement begins with them.
@@ -50,7 +53,7 @@ pub(super) struct Lexer {
 
 impl Lexer {
     pub(super) fn new() -> Self {
-        Self { mode: Mode::Plain, parentheses: 0, ended_text: None, has_code: false, first: Vec::new(), blocks: 0 }
+        Self { mode: Mode::Plain, parentheses: 0, ended_escapes: None, has_code: false, first: Vec::new(), blocks: 0 }
     }
 
     /// Whether the statement has more than white space and comments.
@@ -91,7 +94,7 @@ impl Lexer {
                         Some((stop, _, Some(b'\''))) => stop + 2,
                         Some((stop, ..)) => {
                             self.mode = Mode::Plain;
-                            self.ended_text = Some((escapes, false));
+                            self.ended_escapes = escapes.then_some(false);
                             stop + 1
                         }
                     };
@@ -118,7 +121,8 @@ impl Lexer {
                     if rest.contains(&0) {
                         return Found::Nul;
                     }
-                    at = line.len();
+                    // psql ends a comment at a carriage return, too.
+                    at += rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
                     self.mode = Mode::Plain;
                 }
                 Mode::BlockComment { depth } => {
@@ -137,9 +141,7 @@ impl Lexer {
                 }
             }
         }
-        if let Some((_, line_ended)) = &mut self.ended_text {
-            *line_ended = true;
-        }
+        self.ended_escapes = None;
         Found::EndOfLine
     }
 
@@ -148,6 +150,9 @@ impl Lexer {
         let rest = &line[at..];
         let byte = rest[0];
         if byte.is_ascii_whitespace() || byte == 0x0b {
+            if let Some(returned) = &mut self.ended_escapes {
+                *returned |= byte == b'\r';
+            }
             return Ok(at + 1);
         }
         if rest.starts_with(b"--") {
@@ -156,16 +161,17 @@ impl Lexer {
         }
         if rest.starts_with(b"/*") {
             self.mode = Mode::BlockComment { depth: 1 };
-            self.ended_text = None;
+            self.ended_escapes = None;
             return Ok(at + 2);
         }
         if byte == b'\\' {
             return Err(Found::Backslash);
         }
-        let ended = self.ended_text.take();
+        let ended = self.ended_escapes.take();
         self.has_code = true;
         match byte {
-            b'\'' => self.mode = Mode::Text { escapes: matches!(ended, Some((true, true))) },
+            b'\'' if ended == Some(true) => return Err(Found::Unclear),
+            b'\'' => self.mode = Mode::Text { escapes: false },
             b'"' => self.mode = Mode::Name,
             b'(' => self.parentheses += 1,
             b')' => self.parentheses = self.parentheses.saturating_sub(1),
@@ -184,14 +190,26 @@ impl Lexer {
                 return Ok(at + 2);
             }
             _ if is_name_start(byte) => {
-                let length = rest.iter().position(|byte| !is_name(*byte)).unwrap_or(rest.len());
+                let length = run(rest, is_name);
                 self.word(&rest[..length]);
                 return Ok(at + length);
             }
             b'0'..=b'9' => {
-                // A dollar sign or an E directly after digits does not begin a quote.
-                let length = rest.iter().position(|byte| !is_name(*byte)).unwrap_or(rest.len());
+                // A dollar sign after a number begins a quote.
+                let digits = run(rest, |byte| matches!(byte, b'0'..=b'9' | b'.'));
+                let length = digits + run(&rest[digits..], is_tag);
+                if length > digits && matches!(rest.get(length), Some(b'\'' | b'$')) {
+                    return Err(Found::Unclear);
+                }
                 return Ok(at + length);
+            }
+            b':' => {
+                return Ok(at
+                    + match rest.get(1) {
+                        Some(b':' | b'=') => 2,
+                        // A variable of psql, whether it is set or not.
+                        _ => 1 + run(&rest[1..], is_tag),
+                    });
             }
             _ => {}
         }
@@ -223,15 +241,25 @@ fn is_name_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-fn is_name(byte: u8) -> bool {
-    is_name_start(byte) || byte.is_ascii_digit() || byte == b'$'
+/// What tags of dollar quotes and names of psql's variables hold.
+fn is_tag(byte: u8) -> bool {
+    is_name_start(byte) || byte.is_ascii_digit()
+}
+
+pub(super) fn is_name(byte: u8) -> bool {
+    is_tag(byte) || byte == b'$'
+}
+
+/// How many bytes at the beginning are of this kind.
+fn run(bytes: &[u8], is_of_it: fn(u8) -> bool) -> usize {
+    bytes.iter().position(|byte| !is_of_it(*byte)).unwrap_or(bytes.len())
 }
 
 /// Returns `$tag$` at the beginning.
 pub(super) fn dollar_tag(bytes: &[u8]) -> Option<&[u8]> {
     let end = bytes.iter().skip(1).position(|byte| *byte == b'$')? + 1;
     let tag = &bytes[1..end];
-    let fits = tag.first().is_none_or(|first| is_name_start(*first)) && tag.iter().all(|byte| is_name(*byte) && *byte != b'$');
+    let fits = tag.first().is_none_or(|first| is_name_start(*first)) && tag.iter().all(|byte| is_tag(*byte));
     fits.then(|| &bytes[..=end])
 }
 
@@ -264,6 +292,10 @@ mod tests {
                         found.push("nul".to_owned());
                         return found;
                     }
+                    Found::Unclear => {
+                        found.push("unclear".to_owned());
+                        return found;
+                    }
                 }
             }
             statement.push_str(&line[at..]);
@@ -280,7 +312,6 @@ mod tests {
             "SELECT 'a;b';",
             "SELECT 'it''s; \\';",
             "SELECT E'a\\';b';",
-            "SELECT E'a'\n'\\';b';",
             "SELECT \"a;\"\"b\";",
             "SELECT $$a;b$$;",
             "SELECT $x$a;$$;$x$;",
@@ -292,6 +323,8 @@ mod tests {
             "CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT 1; END;",
             "SELECT U&'\\0041;' ;",
             "SELECT 'ä;€';",
+            "SELECT ä$$;",
+            "SELECT 1e5, 0x1F, a[1:n], b::e'\\';', f(c:=e'\\';');",
         ] {
             assert_eq!(read(&format!("{statement}\n")), [statement], "{statement}");
         }
@@ -313,8 +346,41 @@ mod tests {
             "SELECT (\\! rm",
             "/* a */ \\! rm",
             "SELECT 'a'\n'\\' \\! rm",
+            // Each was run by psql 15.18.
+            "SELECT E'a'\n'\\' \\! rm '",
+            "SELECT E'a' -- c\n'\\' \\! rm '",
+            "SELECT E'a' /* c */\n'\\' \\! rm '",
+            "SELECT b'1'\n'\\' \\! rm '",
+            "SELECT e\n'\\' \\! rm '",
+            "SELECT 1$$'$$ \\! rm '",
+            "SELECT 1.5$$'$$ \\! rm '",
+            "SELECT $1$$'$$ \\! rm '",
+            "SELECT $a$ $$ ' $a$ \\! rm '",
+            "SELECT 1 -- x\r\\! rm\n",
+            "SELECT 'a' -- c\r'\\' \\! rm '",
+            "SELECT 1 @/* ' */ \\! rm '",
+            "/*/ */ \\! rm */",
+            "SELECT U&'a\\' \\! rm '",
+            "SELECT U&\"a\\\" \\! rm \"",
+            "SELECT :e'\\' \\! rm '",
+            "SELECT :1e'\\' \\! rm '",
+            "SELECT :DBNAMEe'\\' \\! rm '",
+            "SELECT :DBNAME$$'$$ \\! rm '",
+            "SELECT :'DBNAME''' \\! rm ''",
+            "SELECT :{?DBNAME} \\! rm",
         ] {
             assert_eq!(read(text).last().unwrap(), "backslash", "{text}");
+        }
+        for text in [
+            "SELECT 1e'\\' \\! rm '",
+            "SELECT 1.e'\\' \\! rm '",
+            "SELECT $1e'\\' \\! rm '",
+            "SELECT 1e$$'$$ \\! rm '",
+            "SELECT 1_0$$'$$ \\! rm '",
+            "SELECT E'a'\r'\\' \\! rm '",
+            "SELECT E'a' -- c\r'\\' \\! rm '",
+        ] {
+            assert_eq!(read(text).last().unwrap(), "unclear", "{text}");
         }
         for text in ["SELECT '\\! rm';", "-- \\! rm\n", "/* \\! rm */", "SELECT $$\\! rm$$;", "SELECT E'\\\\! rm';"] {
             assert!(!read(text).contains(&"backslash".to_owned()), "{text}");

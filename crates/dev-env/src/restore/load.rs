@@ -20,6 +20,8 @@ use crate::{Error, database};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 18;
+/// The major whose psql has `\restrict` in all of its releases.
+const RESTRICTS: u32 = 18;
 /// Unpacks a tar archive of a folder in the container, and converts the dump in it to SQL.
 const UNPACK_INSIDE: &str =
     "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && tar -xf - -C \"$folder\" && pg_restore --file=- \"$@\" \"$folder\"";
@@ -47,12 +49,7 @@ impl Loader<'_> {
     /// A statement is refused.
     pub(super) async fn load(&self, psql: Configuration) -> Result<Report, Error> {
         let words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null"];
-        let mut psql = psql.args(words);
-        if find::client_version(self.session.client_in("psql", "postgres").await?).await.is_some_and(|(_, version)| can_restrict(&version))
-        {
-            // psql then runs no backslash command except `\unrestrict` with the same word.
-            psql = psql.args(["-c".to_owned(), format!("\\restrict {}", crate::configuration::generate())]);
-        }
+        let psql = self.restricted(psql.args(words)).await?;
         let (reader, writer) = std::io::pipe().map_err(|source| self.unread(source))?;
         let ran = from_file(psql.args(["-f", "-"]), reader, BOUND);
         let (passed, ran) = tokio::join!(self.pass(&[], writer), ran);
@@ -63,6 +60,38 @@ impl Loader<'_> {
             Ok(_) if !ran.status.success() => Err(self.refused(&ran)),
             passed => passed,
         }
+    }
+
+    /// Returns psql that runs no backslash command except `\unrestrict` with the same word.
+    ///
+    /// Without `\restrict` a function in the copy could change how psql reads strings (`standard_conforming_strings`).
+    async fn restricted(&self, mut psql: Configuration) -> Result<Configuration, Error> {
+        let own = find::client_version(self.session.client_in("psql", "postgres").await?).await;
+        let version = own.map_or_else(|| "unknown".to_owned(), |(_, version)| version);
+        if !can_restrict(&version) {
+            // Copies of this checkout do not need it.
+            if self.rules.trusted {
+                return Ok(psql);
+            }
+            let copy = self.copy.shown.clone();
+            if self.session.is_in_container() {
+                return Err(RestoreError::OldPsql {
+                    copy,
+                    version,
+                    hint: "docker compose pull db, then cargo dev down, and restore again",
+                }
+                .into());
+            }
+            psql.program = match find::newest_client("psql", self.session.bin_dir()).await {
+                Some((program, _, newest)) if can_restrict(&newest) => program,
+                _ => database::downloaded_client("psql", RESTRICTS, self.session.events()).await.ok_or(RestoreError::OldPsql {
+                    copy,
+                    version,
+                    hint: "install the newest psql with your system's packages (on Debian: apt-get install postgresql-client), and restore again",
+                })?,
+            };
+        }
+        Ok(psql.args(["-c".to_owned(), format!("\\restrict {}", crate::configuration::generate())]))
     }
 
     /// Returns the output of psql.

@@ -1,6 +1,6 @@
 //! The tokens of a statement, for [`super::rules`].
 
-use super::lexer::{dollar_tag, find};
+use super::lexer::{dollar_tag, find, is_name};
 
 /// A part of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn read(statement: &[u8], most: usize) -> Vec<Token> {
         let rest = &statement[at..];
         at += match rest[0] {
             byte if byte.is_ascii_whitespace() || byte == b';' => 1,
-            _ if rest.starts_with(b"--") => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+            _ if rest.starts_with(b"--") => rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len()),
             _ if rest.starts_with(b"/*") => comment(rest),
             b'\'' => quoted(rest, 0, b'\'', &mut tokens, Token::Text),
             b'"' => quoted(rest, 0, b'"', &mut tokens, Token::Name),
@@ -58,8 +58,8 @@ pub(super) fn read(statement: &[u8], most: usize) -> Vec<Token> {
                 (end + 2 * tag.len()).min(rest.len())
             }
             byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 => {
-                let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
-                let length = rest.iter().position(|byte| !is_word(byte)).unwrap_or(rest.len());
+                let is_number = byte.is_ascii_digit();
+                let length = rest.iter().position(|byte| !is_name(*byte) || is_number && *byte == b'$').unwrap_or(rest.len());
                 tokens.push(Token::Word(String::from_utf8_lossy(&rest[..length]).to_lowercase()));
                 length
             }
@@ -131,5 +131,6 @@ mod tests {
         ];
         assert_eq!(tokens, expected);
         assert_eq!(read(b"a b c", 2).len(), 2);
+        assert_eq!(read(b"1$$a$$ -- b\rc", 9), [Token::Word("1".to_owned()), text("a"), Token::Word("c".to_owned())]);
     }
 }
