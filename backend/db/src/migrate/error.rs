@@ -53,13 +53,15 @@ pub enum Error {
     /// The database is another application's.
     #[error(
         "the database \"{database}\" is another application's: it holds {found}. Nothing was changed\n\
-         hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db"
+         hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db{way_out}"
     )]
     Foreign {
         /// Its name.
         database: String,
         /// What is in it.
         found: String,
+        /// What lets it be used all the same, as a further part of the hint; empty where nothing does.
+        way_out: String,
     },
     /// A database of the Python backend lacks something.
     #[error(
