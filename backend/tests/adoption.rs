@@ -239,3 +239,46 @@ async fn somebody_elses_tables_are_refused_and_left_alone() {
     assert!(said.contains("the table public.users") && said.contains("an empty one"), "{said}");
     assert_eq!(database.count("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 1);
 }
+
+#[tokio::test]
+async fn addresses_that_an_earlier_version_stored_get_their_key_with_the_next_up() {
+    let database = TestDatabase::create().await;
+    let add = async |email: &str, key: &str, day: u8| {
+        let sql = "INSERT INTO users (email, email_key, hashed_password, name, created_at, updated_at) VALUES";
+        database.execute(&format!("{sql} ('{email}', '{key}', 'x', 'x', '2025-01-0{day}', '2025-01-0{day}')")).await;
+    };
+    add("ann@bücher.example", "ann@bücher.example", 1).await;
+    add("Zoë@example.com", "zoë@example.com", 1).await;
+    // Two accounts of one address: the youngest keeps its key.
+    add("bob@BÜCHER.example", "bob@bÜcher.example", 1).await;
+    add("bob@xn--bcher-kva.example", "bob@xn--bcher-kva.example", 2).await;
+    database
+        .execute(
+            "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.updated_at = now(); RETURN NEW; END';
+             CREATE TRIGGER touch BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()",
+        )
+        .await;
+    for _ in 0..2 {
+        migrated(&database.url, &["up", "--auto"]).await;
+        let keys: Vec<(String, String)> = sqlx::query_as(
+            "SELECT email::text, CASE email_key WHEN id::text THEN '(id)' ELSE email_key END FROM users ORDER BY email COLLATE \"C\"",
+        )
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
+        let keys: Vec<_> = keys.iter().map(|(email, key)| (&email[..], &key[..])).collect();
+        assert_eq!(
+            keys,
+            [
+                ("Zoë@example.com", "zoë@example.com"),
+                ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+                ("bob@BÜCHER.example", "(id)"),
+                ("bob@xn--bcher-kva.example", "bob@xn--bcher-kva.example"),
+            ]
+        );
+        assert_eq!(database.count("SELECT count(*) FROM users WHERE updated_at > '2025-02-01'").await, 0, "a trigger ran");
+    }
+    let server = Server::start(&database.url, &[]);
+    let ann = json!({"email": "Ann@bücher.example", "password": "correct horse 1", "name": "Ann"});
+    assert_eq!(server.post("/api/v1/auth/register", &ann).await.status, 409);
+}

@@ -55,3 +55,28 @@ async fn a_failed_reload_is_told_in_development() {
     until("answers say so", async || server.get("/health").await.header("x-reload") == "failed").await;
     assert_eq!(server.get("/nowhere").await.header("x-reload"), "failed");
 }
+
+#[tokio::test]
+async fn a_descriptor_that_is_not_a_tcp_listener_is_passed_over_unless_it_is_the_only_one() {
+    let database = TestDatabase::create().await;
+    let serve = |descriptors: &str, listener: std::net::TcpListener| {
+        let mut command = Command::new("sh");
+        let script = format!("exec 3</dev/null 4<&0 </dev/null; LISTEN_FDS={descriptors} LISTEN_PID=$$ exec \"$0\" serve");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_emotionviz")]).env_clear().env("DATABASE_URL", &database.url);
+        command.env("JWT_SECRET_KEY", "a key that is only for tests, 32+ bytes").stdin(std::os::fd::OwnedFd::from(listener));
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut child = serve("2", listener).spawn().unwrap();
+    let health = format!("http://{address}/health");
+    until("it answers", async || reqwest::get(&health).await.is_ok_and(|reply| reply.status() == 200)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let mut alone = serve("1", std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let ended = tokio::task::spawn_blocking(move || alone.output().unwrap()).await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(!ended.status.success() && said.contains("LISTEN_FDS has no listening TCP socket"), "{said}");
+}

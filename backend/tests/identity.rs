@@ -117,6 +117,11 @@ async fn migrate_up_accepts_an_empty_database() {
         ),
         ("with an empty schema", "CREATE SCHEMA app; COMMENT ON SCHEMA app IS 'later'"),
         ("with an extension in a schema of its own", "CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions"),
+        (
+            "with helpers of monitoring in schemas of their own",
+            "CREATE SCHEMA datadog; CREATE FUNCTION datadog.explain_statement() RETURNS int LANGUAGE sql AS 'SELECT 1';
+             CREATE TYPE datadog.plan AS (a int)",
+        ),
         ("with records that were made and not filled", "CREATE TABLE _migrations_paused (code text NOT NULL)"),
     ] {
         let database = TestDatabase::create_empty().await;
@@ -148,9 +153,17 @@ async fn migrate_up_keeps_objects_of_init_scripts_in_a_prepared_database() {
         migrated(&database.url, &["up"]).await;
     }
     // An init script cannot have created a table of this application or the record of another tool.
-    for sql in
-        ["CREATE TABLE users (name text)", "CREATE VIEW rate_limits AS SELECT 1", "CREATE TABLE schema_migrations (version text)", SQLX]
-    {
+    for sql in [
+        "CREATE TABLE users (name text)",
+        "CREATE VIEW rate_limits AS SELECT 1",
+        "CREATE TABLE schema_migrations (version text)",
+        "CREATE TABLE migrations (id int)",
+        "CREATE SCHEMA drizzle; CREATE TABLE drizzle.__drizzle_migrations (id int)",
+        "CREATE SCHEMA atlas_schema_revisions; CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version text)",
+        "CREATE TABLE ar_internal_metadata (key text)",
+        "CREATE TABLE aerich (id int)",
+        SQLX,
+    ] {
         let database = TestDatabase::create_empty().await;
         database.execute(ROLE).await;
         database.execute(sql).await;
@@ -168,6 +181,35 @@ async fn a_migrated_database_is_recognised_despite_other_objects() {
     database.execute("DELETE FROM _sqlx_migrations WHERE version = 20990101000000").await;
     migrated(&database.url, &["down", "3"]).await;
     migrated(&database.url, &["up"]).await;
+}
+
+#[tokio::test]
+async fn our_database_is_recognised_after_a_migration_renamed_its_columns() {
+    let database = TestDatabase::create().await;
+    database.execute("ALTER TABLE users RENAME email TO address; ALTER TABLE emotion_entries RENAME TO feelings").await;
+    assert_eq!(migrate(&database.url, &["status"]).await.status.code(), Some(0));
+    // The columns are the proof where the file was edited.
+    database.execute("UPDATE _sqlx_migrations SET checksum = 'x'").await;
+    assert!(refused(&database.url, &["status"]).await.contains("is another application's"));
+    database.execute("ALTER TABLE users RENAME address TO email; ALTER TABLE feelings RENAME TO emotion_entries").await;
+    assert!(refused(&database.url, &["up"]).await.contains("was edited after it was applied"));
+}
+
+#[tokio::test]
+async fn the_hint_names_what_lets_objects_stay_where_that_helps() {
+    let database = TestDatabase::create_empty().await;
+    database.execute("CREATE TABLE of_a_script (x int)").await;
+    let said = refused(&database.url, &["up"]).await;
+    let (_, grant) = said.split_once("may stay: ").expect(&said);
+    let (grant, _) = grant.split_once(", then migrate up").expect(&said);
+    database.execute(ROLE).await;
+    database.execute("DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM emotionviz_api', current_database()); END $$").await;
+    database.execute(grant).await;
+    migrated(&database.url, &["up"]).await;
+
+    let database = TestDatabase::create_empty().await;
+    database.execute("CREATE TABLE users (x int)").await;
+    assert!(!refused(&database.url, &["up"]).await.contains("GRANT"));
 }
 
 #[tokio::test]

@@ -215,3 +215,52 @@ async fn an_owner_without_superuser_privileges_adopts_and_keeps_objects() {
     drop(Server::start(&database.url, &[]));
     database.execute(&format!("REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {owner}; DROP ROLE {owner}")).await;
 }
+
+#[tokio::test]
+async fn an_automatic_up_that_is_paused_changes_nothing() {
+    let paused = TestDatabase::create().await;
+    migrated(&paused.url, &["down"]).await;
+    let code: String = sqlx::query_scalar("SELECT code FROM _migrations_paused").fetch_one(&paused.pool).await.unwrap();
+    let database = TestDatabase::create_empty().await;
+    load(&database).await;
+    database
+        .execute(&format!(
+            "CREATE TABLE _migrations_paused (code text NOT NULL); INSERT INTO _migrations_paused VALUES ('{code}');
+             ALTER TABLE users ENABLE ROW LEVEL SECURITY; ALTER TABLE users FORCE ROW LEVEL SECURITY;
+             CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+             CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION audit()"
+        ))
+        .await;
+    let before = database.schema().await;
+    assert!(migrated(&database.url, &["up", "--auto"]).await.contains("paused"));
+    assert_eq!(database.schema().await, before);
+}
+
+#[tokio::test]
+async fn columns_of_the_users_keep_their_type_their_text_and_their_checks() {
+    let database = TestDatabase::create_empty().await;
+    load(&database).await;
+    database
+        .execute(
+            "ALTER TABLE users ADD extra json DEFAULT '{\"z\":1,  \"a\":2}' CHECK (json_typeof(extra) = 'object' AND extra ->> 'z' <> ''),
+                 ADD raw json, ADD status int NOT NULL DEFAULT 7 CHECK (status > 0), ADD insights int GENERATED ALWAYS AS (status + 1) STORED;
+             ALTER TABLE emotion_entries ADD status smallint CHECK (status BETWEEN 1 AND 5), ADD style boolean DEFAULT true;
+             UPDATE users SET extra = '{\"z\": 1,  \"a\":2, \"z\":3}', raw = '{\"u\":\"\\u0000\"}', status = 8 WHERE name = 'Ann';
+             CREATE INDEX extra_z ON users ((extra ->> 'z')) WHERE status > 1;
+             CREATE VIEW states AS SELECT u.status, u.extra, e.style FROM users u JOIN emotion_entries e ON e.user_id = u.id WHERE e.source <> ''",
+        )
+        .await;
+    let state = "SELECT concat_ws(' ', id, extra, raw, status, insights) FROM users
+        UNION ALL SELECT concat_ws(' ', id, status, style) FROM emotion_entries
+        UNION ALL SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid))
+                  FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                  WHERE attrelid IN ('users'::regclass, 'emotion_entries'::regclass) AND attname IN ('extra', 'raw', 'status', 'insights', 'style')
+        UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conname ~ 'extra|status'
+        UNION ALL SELECT pg_get_indexdef('extra_z'::regclass)
+        ORDER BY 1";
+    let read = async || -> Vec<String> { sqlx::query_scalar(state).fetch_all(&database.pool).await.unwrap() };
+    let before = read().await;
+    migrated(&database.url, &["up"]).await;
+    assert_eq!(read().await, before);
+    assert!(database.count("SELECT count(*) FROM states WHERE status = 8 AND extra ->> 'a' = '2'").await > 0);
+}

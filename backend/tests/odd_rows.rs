@@ -192,6 +192,15 @@ async fn a_value_that_no_column_can_hold_is_reported_and_the_hint_corrects_it() 
             ENTRY,
         ),
         (
+            "more than are named",
+            format!(
+                "INSERT INTO emotion_entries (id, user_id, situation, emotions, intensity, created_at, updated_at)
+                     SELECT gen_random_uuid(), user_id, 'x', ARRAY[{long}], 0.5, now(), now() FROM emotion_entries, generate_series(1, 30) WHERE id = '{ENTRY}'"
+            ),
+            "emotion_entries.emotions",
+            "the first 20 of 30 rows",
+        ),
+        (
             "an address of two accounts",
             "DROP INDEX ix_users_email; UPDATE users SET email = 'ann@example.com' WHERE name = 'Undated'".to_owned(),
             "users.email",

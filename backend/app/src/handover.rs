@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
 use emotionviz_db::Pool;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
@@ -16,15 +15,29 @@ use crate::health;
 
 /// How often a database that is not ready is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// The number of the first descriptor that is handed over (SD_LISTEN_FDS_START).
+const FIRST: usize = 3;
 
-/// Returns the inherited sockets, or a new one.
+/// Returns the inherited TCP sockets, or a new one. Sockets of other kinds are ignored.
 pub(crate) async fn listeners(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
+    let mut other = None;
     for n in 0..handed.len() {
-        if let Some(listener) = handed.take_tcp_listener(n).context("LISTEN_FDS")? {
-            listener.set_nonblocking(true)?;
-            listeners.push(TcpListener::from_std(listener)?);
+        match handed.take_tcp_listener(n) {
+            Ok(Some(listener)) => {
+                listener.set_nonblocking(true)?;
+                listeners.push(TcpListener::from_std(listener)?);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "descriptor {} of LISTEN_FDS is not a listening TCP socket and is not used", FIRST + n);
+                other = Some(error);
+            }
         }
+    }
+    match other {
+        Some(error) if listeners.is_empty() => return Err(anyhow::Error::new(error).context("LISTEN_FDS has no listening TCP socket")),
+        _ => {}
     }
     if listeners.is_empty() {
         listeners.push(bind(address).await?);

@@ -96,6 +96,10 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     // The check of the database and the first migrations are one transaction.
     let mut first = conn.begin().await?;
     let identity = identity::recognise(&mut first).await?;
+    if cause == Cause::Automatic && pause::is_on(&mut first).await? {
+        first.rollback().await?;
+        return Ok(Up::Paused);
+    }
     let aside = if identity == Identity::Python {
         tracing::info!("adopting a database of the Python backend");
         let aside = kept::put_aside_first(&mut first).await?;
@@ -105,14 +109,11 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
         None
     };
     prepare(&mut first).await?;
-    if cause == Cause::Automatic && pause::is_on(&mut first).await? {
-        first.commit().await?;
-        return Ok(Up::Paused);
-    }
     let now = status::status(&mut first).await?;
     if let Some(edited) = now.entries.iter().find(|e| e.state == State::Edited) {
         return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
     }
+    adoption::key_addresses_again(&mut first).await?;
     let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
     let (mut steps, mut adoption) = (Vec::new(), None);
     while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || aside.is_some() && !m.no_tx) {

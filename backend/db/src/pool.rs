@@ -69,7 +69,7 @@ impl Pool {
     pub fn new(settings: &Database) -> Self {
         let options = connect_options(&settings.url).options(SESSION);
         let size = usize::try_from(settings.connections).unwrap_or(usize::MAX);
-        let pool = managed::Pool::builder(Connector { options, opened: Mutex::default() })
+        let pool = managed::Pool::builder(Connector { options, opened: Mutex::default(), checking: tokio::sync::Mutex::default() })
             .max_size(size)
             .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(ACQUIRE_TIMEOUT))
@@ -131,6 +131,8 @@ struct Connector {
     options: PgConnectOptions,
     /// The time of the last opened connection.
     opened: Mutex<Option<Instant>>,
+    /// Held by the one caller that tries whether a connection can be opened.
+    checking: tokio::sync::Mutex<()>,
 }
 
 struct Lent {

@@ -47,10 +47,19 @@ impl Kind for Origins {
         } else {
             text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
         };
+        let origins: Vec<String> = origins.into_iter().map(without_slash).collect();
         match origins.iter().find_map(|origin| Some((origin, rule(origin).err()?))) {
             Some((origin, rule)) => Err(format!("has \"{origin}\", which no browser sends as an origin: {rule}")),
             None => Ok(Self(origins)),
         }
+    }
+}
+
+/// One slash at the end is what an address has when it is copied.
+fn without_slash(origin: String) -> String {
+    match origin.strip_suffix('/') {
+        Some(shorter) if !shorter.ends_with('/') => shorter.to_owned(),
+        _ => origin,
     }
 }
 
@@ -75,9 +84,6 @@ fn rule(origin: &str) -> Result<(), &'static str> {
     if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.chars().all(is_scheme) {
         return Err("the scheme must be of letters, digits, +, - and .");
     }
-    if authority.ends_with('/') && authority.matches('/').count() == 1 {
-        return Err("it must not end with a slash");
-    }
     if authority.contains(['/', '?', '#', '\\']) {
         return Err("it must have no path");
     }
@@ -99,10 +105,11 @@ fn rule(origin: &str) -> Result<(), &'static str> {
     if host.contains('*') {
         return Err("only the port may be *");
     }
-    is_host(host, matches!(scheme, "http" | "https"))
+    // Applications choose the hosts of their own schemes: `app://.`, `file://`.
+    if matches!(scheme, "http" | "https") { is_host(host) } else { Ok(()) }
 }
 
-fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
+fn is_host(host: &str) -> Result<(), &'static str> {
     if host.is_empty() {
         return Err("it must have a host");
     }
@@ -114,7 +121,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
         let is_written_so = address.parse::<Ipv6Addr>().is_ok_and(|read| written(read) == address);
         return if is_written_so { Ok(()) } else { Err("an IPv6 address must be in its shortest form, in lower case, between [ and ]") };
     }
-    if is_web && host.contains(|c: char| c.is_ascii_uppercase()) {
+    if host.contains(|c: char| c.is_ascii_uppercase()) {
         return Err("the host must be in lower case");
     }
     if !host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) || host.starts_with('.') || host.contains("..") {
@@ -122,7 +129,7 @@ fn is_host(host: &str, is_web: bool) -> Result<(), &'static str> {
     }
     // Browsers treat a host that ends with a number as an IPv4 address, and write it in full.
     let is_number = host.rsplit('.').next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
-    if is_web && is_number && host.parse::<Ipv4Addr>().is_err() {
+    if is_number && host.parse::<Ipv4Addr>().is_err() {
         return Err("an IPv4 address must have four numbers");
     }
     Ok(())
@@ -175,7 +182,7 @@ mod tests {
             ("[http://a.example]", "is not a JSON list of strings"),
             (r#"["http://a.example""#, "is not a JSON list of strings"),
             (r#"["http://a.example", 7]"#, "is not a JSON list of strings"),
-            (r#"["http://a.example/"]"#, "must not end with a slash"),
+            (r#"["http://a.example//"]"#, "it must have no path"),
             (r#"[""]"#, "must begin with a scheme"),
             (r#""http://a.example""#, "the scheme must be of"),
         ] {
@@ -195,7 +202,6 @@ mod tests {
             ("//app.example", "begin with a scheme"),
             ("HTTPS://app.example", "the scheme must be in lower case"),
             ("1a://app.example", "the scheme must be of"),
-            ("https://app.example/", "end with a slash"),
             ("https://app.example/path", "no path"),
             ("https://app.example//", "no path"),
             ("https://app.example?x", "no path"),
@@ -212,7 +218,6 @@ mod tests {
             ("https://*.example", "only the port"),
             ("https://", "have a host"),
             ("https://:8000", "have a host"),
-            ("file://", "have a host"),
             ("https://bücher.example", "ASCII form"),
             ("https://App.example", "the host must be in lower case"),
             ("https://app..example", "a name or an address"),
@@ -238,6 +243,10 @@ mod tests {
             "http://my_host.local.",
             "chrome-extension://abcdef",
             "com.example.app://localhost",
+            "app://.",
+            "app://-",
+            "file://",
+            "app://my,host",
         ] {
             assert_eq!(rule(origin), Ok(()), "{origin}");
         }
@@ -245,6 +254,17 @@ mod tests {
 
     fn rule_of(origin: &str) -> &'static str {
         rule(origin).err().unwrap_or("accepted")
+    }
+
+    #[test]
+    fn one_slash_at_the_end_is_ignored() {
+        for text in ["https://app.example/,app://./", r#"["https://app.example/", "app://./"]"#] {
+            let origins = Origins::read(text).unwrap();
+            assert!(origins.allow("https://app.example") && origins.allow("app://."), "{origins}");
+        }
+        for text in ["https://app.example//", "https:///", "https://app.example/path/"] {
+            assert!(Origins::read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

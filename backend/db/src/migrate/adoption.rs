@@ -59,15 +59,33 @@ async fn count_undated(conn: &mut PgConnection) -> Result<i64, Error> {
     Ok(undated.fetch_one(conn).await?)
 }
 
+/// Sets the keys of addresses that an earlier version stored: their key was the address in lower case (ASCII). If the role is a superuser, no
+/// trigger of the user runs. Does nothing before [`LAST`].
+pub(super) async fn key_addresses_again(conn: &mut PgConnection) -> Result<(), Error> {
+    let has_keys = "SELECT count(*) = 4 FROM pg_attribute
+                    WHERE attrelid = to_regclass('users') AND attname IN ('id', 'email', 'email_key', 'created_at') AND NOT attisdropped";
+    if !sqlx::query_scalar::<_, bool>(has_keys).fetch_one(&mut *conn).await? {
+        return Ok(());
+    }
+    let set = "SELECT set_config('session_replication_role', $1, true) FROM pg_roles WHERE rolname = current_user AND rolsuper";
+    let before: Option<String> = sqlx::query_scalar("SELECT current_setting('session_replication_role')").fetch_one(&mut *conn).await?;
+    sqlx::query(set).bind("replica").execute(&mut *conn).await?;
+    key_addresses(conn).await?;
+    sqlx::query(set).bind(before).execute(&mut *conn).await?;
+    Ok(())
+}
+
 /// Sets the keys of addresses that are not ASCII, which the migration treats as ASCII. If accounts share a key, the newest keeps it, as in
 /// the migration.
 async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
-    let addresses: Vec<(Uuid, String)> =
-        sqlx::query_as("SELECT id, email::text FROM users WHERE email::text !~ '^[!-~]*$'").fetch_all(&mut *conn).await?;
-    if addresses.is_empty() {
+    let stored: Vec<(Uuid, String, String)> =
+        sqlx::query_as("SELECT id, email::text, email_key FROM users WHERE email::text !~ '^[!-~]*$'").fetch_all(&mut *conn).await?;
+    let keyed = stored.into_iter().map(|(id, address, stored)| (id, email::key(&address), stored));
+    let addresses: Vec<(Uuid, String, String)> = keyed.collect();
+    if addresses.iter().all(|(id, key, stored)| stored == key || *stored == id.to_string()) {
         return Ok(());
     }
-    let (ids, keys): (Vec<Uuid>, Vec<String>) = addresses.into_iter().map(|(id, address)| (id, email::key(&address))).unzip();
+    let (ids, keys): (Vec<Uuid>, Vec<String>) = addresses.into_iter().map(|(id, key, _)| (id, key)).unzip();
     for keeps_it in [false, true] {
         // Keys are removed first, because a key is unique after each statement.
         sqlx::query(
@@ -78,7 +96,7 @@ async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
                        FROM users LEFT JOIN unnest($1::uuid[], $2::text[]) AS keyed (id, key) USING (id)) AS every (id, created_at, key)
                  WHERE key = ANY ($2)
              ) AS ranked
-             WHERE ranked.id = users.id AND is_youngest = $3",
+             WHERE ranked.id = users.id AND is_youngest = $3 AND email_key <> CASE WHEN $3 THEN key ELSE users.id::text END",
         )
         .bind(&ids)
         .bind(&keys)

@@ -53,13 +53,15 @@ pub enum Error {
     /// The database belongs to another application.
     #[error(
         "the database \"{database}\" is another application's: it holds {found}. Nothing was changed\n\
-         hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db"
+         hint: set DATABASE_URL to this application's database, or to an empty one: CREATE DATABASE emotionviz_db{way_out}"
     )]
     Foreign {
         /// The name of the database.
         database: String,
         /// The content of the database.
         found: String,
+        /// What lets it be used all the same, as a further part of the hint; empty where nothing does.
+        way_out: String,
     },
     /// A database of the Python backend lacks something.
     #[error(

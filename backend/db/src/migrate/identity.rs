@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sqlx::PgConnection;
 
-use super::{APPLIED, Error, ups};
+use super::{APPLIED, Error, crlf_checksum, is_empty, ups};
 
 /// The one Alembic revision whose tables the first migration describes.
 const REVISION: &str = "00d62578dab9";
@@ -13,17 +13,22 @@ const REVISION: &str = "00d62578dab9";
 const OWN_TABLES: [&str; 6] = ["users", "intake_sessions", "emotion_entries", "visualizations", "revoked_tokens", "rate_limits"];
 
 /// The tables in which migration tools record applied migrations.
-const RECORDS: [&str; 15] = [
+const RECORDS: [&str; 20] = [
     "__diesel_schema_migrations",
+    "__drizzle_migrations",
     "__EFMigrationsHistory",
     "_prisma_migrations",
+    "aerich",
     "alembic_version",
+    "ar_internal_metadata",
+    "atlas_schema_revisions",
     "databasechangelog",
     "django_migrations",
     "doctrine_migration_versions",
     "flyway_schema_history",
     "goose_db_version",
     "knex_migrations",
+    "migrations", // Laravel, TypeORM
     "pgmigrations",
     "refinery_schema_history",
     "schema_migrations",
@@ -31,7 +36,8 @@ const RECORDS: [&str; 15] = [
     "SequelizeMeta",
 ];
 
-/// Lists the user's objects, without objects of PostgreSQL, of extensions, of tables and of the record of migrations.
+/// Lists the user's objects, without objects of PostgreSQL, of extensions, of tables and of the record of migrations. Functions and types
+/// in other schemas do not count: monitoring tools install helpers in schemas of their own, sometimes in template1.
 const OBJECTS: &str = "
     SELECT kind, schema, name FROM (
         SELECT 'pg_class'::regclass AS class, c.oid, c.relnamespace AS namespace, c.relname::text AS name,
@@ -47,6 +53,7 @@ const OBJECTS: &str = "
     ) AS made (class, oid, namespace, name, kind)
     JOIN LATERAL (SELECT nspname::text AS schema FROM pg_namespace n WHERE n.oid = namespace) AS n ON true
     WHERE schema NOT LIKE 'pg\\_%' AND schema <> 'information_schema'
+      AND (schema = current_schema() OR kind NOT IN ('function', 'type'))
       AND NOT (schema = current_schema() AND name IN ('_sqlx_migrations', '_migrations_paused', '_migrations_breaking'))
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = made.oid AND d.refobjid <> made.oid
                       AND d.deptype IN ('a', 'e', 'i'))
@@ -78,11 +85,14 @@ struct Object {
 pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Identity, Error> {
     let applied = record(conn, APPLIED, "version", "description").await?.unwrap_or_default();
     if !applied.is_empty() {
-        let first = ups().next().map(|m| (Some(m.version.to_string()), Some(m.description.to_string())));
-        let is_ours = first.is_some_and(|first| applied.contains(&first))
-            && lacking(conn, &[("users", &["id", "email", "hashed_password"]), ("emotion_entries", &["user_id", "emotions"])])
-                .await?
-                .is_none();
+        let is_ours = has_record_of_ours(conn).await? || {
+            let first = ups().next().map(|m| (Some(m.version.to_string()), Some(m.description.to_string())));
+            // Where the file was edited since.
+            first.is_some_and(|first| applied.contains(&first))
+                && lacking(conn, &[("users", &["id", "email", "hashed_password"]), ("emotion_entries", &["user_id", "emotions"])])
+                    .await?
+                    .is_none()
+        };
         return if is_ours { Ok(Identity::Ours) } else { Err(foreign(conn, &applied).await?) };
     }
     let revisions = record(conn, "alembic_version", "version_num", "version_num").await?;
@@ -111,6 +121,19 @@ async fn record(
     }
     let sql = format!("SELECT to_jsonb(t) ->> $1, to_jsonb(t) ->> $2 FROM {table} t ORDER BY 1");
     Ok(Some(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(first).bind(second).fetch_all(conn).await?))
+}
+
+/// Returns whether a migration of this application is recorded with its checksum.
+async fn has_record_of_ours(conn: &mut PgConnection) -> Result<bool, Error> {
+    let (versions, checksums): (Vec<String>, Vec<Vec<u8>>) = ups()
+        .filter(|m| !is_empty(m))
+        .flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)].map(|checksum| (m.version.to_string(), checksum)))
+        .unzip();
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM {APPLIED} t JOIN unnest($1::text[], $2::bytea[]) AS ours (version, checksum)
+                        ON to_jsonb(t) ->> 'version' = ours.version AND to_jsonb(t) -> 'checksum' = to_jsonb(ours.checksum))"
+    );
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(versions).bind(checksums).fetch_one(conn).await?)
 }
 
 /// Returns the first of these tables or columns that is missing.
@@ -149,10 +172,16 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
         !reverted && RECORDS.contains(&o.name.as_str())
             || schema.as_ref() == Some(&o.schema) && OWN_TABLES.contains(&o.name.as_str()) && o.kind != "function"
     };
-    if objects.is_empty() || (prepared || reverted) && !objects.iter().any(in_the_way) {
+    let may_stay = !objects.iter().any(in_the_way);
+    if objects.is_empty() || (prepared || reverted) && may_stay {
         return Ok(Identity::New);
     }
-    Err(foreign(conn, &[]).await?)
+    let mut error = foreign(conn, &[]).await?;
+    if let (Error::Foreign { database, way_out, .. }, true) = (&mut error, may_stay) {
+        let database = database.replace('"', "\"\"");
+        *way_out = format!("; where what it holds may stay: GRANT CONNECT ON DATABASE \"{database}\" TO emotionviz_api, then migrate up");
+    }
+    Err(error)
 }
 
 /// Checks a database of the Python backend: all of its tables exist, and no name that the migrations need is in use.
@@ -252,5 +281,5 @@ async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<Str
     if objects.len() > SHOWN {
         let _ = write!(found, " and {} more objects", objects.len() - SHOWN);
     }
-    Ok(Error::Foreign { database, found })
+    Ok(Error::Foreign { database, found, way_out: String::new() })
 }

@@ -4,8 +4,8 @@ WITH RECURSIVE ours AS (
     SELECT unnest(ARRAY['users'::regclass, 'intake_sessions'::regclass, 'emotion_entries'::regclass, 'visualizations'::regclass])::oid AS relid
 ),
 -- As the migration chooses them.
-changed AS (
-    SELECT a.attrelid AS relid, a.attnum::int AS attnum, a.attname, c.data_type, format_type(a.atttypid, a.atttypmod) AS type,
+chosen AS (
+    SELECT a.attrelid AS relid, a.attnum::int AS attnum, a.attname, a.attgenerated, c.data_type, format_type(a.atttypid, a.atttypmod) AS type,
            pg_get_expr(g.adbin, g.adrelid) AS preset,
            (SELECT format_type(e.oid, NULL) FROM pg_type t JOIN pg_type e ON e.oid IN (t.oid, t.typelem) WHERE t.oid = a.atttypid AND e.typtype = 'e') AS enumeration,
            -- The user's own column gets its type back.
@@ -21,8 +21,17 @@ changed AS (
     FROM information_schema.columns c
     JOIN pg_attribute a ON a.attrelid = format('%I.%I', c.table_schema, c.table_name)::regclass AND a.attname = c.column_name
     LEFT JOIN pg_attrdef g ON g.adrelid = a.attrelid AND g.adnum = a.attnum
-    WHERE c.table_schema = current_schema() AND a.attrelid IN (SELECT relid FROM ours) AND a.attgenerated = ''
+    WHERE c.table_schema = current_schema() AND a.attrelid IN (SELECT relid FROM ours)
       AND (c.data_type IN ('timestamp without time zone', 'json') OR c.column_name IN ('source', 'status', 'style', 'emotions', 'insights'))
+),
+-- The user's own columns that it chooses for their name alone have another one until then, and stay as they are.
+renamed AS (
+    SELECT relid, attnum, attname, attgenerated, 'kept_column_' || attnum AS meantime
+    FROM chosen
+    WHERE is_users AND data_type NOT IN ('timestamp without time zone', 'json')
+),
+changed AS (
+    SELECT * FROM chosen WHERE attgenerated = '' AND (relid, attnum) NOT IN (SELECT relid, attnum FROM renamed)
 ),
 -- What refers to these columns, and what refers to that. A view's rule stands for the view, and a generated column's expression for the
 -- column. PostgreSQL itself takes care of indexes, constraints and statistics.
@@ -83,13 +92,14 @@ constraints AS (
     FROM pg_constraint c
     WHERE contype IN ('f', 'u') AND conparentid = 0
 ),
--- Expressions over a column that was an enumeration or a time without a zone mean something else afterwards.
+-- Expressions over a column that was an enumeration or a time without a zone mean something else afterwards, and those over json of the
+-- user's are none of the text that it is until then.
 retyped AS (
     SELECT DISTINCT d.classid AS class, d.objid AS oid
     FROM changed JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = relid AND d.refobjsubid = attnum
     LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
     LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-    WHERE (enumeration IS NOT NULL OR data_type = 'timestamp without time zone')
+    WHERE (enumeration IS NOT NULL OR data_type = 'timestamp without time zone' OR data_type = 'json' AND is_users)
       AND ((i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND i.indexrelid NOT IN (SELECT conindid FROM pg_constraint) OR c.contype = 'c')
 ),
 -- A cast to such an enumeration, in a definition.
@@ -248,8 +258,11 @@ kept (step, object, away, back) AS (
     FROM indexes
     WHERE relname LIKE 'ix\_%' AND NOT is_revisions AND oid NOT IN (SELECT oid FROM retyped) AND oid NOT IN (SELECT conindid FROM constraints WHERE contype = 'u')
     UNION ALL
-    -- The migration takes each default away, and sets those of today's columns.
-    SELECT 2300, format('column %I of %s', attname, relid::regclass), NULL,
+    -- The migration takes each default away, and sets those of today's columns. Through jsonb, json of the user's would lose its blanks,
+    -- its order and what is there twice.
+    SELECT 2300, format('column %I of %s', attname, relid::regclass),
+           CASE WHEN is_users AND data_type = 'json'
+                    THEN format('ALTER TABLE %s ALTER %I DROP DEFAULT, ALTER %I TYPE text USING %I::text', relid::regclass, attname, attname, attname) END,
            CASE WHEN is_users AND data_type = 'timestamp without time zone'
                     THEN ARRAY[format('ALTER TABLE %s ALTER %I TYPE %s USING %I AT TIME ZONE ''UTC''', relid::regclass, attname, type, attname)]
                 WHEN is_users THEN ARRAY[format('ALTER TABLE %s ALTER %I TYPE %s USING %I::%s', relid::regclass, attname, type, attname, type)]
@@ -257,6 +270,11 @@ kept (step, object, away, back) AS (
            || CASE WHEN preset IS NOT NULL THEN format('ALTER TABLE %s ALTER %I SET DEFAULT %s', relid::regclass, attname, preset) END
     FROM changed
     WHERE is_users OR preset IS NOT NULL AND attname NOT IN ('source', 'status', 'created_at', 'conversation_history')
+    UNION ALL
+    SELECT 2400, format('column %I of %s', attname, relid::regclass), format('ALTER TABLE %s RENAME %I TO %I', relid::regclass, attname, meantime),
+           ARRAY[format('ALTER TABLE %s RENAME %I TO %I', relid::regclass, meantime, attname)]
+    FROM renamed
+    WHERE attgenerated = '' OR (relid, attnum) NOT IN (SELECT object, sub FROM dependents WHERE class = 'pg_class'::regclass)
 )
 SELECT object, away,
        (SELECT array_agg(coalesce(regexp_replace(statement, casts, '::text', 'g'), statement) ORDER BY place)

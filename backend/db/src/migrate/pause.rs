@@ -28,5 +28,8 @@ pub(super) async fn end(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 pub(super) async fn is_on(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    if !sqlx::query_scalar("SELECT to_regclass('_migrations_paused') IS NOT NULL").fetch_one(&mut *conn).await? {
+        return Ok(false);
+    }
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM _migrations_paused WHERE code = $1)").bind(code()).fetch_one(conn).await
 }

@@ -100,7 +100,7 @@ fn a_server_that_refuses_every_session_is_restarted_and_status_reports_the_reaso
             .is_some_and(|reason| reason.contains("refuses every new session") && reason.contains("pg_filenode.map"))
             .then_some(())
     });
-    assert!(scratch.get("/health/ready").contains("not_ready"));
+    eventually("an API that is not ready", || scratch.get("/health/ready").contains("not_ready").then_some(()));
     fs::rename(&away, &file).unwrap();
     expect_healthy(&scratch);
 }

@@ -187,8 +187,9 @@ pub enum RestoreError {
     },
     /// The migrations cannot be applied to what the copy holds.
     #[error(
-        "{copy} cannot be restored: its missing migrations cannot be applied. Nothing was changed\n{}\nhint: restore it with the code of its time: git switch <BRANCH>",
-        indented(reason)
+        "{copy} cannot be restored: its missing migrations cannot be applied. Nothing was changed\n{}\nhint: {}",
+        indented(reason),
+        way_out(reason)
     )]
     Migrations {
         /// The copy.
@@ -196,6 +197,16 @@ pub enum RestoreError {
         /// What the service's `migrate` printed.
         reason: String,
     },
+}
+
+/// The service names the statements that mend a database of the Python backend, and a copy takes none.
+fn way_out(reason: &str) -> &'static str {
+    if reason.contains("cannot be adopted") {
+        "load it into an empty database, as a new checkout has one: cargo dev up --no-migrate, then: cargo dev db shell < backup.sql, \
+         then in cargo dev db shell the statement above, then: cargo dev migrate up"
+    } else {
+        "restore it with the code that it was made with: git switch <BRANCH>"
+    }
 }
 
 /// Why the SQL of a copy is refused.

@@ -169,4 +169,16 @@ mod tests {
         let error = refuse_missing(&["users".to_owned()], "a.sql").unwrap_err().to_string();
         assert!(error.contains("lacks tables of this application: emotion_entries"), "{error}");
     }
+
+    #[test]
+    fn a_copy_whose_rows_do_not_fit_is_loaded_without_migrations_and_mended_there() {
+        let told = |reason: &str| RestoreError::Migrations { copy: "a.sql".to_owned(), reason: reason.to_owned() }.to_string();
+        let odd = told(
+            "error: the Python backend's database cannot be adopted: users.email is odd\nhint: run this in the database, then migrate up: UPDATE",
+        );
+        let steps = ["UPDATE", "up --no-migrate", "db shell < backup.sql", "the statement above", "cargo dev migrate up"];
+        let places: Vec<_> = steps.iter().map(|step| odd.find(step)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted() && !odd.contains("git switch"), "{odd}");
+        assert!(told("migration 1 failed").contains("git switch"));
+    }
 }
