@@ -171,11 +171,16 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
     }
     let psql = if trusted { session.client_in("psql", &room.name).await? } else { room.psql(session).await? };
     let loaded = loader.load(psql).await?;
-    room.hand_over(session).await?;
+    room.grant(session).await?;
     tell(&loaded, &shown, events);
 
     migrated::check_tables(session, &room.name, &shown).await?;
+    let migrator = if trusted { migrator } else { room.migrator(migrator) };
     migrated::migrate(&migrator, session, room, &shown, events).await?;
+    if !trusted {
+        room.refuse_code(session, &shown).await?;
+    }
+    room.hand_over(session).await?;
     // A copy has none of them, and they are of the name that it takes.
     let settings = database_settings::of_database(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;

@@ -74,7 +74,12 @@ impl Loader<'_> {
             }
             let copy = self.copy.shown.clone();
             if self.session.is_in_container() {
-                return Err(RestoreError::OldPsql { copy, version, hint: "docker compose pull db, then cargo dev down, and restore again" }.into());
+                return Err(RestoreError::OldPsql {
+                    copy,
+                    version,
+                    hint: "docker compose pull db, then cargo dev down, and restore again",
+                }
+                .into());
             }
             psql.program = match find::newest_client("psql", self.session.bin_dir()).await {
                 Some((program, _, newest)) if can_restrict(&newest) => program,
