@@ -19,7 +19,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backup::{Verdict, compare, now};
+use crate::backup::{Key, Verdict, compare, now};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::postgres::psql::identifier;
@@ -92,7 +92,7 @@ fn kept_name(from: &Path) -> Option<String> {
     (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err()).then(|| name.to_owned())
 }
 
-/// Opens a copy and compares it with its checksum. Whether it is this tool's own comes with it.
+/// Opens a copy and compares it with its checksum. Whether this checkout has written it comes with it.
 async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy, bool), Error> {
     checkout.make_folders()?;
     events.phase("reading the copy");
@@ -100,14 +100,14 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
     let broken = || RestoreError::Read { copy: from.display().to_string(), source: std::io::Error::other("the work broke off") };
     let (copy, verdict) = in_thread(move |cancelled| {
         let copy = source::open(&path, &folder, cancelled)?;
-        let verdict = path.is_file().then(|| compare(&path)).transpose();
+        let verdict = path.is_file().then(|| compare(&path, Key::read(&folder).as_ref())).transpose();
         verdict.map(|verdict| (copy, verdict)).map_err(|source| RestoreError::Read { copy: path.display().to_string(), source })
     })
     .await
     .unwrap_or_else(|| Err(broken()))?;
     let shown = copy.shown.clone();
     match verdict {
-        Some(Verdict::Whole { is_ours }) => Ok((copy, is_ours)),
+        Some(Verdict::Whole { is_sealed, .. }) => Ok((copy, is_sealed)),
         Some(Verdict::Damaged) => Err(RestoreError::Damaged { copy: shown }.into()),
         Some(Verdict::Older) => Err(RestoreError::OlderChecksum { copy: shown }.into()),
         Some(Verdict::Unknown(reason)) => {

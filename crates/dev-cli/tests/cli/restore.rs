@@ -141,6 +141,25 @@ fn a_restore_refuses_what_is_not_a_whole_copy_of_this_application_and_changes_no
         write(&file, after(words).as_bytes());
         refused(&scratch, &file, &["PostgreSQL refused", &line, rights]);
     }
+    // Code that would run with the rights of the owner: what `migrate` writes to, and functions that become his.
+    let on_delete = |body: &str| {
+        format!(
+            "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN {body} RETURN NULL; END $f$;
+CREATE TRIGGER t BEFORE DELETE ON public._migrations_paused FOR EACH STATEMENT EXECUTE FUNCTION public.f();"
+        )
+    };
+    for (number, (words, why)) in [
+        (on_delete(&format!("EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}''';")), "permission denied"),
+        (on_delete(""), "trigger t of public._migrations_paused"),
+        ("CREATE FUNCTION public.g() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';".to_owned(), "function public.g()"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = format!("code-{number}.sql");
+        write(&file, after(words).as_bytes());
+        refused(&scratch, &file, &["cannot be restored", why]);
+    }
     assert!(!marker.exists());
 
     // Other formats.
