@@ -1,6 +1,7 @@
 //! A copy of the database is put back: into a new database, which takes the name when it is whole and known to be this application's. The
 //! database that was there is kept.
 
+pub(crate) mod count;
 mod error;
 mod filter;
 mod format;
