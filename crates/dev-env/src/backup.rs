@@ -80,6 +80,7 @@ pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) ->
 pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) -> Result<(), Error> {
     owner::make_parents(to)?;
     let keys = session.environment().checkout.root().join("data");
+    owner::make_parents(&keys.join("file"))?;
     let written = write::to_file(session.client_in("pg_dump", database).await?, database, to, &keys);
     lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
 }

@@ -242,7 +242,7 @@ pub(crate) struct Migrator<'a> {
 
 impl Migrator<'_> {
     /// Connects as this role from here on.
-    pub(crate) fn as_role(self, name: &str, password: &SecretString) -> Self {
+    pub(crate) fn with_login(self, name: &str, password: &SecretString) -> Self {
         Self { login: Some((name.to_owned(), password.clone())), ..self }
     }
 

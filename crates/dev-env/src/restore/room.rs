@@ -95,7 +95,7 @@ COMMENT ON DATABASE {name} IS {mark};
 
     /// The service's `migrate` as the role: code that came with a copy runs with no more rights than it was loaded with.
     pub(super) fn migrator<'a>(&self, migrator: Migrator<'a>) -> Migrator<'a> {
-        migrator.as_role(&self.name, &self.password)
+        migrator.with_login(&self.name, &self.password)
     }
 
     /// Gives the API's role its rights. Migrations take some of them back.
