@@ -3,6 +3,7 @@
 mod checksum;
 pub(crate) mod disk;
 mod error;
+mod seal;
 mod target;
 mod unfinished;
 mod write;
@@ -17,6 +18,7 @@ use crate::{Error, lock_holders, owner};
 
 pub(crate) use checksum::{Verdict, compare};
 pub use error::BackupError;
+pub(crate) use seal::Key;
 
 use target::Target;
 
@@ -77,7 +79,9 @@ pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) ->
 /// The copy cannot be written; what was there before stays.
 pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) -> Result<(), Error> {
     owner::make_parents(to)?;
-    let written = write::to_file(session.client_in("pg_dump", database).await?, database, to);
+    let keys = session.environment().checkout.root().join("data");
+    owner::make_parents(&keys.join("file"))?;
+    let written = write::to_file(session.client_in("pg_dump", database).await?, database, to, &keys);
     lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
 }
 

@@ -31,7 +31,7 @@ pub use error::{ProcessError, describe};
 pub(crate) use outliving::Outliving;
 pub use output::{LineSink, Stream};
 pub use pid_file::{PidFile, PidFileError};
-pub(crate) use tool::on_terminal_reading;
+pub(crate) use tool::on_terminal_with;
 pub use tool::{Output, capture, from_file, from_file_into, into_file, on_terminal, run};
 
 use output::Collected;

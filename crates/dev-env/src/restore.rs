@@ -1,5 +1,6 @@
 //! Restores a copy of the database into a new database, which is renamed when it is complete and checked. The old database is kept.
 
+pub(crate) mod count;
 mod error;
 mod filter;
 mod format;
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backup::{Verdict, compare, now};
+use crate::backup::{Key, Verdict, compare, now};
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::postgres::psql::identifier;
@@ -96,7 +97,7 @@ fn kept_name(from: &Path) -> Option<String> {
     (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err()).then(|| name.to_owned())
 }
 
-/// Opens a copy and compares it with its checksum. Also returns whether this tool wrote the copy.
+/// Opens a copy and compares it with its checksum. Also returns whether this checkout wrote the copy.
 async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy, bool), Error> {
     checkout.make_folders()?;
     events.phase("reading the copy");
@@ -104,14 +105,14 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
     let broken = || RestoreError::Read { copy: from.display().to_string(), source: std::io::Error::other("the work broke off") };
     let (copy, verdict) = in_thread(move |cancelled| {
         let copy = source::open(&path, &folder, cancelled)?;
-        let verdict = path.is_file().then(|| compare(&path)).transpose();
+        let verdict = path.is_file().then(|| compare(&path, Key::read(&folder).as_ref())).transpose();
         verdict.map(|verdict| (copy, verdict)).map_err(|source| RestoreError::Read { copy: path.display().to_string(), source })
     })
     .await
     .unwrap_or_else(|| Err(broken()))?;
     let shown = copy.shown.clone();
     match verdict {
-        Some(Verdict::Whole { is_ours }) => Ok((copy, is_ours)),
+        Some(Verdict::Whole { is_sealed, .. }) => Ok((copy, is_sealed)),
         Some(Verdict::Damaged) => Err(RestoreError::Damaged { copy: shown }.into()),
         Some(Verdict::Older) => Err(RestoreError::OlderChecksum { copy: shown }.into()),
         Some(Verdict::Unknown(reason)) => {
@@ -174,11 +175,16 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
     }
     let psql = if trusted { session.client_in("psql", &room.name).await? } else { room.psql(session).await? };
     let loaded = loader.load(psql).await?;
-    room.hand_over(session).await?;
+    room.grant(session).await?;
     tell(&loaded, &shown, events);
 
     migrated::check_tables(session, &room.name, &shown).await?;
+    let migrator = if trusted { migrator } else { room.migrator(migrator) };
     migrated::migrate(&migrator, session, room, &shown, events).await?;
+    if !trusted {
+        room.refuse_code(session, &shown).await?;
+    }
+    room.hand_over(session).await?;
     // A copy has none of these settings, and they belong to the name of the database.
     let settings = database_settings::of_database(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;

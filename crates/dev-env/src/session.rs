@@ -82,11 +82,11 @@ impl Session {
     pub(crate) async fn current_migrator(&self, args: &[&str], colour: bool) -> Result<Migrator<'_>, Error> {
         if let Where::Docker { inside, .. } = &self.at {
             inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
-            return Ok(Migrator { session: self, program: None });
+            return Ok(Migrator { session: self, program: None, login: None });
         }
         let building = build::Options { colour, ..Default::default() };
         let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator { session: self, program: Some(program) })
+        Ok(Migrator { session: self, program: Some(program), login: None })
     }
 
     /// psql, as somebody would type it.
@@ -147,11 +147,11 @@ impl Session {
     /// The service does not compile, and there is no earlier build.
     pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
         if matches!(self.at, Where::Docker { .. }) {
-            return Ok(Migrator { session: self, program: None });
+            return Ok(Migrator { session: self, program: None, login: None });
         }
         let building = build::Options { colour, ..Default::default() };
         let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator { session: self, program: Some(program) })
+        Ok(Migrator { session: self, program: Some(program), login: None })
     }
 
     /// Returns the folder of PostgreSQL's programs in the settings.
@@ -241,15 +241,25 @@ pub(crate) struct Migrator<'a> {
     session: &'a Session,
     /// `None` in a container, which has its own program.
     program: Option<Program>,
+    /// Another role than the owner, and its password.
+    login: Option<(String, SecretString)>,
 }
 
 impl Migrator<'_> {
+    /// Connects as this role.
+    pub(crate) fn with_login(self, name: &str, password: &SecretString) -> Self {
+        Self { login: Some((name.to_owned(), password.clone())), ..self }
+    }
+
     /// Runs the program, and returns its output, also on failure.
     ///
     /// # Errors
     /// The program cannot be started.
     pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
-        let url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        let mut url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        if let Some((user, password)) = &self.login {
+            (url.user, url.password) = (user.clone(), Some(password.clone()));
+        }
         let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
         match (&self.session.at, &self.program) {
             (_, Some(program)) => service::migrate(program.path(), &url, args).await,

@@ -141,6 +141,32 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
         write(&file, after(words).as_bytes());
         refused(&scratch, &file, &["PostgreSQL refused", &line, rights]);
     }
+    // A checksum that says that this tool wrote it gives a file no rights.
+    write("forged.sql", after("SELECT pg_read_file('/etc/passwd');").as_bytes());
+    let path = scratch.path("forged.sql");
+    let sum = String::from_utf8(run("sha256sum", &[path.to_str().unwrap()])).unwrap();
+    write("forged.sql.sha256", format!("{}  forged.sql\n# written by cargo dev backup\n", &sum[..64]).as_bytes());
+    refused(&scratch, "forged.sql", &["PostgreSQL refused", &line, "permission denied"]);
+
+    // Code that would run with the rights of the owner: what `migrate` writes to, and functions that become his.
+    let on_delete = |body: &str| {
+        format!(
+            "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN {body} RETURN NULL; END $f$;
+CREATE TRIGGER t BEFORE DELETE ON public._migrations_paused FOR EACH STATEMENT EXECUTE FUNCTION public.f();"
+        )
+    };
+    for (number, (words, why)) in [
+        (on_delete(&format!("EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}''';")), "must be superuser"),
+        (on_delete(""), "trigger t of public._migrations_paused"),
+        ("CREATE FUNCTION public.g() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';".to_owned(), "function public.g()"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = format!("code-{number}.sql");
+        write(&file, after(words).as_bytes());
+        refused(&scratch, &file, &["cannot be restored", why]);
+    }
     assert!(!marker.exists());
 
     // Other formats.

@@ -1,6 +1,8 @@
 //! Restores every format of pg_dump, of this PostgreSQL version and of newer versions.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::process::Command;
 
 use dev_env::postgres::fetch;
@@ -143,6 +145,35 @@ fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
         restored.says("transaction_timeout");
         restored.prints("emotion_entries 30 → 30");
     }
+}
+
+#[test]
+fn a_file_of_others_is_not_read_by_a_psql_that_cannot_be_restricted() {
+    let (mut scratch, _, dump) = with_dump();
+    scratch.write("backup.sql", &dump);
+    // The programs of this machine with an older psql, in a folder of their own.
+    let server = PathBuf::from(scratch.sql("SELECT setting FROM pg_config WHERE name = 'BINDIR'"));
+    let (bin, marker) = (scratch.beside().join("bin"), scratch.beside().join("marker"));
+    fs::create_dir(&bin).unwrap();
+    fs::copy(server.join("postgres"), bin.join("postgres")).unwrap();
+    for program in ["initdb", "pg_ctl", "pg_dump", "pg_restore"] {
+        symlink(server.join(program), bin.join(program)).unwrap();
+    }
+    let psql = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" --version \"*) echo 'psql (PostgreSQL) 15.13'; exit ;; *\" --single-transaction \"*) touch '{}' ;; esac\nexec {}/psql \"$@\"\n",
+        marker.display(),
+        server.display()
+    );
+    fs::write(bin.join("psql"), psql).unwrap();
+    fs::set_permissions(bin.join("psql"), fs::Permissions::from_mode(0o755)).unwrap();
+    scratch.set("POSTGRES_BIN_DIR", &bin);
+    scratch.ok(&["restore", "backup.sql"]).prints("emotion_entries 30 → 30");
+    assert!(!marker.exists(), "the older psql read the file");
+
+    // What this checkout has written it may read.
+    scratch.ok(&["backup", "--output", "own.dump"]);
+    scratch.ok(&["restore", "own.dump"]).prints("emotion_entries 30 → 30");
+    assert!(marker.exists());
 }
 
 struct Quiet;

@@ -10,11 +10,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::seal::Key;
 use crate::sha256;
 
 const MARK: &str = "# written by cargo dev backup";
 const BEGINS: &str = "# the copy begins with ";
 const NEXT: &str = "# while it is replaced: ";
+const SEAL: &str = "# sealed by its checkout: ";
 /// The header of an archive, with its time: <https://www.postgresql.org/docs/current/app-pgdump.html>, `WriteHead` in pg_backup_archiver.c.
 pub(super) const HEADER: usize = 64;
 /// Larger files are not checksum files.
@@ -34,8 +36,10 @@ pub(super) struct Checksum {
 pub(crate) enum Verdict {
     /// The copy matches.
     Whole {
-        /// Whether this tool wrote the checksum.
+        /// Whether the checksum says that this tool wrote it, which anyone can write.
         is_ours: bool,
+        /// Whether this checkout has written the copy.
+        is_sealed: bool,
     },
     /// The checksum does not apply to this copy, with the reason.
     Unknown(String),
@@ -53,16 +57,16 @@ pub(super) fn path(copy: &Path) -> PathBuf {
 }
 
 /// Returns the text of the checksum file of a copy with this name.
-pub(super) fn text(checksum: &Checksum, name: &OsStr) -> Vec<u8> {
+pub(super) fn text(checksum: &Checksum, name: &OsStr, key: &Key) -> Vec<u8> {
     let mut text = line(&checksum.whole, name);
-    text.extend_from_slice(format!("{MARK}\n{BEGINS}{}\n", checksum.begins).as_bytes());
+    text.extend_from_slice(format!("{MARK}\n{BEGINS}{}\n{SEAL}{}\n", checksum.begins, key.seal(&checksum.whole)).as_bytes());
     text
 }
 
 /// Returns the text of the checksum file while a copy is replaced: it matches the old copy and the new copy.
-pub(super) fn text_for_both(old: &[u8], new: &Checksum) -> Vec<u8> {
+pub(super) fn text_for_both(old: &[u8], new: &Checksum, key: &Key) -> Vec<u8> {
     let mut text = old.to_owned();
-    text.extend_from_slice(format!("{NEXT}{}\n", new.whole).as_bytes());
+    text.extend_from_slice(format!("{NEXT}{}\n{SEAL}{}\n", new.whole, key.seal(&new.whole)).as_bytes());
     text
 }
 
@@ -124,11 +128,11 @@ fn hash_of(line: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((hash.to_lowercase(), name))
 }
 
-/// Compares a copy with a checksum file.
+/// Compares a copy with a checksum file, whose seal is one of this key.
 ///
 /// # Errors
 /// The copy cannot be read.
-pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
+pub(crate) fn compare(copy: &Path, key: Option<&Key>) -> std::io::Result<Verdict> {
     let mut beside = path(copy);
     if !beside.exists()
         && let Ok(real) = copy.canonicalize()
@@ -148,9 +152,10 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
         return unknown("is not a checksum file (it has no SHA-256)");
     }
     let whole = sha256::of_file(copy)?;
-    let next = comment(&text, NEXT);
+    let next = comments(&text, NEXT).next();
     if found.iter().any(|(hash, _)| *hash == whole) || next.as_ref() == Some(&whole) {
-        return Ok(Verdict::Whole { is_ours: is_ours(&text) });
+        let is_sealed = key.is_some_and(|key| comments(&text, SEAL).any(|seal| key.fits(&whole, &seal)));
+        return Ok(Verdict::Whole { is_ours: is_ours(&text), is_sealed });
     }
     let name = copy.file_name().unwrap_or_default().as_bytes();
     let of_this = |other: &[u8]| other.is_empty() || Path::new(OsStr::from_bytes(other)).file_name().is_some_and(|n| n.as_bytes() == name);
@@ -158,7 +163,7 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
         let other = PathBuf::from(std::ffi::OsString::from_vec(other.clone()));
         return unknown(&format!("is the checksum of another file, {}", other.display()));
     }
-    match comment(&text, BEGINS) {
+    match comments(&text, BEGINS).next() {
         Some(begins) if begins != beginning(copy)? => unknown("is the checksum of another copy that had this name"),
         None if is_older(&beside, copy) => Ok(Verdict::Older),
         _ => Ok(Verdict::Damaged),
@@ -167,12 +172,12 @@ pub(crate) fn compare(copy: &Path) -> std::io::Result<Verdict> {
 
 /// Returns whether a copy matches a checksum file of this tool.
 pub(super) fn is_our_copy(copy: &Path) -> bool {
-    compare(copy).is_ok_and(|verdict| verdict == Verdict::Whole { is_ours: true })
+    compare(copy, None).is_ok_and(|verdict| matches!(verdict, Verdict::Whole { is_ours: true, .. }))
 }
 
-fn comment(text: &[u8], prefix: &str) -> Option<String> {
-    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(prefix.as_bytes()))?;
-    Some(String::from_utf8_lossy(line).trim().to_owned())
+fn comments(text: &[u8], prefix: &str) -> impl Iterator<Item = String> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(move |line| line.strip_prefix(prefix.as_bytes()));
+    lines.map(|line| String::from_utf8_lossy(line).trim().to_owned())
 }
 
 fn beginning(copy: &Path) -> std::io::Result<String> {
@@ -196,13 +201,39 @@ mod tests {
         Checksum { whole: sha256::of(bytes), begins: sha256::of(&bytes.as_bytes()[..bytes.len().min(HEADER)]) }
     }
 
+    fn key(folder: &Path) -> Key {
+        Key::make(folder).unwrap()
+    }
+
+    #[test]
+    fn a_copy_is_this_checkouts_by_its_seal_alone() {
+        let (mine, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (copy, name) = (mine.path().join("a.dump"), OsStr::new("a.dump"));
+        std::fs::write(&copy, "abc").unwrap();
+        let of_another = text(&checksum("abd"), name, &key(mine.path()));
+        let seal = String::from_utf8_lossy(&of_another).lines().last().unwrap().to_owned();
+        let both = text_for_both(&of_another, &checksum("abc"), &key(mine.path()));
+        for (case, sums, expected) in [
+            ("written here", text(&checksum("abc"), name, &key(mine.path())), true),
+            ("while it is replaced", both, true),
+            ("of another checkout", text(&checksum("abc"), name, &key(theirs.path())), false),
+            ("marked by hand", format!("{HASH}  a.dump\n{MARK}\n").into_bytes(), false),
+            ("with the seal of another copy", format!("{HASH}  a.dump\n{MARK}\n{seal}\n").into_bytes(), false),
+        ] {
+            std::fs::write(path(&copy), sums).unwrap();
+            let found = |key: Option<Key>| compare(&copy, key.as_ref()).unwrap();
+            assert_eq!(found(Key::read(mine.path())), Verdict::Whole { is_ours: true, is_sealed: expected }, "{case}");
+            assert_eq!(found(None), Verdict::Whole { is_ours: true, is_sealed: false }, "{case}");
+        }
+    }
+
     #[test]
     fn sha256sum_reads_the_checksum_file_of_any_name() {
         for name in ["a.dump", "a b.dump", "a\\b\nc.dump", "*é.dump"] {
             let folder = tempfile::tempdir().unwrap();
             let copy = folder.path().join(name);
             std::fs::write(&copy, "abc").unwrap();
-            std::fs::write(path(&copy), text(&checksum("abc"), copy.file_name().unwrap())).unwrap();
+            std::fs::write(path(&copy), text(&checksum("abc"), copy.file_name().unwrap(), &key(folder.path()))).unwrap();
             let mut check = std::process::Command::new("sha256sum");
             check.args(["--check", "--strict", "--quiet"]).arg(path(&copy)).current_dir(folder.path());
             assert!(check.status().unwrap().success(), "{name}");
@@ -213,7 +244,9 @@ mod tests {
     #[test]
     fn only_a_well_formed_checksum_that_differs_is_damage() {
         let header = "x".repeat(HEADER);
-        let ours = String::from_utf8(text(&checksum(&format!("{header} old")), OsStr::new("a.dump"))).unwrap();
+        let ours =
+            String::from_utf8(text(&checksum(&format!("{header} old")), OsStr::new("a.dump"), &key(tempfile::tempdir().unwrap().path())))
+                .unwrap();
         let cases: [(&str, &str, &str, &str); 12] = [
             ("of an altered copy", &format!("{header} new"), &ours, "damaged"),
             ("of an earlier copy", "another header of another copy", &ours, "is the checksum of another copy that had this name"),
@@ -233,7 +266,7 @@ mod tests {
             let copy = folder.path().join("a.dump");
             std::fs::write(&copy, copy_text).unwrap();
             std::fs::write(path(&copy), checksum_text).unwrap();
-            let found = match compare(&copy).unwrap() {
+            let found = match compare(&copy, None).unwrap() {
                 Verdict::Whole { .. } => "whole".to_owned(),
                 Verdict::Damaged => "damaged".to_owned(),
                 Verdict::Older => "older".to_owned(),
@@ -251,7 +284,7 @@ mod tests {
         let an_hour_ago = SystemTime::now() - std::time::Duration::from_secs(3600);
         File::open(path(&copy)).unwrap().set_modified(an_hour_ago).unwrap();
         std::fs::write(&copy, "newer").unwrap();
-        assert_eq!(compare(&copy).unwrap(), Verdict::Older);
+        assert_eq!(compare(&copy, None).unwrap(), Verdict::Older);
     }
 
     #[test]
@@ -259,8 +292,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("a.dump");
         std::fs::write(&copy, "abc").unwrap();
-        assert!(matches!(compare(&copy).unwrap(), Verdict::Unknown(reason) if reason.ends_with("does not exist")));
+        assert!(matches!(compare(&copy, None).unwrap(), Verdict::Unknown(reason) if reason.ends_with("does not exist")));
         nix::unistd::mkfifo(&path(&copy), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(matches!(compare(&copy).unwrap(), Verdict::Unknown(reason) if reason.ends_with("is not a file")));
+        assert!(matches!(compare(&copy, None).unwrap(), Verdict::Unknown(reason) if reason.ends_with("is not a file")));
     }
 }

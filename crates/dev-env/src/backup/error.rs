@@ -66,6 +66,18 @@ pub enum BackupError {
         /// How long the command waited.
         seconds: u64,
     },
+    /// Another process has locked the folder.
+    #[error(
+        "another process has locked {}, and the copy could not take its name there for {seconds} s. Nothing was changed\nhint: wait until the other `cargo dev backup` has ended, or see which process it is: lsof '{}'",
+        folder.display(),
+        folder.display()
+    )]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The disk is full.
     #[error(
         "the disk of {} (mounted at {}) is full: the copy needs {}, {} are free, {} are missing. Nothing was changed\n\

@@ -1,21 +1,26 @@
 //! Writes a copy: streams the output of `pg_dump` into an unfinished file, hashes it, then renames the copy and its checksum.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Error as IoError, ErrorKind, Read, Result as IoResult, Write};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use super::checksum::{self, Checksum};
 use super::unfinished::Unfinished;
-use super::{BackupError, disk, target};
+use super::{BackupError, Key, disk, target};
 use crate::process::{Configuration, ProcessError, describe, into_file};
+use crate::thread::in_thread;
 use crate::{Error, sha256};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 16;
+/// Another copy takes its name within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The result of writing the output of `pg_dump`.
 struct Stored {
@@ -26,11 +31,11 @@ struct Stored {
     failed: Option<IoError>,
 }
 
-/// Writes an archive of `database` to `to` with its checksum: both or neither.
+/// Writes an archive of `database` to `to` with its checksum: both or neither. The folder `keys` contains the key of the seal.
 ///
 /// # Errors
 /// The database cannot be read, or the disk is full; existing files stay.
-pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path) -> Result<(), Error> {
+pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path, keys: &Path) -> Result<(), Error> {
     let io = |source| BackupError::Io { path: to.to_owned(), source };
     let folder = to.parent().unwrap_or(Path::new("/"));
     let unfinished = Unfinished::new(folder);
@@ -54,10 +59,12 @@ pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path) -
     }
     dumped.map_err(|error| failed(error, database, &to.display().to_string()))?;
     let unfinished = unfinished.map_err(io)?;
-    publish(&unfinished, &stored.checksum, to).map_err(|error| match error {
-        error if is_full(&error) => full(folder, stored.length).into(),
-        error => io(error).into(),
-    })
+    let (target, keys) = (to.to_owned(), keys.to_owned());
+    let published = in_thread(move |cancelled| publish(&unfinished, &stored.checksum, &target, &keys, PATIENCE, cancelled)).await;
+    match published.unwrap_or_else(|| Err(io(IoError::other("the work broke off")))) {
+        Err(BackupError::Io { source, .. }) if is_full(&source) => Err(full(folder, stored.length).into()),
+        published => Ok(published?),
+    }
 }
 
 /// Writes an archive of `database` to a stream.
@@ -133,16 +140,42 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
 ///
 /// A kill after any step leaves a copy that matches its checksum file: while an old copy is replaced the checksum file holds both
 /// checksums, and a new copy is renamed after its checksum.
-fn publish(unfinished: &Unfinished, new: &Checksum, to: &Path) -> IoResult<()> {
-    // Two copies with one name must not mix. A file system without locks is assumed to have one user.
-    let folder = File::open(to.parent().unwrap_or(Path::new("/")))?;
-    let _without_locks = folder.lock();
+fn publish(
+    unfinished: &Unfinished,
+    new: &Checksum,
+    to: &Path,
+    keys: &Path,
+    patience: Duration,
+    cancelled: &AtomicBool,
+) -> Result<(), BackupError> {
+    let io = |source| BackupError::Io { path: to.to_owned(), source };
+    let key = Key::make(keys).map_err(io)?;
+    // Two copies with one name must not mix.
+    let folder = to.parent().unwrap_or(Path::new("/"));
+    let locked = File::open(folder).map_err(io)?;
+    lock(&locked, folder, patience, cancelled)?;
+    rename(unfinished, new, to, &key).map_err(io)
+}
+
+/// Locks a folder until the file is closed. A file system without locks is assumed to have one user.
+fn lock(open: &File, folder: &Path, patience: Duration, cancelled: &AtomicBool) -> Result<(), BackupError> {
+    let begun = Instant::now();
+    while let Err(TryLockError::WouldBlock) = open.try_lock() {
+        if cancelled.load(Ordering::Relaxed) || begun.elapsed() >= patience {
+            return Err(BackupError::Locked { folder: folder.to_owned(), seconds: patience.as_secs() });
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+fn rename(unfinished: &Unfinished, new: &Checksum, to: &Path, key: &Key) -> IoResult<()> {
     let beside = checksum::path(to);
-    let text = checksum::text(new, to.file_name().unwrap_or_default());
+    let text = checksum::text(new, to.file_name().unwrap_or_default(), key);
     let old = checksum::read(&beside).ok().filter(|old| checksum::is_ours(old) && to.exists());
     let last = unfinished.write_checksum(&text)?;
     if let Some(old) = old {
-        let both = unfinished.write_checksum_of_both(&checksum::text_for_both(&old, new))?;
+        let both = unfinished.write_checksum_of_both(&checksum::text_for_both(&old, new, key))?;
         std::fs::rename(both, &beside)?;
         target::sync_folder(to)?;
         std::fs::rename(unfinished.copy(), to)?;
@@ -173,26 +206,40 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_and_its_checksum_are_written_together() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let to = folder.path().join("a.dump");
         for text in ["one", "two"] {
-            to_file(says(&format!("echo {text}")), "d", &to).await.unwrap();
+            to_file(says(&format!("echo {text}")), "d", &to, keys.path()).await.unwrap();
             assert_eq!(std::fs::read_to_string(&to).unwrap(), format!("{text}\n"));
-            assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true });
+            assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true });
             assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
         }
     }
 
     #[tokio::test]
     async fn a_copy_that_fails_leaves_the_old_one_and_names_the_database() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let to = folder.path().join("a.dump");
-        to_file(says("echo old"), "d", &to).await.unwrap();
-        let error = to_file(says("echo half; echo 'no such role' >&2; exit 1"), "journal", &to).await.unwrap_err().to_string();
+        to_file(says("echo old"), "d", &to, keys.path()).await.unwrap();
+        let error = to_file(says("echo half; echo 'no such role' >&2; exit 1"), "journal", &to, keys.path()).await.unwrap_err().to_string();
         assert!(["Nothing was changed", "no such role", "journal", "a.dump"].iter().all(|part| error.contains(part)), "{error}");
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "old\n");
-        assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true });
+        assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true });
         assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
+    }
+
+    #[test]
+    fn a_folder_that_another_process_has_locked_is_named_after_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || File::open(folder.path()).unwrap();
+        let other = open();
+        other.lock().unwrap();
+        let (bound, endless) = (Duration::from_millis(1), Duration::from_secs(3600));
+        let refused = lock(&open(), folder.path(), bound, &AtomicBool::new(false)).unwrap_err().to_string();
+        assert!(refused.contains(&folder.path().display().to_string()) && refused.contains("Nothing was changed"), "{refused}");
+        assert!(lock(&open(), folder.path(), endless, &AtomicBool::new(true)).is_err());
+        drop(other);
+        lock(&open(), folder.path(), bound, &AtomicBool::new(false)).unwrap();
     }
 
     /// The states that a kill leaves between the steps of [`publish`].
@@ -200,15 +247,17 @@ mod tests {
     fn a_kill_between_the_renames_leaves_a_copy_that_matches_its_checksum() {
         let of = |text: &str| Checksum { whole: sha256::of(text), begins: sha256::of(text) };
         let name = std::ffi::OsStr::new("a.dump");
-        let old = checksum::text(&of("old"), name);
-        let both = checksum::text_for_both(&old, &of("new"));
-        let states = [("old", &old), ("old", &both), ("new", &both), ("new", &checksum::text(&of("new"), name))];
+        let keys = tempfile::tempdir().unwrap();
+        let key = Key::make(keys.path()).unwrap();
+        let old = checksum::text(&of("old"), name, &key);
+        let both = checksum::text_for_both(&old, &of("new"), &key);
+        let states = [("old", &old), ("old", &both), ("new", &both), ("new", &checksum::text(&of("new"), name, &key))];
         for (copy, sums) in states {
             let folder = tempfile::tempdir().unwrap();
             let to = folder.path().join("a.dump");
             std::fs::write(&to, copy).unwrap();
             std::fs::write(checksum::path(&to), sums).unwrap();
-            assert_eq!(compare(&to).unwrap(), Verdict::Whole { is_ours: true }, "{copy}");
+            assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true }, "{copy}");
             assert!(checksum::is_our_copy(&to), "{copy}");
         }
     }

@@ -136,16 +136,16 @@ impl Drop for Group {
 /// Runs a program on the terminal, as if it were typed there: it has the tool's standard streams and hears its Ctrl-C itself.
 /// Returns how it ended.
 pub async fn on_terminal(configuration: Configuration) -> Result<ExitStatus, ProcessError> {
-    on_terminal_reading(configuration, Stdio::inherit()).await
+    on_terminal_with(configuration, Stdio::inherit(), Stdio::inherit()).await
 }
 
-/// Also sets standard input.
-pub(crate) async fn on_terminal_reading(configuration: Configuration, stdin: Stdio) -> Result<ExitStatus, ProcessError> {
+/// Also sets standard input and standard error.
+pub(crate) async fn on_terminal_with(configuration: Configuration, stdin: Stdio, stderr: Stdio) -> Result<ExitStatus, ProcessError> {
     let name = configuration.name.clone();
     let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
     let mut command = configuration.command();
     // A group of its own would be in the background of the terminal, where reading stops it.
-    command.process_group(nix::unistd::getpgrp().as_raw()).stdin(stdin).kill_on_drop(true);
+    command.process_group(nix::unistd::getpgrp().as_raw()).stdin(stdin).stderr(stderr).kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGTERM, None);
     let mut terminate = signal(SignalKind::terminate()).map_err(wait_error)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(wait_error)?;

@@ -132,6 +132,17 @@ pub enum RestoreError {
         /// The newest installed version.
         newest: String,
     },
+    /// The copy has code that would run with the rights of the database's owner.
+    #[error(
+        "{copy} cannot be restored: it has code that would run with the rights of the database's owner\n{}\nNothing was changed\nhint: remove it from the file, or from the database that the file was made of, and restore again",
+        indented(&found.join("\n"))
+    )]
+    Code {
+        /// The copy.
+        copy: String,
+        /// The code.
+        found: Vec<String>,
+    },
     /// psql could run commands that are hidden in the copy.
     #[error(
         "{copy} was not made by this checkout, and psql {version} cannot read it safely: \\restrict came with PostgreSQL 13.22, 14.19, 15.14, 16.10, 17.6 and 18. Nothing was changed\nhint: {hint}"

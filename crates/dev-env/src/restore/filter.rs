@@ -122,7 +122,7 @@ impl<W: Write> Filter<'_, W> {
                     at += end;
                     self.statement(&line[at..])?;
                 }
-                Found::Backslash => return Err(Refusal::Command { line: self.number, text: shown(line) }),
+                Found::Backslash(_) => return Err(Refusal::Command { line: self.number, text: shown(line) }),
                 Found::Nul => return Err(Refusal::Binary { line: self.number }),
                 Found::Unclear => {
                     let why = "has a quote that versions of psql read differently: put a blank before it";

@@ -10,8 +10,8 @@ pub(super) enum Found {
     EndOfLine,
     /// A semicolon that ends a statement; the offset after it.
     Semicolon(usize),
-    /// A backslash, which begins a psql command.
-    Backslash,
+    /// A backslash, which begins a psql command, and its offset.
+    Backslash(usize),
     /// A zero byte, which is never part of text.
     Nul,
     /// A quote that versions of psql read differently: `1e'…'`, `1_0$$…$$`, `E'a'`, a carriage return and another quote.
@@ -165,7 +165,7 @@ impl Lexer {
             return Ok(at + 2);
         }
         if byte == b'\\' {
-            return Err(Found::Backslash);
+            return Err(Found::Backslash(at));
         }
         let ended = self.ended_escapes.take();
         self.has_code = true;
@@ -284,7 +284,7 @@ mod tests {
                         found.push(std::mem::take(&mut statement).trim().to_owned());
                         at += end;
                     }
-                    Found::Backslash => {
+                    Found::Backslash(_) => {
                         found.push("backslash".to_owned());
                         return found;
                     }

@@ -38,7 +38,9 @@ ORDER BY 2;
 /// # Errors
 /// A table is missing.
 pub(super) async fn check_tables(session: &Session, database: &str, copy: &str) -> Result<(), Error> {
-    let names = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
+    // Operators and functions that came with a copy must not be taken for PostgreSQL's own.
+    let names = "SET search_path = pg_catalog;
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
     let found: Vec<String> = session.sql_in(database, names).await?.lines().map(str::to_owned).collect();
     refuse_missing(&found, copy)
 }

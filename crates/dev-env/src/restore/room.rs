@@ -4,17 +4,43 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::error::RestoreError;
 use crate::configuration::generate;
 use crate::postgres::psql::{identifier, literal};
 use crate::postgres::roles::{self, API_ROLE, UNLOGGED};
 use crate::process::Configuration;
-use crate::session::Session;
+use crate::session::{Migrator, Session};
 use crate::{Error, database_settings};
 
 /// The prefix of the names.
 const PREFIX: &str = "emotionviz_restoring_";
 /// The comment on each.
 pub(super) const MARK: &str = "cargo dev restore fills this; when no such command runs it can be dropped";
+
+/// Lists code on the tables that each `migrate` writes to, and functions with the privileges of their owner.
+const CODE: &str = r"SET search_path = pg_catalog;
+WITH own AS (
+    SELECT pg_class.* FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname IN ('_sqlx_migrations', '_migrations_paused', '_migrations_breaking') AND nspname NOT IN ('pg_catalog', 'information_schema')
+)
+SELECT 'function ' || pg_proc.oid::regprocedure || ' (SECURITY DEFINER)' FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner
+WHERE prosecdef AND rolname = {role}
+UNION ALL SELECT 'relation ' || oid::regclass || ' (not a plain table)' FROM own
+WHERE relkind <> 'r' OR relhassubclass OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = own.oid)
+UNION ALL SELECT 'trigger ' || tgname || ' of ' || oid::regclass FROM own JOIN (SELECT tgname, tgrelid FROM pg_trigger) t ON tgrelid = oid
+UNION ALL SELECT 'rule ' || rulename || ' of ' || oid::regclass FROM own JOIN (SELECT rulename, ev_class FROM pg_rewrite) r ON ev_class = oid
+UNION ALL SELECT 'row-level security of ' || oid::regclass FROM own WHERE relrowsecurity
+UNION ALL SELECT 'policy ' || polname || ' of ' || oid::regclass FROM own JOIN (SELECT polname, polrelid FROM pg_policy) p ON polrelid = oid
+UNION ALL SELECT 'default ' || pg_get_expr(adbin, adrelid) || ' of ' || oid::regclass FROM own JOIN (SELECT adbin, adrelid FROM pg_attrdef) d ON adrelid = oid
+WHERE pg_get_expr(adbin, adrelid) NOT IN ('now()', 'CURRENT_TIMESTAMP')
+UNION ALL SELECT 'constraint ' || conname || ' of ' || oid::regclass FROM own JOIN (SELECT conname, conrelid, contype FROM pg_constraint) c ON conrelid = oid
+WHERE contype NOT IN ('p', 'u', 'n')
+UNION ALL SELECT 'index ' || indexrelid::regclass || ' of ' || oid::regclass FROM own JOIN pg_index ON indrelid = oid
+WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+UNION ALL SELECT 'column ' || attname || ' of ' || own.oid::regclass || ' (' || format_type(atttypid, atttypmod) || ')' FROM own JOIN pg_attribute ON attrelid = own.oid
+JOIN pg_type ON pg_type.oid = atttypid WHERE typnamespace <> 'pg_catalog'::regnamespace
+ORDER BY 1;
+";
 
 /// A database that is being loaded.
 pub(super) struct Room {
@@ -85,14 +111,40 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(psql.args(["--username", &self.name]))
     }
 
-    /// Reassigns all objects in the database to the owner, and grants the API's role its privileges.
+    /// Returns the service's `migrate` as the role: code of a copy runs with the privileges that it was loaded with.
+    pub(super) fn migrator<'a>(&self, migrator: Migrator<'a>) -> Migrator<'a> {
+        migrator.with_login(&self.name, &self.password)
+    }
+
+    /// Grants the API's role its privileges. Migrations revoke some of them.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(super) async fn grant(&self, session: &Session) -> Result<(), Error> {
+        let grants = roles::api_grants_sql(&session.url().user, &self.name);
+        session.sql_in(&self.name, &format!("BEGIN;\n{grants}COMMIT;\n")).await?;
+        Ok(())
+    }
+
+    /// Refuses code that would later run as the owner: triggers on the tables of the migrations, and functions with the owner's privileges.
+    ///
+    /// # Errors
+    /// The copy contains such code.
+    pub(super) async fn refuse_code(&self, session: &Session, copy: &str) -> Result<(), Error> {
+        let found = session.sql_in(&self.name, &CODE.replace("{role}", &literal(&self.name))).await?;
+        match found.lines().map(str::to_owned).collect::<Vec<_>>() {
+            found if found.is_empty() => Ok(()),
+            found => Err(RestoreError::Code { copy: copy.to_owned(), found }.into()),
+        }
+    }
+
+    /// Reassigns all objects in the database to the owner.
     ///
     /// # Errors
     /// The server refuses.
     pub(super) async fn hand_over(&self, session: &Session) -> Result<(), Error> {
-        let (name, owner) = (identifier(&self.name), &session.url().user);
-        let grants = roles::api_grants_sql(owner, &self.name);
-        let sql = format!("BEGIN;\nREASSIGN OWNED BY {name} TO {};\nDROP OWNED BY {name};\n{grants}COMMIT;\n", identifier(owner));
+        let (name, owner) = (identifier(&self.name), identifier(&session.url().user));
+        let sql = format!("BEGIN;\nREASSIGN OWNED BY {name} TO {owner};\nDROP OWNED BY {name};\nCOMMIT;\n");
         session.sql_in(&self.name, &sql).await?;
         Ok(())
     }

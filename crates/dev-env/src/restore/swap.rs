@@ -87,7 +87,8 @@ pub(super) async fn rows(session: &Session, before: &str, now: &str) -> Result<V
 }
 
 async fn counts(session: &Session, database: &str) -> Result<Vec<(String, u64)>, Error> {
-    const COUNT: &str = "SELECT format('SELECT count(*), %L FROM ONLY %I.%I',
+    const COUNT: &str = "SET search_path = pg_catalog;
+SELECT format('SELECT count(*), %L FROM ONLY %I.%I',
     CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, nspname, relname)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind = 'r' AND relname <> '_sqlx_migrations' AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')

@@ -173,7 +173,11 @@ impl Services {
 /// Returns whether a refusal with this text is permanent until a restart (LC_ALL=C keeps the text English). Other refusals are temporary,
 /// or the user must correct them: too many clients, a starting server, a wrong password.
 fn is_broken(refusal: &str) -> bool {
-    refusal.contains("FATAL") && ["shared memory segment", "could not open file"].iter().any(|words| refusal.contains(words))
+    const GONE: &str = "No such file or directory";
+    let lacks =
+        |what: &str, reasons: &[&str]| refusal.split_once(what).is_some_and(|(_, rest)| reasons.iter().any(|reason| rest.contains(reason)));
+    refusal.contains("FATAL")
+        && (lacks("shared memory segment", &[GONE, "Invalid argument", "does not exist"]) || lacks("could not open file", &[GONE]))
 }
 
 #[cfg(test)]
@@ -187,11 +191,19 @@ mod tests {
             "could not open shared memory segment \"/PostgreSQL.1669925116\": No such file or directory",
             "could not open shared memory segment \"pg_dynshmem/mmap.80944624\": No such file or directory",
             "could not open file \"global/pg_filenode.map\": No such file or directory",
+            "could not attach to shared memory segment \"4711\": Invalid argument",
+            "could not open shared memory segment \"/PostgreSQL.1669925116\": segment does not exist",
         ] {
             assert!(is_broken(&refused(why)), "{why}");
         }
         for why in [
             "sorry, too many clients already",
+            "could not open file \"global/pg_filenode.map\": Too many open files",
+            "could not open file \"global/pg_filenode.map\": Too many open files in system",
+            "could not open file \"global/pg_filenode.map\": Permission denied",
+            "could not open shared memory segment \"/PostgreSQL.1669925116\": Too many open files",
+            "could not open shared memory segment \"/PostgreSQL.1669925116\": Permission denied",
+            "could not resize shared memory segment \"/PostgreSQL.1669925116\" to 8192 bytes: No space left on device",
             "the database system is starting up",
             "the database system is shutting down",
             "password authentication failed for user \"emotionviz\"",
