@@ -68,7 +68,7 @@ async fn every_row_and_value_stays() {
     }
     for counted in [
         "5 users, 5 entries, 2 visualizations, 1 intake sessions",
-        "exact one: 1",
+        "with the exact spelling: 1",
         "time of creation; they have that of their last change, or of now: 5",
         "intensity outside 0..1: 1",
         "without an emotion, or with more than ten: 1",
@@ -155,7 +155,7 @@ async fn users_of_the_python_backend_log_in_with_every_spelling_that_it_accepted
             .await;
     }
     let said = migrated(&database.url, &["up"]).await;
-    assert!(said.contains("exact one: 4"), "{said}");
+    assert!(said.contains("with the exact spelling: 4"), "{said}");
     let server = Server::start(&database.url, &[]);
     for (typed, name) in [
         (" Ann@Example.com ", "Ann"),

@@ -111,11 +111,16 @@ async fn a_database_that_refuses_is_503() {
 async fn a_fault_in_the_database_is_500_and_told_to_the_log_alone() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    s.database.execute("ALTER TABLE emotion_entries RENAME COLUMN notes TO remarks").await;
-    let reply = ann.get("/entries").await;
+    s.database
+        .execute(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a fault of this test'; END $$;
+             CREATE TRIGGER fault BEFORE INSERT ON emotion_entries EXECUTE FUNCTION fault()",
+        )
+        .await;
+    let reply = ann.post("/entries", &entry()).await;
     let error = reply.error(500, "INTERNAL_ERROR");
-    assert!(!reply.text.contains("notes") && !reply.text.contains("42703"), "{error}");
+    assert!(!reply.text.contains("fault") && !reply.text.contains("P0001"), "{error}");
     let lines = s.server.lines_of(reply.header("x-request-id"), 2).await;
-    assert!(lines.iter().any(|line| line["cause"].as_str().is_some_and(|cause| cause.contains("42703"))), "{lines:?}");
+    assert!(lines.iter().any(|line| line["cause"].as_str().is_some_and(|cause| cause.contains("P0001"))), "{lines:?}");
     assert!(lines.iter().any(|line| line["message"] == "request" && line["level"] == "ERROR" && line["status"] == 500), "{lines:?}");
 }

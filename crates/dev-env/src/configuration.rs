@@ -361,7 +361,7 @@ mod tests {
         for (file, allowed) in [
             ("", "http://localhost:*,https://localhost,capacitor://localhost,ionic://localhost,http://192.168.1.20:*"),
             ("ALLOWED_ORIGINS='[\"https://app.example\"]'\n", "https://app.example,http://192.168.1.20:*"),
-            ("ALLOWED_ORIGINS=https://app.example/\n", "https://app.example/"),
+            ("ALLOWED_ORIGINS=https://app.example/path\n", "https://app.example/path"),
         ] {
             let (_folder, checkout) = checkout(file, "");
             let settings = Configuration::read(&checkout, &Vec::new()).unwrap().for_service(&place, Path::new("/logs"));

@@ -205,7 +205,7 @@ fn clients_get_503_for_writes_while_writers_are_stopped_until_ctrl_c() {
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "0");
     scratch.dev(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]).expect_code(1).says("read-only");
-    scratch.dev(&["migrate", "down"]).expect_code(1).says("another cargo dev command");
+    scratch.dev(&["migrate", "down"]).expect_code(1).says("another command that replaces the database or reverts its schema");
     assert_eq!(copies(&scratch).iter().filter(|name| name.ends_with(".dump")).count(), 1);
     down.signal(Signal::SIGINT);
     down.finish().expect_code(130).says("nothing of emotionviz_db was reverted");
