@@ -59,8 +59,13 @@ async fn levels() {
     let s = Service::with(&[("LOG_LEVEL", "ERROR")]).await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);
-    s.database.execute("ALTER TABLE emotion_entries RENAME TO gone").await;
-    let failed = ann.get("/entries").await;
+    s.database
+        .execute(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a fault of this test'; END $$;
+             CREATE TRIGGER fault BEFORE INSERT ON emotion_entries EXECUTE FUNCTION fault()",
+        )
+        .await;
+    let failed = ann.post("/entries", &entry()).await;
     s.server.lines_of(failed.header("x-request-id"), 2).await;
     let requests = s.server.log().iter().filter(|line| line.contains("\"request\"")).count();
     assert_eq!(requests, 1, "only what failed: {:#?}", s.server.log());
