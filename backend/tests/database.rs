@@ -111,12 +111,7 @@ async fn a_database_that_refuses_is_503() {
 async fn a_fault_in_the_database_is_500_and_told_to_the_log_alone() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    s.database
-        .execute(
-            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a fault of this test'; END $$;
-             CREATE TRIGGER fault BEFORE INSERT ON emotion_entries EXECUTE FUNCTION fault()",
-        )
-        .await;
+    s.database.refuse_new_entries().await;
     let reply = ann.post("/entries", &entry()).await;
     let error = reply.error(500, "INTERNAL_ERROR");
     assert!(!reply.text.contains("fault") && !reply.text.contains("P0001"), "{error}");

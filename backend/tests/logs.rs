@@ -59,12 +59,7 @@ async fn levels() {
     let s = Service::with(&[("LOG_LEVEL", "ERROR")]).await;
     let ann = s.server.user().await;
     ann.get("/entries").await.data(200);
-    s.database
-        .execute(
-            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a fault of this test'; END $$;
-             CREATE TRIGGER fault BEFORE INSERT ON emotion_entries EXECUTE FUNCTION fault()",
-        )
-        .await;
+    s.database.refuse_new_entries().await;
     let failed = ann.post("/entries", &entry()).await;
     s.server.lines_of(failed.header("x-request-id"), 2).await;
     let requests = s.server.log().iter().filter(|line| line.contains("\"request\"")).count();

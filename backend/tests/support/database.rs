@@ -39,6 +39,15 @@ impl TestDatabase {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
     }
 
+    /// Makes every new entry fail with an error that the service does not know (P0001).
+    pub(crate) async fn refuse_new_entries(&self) {
+        self.execute(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a fault of this test'; END $$;
+             CREATE TRIGGER fault BEFORE INSERT ON emotion_entries EXECUTE FUNCTION fault()",
+        )
+        .await;
+    }
+
     /// How many rows a query counts.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
