@@ -7,7 +7,17 @@ use crate::support::{Reply, Service, entry};
 #[tokio::test]
 async fn paths_and_methods_that_are_not() {
     let s = Service::start().await;
-    for path in ["/nope", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/entries/", "/docs/nope.js", "/%FF", "/api/v2/entries", "//"] {
+    for path in [
+        "/nope",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/nope",
+        "/api/v1/entries/",
+        "/docs/nope.js",
+        "/%FF",
+        "/api/v2/entries",
+        "//",
+    ] {
         s.server.get(path).await.error(404, "NOT_FOUND");
     }
     for (method, path, allow) in [
@@ -33,11 +43,18 @@ async fn bodies_that_are_not() {
     let ann = s.server.user().await;
     let send = async |kind: Option<&str>, body: Vec<u8>| {
         let request = ann.request("POST", "/entries").body(body);
-        Reply::of(if let Some(kind) = kind { request.header("content-type", kind) } else { request }).await
+        Reply::of(if let Some(kind) = kind {
+            request.header("content-type", kind)
+        } else {
+            request
+        })
+        .await
     };
     let good = serde_json::to_vec(&entry()).unwrap();
     send(Some("application/json"), good.clone()).await.data(201);
-    send(Some("Application/JSON; charset=UTF-8"), good.clone()).await.data(201);
+    send(Some("Application/JSON; charset=UTF-8"), good.clone())
+        .await
+        .data(201);
     for kind in [
         None,
         Some("text/plain"),
@@ -46,21 +63,55 @@ async fn bodies_that_are_not() {
         Some("json"),
         Some(""),
     ] {
-        send(kind, good.clone()).await.error(415, "UNSUPPORTED_MEDIA_TYPE");
+        send(kind, good.clone())
+            .await
+            .error(415, "UNSUPPORTED_MEDIA_TYPE");
     }
-    for body in
-        ["", "{", "{\"situation\": \"x\"", "nonsense", "{'situation': 'x'}", "[1,]", "\"\\ud800\"", "{\"intensity\": 1e999}", "{} {}"]
-    {
-        send(Some("application/json"), body.into()).await.error(400, "VALIDATION_ERROR");
+    for body in [
+        "",
+        "{",
+        "{\"situation\": \"x\"",
+        "nonsense",
+        "{'situation': 'x'}",
+        "[1,]",
+        "\"\\ud800\"",
+        "{\"intensity\": 1e999}",
+        "{} {}",
+    ] {
+        send(Some("application/json"), body.into())
+            .await
+            .error(400, "VALIDATION_ERROR");
     }
-    send(Some("application/json"), b"{\"situation\": \"\xff\xfe\"}".to_vec()).await.error(400, "VALIDATION_ERROR");
-    send(Some("application/json"), [&good[..], b" x"].concat()).await.error(400, "VALIDATION_ERROR");
-    send(Some("application/json"), "[".repeat(100_000).into()).await.error(400, "VALIDATION_ERROR");
+    send(
+        Some("application/json"),
+        b"{\"situation\": \"\xff\xfe\"}".to_vec(),
+    )
+    .await
+    .error(400, "VALIDATION_ERROR");
+    send(Some("application/json"), [&good[..], b" x"].concat())
+        .await
+        .error(400, "VALIDATION_ERROR");
+    send(Some("application/json"), "[".repeat(100_000).into())
+        .await
+        .error(400, "VALIDATION_ERROR");
     let in_order = serde_json::to_vec(&json!(["x", ["joy"], 0.5, ""])).unwrap();
-    assert_eq!(send(Some("application/json"), in_order).await.rule("body"), "must be a JSON object");
+    assert_eq!(
+        send(Some("application/json"), in_order).await.rule("body"),
+        "must be a JSON object"
+    );
     let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
-    assert_eq!(ann.put(&format!("/entries/{id}"), &json!([])).await.rule("body"), "must be a JSON object");
-    assert_eq!(s.database.count("SELECT count(*) FROM emotion_entries").await, 3);
+    assert_eq!(
+        ann.put(&format!("/entries/{id}"), &json!([]))
+            .await
+            .rule("body"),
+        "must be a JSON object"
+    );
+    assert_eq!(
+        s.database
+            .count("SELECT count(*) FROM emotion_entries")
+            .await,
+        3
+    );
 }
 
 #[tokio::test]
@@ -69,9 +120,12 @@ async fn bodies_that_are_too_large() {
     let ann = s.server.user().await;
     let mut body = entry();
     body["filler"] = json!("x".repeat(256 * 1024));
-    ann.post("/entries", &body).await.error(413, "PAYLOAD_TOO_LARGE");
+    ann.post("/entries", &body)
+        .await
+        .error(413, "PAYLOAD_TOO_LARGE");
     // In chunks, without a length, which ends only when the limit is reached.
-    let mut connection = std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).unwrap();
+    let mut connection =
+        std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).unwrap();
     write!(connection, "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n").unwrap();
     for _ in 0..17 {
         write!(connection, "4000\r\n{}\r\n", "x".repeat(0x4000)).unwrap();
@@ -79,14 +133,24 @@ async fn bodies_that_are_too_large() {
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).ok();
     let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413 ") && answer.contains("PAYLOAD_TOO_LARGE"),
+        "{answer}"
+    );
     ann.get("/entries").await.data(200);
 }
 
 #[tokio::test]
 async fn request_ids() {
     let s = Service::start().await;
-    let with = async |id: &str| Reply::of(s.server.request("GET", "/api/v1/emotions").header("x-request-id", id)).await;
+    let with = async |id: &str| {
+        Reply::of(
+            s.server
+                .request("GET", "/api/v1/emotions")
+                .header("x-request-id", id),
+        )
+        .await
+    };
     for id in ["abc_DEF-123", "5da4fb3c-7b21-4e5d-922d-92a894b3b178", "x"] {
         let reply = with(id).await;
         assert_eq!(reply.header("x-request-id"), id);
@@ -95,11 +159,17 @@ async fn request_ids() {
     let long = "x".repeat(65);
     for id in ["", "a b", "<script>", "a;b", long.as_str(), "ä"] {
         let reply = with(id).await;
-        assert!(uuid::Uuid::parse_str(reply.header("x-request-id")).is_ok(), "{id}: {reply:?}");
+        assert!(
+            uuid::Uuid::parse_str(reply.header("x-request-id")).is_ok(),
+            "{id}: {reply:?}"
+        );
         reply.data(200);
     }
     for path in ["/health", "/", "/nope", "/openapi.json"] {
-        assert!(!s.server.get(path).await.header("x-request-id").is_empty(), "{path}");
+        assert!(
+            !s.server.get(path).await.header("x-request-id").is_empty(),
+            "{path}"
+        );
     }
 }
 
@@ -116,7 +186,12 @@ async fn failures_do_not_repeat_what_was_sent() {
         reply.error(400, "VALIDATION_ERROR");
         assert!(!reply.text.contains("planted"), "{reply:?}");
     }
-    for query in ["limit=planted", "sort=planted", "from=planted", "sort=x,+expected+planted"] {
+    for query in [
+        "limit=planted",
+        "sort=planted",
+        "from=planted",
+        "sort=x,+expected+planted",
+    ] {
         let reply = ann.get(&format!("/entries?{query}")).await;
         reply.error(400, "VALIDATION_ERROR");
         assert!(!reply.text.contains("planted"), "{reply:?}");
@@ -139,25 +214,48 @@ async fn what_is_no_http() {
     // As long as a head may be, and not ended: all of it is read, so that no reset takes the answer away.
     let begun = "GET / HTTP/1.1\r\nhost: x\r\nx: ";
     let large = begun.to_owned() + &"x".repeat(64 * 1024 - begun.len());
-    let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let many = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "x: y\r\n".repeat(200)
+    );
     let twice = "GET /health HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n".to_owned();
     for (request, status) in [
         ("nonsense\r\n\r\n".to_owned(), "400"),
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), "400"),
-        ("POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n".to_owned(), "400"),
+        (
+            "POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n".to_owned(),
+            "400",
+        ),
         ("GET / HTTP/3.7\r\n\r\n".to_owned(), "400"),
         (large, "431"),
         (many, "431"),
         (twice, "400"),
     ] {
-        let mut connection = std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap()).unwrap();
+        let mut connection =
+            std::net::TcpStream::connect(s.server.address.strip_prefix("http://").unwrap())
+                .unwrap();
         connection.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer[answer.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("{answer}"))..].split_once("\r\n\r\n").unwrap();
-        let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let (head, body) = answer[answer
+            .rfind("HTTP/1.1 ")
+            .unwrap_or_else(|| panic!("{answer}"))..]
+            .split_once("\r\n\r\n")
+            .unwrap();
+        let body: serde_json::Value =
+            serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert_eq!((&body["success"], &body["error"]["code"]), (&false.into(), &"VALIDATION_ERROR".into()), "{answer}");
-        assert!(head.contains(&format!("x-request-id: {}", body["meta"]["request_id"].as_str().unwrap())), "{answer}");
+        assert_eq!(
+            (&body["success"], &body["error"]["code"]),
+            (&false.into(), &"VALIDATION_ERROR".into()),
+            "{answer}"
+        );
+        assert!(
+            head.contains(&format!(
+                "x-request-id: {}",
+                body["meta"]["request_id"].as_str().unwrap()
+            )),
+            "{answer}"
+        );
     }
 }

@@ -11,16 +11,29 @@ const NOWHERE: &str = "postgres://nobody:nothing@127.0.0.1:1/none";
 async fn alive_and_ready() {
     let s = Service::start().await;
     let health = s.server.get("/health").await.json();
-    assert_eq!((&health["status"], &health["version"]), (&json!("healthy"), &json!("0.1.0")));
+    assert_eq!(
+        (&health["status"], &health["version"]),
+        (&json!("healthy"), &json!("0.1.0"))
+    );
     assert!(health["timestamp"].as_str().unwrap().ends_with('Z'));
     let ready = s.server.get("/health/ready").await;
     assert_eq!(ready.status, 200);
     let ready = ready.json();
     assert_eq!(ready["status"], "ready");
-    assert_eq!(ready["checks"], json!({"database": "healthy", "gemini_api": "not_configured", "nanobanana_api": "not_configured"}));
+    assert_eq!(
+        ready["checks"],
+        json!({"database": "healthy", "gemini_api": "not_configured", "nanobanana_api": "not_configured"})
+    );
     assert!(ready["timestamp"].as_str().unwrap().ends_with('Z'));
     let root = s.server.get("/").await.json();
-    assert_eq!((&root["message"], &root["version"], &root["docs"]), (&json!("EmotionVisualizer API"), &json!("0.1.0"), &json!("/docs")));
+    assert_eq!(
+        (&root["message"], &root["version"], &root["docs"]),
+        (
+            &json!("EmotionVisualizer API"),
+            &json!("0.1.0"),
+            &json!("/docs")
+        )
+    );
 }
 
 #[tokio::test]
@@ -30,8 +43,16 @@ async fn a_service_without_a_database_lives_and_is_not_ready() {
     assert_eq!(server.get("/api/v1/emotions").await.status, 200);
     let ready = server.get("/health/ready").await;
     assert_eq!(ready.status, 503);
-    assert_eq!((&ready.json()["status"], &ready.json()["checks"]["database"]), (&json!("not_ready"), &json!("unhealthy")));
-    let login = server.post("/api/v1/auth/login", &json!({"email": "a@b.example", "password": "x"})).await;
+    assert_eq!(
+        (&ready.json()["status"], &ready.json()["checks"]["database"]),
+        (&json!("not_ready"), &json!("unhealthy"))
+    );
+    let login = server
+        .post(
+            "/api/v1/auth/login",
+            &json!({"email": "a@b.example", "password": "x"}),
+        )
+        .await;
     login.error(503, "SERVICE_UNAVAILABLE");
 }
 
@@ -40,8 +61,15 @@ async fn a_schema_that_is_behind_is_not_ready_until_it_is_migrated() {
     let database = TestDatabase::create_empty().await;
     let server = Server::start(&database.url, &[]);
     let ready = server.get("/health/ready").await;
-    assert_eq!((ready.status, &ready.json()["checks"]["database"]), (503, &json!("unhealthy")));
-    let done = Command::new(env!("CARGO_BIN_EXE_emotionviz")).args(["migrate", "up"]).env("DATABASE_URL", &database.url).output().unwrap();
+    assert_eq!(
+        (ready.status, &ready.json()["checks"]["database"]),
+        (503, &json!("unhealthy"))
+    );
+    let done = Command::new(env!("CARGO_BIN_EXE_emotionviz"))
+        .args(["migrate", "up"])
+        .env("DATABASE_URL", &database.url)
+        .output()
+        .unwrap();
     assert!(done.status.success(), "{done:?}");
     assert_eq!(server.get("/health/ready").await.status, 200);
     server.user().await;
@@ -54,10 +82,16 @@ async fn ready_follows_the_database() {
     let server = Server::start(&proxy.url, &[]);
     assert_eq!(server.get("/health/ready").await.status, 200);
     proxy.take_away();
-    until("it is not ready", async || server.get("/health/ready").await.status == 503).await;
+    until("it is not ready", async || {
+        server.get("/health/ready").await.status == 503
+    })
+    .await;
     assert_eq!(server.get("/health").await.status, 200);
     proxy.give_back();
-    until("it is ready again", async || server.get("/health/ready").await.status == 200).await;
+    until("it is ready again", async || {
+        server.get("/health/ready").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -67,9 +101,15 @@ async fn readiness_fails_when_no_database_connection_can_be_opened() {
     let server = Server::start(&proxy.url, &[]);
     assert_eq!(server.get("/health/ready").await.status, 200);
     proxy.refuse_new();
-    until("it is not ready", async || server.get("/health/ready").await.status == 503).await;
+    until("it is not ready", async || {
+        server.get("/health/ready").await.status == 503
+    })
+    .await;
     proxy.give_back();
-    until("it is ready again", async || server.get("/health/ready").await.status == 200).await;
+    until("it is ready again", async || {
+        server.get("/health/ready").await.status == 200
+    })
+    .await;
 }
 
 fn healthcheck(host: &str, port: &str) -> Output {
@@ -93,14 +133,20 @@ async fn healthcheck_asks_the_service_of_the_same_settings() {
     drop(server);
     let done = healthcheck("127.0.0.1", &port);
     assert_eq!(done.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&done.stderr).contains("does not answer"), "{done:?}");
+    assert!(
+        String::from_utf8_lossy(&done.stderr).contains("does not answer"),
+        "{done:?}"
+    );
 }
 
 #[tokio::test]
 async fn healthcheck_does_not_wait_for_ever() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let started = std::time::Instant::now();
-    let done = healthcheck("127.0.0.1", &silent.local_addr().unwrap().port().to_string());
+    let done = healthcheck(
+        "127.0.0.1",
+        &silent.local_addr().unwrap().port().to_string(),
+    );
     assert_eq!(done.status.code(), Some(1));
     assert!(started.elapsed().as_secs_f32() < 4.0, "{done:?}");
 }

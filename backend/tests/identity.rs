@@ -86,9 +86,19 @@ async fn migrate_refuses_a_database_of_another_application_and_changes_nothing()
         for args in commands {
             let output = migrate(&database.url, args).await;
             let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(1), "{what}, {args:?}: {output:?}");
-            assert!(said.contains("is another application's: it holds ") && said.contains(found), "{what}, {args:?}: {said}");
-            assert!(said.contains("Nothing was changed\nhint: set DATABASE_URL to"), "{what}, {args:?}: {said}");
+            assert_eq!(
+                output.status.code(),
+                Some(1),
+                "{what}, {args:?}: {output:?}"
+            );
+            assert!(
+                said.contains("is another application's: it holds ") && said.contains(found),
+                "{what}, {args:?}: {said}"
+            );
+            assert!(
+                said.contains("Nothing was changed\nhint: set DATABASE_URL to"),
+                "{what}, {args:?}: {said}"
+            );
         }
         assert_eq!(database.schema().await, before, "{what}");
     }
@@ -96,13 +106,22 @@ async fn migrate_refuses_a_database_of_another_application_and_changes_nothing()
 
 #[tokio::test]
 async fn readiness_fails_on_a_database_of_another_application() {
-    for sql in ["CREATE TABLE orders (id int)", "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')", SQLX]
-    {
+    for sql in [
+        "CREATE TABLE orders (id int)",
+        "CREATE TABLE _sqlx_migrations (id text); INSERT INTO _sqlx_migrations VALUES ('x')",
+        SQLX,
+    ] {
         let database = TestDatabase::create_empty().await;
         database.execute(sql).await;
         let server = Server::start(&database.url, &[]);
         assert_eq!(server.get("/health/ready").await.status, 503);
-        until("the log says why", async || server.log().iter().any(|line| line.contains("is another application's: it holds "))).await;
+        until("the log says why", async || {
+            server
+                .log()
+                .iter()
+                .any(|line| line.contains("is another application's: it holds "))
+        })
+        .await;
         assert!(!server.log().join("\n").contains("behind this version"));
     }
 }
@@ -175,10 +194,20 @@ async fn migrate_up_keeps_objects_of_init_scripts_in_a_prepared_database() {
 async fn a_migrated_database_is_recognised_despite_other_objects() {
     let database = TestDatabase::create().await;
     database.execute("CREATE TABLE mine (x int); CREATE SCHEMA other; CREATE TABLE other.alembic_version (version_num text)").await;
-    database.execute("INSERT INTO _sqlx_migrations VALUES (20990101000000, 'newer', now(), true, 'x', 1)").await;
+    database
+        .execute(
+            "INSERT INTO _sqlx_migrations VALUES (20990101000000, 'newer', now(), true, 'x', 1)",
+        )
+        .await;
     migrated(&database.url, &["up"]).await;
-    assert_eq!(migrate(&database.url, &["status"]).await.status.code(), Some(1), "one is missing here");
-    database.execute("DELETE FROM _sqlx_migrations WHERE version = 20990101000000").await;
+    assert_eq!(
+        migrate(&database.url, &["status"]).await.status.code(),
+        Some(1),
+        "one is missing here"
+    );
+    database
+        .execute("DELETE FROM _sqlx_migrations WHERE version = 20990101000000")
+        .await;
     migrated(&database.url, &["down", "3"]).await;
     migrated(&database.url, &["up"]).await;
 }
@@ -187,12 +216,25 @@ async fn a_migrated_database_is_recognised_despite_other_objects() {
 async fn our_database_is_recognised_after_a_migration_renamed_its_columns() {
     let database = TestDatabase::create().await;
     database.execute("ALTER TABLE users RENAME email TO address; ALTER TABLE emotion_entries RENAME TO feelings").await;
-    assert_eq!(migrate(&database.url, &["status"]).await.status.code(), Some(0));
+    assert_eq!(
+        migrate(&database.url, &["status"]).await.status.code(),
+        Some(0)
+    );
     // The columns are the proof where the file was edited.
-    database.execute("UPDATE _sqlx_migrations SET checksum = 'x'").await;
-    assert!(refused(&database.url, &["status"]).await.contains("is another application's"));
+    database
+        .execute("UPDATE _sqlx_migrations SET checksum = 'x'")
+        .await;
+    assert!(
+        refused(&database.url, &["status"])
+            .await
+            .contains("is another application's")
+    );
     database.execute("ALTER TABLE users RENAME address TO email; ALTER TABLE feelings RENAME TO emotion_entries").await;
-    assert!(refused(&database.url, &["up"]).await.contains("was edited after it was applied"));
+    assert!(
+        refused(&database.url, &["up"])
+            .await
+            .contains("was edited after it was applied")
+    );
 }
 
 #[tokio::test]
@@ -216,7 +258,16 @@ async fn the_hint_names_what_lets_objects_stay_where_that_helps() {
 async fn migrate_down_creates_nothing_in_a_database_without_migrations() {
     let database = TestDatabase::create_empty().await;
     for args in [&["down"][..], &["to", "0"]] {
-        assert!(migrated(&database.url, args).await.contains("nothing to revert"));
+        assert!(
+            migrated(&database.url, args)
+                .await
+                .contains("nothing to revert")
+        );
     }
-    assert_eq!(database.count("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").await, 0);
+    assert_eq!(
+        database
+            .count("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+            .await,
+        0
+    );
 }

@@ -44,21 +44,35 @@ const OBJECTS: &str = r#"
     FROM mine ORDER BY 1"#;
 
 async fn objects(database: &TestDatabase) -> Vec<String> {
-    sqlx::query_scalar(OBJECTS).fetch_all(&database.pool).await.unwrap()
+    sqlx::query_scalar(OBJECTS)
+        .fetch_all(&database.pool)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn adoption_keeps_every_kind_of_user_object_and_runs_none() {
     let database = TestDatabase::create_empty().await;
     load(&database).await;
-    database.execute(include_str!("data/users_objects.sql")).await;
+    database
+        .execute(include_str!("data/users_objects.sql"))
+        .await;
     let (before, values) = (objects(&database).await, rows(&database).await);
     assert!(before.len() > 50, "{before:#?}");
     migrated(&database.url, &["up"]).await;
     let after = objects(&database).await;
-    let lost: Vec<_> = before.iter().filter(|object| !after.contains(object)).collect();
-    let new: Vec<_> = after.iter().filter(|object| !before.contains(object)).collect();
-    assert!(lost.is_empty() && new.is_empty(), "before: {lost:#?}\nafter: {new:#?}");
+    let lost: Vec<_> = before
+        .iter()
+        .filter(|object| !after.contains(object))
+        .collect();
+    let new: Vec<_> = after
+        .iter()
+        .filter(|object| !before.contains(object))
+        .collect();
+    assert!(
+        lost.is_empty() && new.is_empty(),
+        "before: {lost:#?}\nafter: {new:#?}"
+    );
     // An `updated_at` trigger would have changed these rows.
     for (mut old, mut new) in values.into_iter().zip(rows(&database).await) {
         if old["created_at"].is_null() {
@@ -68,7 +82,10 @@ async fn adoption_keeps_every_kind_of_user_object_and_runs_none() {
     }
     // The objects work again: the view returns rows, and the trigger runs.
     assert_eq!(database.count("SELECT count(*) FROM mood").await, 5);
-    let refused = sqlx::raw_sql("UPDATE emotion_entries SET source = 'manual'").execute(&database.pool).await.unwrap_err();
+    let refused = sqlx::raw_sql("UPDATE emotion_entries SET source = 'manual'")
+        .execute(&database.pool)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("a trigger ran"), "{refused}");
 }
 
@@ -86,8 +103,18 @@ async fn the_service_reads_its_rows_despite_row_level_security() {
 #[tokio::test]
 async fn adoption_replaces_the_indexes_and_constraints_of_the_revision() {
     let (database, _) = crate::adoption::adopted().await;
-    assert_eq!(database.count("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix\\_%'").await, 0);
-    assert_eq!(database.count("SELECT count(*) FROM pg_constraint WHERE contype = 'f'").await, 5);
+    assert_eq!(
+        database
+            .count("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix\\_%'")
+            .await,
+        0
+    );
+    assert_eq!(
+        database
+            .count("SELECT count(*) FROM pg_constraint WHERE contype = 'f'")
+            .await,
+        5
+    );
 }
 
 #[tokio::test]
@@ -128,8 +155,12 @@ async fn adoption_keeps_expressions_over_enumerations_and_timestamps_without_tim
 
 /// Returns the statements in the hints: the one that drops the object, and the one that creates it again.
 fn hints(said: &str) -> (String, String) {
-    let (_, hints) = said.split_once("hint: run this in the database: ").unwrap_or_else(|| panic!("no hint: {said}"));
-    let (away, back) = hints.split_once("\nhint: then migrate up, and create it again: ").unwrap();
+    let (_, hints) = said
+        .split_once("hint: run this in the database: ")
+        .unwrap_or_else(|| panic!("no hint: {said}"));
+    let (away, back) = hints
+        .split_once("\nhint: then migrate up, and create it again: ")
+        .unwrap();
     (away.to_owned(), back.to_owned())
 }
 
@@ -146,14 +177,21 @@ async fn an_object_that_cannot_be_kept_is_reported_with_the_statements_to_run() 
             "CREATE VIEW v AS SELECT source FROM emotion_entries; CREATE FUNCTION f() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'",
             "function public.f()",
         ),
-        ("a column that holds rows of a table", "CREATE TABLE holder (x users)", "column holder.x"),
+        (
+            "a column that holds rows of a table",
+            "CREATE TABLE holder (x users)",
+            "column holder.x",
+        ),
     ] {
         let database = TestDatabase::create_empty().await;
         load(&database).await;
         database.execute(sql).await;
         let before = database.schema().await;
         let said = refused(&database.url, &["up"]).await;
-        assert!(said.contains(named) && said.contains("Nothing was changed"), "{what}: {said}");
+        assert!(
+            said.contains(named) && said.contains("Nothing was changed"),
+            "{what}: {said}"
+        );
         assert_eq!(database.schema().await, before, "{what}");
         let (away, _) = hints(&said);
         database.execute(&away).await;
@@ -176,7 +214,9 @@ async fn a_name_conflict_is_reported_with_the_statement_to_run() {
         database.execute(sql).await;
         let before = database.schema().await;
         let said = refused(&database.url, &["up"]).await;
-        let (_, statement) = said.split_once("then migrate up: ").unwrap_or_else(|| panic!("{sql}: {said}"));
+        let (_, statement) = said
+            .split_once("then migrate up: ")
+            .unwrap_or_else(|| panic!("{sql}: {said}"));
         assert_eq!(database.schema().await, before, "{sql}");
         database.execute(statement).await;
         migrated(&database.url, &["up"]).await;
@@ -208,19 +248,33 @@ async fn an_owner_without_superuser_privileges_adopts_and_keeps_objects() {
     let said = migrated(url.as_str(), &["up"]).await;
     assert!(said.contains("5 users"), "{said}");
     assert_eq!(
-        before.iter().filter(|row| row["updated_at"].is_null()).count(),
-        rows(&database).await.iter().filter(|row| row["updated_at"].is_null()).count()
+        before
+            .iter()
+            .filter(|row| row["updated_at"].is_null())
+            .count(),
+        rows(&database)
+            .await
+            .iter()
+            .filter(|row| row["updated_at"].is_null())
+            .count()
     );
     assert_eq!(database.count("SELECT count(*) FROM mood").await, 5);
     drop(Server::start(&database.url, &[]));
-    database.execute(&format!("REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {owner}; DROP ROLE {owner}")).await;
+    database
+        .execute(&format!(
+            "REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {owner}; DROP ROLE {owner}"
+        ))
+        .await;
 }
 
 #[tokio::test]
 async fn an_automatic_up_that_is_paused_changes_nothing() {
     let paused = TestDatabase::create().await;
     migrated(&paused.url, &["down"]).await;
-    let code: String = sqlx::query_scalar("SELECT code FROM _migrations_paused").fetch_one(&paused.pool).await.unwrap();
+    let code: String = sqlx::query_scalar("SELECT code FROM _migrations_paused")
+        .fetch_one(&paused.pool)
+        .await
+        .unwrap();
     let database = TestDatabase::create_empty().await;
     load(&database).await;
     database
@@ -232,7 +286,11 @@ async fn an_automatic_up_that_is_paused_changes_nothing() {
         ))
         .await;
     let before = database.schema().await;
-    assert!(migrated(&database.url, &["up", "--auto"]).await.contains("paused"));
+    assert!(
+        migrated(&database.url, &["up", "--auto"])
+            .await
+            .contains("paused")
+    );
     assert_eq!(database.schema().await, before);
 }
 
@@ -258,9 +316,19 @@ async fn columns_of_the_users_keep_their_type_their_text_and_their_checks() {
         UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conname ~ 'extra|status'
         UNION ALL SELECT pg_get_indexdef('extra_z'::regclass)
         ORDER BY 1";
-    let read = async || -> Vec<String> { sqlx::query_scalar(state).fetch_all(&database.pool).await.unwrap() };
+    let read = async || -> Vec<String> {
+        sqlx::query_scalar(state)
+            .fetch_all(&database.pool)
+            .await
+            .unwrap()
+    };
     let before = read().await;
     migrated(&database.url, &["up"]).await;
     assert_eq!(read().await, before);
-    assert!(database.count("SELECT count(*) FROM states WHERE status = 8 AND extra ->> 'a' = '2'").await > 0);
+    assert!(
+        database
+            .count("SELECT count(*) FROM states WHERE status = 8 AND extra ->> 'a' = '2'")
+            .await
+            > 0
+    );
 }

@@ -9,7 +9,10 @@ const ON: (&str, &str) = ("RATE_LIMITS", "on");
 
 /// Windows begin with the minute (and the hour): a test that counts must not see one begin.
 async fn early_in_a_minute() {
-    until("there are enough seconds left in this minute", async || Utc::now().second() < 45).await;
+    until("there are enough seconds left in this minute", async || {
+        Utc::now().second() < 45
+    })
+    .await;
 }
 
 /// An account and a token without an attempt to register.
@@ -20,8 +23,17 @@ async fn user<'a>(database: &TestDatabase, limited: &'a Server) -> User<'a> {
 }
 
 fn left(reply: &Reply) -> (u32, u32, i64) {
-    let number = |name: &str| reply.header(name).parse().unwrap_or_else(|_| panic!("{name}: {reply:?}"));
-    (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), reply.header("x-ratelimit-reset").parse().unwrap())
+    let number = |name: &str| {
+        reply
+            .header(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}: {reply:?}"))
+    };
+    (
+        number("x-ratelimit-limit"),
+        number("x-ratelimit-remaining"),
+        reply.header("x-ratelimit-reset").parse().unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -43,7 +55,11 @@ async fn a_hundred_a_minute_for_a_user() {
     assert_eq!(details, json!({"retry_after_seconds": wait}));
     ann.get("/auth/me").await.error(429, "RATE_LIMIT_EXCEEDED");
     // Whom nobody limits: others, and calls without a token.
-    user(&s.database, &s.server).await.get("/entries").await.data(200);
+    user(&s.database, &s.server)
+        .await
+        .get("/entries")
+        .await
+        .data(200);
     let emotions = s.server.get("/api/v1/emotions").await;
     emotions.data(200);
     assert_eq!(emotions.header("x-ratelimit-limit"), "");
@@ -53,7 +69,11 @@ async fn a_hundred_a_minute_for_a_user() {
 async fn failures_of_a_limited_route_tell_the_limits_too() {
     let s = Service::with(&[ON]).await;
     let ann = user(&s.database, &s.server).await;
-    for reply in [ann.get("/entries/7").await, ann.post("/entries", &json!({})).await, ann.get("/entries?limit=0").await] {
+    for reply in [
+        ann.get("/entries/7").await,
+        ann.post("/entries", &json!({})).await,
+        ann.get("/entries?limit=0").await,
+    ] {
         reply.error(400, "VALIDATION_ERROR");
         left(&reply);
     }
@@ -65,9 +85,20 @@ async fn the_tighter_window_is_the_one_told() {
     let ann = user(&s.database, &s.server).await;
     early_in_a_minute().await;
     // What other replicas counted in this hour.
-    s.database.execute(&format!("INSERT INTO rate_limits VALUES ('user:{}', 3600, date_trunc('hour', now()), 995)", ann.id)).await;
-    until("the replica has heard of it", async || left(&ann.get("/auth/me").await).0 == 1000).await;
-    until("the hour is used up", async || ann.get("/auth/me").await.status == 429).await;
+    s.database
+        .execute(&format!(
+            "INSERT INTO rate_limits VALUES ('user:{}', 3600, date_trunc('hour', now()), 995)",
+            ann.id
+        ))
+        .await;
+    until("the replica has heard of it", async || {
+        left(&ann.get("/auth/me").await).0 == 1000
+    })
+    .await;
+    until("the hour is used up", async || {
+        ann.get("/auth/me").await.status == 429
+    })
+    .await;
     let refused = ann.get("/auth/me").await;
     assert_eq!((left(&refused).0, left(&refused).1), (1000, 0));
     assert_eq!(left(&refused).2 % 3600, 0);
@@ -84,14 +115,24 @@ async fn ten_attempts_a_minute_from_an_address() {
         assert_eq!((left(&reply).0, left(&reply).1), (10, 10 - n));
     }
     let new = json!({"email": "ann@example.com", "password": User::PASSWORD, "name": "Ann"});
-    let ann = User::from_session(&s.server, &s.server.post("/api/v1/auth/register", &new).await.data(201));
+    let ann = User::from_session(
+        &s.server,
+        &s.server.post("/api/v1/auth/register", &new).await.data(201),
+    );
     let refused = s.server.post("/api/v1/auth/login", &login).await;
     refused.error(429, "RATE_LIMIT_EXCEEDED");
     assert!(!refused.header("retry-after").is_empty());
-    s.server.post("/api/v1/auth/register", &new).await.error(429, "RATE_LIMIT_EXCEEDED");
+    s.server
+        .post("/api/v1/auth/register", &new)
+        .await
+        .error(429, "RATE_LIMIT_EXCEEDED");
     ann.get("/auth/me").await.data(200);
     // Nobody made this connection a proxy.
-    let request = s.server.request("POST", "/api/v1/auth/login").header("x-forwarded-for", "9.9.9.9").json(&login);
+    let request = s
+        .server
+        .request("POST", "/api/v1/auth/login")
+        .header("x-forwarded-for", "9.9.9.9")
+        .json(&login);
     Reply::of(request).await.error(429, "RATE_LIMIT_EXCEEDED");
 }
 
@@ -100,14 +141,23 @@ async fn the_address_that_a_trusted_proxy_forwards() {
     let s = Service::with(&[ON, ("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     early_in_a_minute().await;
     let login = async |from: &str| {
-        let request = s.server.request("POST", "/api/v1/auth/login").header("x-forwarded-for", from);
-        Reply::of(request.json(&json!({"email": "nobody@example.com", "password": "x"}))).await.status
+        let request = s
+            .server
+            .request("POST", "/api/v1/auth/login")
+            .header("x-forwarded-for", from);
+        Reply::of(request.json(&json!({"email": "nobody@example.com", "password": "x"})))
+            .await
+            .status
     };
     for _ in 0..10 {
         assert_eq!(login("9.9.9.9").await, 401);
     }
     assert_eq!(login("9.9.9.9").await, 429);
-    assert_eq!(login("8.8.8.8, 9.9.9.9").await, 429, "what stands left of the last untrusted address is made up");
+    assert_eq!(
+        login("8.8.8.8, 9.9.9.9").await,
+        429,
+        "what stands left of the last untrusted address is made up"
+    );
     assert_eq!(login("9.9.9.8").await, 401);
 }
 
@@ -120,8 +170,14 @@ async fn replicas_share_their_counts() {
     for _ in 0..100 {
         ann.get("/auth/me").await.data(200);
     }
-    let shared = format!("SELECT coalesce(max(count), 0)::int8 FROM rate_limits WHERE subject = 'user:{}' AND period = 60", ann.id);
-    until("the first replica told the table", async || s.database.count(&shared).await == 100).await;
+    let shared = format!(
+        "SELECT coalesce(max(count), 0)::int8 FROM rate_limits WHERE subject = 'user:{}' AND period = 60",
+        ann.id
+    );
+    until("the first replica told the table", async || {
+        s.database.count(&shared).await == 100
+    })
+    .await;
     let there = ann.on(&replica);
     let mut admitted = 0;
     until("the second one heard of it", async || {
@@ -134,7 +190,10 @@ async fn replicas_share_their_counts() {
     assert!(admitted < 20, "{admitted} more than the limit");
     // A third one, which starts now, knows it after its first exchange.
     let third = Server::start(&s.database.url, &[ON]);
-    until("a new replica heard of it", async || ann.on(&third).get("/auth/me").await.status == 429).await;
+    until("a new replica heard of it", async || {
+        ann.on(&third).get("/auth/me").await.status == 429
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -147,9 +206,18 @@ async fn off_is_off() {
         assert_eq!(reply.header("x-ratelimit-limit"), "");
     }
     for _ in 0..12 {
-        s.server.post("/api/v1/auth/login", &json!({"email": "nobody@example.com", "password": "x"})).await.error(401, "UNAUTHORIZED");
+        s.server
+            .post(
+                "/api/v1/auth/login",
+                &json!({"email": "nobody@example.com", "password": "x"}),
+            )
+            .await
+            .error(401, "UNAUTHORIZED");
     }
-    assert_eq!(s.database.count("SELECT count(*) FROM rate_limits").await, 0);
+    assert_eq!(
+        s.database.count("SELECT count(*) FROM rate_limits").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -162,5 +230,11 @@ async fn limits_hold_without_the_table() {
         ann.get("/auth/me").await.data(200);
     }
     ann.get("/auth/me").await.error(429, "RATE_LIMIT_EXCEEDED");
-    until("it is said once", async || s.server.log().iter().any(|line| line.contains("counted by this replica alone"))).await;
+    until("it is said once", async || {
+        s.server
+            .log()
+            .iter()
+            .any(|line| line.contains("counted by this replica alone"))
+    })
+    .await;
 }

@@ -1,6 +1,9 @@
 //! The service through HTTP: each test starts the real binary on a database of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error should fail there and then; its helpers, too")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets an error should fail there and then; its helpers, too"
+)]
 
 mod accounts;
 mod adoption;

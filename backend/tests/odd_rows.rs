@@ -16,14 +16,35 @@ async fn ann(server: &Server) -> User<'_> {
 
 async fn log_in<'s>(server: &'s Server, email: &str) -> User<'s> {
     let credentials = json!({"email": email, "password": "correct horse 1"});
-    User::from_session(server, &server.post("/api/v1/auth/login", &credentials).await.data(200))
+    User::from_session(
+        server,
+        &server
+            .post("/api/v1/auth/login", &credentials)
+            .await
+            .data(200),
+    )
 }
 
 /// The list in every order, with every filter.
 async fn list(ann: &User<'_>, total: usize) {
-    for sort in ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"] {
-        for filter in ["", "&emotion=joy", "&from=2025-01-01T00:00:00Z", "&to=2026-01-01T00:00:00Z", "&limit=1&offset=2"] {
-            ann.get(&format!("/entries?sort={sort}{filter}")).await.data(200);
+    for sort in [
+        "created_at",
+        "-created_at",
+        "intensity",
+        "-intensity",
+        "updated_at",
+        "-updated_at",
+    ] {
+        for filter in [
+            "",
+            "&emotion=joy",
+            "&from=2025-01-01T00:00:00Z",
+            "&to=2026-01-01T00:00:00Z",
+            "&limit=1&offset=2",
+        ] {
+            ann.get(&format!("/entries?sort={sort}{filter}"))
+                .await
+                .data(200);
         }
     }
     assert_eq!(ann.get("/entries").await.data(200)["total"], total);
@@ -34,33 +55,89 @@ async fn adopted_entries_with_unusual_values_are_served_and_can_be_edited() {
     let rows: &[(&str, &str, Value)] = &[
         ("created_at = 'infinity'", "created_at", json!(LATEST)),
         ("created_at = '-infinity'", "created_at", json!(EARLIEST)),
-        ("created_at = '4713-01-01 BC'", "created_at", json!(EARLIEST)),
-        ("created_at = '0001-06-01 BC'", "created_at", json!(EARLIEST)),
+        (
+            "created_at = '4713-01-01 BC'",
+            "created_at",
+            json!(EARLIEST),
+        ),
+        (
+            "created_at = '0001-06-01 BC'",
+            "created_at",
+            json!(EARLIEST),
+        ),
         ("created_at = '10000-01-01'", "created_at", json!(LATEST)),
         ("created_at = '294276-12-31'", "created_at", json!(LATEST)),
-        ("created_at = '9999-12-31 23:59:59.999999Z'", "created_at", json!(LATEST)),
+        (
+            "created_at = '9999-12-31 23:59:59.999999Z'",
+            "created_at",
+            json!(LATEST),
+        ),
         ("updated_at = 'infinity'", "updated_at", json!(LATEST)),
         ("updated_at = '-infinity'", "updated_at", json!(EARLIEST)),
-        ("created_at = NULL, updated_at = 'infinity'", "created_at", json!(LATEST)),
+        (
+            "created_at = NULL, updated_at = 'infinity'",
+            "created_at",
+            json!(LATEST),
+        ),
         ("intensity = 'NaN'", "intensity", json!(0.0)),
         ("intensity = -9.99", "intensity", json!(-9.99)),
         ("intensity = 9.99", "intensity", json!(9.99)),
-        ("emotions = '{{joy,fear},{anger,x}}'", "emotions", json!(["joy", "fear", "anger", "x"])),
-        ("emotions = '[0:1]={joy,fear}'", "emotions", json!(["joy", "fear"])),
-        ("emotions = '[-3:-3][7:8]={{joy,fear}}'", "emotions", json!(["joy", "fear"])),
+        (
+            "emotions = '{{joy,fear},{anger,x}}'",
+            "emotions",
+            json!(["joy", "fear", "anger", "x"]),
+        ),
+        (
+            "emotions = '[0:1]={joy,fear}'",
+            "emotions",
+            json!(["joy", "fear"]),
+        ),
+        (
+            "emotions = '[-3:-3][7:8]={{joy,fear}}'",
+            "emotions",
+            json!(["joy", "fear"]),
+        ),
         ("emotions = '{}'", "emotions", json!([])),
-        ("emotions = ARRAY[repeat('é', 1300)]", "emotions", json!(["é".repeat(1300)])),
-        ("emotions = '{\"\", \" \", \"a\\\"b\", \"NULL\", 😀}'", "emotions", json!(["", " ", "a\"b", "NULL", "😀"])),
+        (
+            "emotions = ARRAY[repeat('é', 1300)]",
+            "emotions",
+            json!(["é".repeat(1300)]),
+        ),
+        (
+            "emotions = '{\"\", \" \", \"a\\\"b\", \"NULL\", 😀}'",
+            "emotions",
+            json!(["", " ", "a\"b", "NULL", "😀"]),
+        ),
         (
             "situation = E'\\x01\\x1f\\u007f\\u2028\\ufeff\\uffff\\U0010ffff\"\\\\'",
             "situation",
             json!("\u{1}\u{1f}\u{7f}\u{2028}\u{feff}\u{ffff}\u{10ffff}\"\\"),
         ),
-        ("situation = repeat('x', 300000)", "situation", json!("x".repeat(300_000))),
-        ("notes = repeat('y', 300000)", "notes", json!("y".repeat(300_000))),
-        ("source = NULL, notes = NULL, intake_session_id = NULL", "notes", json!("")),
-        ("notes = 'the least id'", "id", json!("00000000-0000-0000-0000-000000000000")),
-        ("notes = 'the greatest id'", "id", json!("ffffffff-ffff-ffff-ffff-ffffffffffff")),
+        (
+            "situation = repeat('x', 300000)",
+            "situation",
+            json!("x".repeat(300_000)),
+        ),
+        (
+            "notes = repeat('y', 300000)",
+            "notes",
+            json!("y".repeat(300_000)),
+        ),
+        (
+            "source = NULL, notes = NULL, intake_session_id = NULL",
+            "notes",
+            json!(""),
+        ),
+        (
+            "notes = 'the least id'",
+            "id",
+            json!("00000000-0000-0000-0000-000000000000"),
+        ),
+        (
+            "notes = 'the greatest id'",
+            "id",
+            json!("ffffffff-ffff-ffff-ffff-ffffffffffff"),
+        ),
     ];
     let database = TestDatabase::create_empty().await;
     load(&database).await;
@@ -72,8 +149,19 @@ async fn adopted_entries_with_unusual_values_are_served_and_can_be_edited() {
     };
     for (n, row) in rows.iter().enumerate() {
         let id = id(n, row);
-        database.execute(&copy.replace("$id", &format!("'{id}'")).replace("$like", ENTRY)).await;
-        database.execute(&format!("UPDATE emotion_entries SET {} WHERE id = '{id}'", row.0)).await;
+        database
+            .execute(
+                &copy
+                    .replace("$id", &format!("'{id}'"))
+                    .replace("$like", ENTRY),
+            )
+            .await;
+        database
+            .execute(&format!(
+                "UPDATE emotion_entries SET {} WHERE id = '{id}'",
+                row.0
+            ))
+            .await;
     }
     migrated(&database.url, &["up"]).await;
     let server = Server::start(&database.url, &[]);
@@ -88,11 +176,30 @@ async fn adopted_entries_with_unusual_values_are_served_and_can_be_edited() {
         let path = format!("/entries/{id}");
         assert_eq!(ann.get(&path).await.data(200)[field], *served, "{sets}");
         let exported = &exported.iter().find(|entry| entry["id"] == id).unwrap()[field];
-        let exported = if exported.is_null() { &json!("") } else { exported };
-        assert_eq!(without_fraction(exported), without_fraction(served), "{sets}");
-        let change = if *field == "notes" { json!({"intensity": 0.5}) } else { json!({"notes": "new"}) };
+        let exported = if exported.is_null() {
+            &json!("")
+        } else {
+            exported
+        };
+        assert_eq!(
+            without_fraction(exported),
+            without_fraction(served),
+            "{sets}"
+        );
+        let change = if *field == "notes" {
+            json!({"intensity": 0.5})
+        } else {
+            json!({"notes": "new"})
+        };
         let changed = ann.put(&path, &change).await.data(200);
-        assert!(change.as_object().unwrap().iter().all(|(field, new)| changed[field] == *new), "{sets}");
+        assert!(
+            change
+                .as_object()
+                .unwrap()
+                .iter()
+                .all(|(field, new)| changed[field] == *new),
+            "{sets}"
+        );
         if *field != "updated_at" {
             assert_eq!(changed[field], *served, "{sets}");
         }
@@ -102,7 +209,10 @@ async fn adopted_entries_with_unusual_values_are_served_and_can_be_edited() {
 
 /// The export writes as many digits of a second as there are.
 fn without_fraction(value: &Value) -> Value {
-    value.as_str().map_or_else(|| value.clone(), |text| json!(text.replace(".000000Z", "Z")))
+    value.as_str().map_or_else(
+        || value.clone(),
+        |text| json!(text.replace(".000000Z", "Z")),
+    )
 }
 
 #[tokio::test]
@@ -164,8 +274,15 @@ async fn adopted_visualizations_and_sessions_with_unusual_values_are_exported() 
 async fn a_value_that_no_column_can_hold_is_reported_and_the_hint_corrects_it() {
     let json = "ALTER TABLE visualizations ALTER gemini_analysis TYPE json; ALTER TABLE intake_sessions ALTER ai_context TYPE json;";
     let picture = "00000000-0000-4000-8000-0000000000c1";
-    let long = format!("(SELECT string_agg(md5(n::text), '') FROM generate_series(1, {}) AS n)", 9000 / 32);
-    let set = |value: &str| format!("{json} UPDATE visualizations SET gemini_analysis = '{value}' WHERE id = '{picture}'");
+    let long = format!(
+        "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, {}) AS n)",
+        9000 / 32
+    );
+    let set = |value: &str| {
+        format!(
+            "{json} UPDATE visualizations SET gemini_analysis = '{value}' WHERE id = '{picture}'"
+        )
+    };
     for (what, sql, column, row) in [
         ("U+0000", set(r#"{"a": "x\u0000y"}"#), "visualizations.gemini_analysis", picture),
         ("two of them", set(r#"{"a": "\u0000\u0000", "b\u0000": 1}"#), "visualizations.gemini_analysis", picture),

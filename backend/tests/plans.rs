@@ -11,11 +11,17 @@ const EACH: i64 = 200;
 
 /// Of the tables that a list reads: how often one was read from end to end, and how many of the entries' places were looked up in indexes.
 async fn counters(connection: &mut PgConnection) -> (i64, i64) {
-    sqlx::query("SELECT pg_stat_force_next_flush()").execute(&mut *connection).await.unwrap();
+    sqlx::query("SELECT pg_stat_force_next_flush()")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     let counters = "SELECT (SELECT sum(seq_scan)::int8 FROM pg_stat_user_tables
                             WHERE relname IN ('emotion_entries', 'visualizations', 'users', 'revoked_tokens')),
                            (SELECT sum(idx_tup_read)::int8 FROM pg_stat_user_indexes WHERE relname = 'emotion_entries')";
-    sqlx::query_as(counters).fetch_one(connection).await.unwrap()
+    sqlx::query_as(counters)
+        .fetch_one(connection)
+        .await
+        .unwrap()
 }
 
 /// By PostgreSQL's own count. What a list reads then grows with the user's entries, and not with everybody's.
@@ -32,16 +38,32 @@ async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
          FROM generate_series(1, {EACH}) AS n CROSS JOIN users;
          ANALYZE;"
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(fill)).execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(fill))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     let (read_whole, looked_up) = counters(&mut connection).await;
 
     let mut lists = 0;
-    for sort in ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"] {
+    for sort in [
+        "created_at",
+        "-created_at",
+        "intensity",
+        "-intensity",
+        "updated_at",
+        "-updated_at",
+    ] {
         for emotion in ["", "&emotion=joy"] {
             for from in ["", "&from=2020-01-01T00:00:00Z"] {
                 for to in ["", "&to=2100-01-01T00:00:00Z"] {
-                    let page = ann.get(&format!("/entries?sort={sort}{emotion}{from}{to}")).await.data(200);
-                    assert_eq!(page["total"], if emotion.is_empty() { EACH } else { EACH / 3 });
+                    let page = ann
+                        .get(&format!("/entries?sort={sort}{emotion}{from}{to}"))
+                        .await
+                        .data(200);
+                    assert_eq!(
+                        page["total"],
+                        if emotion.is_empty() { EACH } else { EACH / 3 }
+                    );
                     lists += 1;
                 }
             }
@@ -52,12 +74,18 @@ async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
     server.signal(Signal::SIGTERM);
     server.ended().await;
     let connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'emotionviz'";
-    until("its connections have ended", async || database.count(connected).await == 0).await;
+    until("its connections have ended", async || {
+        database.count(connected).await == 0
+    })
+    .await;
     let (read_whole_then, looked_up_then) = counters(&mut connection).await;
     assert_eq!(read_whole_then - read_whole, 0);
     // Once for the page and once for the total.
     let looked_up = looked_up_then - looked_up;
-    assert!((lists..=lists * 2 * EACH).contains(&looked_up), "{looked_up} for {lists} lists");
+    assert!(
+        (lists..=lists * 2 * EACH).contains(&looked_up),
+        "{looked_up} for {lists} lists"
+    );
 }
 
 /// PostgreSQL would, by its own default: it takes a hundred times as long as the statement.
@@ -66,7 +94,14 @@ async fn no_statement_is_compiled() {
     let database = TestDatabase::create().await;
     database.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); END $$").await;
     let url = DatabaseUrl::read(&database.url).unwrap();
-    let pool = Pool::new(&Database { url: url.clone(), migration_url: url, connections: 1 });
-    let jit: String = pool.run(async |connection| Ok(sqlx::query_scalar("SHOW jit").fetch_one(connection).await?)).await.unwrap();
+    let pool = Pool::new(&Database {
+        url: url.clone(),
+        migration_url: url,
+        connections: 1,
+    });
+    let jit: String = pool
+        .run(async |connection| Ok(sqlx::query_scalar("SHOW jit").fetch_one(connection).await?))
+        .await
+        .unwrap();
     assert_eq!(jit, "off");
 }

@@ -17,7 +17,9 @@ use utoipa_axum::routes;
 
 use crate::export::{self, Export};
 use crate::models::Account;
-use crate::schemas::{Confirmation, Login, PasswordChange, Profile, Registration, Session, Token, User};
+use crate::schemas::{
+    Confirmation, Login, PasswordChange, Profile, Registration, Session, Token, User,
+};
 use crate::services::{self, Error};
 
 /// What the calls on accounts need.
@@ -59,8 +61,19 @@ type Call = axum::extract::State<State>;
     (status = 429, body = Failure, description = "More than ten attempts a minute"),
     WithBody, Always,
 ))]
-async fn register(call: Call, _: LoginAttempt, Json(new): Json<Registration>) -> Result<(StatusCode, Data<Session>), ApiError> {
-    let account = services::register(&call.pool, &call.passwords, &new.email, new.password, &new.name).await?;
+async fn register(
+    call: Call,
+    _: LoginAttempt,
+    Json(new): Json<Registration>,
+) -> Result<(StatusCode, Data<Session>), ApiError> {
+    let account = services::register(
+        &call.pool,
+        &call.passwords,
+        &new.email,
+        new.password,
+        &new.name,
+    )
+    .await?;
     Ok((StatusCode::CREATED, Data::new(session(&call, account))))
 }
 
@@ -72,8 +85,13 @@ async fn register(call: Call, _: LoginAttempt, Json(new): Json<Registration>) ->
     (status = 429, body = Failure, description = "More than ten attempts a minute"),
     WithBody, Always,
 ))]
-async fn login(call: Call, _: LoginAttempt, Json(login): Json<Login>) -> Result<Data<Session>, ApiError> {
-    let account = services::log_in(&call.pool, &call.passwords, &login.email, login.password).await?;
+async fn login(
+    call: Call,
+    _: LoginAttempt,
+    Json(login): Json<Login>,
+) -> Result<Data<Session>, ApiError> {
+    let account =
+        services::log_in(&call.pool, &call.passwords, &login.email, login.password).await?;
     Ok(Data::new(session(&call, account)))
 }
 
@@ -94,7 +112,11 @@ async fn refresh(call: Call, user: CurrentUser) -> Data<Token> {
 async fn me(call: Call, user: CurrentUser) -> Result<Data<Profile>, ApiError> {
     let profile = services::profile(&call.pool, user.id).await?;
     let (entry_count, visualization_count) = (profile.entry_count, profile.visualization_count);
-    Ok(Data::new(Profile { user: profile.account.into(), entry_count, visualization_count }))
+    Ok(Data::new(Profile {
+        user: profile.account.into(),
+        entry_count,
+        visualization_count,
+    }))
 }
 
 /// Ends the token, on every replica.
@@ -112,9 +134,21 @@ async fn logout(call: Call, user: CurrentUser) -> Result<StatusCode, ApiError> {
     (status = 204, description = "It is changed"),
     WithBody, WithToken, Always,
 ))]
-async fn change_password(call: Call, user: CurrentUser, Json(change): Json<PasswordChange>) -> Result<StatusCode, ApiError> {
+async fn change_password(
+    call: Call,
+    user: CurrentUser,
+    Json(change): Json<PasswordChange>,
+) -> Result<StatusCode, ApiError> {
     let (current, new) = (change.current_password, change.new_password);
-    services::change_password(&call.pool, &call.passwords, user.id, user.generation(), current, new).await?;
+    services::change_password(
+        &call.pool,
+        &call.passwords,
+        user.id,
+        user.generation(),
+        current,
+        new,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -125,14 +159,23 @@ async fn change_password(call: Call, user: CurrentUser, Json(change): Json<Passw
 ))]
 async fn export_all(call: Call, user: CurrentUser) -> Response {
     let request_id = request::id();
-    let document = export::document(call.pool.clone(), user.id, Meta::now()).inspect_err(move |cause| {
-        // The status is sent already: the connection breaks, and the client sees that the document is not whole.
-        let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
-        tracing::error!(%cause, request_id, "an export broke off");
-    });
+    let document =
+        export::document(call.pool.clone(), user.id, Meta::now()).inspect_err(move |cause| {
+            // The status is sent already: the connection breaks, and the client sees that the document is not whole.
+            let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+            tracing::error!(%cause, request_id, "an export broke off");
+        });
     let json = HeaderValue::from_static("application/json");
-    let attachment = HeaderValue::from_static("attachment; filename=\"emotionvisualizer-export.json\"");
-    ([(header::CONTENT_TYPE, json), (header::CONTENT_DISPOSITION, attachment)], Body::from_stream(document)).into_response()
+    let attachment =
+        HeaderValue::from_static("attachment; filename=\"emotionvisualizer-export.json\"");
+    (
+        [
+            (header::CONTENT_TYPE, json),
+            (header::CONTENT_DISPOSITION, attachment),
+        ],
+        Body::from_stream(document),
+    )
+        .into_response()
 }
 
 /// Deletes the account and everything that belongs to it.
@@ -140,22 +183,38 @@ async fn export_all(call: Call, user: CurrentUser) -> Response {
     (status = 204, description = "It is gone"),
     WithBody, WithToken, Always,
 ))]
-async fn delete(call: Call, user: CurrentUser, Json(confirmation): Json<Confirmation>) -> Result<StatusCode, ApiError> {
+async fn delete(
+    call: Call,
+    user: CurrentUser,
+    Json(confirmation): Json<Confirmation>,
+) -> Result<StatusCode, ApiError> {
     services::delete(&call.pool, &call.passwords, user.id, confirmation.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn session(call: &State, account: Account) -> Session {
     request::set_user(account.id);
-    let token = call.guard.tokens().issue(account.id, account.token_generation).into();
-    Session { user: account.into(), token }
+    let token = call
+        .guard
+        .tokens()
+        .issue(account.id, account.token_generation)
+        .into();
+    Session {
+        user: account.into(),
+        token,
+    }
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
-            Error::EmailTaken => Self::new(ErrorCode::Conflict, "This e-mail address has an account."),
-            Error::WrongCredentials => Self::new(ErrorCode::Unauthorized, "The e-mail address or the password is wrong."),
+            Error::EmailTaken => {
+                Self::new(ErrorCode::Conflict, "This e-mail address has an account.")
+            }
+            Error::WrongCredentials => Self::new(
+                ErrorCode::Unauthorized,
+                "The e-mail address or the password is wrong.",
+            ),
             Error::Inactive => Self::new(ErrorCode::Forbidden, "This account is inactive."),
             Error::StaleToken => ErrorCode::Unauthorized.into(),
             Error::Password(cause) => Self::internal(cause),
@@ -166,12 +225,21 @@ impl From<Error> for ApiError {
 
 impl From<Account> for User {
     fn from(account: Account) -> Self {
-        Self { id: account.id, email: account.email, name: account.name, created_at: account.created_at }
+        Self {
+            id: account.id,
+            email: account.email,
+            name: account.name,
+            created_at: account.created_at,
+        }
     }
 }
 
 impl From<Issued> for Token {
     fn from(issued: Issued) -> Self {
-        Self { access_token: issued.token, token_type: "bearer", expires_in: issued.expires_in }
+        Self {
+            access_token: issued.token,
+            token_type: "bearer",
+            expires_in: issued.expires_in,
+        }
     }
 }

@@ -19,7 +19,10 @@ const PAGE: i64 = 100;
 
 /// The document.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "stands in the OpenAPI document for what is written piece by piece")]
+#[expect(
+    dead_code,
+    reason = "stands in the OpenAPI document for what is written piece by piece"
+)]
 pub(crate) struct Export {
     user: Option<UserRow>,
     entries: Vec<EntryRow>,
@@ -165,7 +168,11 @@ enum Part {
 }
 
 /// The document in the envelope, piece by piece. `meta` is that of the request.
-pub(crate) fn document(pool: db::Pool, user: Uuid, meta: Meta) -> impl Stream<Item = db::Result<Bytes>> + Send {
+pub(crate) fn document(
+    pool: db::Pool,
+    user: Uuid,
+    meta: Meta,
+) -> impl Stream<Item = db::Result<Bytes>> + Send {
     let mut end = BytesMut::from(&b"]},\"meta\":"[..]);
     write(&mut end, &meta);
     end.put_u8(b'}');
@@ -178,28 +185,37 @@ pub(crate) fn document(pool: db::Pool, user: Uuid, meta: Meta) -> impl Stream<It
             let next = match part {
                 Part::User => {
                     out.put_slice(b"{\"success\":true,\"data\":{\"user\":");
-                    write(&mut out, &pool.run(async |c| user_row(c, user).await).await?);
+                    write(
+                        &mut out,
+                        &pool.run(async |c| user_row(c, user).await).await?,
+                    );
                     out.put_slice(b",\"entries\":[");
                     Some(Part::Entries(Uuid::nil()))
                 }
-                Part::Entries(least) => Some(match page::<EntryRow>(&pool, user, least, &mut out).await? {
-                    Some(next) => Part::Entries(next),
-                    None => {
-                        out.put_slice(b"],\"visualizations\":[");
-                        Part::Visualizations(Uuid::nil())
-                    }
-                }),
-                Part::Visualizations(least) => Some(match page::<VisualizationRow>(&pool, user, least, &mut out).await? {
-                    Some(next) => Part::Visualizations(next),
-                    None => {
-                        out.put_slice(b"],\"intake_sessions\":[");
-                        Part::IntakeSessions(Uuid::nil())
-                    }
-                }),
-                Part::IntakeSessions(least) => Some(match page::<IntakeSessionRow>(&pool, user, least, &mut out).await? {
-                    Some(next) => Part::IntakeSessions(next),
-                    None => Part::End,
-                }),
+                Part::Entries(least) => Some(
+                    match page::<EntryRow>(&pool, user, least, &mut out).await? {
+                        Some(next) => Part::Entries(next),
+                        None => {
+                            out.put_slice(b"],\"visualizations\":[");
+                            Part::Visualizations(Uuid::nil())
+                        }
+                    },
+                ),
+                Part::Visualizations(least) => Some(
+                    match page::<VisualizationRow>(&pool, user, least, &mut out).await? {
+                        Some(next) => Part::Visualizations(next),
+                        None => {
+                            out.put_slice(b"],\"intake_sessions\":[");
+                            Part::IntakeSessions(Uuid::nil())
+                        }
+                    },
+                ),
+                Part::IntakeSessions(least) => Some(
+                    match page::<IntakeSessionRow>(&pool, user, least, &mut out).await? {
+                        Some(next) => Part::IntakeSessions(next),
+                        None => Part::End,
+                    },
+                ),
                 Part::End => {
                     out.put_slice(&end);
                     None
@@ -220,7 +236,12 @@ async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Optio
 }
 
 /// Writes a page of rows. Returns the smallest id of the next page, if there may be one.
-async fn page<T: Listed>(pool: &db::Pool, user: Uuid, least: Uuid, out: &mut BytesMut) -> db::Result<Option<Uuid>> {
+async fn page<T: Listed>(
+    pool: &db::Pool,
+    user: Uuid,
+    least: Uuid,
+    out: &mut BytesMut,
+) -> db::Result<Option<Uuid>> {
     let rows = pool.run(async |c| rows::<T>(c, user, least).await).await?;
     for (i, row) in rows.iter().enumerate() {
         if !least.is_nil() || i > 0 {
@@ -228,13 +249,26 @@ async fn page<T: Listed>(pool: &db::Pool, user: Uuid, least: Uuid, out: &mut Byt
         }
         write(out, row);
     }
-    Ok(rows.last().and_then(|row| row.id().as_u128().checked_add(1)).map(Uuid::from_u128))
+    Ok(rows
+        .last()
+        .and_then(|row| row.id().as_u128().checked_add(1))
+        .map(Uuid::from_u128))
 }
 
-async fn rows<T: Listed>(connection: &mut PgConnection, user: Uuid, least: Uuid) -> db::Result<Vec<T>> {
-    Ok(sqlx::query_as(T::SELECT).bind(user).bind(least).bind(PAGE).fetch_all(connection).await?)
+async fn rows<T: Listed>(
+    connection: &mut PgConnection,
+    user: Uuid,
+    least: Uuid,
+) -> db::Result<Vec<T>> {
+    Ok(sqlx::query_as(T::SELECT)
+        .bind(user)
+        .bind(least)
+        .bind(PAGE)
+        .fetch_all(connection)
+        .await?)
 }
 
 fn write(out: &mut BytesMut, value: &impl Serialize) {
-    serde_json::to_writer(out.writer(), value).expect("plain rows are always JSON, and memory takes all bytes");
+    serde_json::to_writer(out.writer(), value)
+        .expect("plain rows are always JSON, and memory takes all bytes");
 }

@@ -17,5 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 // All that other crates know of this one, and in types of other crates: an edit of another file can go live without them.
 #[inline(never)]
 pub fn router(pool: Pool, guard: Arc<Guard>, passwords: Passwords) -> OpenApiRouter {
-    api::router(api::State { pool, guard, passwords })
+    api::router(api::State {
+        pool,
+        guard,
+        passwords,
+    })
 }

@@ -43,7 +43,12 @@ macro_rules! columns {
 }
 
 /// Stores a new account. `None` when the address has one.
-pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_password: &str, name: &str) -> db::Result<Option<Account>> {
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    email: &str,
+    hashed_password: &str,
+    name: &str,
+) -> db::Result<Option<Account>> {
     let account = sqlx::query_as(concat!(
         "INSERT INTO users (email, email_key, hashed_password, name, last_login_at) VALUES ($1, $2, $3, $4, now())
          ON CONFLICT DO NOTHING RETURNING ",
@@ -60,7 +65,10 @@ pub(crate) async fn insert(connection: &mut PgConnection, email: &str, hashed_pa
 
 /// Returns the credentials of an address. An account with the exact spelling comes first, then a spelling that the Python backend stored,
 /// then the account with the same key. Keys of an earlier version of this backend are the address in lower case (ASCII).
-pub(crate) async fn credentials_of(connection: &mut PgConnection, email: &str) -> db::Result<Option<Credentials>> {
+pub(crate) async fn credentials_of(
+    connection: &mut PgConnection,
+    email: &str,
+) -> db::Result<Option<Credentials>> {
     let credentials = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
@@ -76,12 +84,25 @@ pub(crate) async fn credentials_of(connection: &mut PgConnection, email: &str) -
 }
 
 /// The stored hash of a user's password.
-pub(crate) async fn hash_of(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<String>> {
-    Ok(sqlx::query_scalar("SELECT hashed_password FROM users WHERE id = $1").bind(user).fetch_optional(connection).await?)
+pub(crate) async fn hash_of(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> db::Result<Option<String>> {
+    Ok(
+        sqlx::query_scalar("SELECT hashed_password FROM users WHERE id = $1")
+            .bind(user)
+            .fetch_optional(connection)
+            .await?,
+    )
 }
 
 /// Notes a login and, when there is one, replaces the old hash by a newer one of the same password.
-pub(crate) async fn note_login(connection: &mut PgConnection, user: Uuid, old: &str, new: Option<String>) -> db::Result<()> {
+pub(crate) async fn note_login(
+    connection: &mut PgConnection,
+    user: Uuid,
+    old: &str,
+    new: Option<String>,
+) -> db::Result<()> {
     // A password that was changed meanwhile stays changed.
     sqlx::query(
         "UPDATE users SET last_login_at = now(), hashed_password = CASE WHEN hashed_password = $2 THEN coalesce($3, $2) ELSE hashed_password END
@@ -96,7 +117,12 @@ pub(crate) async fn note_login(connection: &mut PgConnection, user: Uuid, old: &
 }
 
 /// Stores a new password, which ends every token. False when a token of this generation counts no longer.
-pub(crate) async fn change_password(connection: &mut PgConnection, user: Uuid, generation: i32, hashed_password: &str) -> db::Result<bool> {
+pub(crate) async fn change_password(
+    connection: &mut PgConnection,
+    user: Uuid,
+    generation: i32,
+    hashed_password: &str,
+) -> db::Result<bool> {
     let done = sqlx::query(
         "UPDATE users SET hashed_password = $3, token_generation = token_generation + 1, updated_at = now()
          WHERE id = $1 AND token_generation = $2",
@@ -110,7 +136,10 @@ pub(crate) async fn change_password(connection: &mut PgConnection, user: Uuid, g
 }
 
 /// A user's account, and the number of its entries and visualizations.
-pub(crate) async fn profile(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<Profile>> {
+pub(crate) async fn profile(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> db::Result<Option<Profile>> {
     let profile = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
@@ -126,6 +155,9 @@ pub(crate) async fn profile(connection: &mut PgConnection, user: Uuid) -> db::Re
 
 /// Deletes an account with everything that belongs to it.
 pub(crate) async fn delete(connection: &mut PgConnection, user: Uuid) -> db::Result<()> {
-    sqlx::query("DELETE FROM users WHERE id = $1").bind(user).execute(connection).await?;
+    sqlx::query("DELETE FROM users WHERE id = $1")
+        .bind(user)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -21,7 +21,12 @@ pub(crate) struct Registration {
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, pattern = r"^(?=.*\p{L})(?=.*\P{L})", example = "correct horse 1")]
     pub(crate) password: SecretString,
     #[garde(custom(rules::text(1, 255)))]
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "Ann")]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00]*$",
+        example = "Ann"
+    )]
     pub(crate) name: String,
 }
 
@@ -31,7 +36,12 @@ pub(crate) struct Login {
     /// Matched exactly first, then by the comparison of registration.
     #[garde(custom(rules::text(1, 255)))]
     #[serde(deserialize_with = "trimmed")]
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00]*$", example = "ann@example.com")]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00]*$",
+        example = "ann@example.com"
+    )]
     pub(crate) email: String,
     #[garde(skip)]
     #[schema(value_type = String, format = Password, example = "correct horse 1")]
@@ -69,7 +79,9 @@ fn is_new_password(password: &SecretString, _: &()) -> garde::Result {
         return Err(garde::Error::new("must have 8 to 128 characters"));
     }
     if !password.contains(char::is_alphabetic) || password.chars().all(char::is_alphabetic) {
-        return Err(garde::Error::new("must have at least one letter and one character that is not a letter"));
+        return Err(garde::Error::new(
+            "must have at least one letter and one character that is not a letter",
+        ));
     }
     Ok(())
 }

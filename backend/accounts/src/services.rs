@@ -38,11 +38,20 @@ pub(crate) async fn register(
     name: &str,
 ) -> Result<Account, Error> {
     let hash = passwords.hash(password).await?;
-    pool.run(async |c| models::insert(c, email, &hash, name).await).await?.ok_or(Error::EmailTaken)
+    pool.run(async |c| models::insert(c, email, &hash, name).await)
+        .await?
+        .ok_or(Error::EmailTaken)
 }
 
-pub(crate) async fn log_in(pool: &db::Pool, passwords: &Passwords, email: &str, password: SecretString) -> Result<Account, Error> {
-    let credentials = pool.run(async |c| models::credentials_of(c, email).await).await?;
+pub(crate) async fn log_in(
+    pool: &db::Pool,
+    passwords: &Passwords,
+    email: &str,
+    password: SecretString,
+) -> Result<Account, Error> {
+    let credentials = pool
+        .run(async |c| models::credentials_of(c, email).await)
+        .await?;
     let stored = credentials.as_ref().map(|c| c.hashed_password.clone());
     let newer = match passwords.verify(password, stored).await? {
         Verdict::Right => None,
@@ -53,13 +62,24 @@ pub(crate) async fn log_in(pool: &db::Pool, passwords: &Passwords, email: &str, 
     if !credentials.is_active {
         return Err(Error::Inactive);
     }
-    pool.run(async |c| models::note_login(c, credentials.account.id, &credentials.hashed_password, newer).await).await?;
+    pool.run(async |c| {
+        models::note_login(
+            c,
+            credentials.account.id,
+            &credentials.hashed_password,
+            newer,
+        )
+        .await
+    })
+    .await?;
     Ok(credentials.account)
 }
 
 pub(crate) async fn profile(pool: &db::Pool, user: Uuid) -> Result<Profile, Error> {
     // Deleted between the check of the token and now.
-    pool.run(async |c| models::profile(c, user).await).await?.ok_or(Error::StaleToken)
+    pool.run(async |c| models::profile(c, user).await)
+        .await?
+        .ok_or(Error::StaleToken)
 }
 
 pub(crate) async fn change_password(
@@ -72,15 +92,32 @@ pub(crate) async fn change_password(
 ) -> Result<(), Error> {
     check_password(pool, passwords, user, current).await?;
     let hash = passwords.hash(new).await?;
-    if pool.run(async |c| models::change_password(c, user, generation, &hash).await).await? { Ok(()) } else { Err(Error::StaleToken) }
+    if pool
+        .run(async |c| models::change_password(c, user, generation, &hash).await)
+        .await?
+    {
+        Ok(())
+    } else {
+        Err(Error::StaleToken)
+    }
 }
 
-pub(crate) async fn delete(pool: &db::Pool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+pub(crate) async fn delete(
+    pool: &db::Pool,
+    passwords: &Passwords,
+    user: Uuid,
+    password: SecretString,
+) -> Result<(), Error> {
     check_password(pool, passwords, user, password).await?;
     Ok(pool.run(async |c| models::delete(c, user).await).await?)
 }
 
-async fn check_password(pool: &db::Pool, passwords: &Passwords, user: Uuid, password: SecretString) -> Result<(), Error> {
+async fn check_password(
+    pool: &db::Pool,
+    passwords: &Passwords,
+    user: Uuid,
+    password: SecretString,
+) -> Result<(), Error> {
     let stored = pool.run(async |c| models::hash_of(c, user).await).await?;
     match passwords.verify(password, stored).await? {
         Verdict::Right | Verdict::RightButOld(_) => Ok(()),

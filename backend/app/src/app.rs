@@ -44,7 +44,12 @@ pub(crate) struct App {
 pub(crate) fn build(settings: &Service) -> App {
     let pool = Pool::new(&settings.database);
     let websockets = WebSockets::default();
-    let guard = Guard::new(pool.clone(), &settings.security, settings.limits, &settings.http);
+    let guard = Guard::new(
+        pool.clone(),
+        &settings.security,
+        settings.limits,
+        &settings.http,
+    );
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
     let api = OpenApiRouter::new().merge(accounts).merge(entries);
@@ -53,22 +58,50 @@ pub(crate) fn build(settings: &Service) -> App {
     let requests = Box::leak(Box::new(Requests::new(&registry)));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
     let (probes, probes_document) = probes.split_for_parts();
-    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", api).split_for_parts();
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", api)
+        .split_for_parts();
     document.merge(probes_document);
-    let router = layered(probes, api.merge(documents::router(&document)), settings.http.origins.clone(), requests);
-    App { router, pool, guard, websockets }
+    let router = layered(
+        probes,
+        api.merge(documents::router(&document)),
+        settings.http.origins.clone(),
+        requests,
+    );
+    App {
+        router,
+        pool,
+        guard,
+        websockets,
+    }
 }
 
 /// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
 /// that a router is given by itself costs a call an allocation or two.
-fn layered(probes: Router, others: Router, origins: Origins, requests: &'static Requests) -> Router {
+fn layered(
+    probes: Router,
+    others: Router,
+    origins: Origins,
+    requests: &'static Requests,
+) -> Router {
     let limits = ServiceBuilder::new()
-        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::from(ErrorCode::InternalError).into_response() }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            ApiError::from(ErrorCode::InternalError).into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TIME_LIMIT,
+        ))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
-    let every = ServiceBuilder::new().layer(Track(requests)).layer(cors::layer(origins));
+    let every = ServiceBuilder::new()
+        .layer(Track(requests))
+        .layer(cors::layer(origins));
     // With its state each handler is put together once, and not for each call.
-    others.layer(limits).merge(probes).layer(every).with_state(())
+    others
+        .layer(limits)
+        .merge(probes)
+        .layer(every)
+        .with_state(())
 }
 
 #[derive(OpenApi)]
@@ -90,7 +123,10 @@ impl utoipa::Modify for BearerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.bearer_format = Some("JWT".to_owned());
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(http));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(http));
     }
 }
 
@@ -106,15 +142,39 @@ mod tests {
 
     /// The status and the error's code of a call that no route of the service makes on purpose.
     async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
-        let (routes, origins) = (Router::new().route("/", route), Origins::read("https://app.example").unwrap());
-        let router = layered(Router::new(), routes, origins, Box::leak(Box::new(Requests::new(&Registry::new()))));
-        let request = Request::get("/").header("origin", "https://app.example").body(Body::empty()).unwrap();
+        let (routes, origins) = (
+            Router::new().route("/", route),
+            Origins::read("https://app.example").unwrap(),
+        );
+        let router = layered(
+            Router::new(),
+            routes,
+            origins,
+            Box::leak(Box::new(Requests::new(&Registry::new()))),
+        );
+        let request = Request::get("/")
+            .header("origin", "https://app.example")
+            .body(Body::empty())
+            .unwrap();
         let response = router.oneshot(request).await.unwrap();
-        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
-        let (status, id) = (response.status().as_u16(), response.headers()["x-request-id"].to_str().unwrap().to_owned());
+        assert_eq!(
+            response.headers()["access-control-allow-origin"],
+            "https://app.example"
+        );
+        let (status, id) = (
+            response.status().as_u16(),
+            response.headers()["x-request-id"]
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        );
         let body = to_bytes(response.into_body(), 10_000).await.unwrap();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&body["success"], &body["meta"]["request_id"]), (&false.into(), &id.into()), "{body}");
+        assert_eq!(
+            (&body["success"], &body["meta"]["request_id"]),
+            (&false.into(), &id.into()),
+            "{body}"
+        );
         assert!(!body.to_string().contains("planted"), "{body}");
         (status, body["error"]["code"].as_str().unwrap().to_owned())
     }
@@ -126,18 +186,27 @@ mod tests {
                 panic!("planted {}", "text")
             }
         };
-        assert_eq!(failure(get(panicking)).await, (500, "INTERNAL_ERROR".to_owned()));
+        assert_eq!(
+            failure(get(panicking)).await,
+            (500, "INTERNAL_ERROR".to_owned())
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn so_has_a_time_out() {
         let slow = || tokio::time::sleep(2 * TIME_LIMIT);
-        assert_eq!(failure(get(slow)).await, (503, "SERVICE_UNAVAILABLE".to_owned()));
+        assert_eq!(
+            failure(get(slow)).await,
+            (503, "SERVICE_UNAVAILABLE".to_owned())
+        );
     }
 
     #[tokio::test]
     async fn so_has_what_a_library_answers() {
         let bare = || async { (StatusCode::IM_A_TEAPOT, "planted") };
-        assert_eq!(failure(get(bare)).await, (418, "VALIDATION_ERROR".to_owned()));
+        assert_eq!(
+            failure(get(bare)).await,
+            (418, "VALIDATION_ERROR".to_owned())
+        );
     }
 }

@@ -53,11 +53,18 @@ struct Notices {
 }
 
 /// Accepts connections and answers their requests until a signal ends it.
-pub(crate) async fn serve(listeners: Vec<TcpListener>, router: Router, websockets: &WebSockets, signals: &mut Signals) {
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    router: Router,
+    websockets: &WebSockets,
+    signals: &mut Signals,
+) {
     // For as long as the process lives: nobody counts who refers to it.
     let notices: &'static Notices = Box::leak(Box::default());
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_LIMIT).max_buf_size(MOST_HEAD_BYTES);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_LIMIT)
+        .max_buf_size(MOST_HEAD_BYTES);
     // Each connection listens here for as long as it lives.
     let connections = watch::Sender::new(false);
     let handed_over = loop {
@@ -115,7 +122,10 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, router: Router, websocket
 /// Returns the next connection to any of the listeners. Cancel safe.
 async fn accept(listeners: &[TcpListener]) -> std::io::Result<(TcpStream, SocketAddr)> {
     poll_fn(|context| {
-        let accepted = listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);
+        let accepted = listeners
+            .iter()
+            .map(|listener| listener.poll_accept(context))
+            .find(Poll::is_ready);
         accepted.unwrap_or(Poll::Pending)
     })
     .await
@@ -163,7 +173,10 @@ impl Service<Request<Incoming>> for Client {
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         // A router is always ready.
-        Answering { answer: tower::Service::call(&mut self.router.clone(), request), notices: self.notices }
+        Answering {
+            answer: tower::Service::call(&mut self.router.clone(), request),
+            notices: self.notices,
+        }
     }
 }
 
@@ -183,11 +196,17 @@ impl Future for Answering {
         let this = self.project();
         let mut response = ready!(this.answer.poll(context))?;
         // A connection that becomes a WebSocket says `upgrade` here, and is told by its own means.
-        if this.notices.closing.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if this.notices.closing.load(Ordering::Relaxed)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if this.notices.reload_failed.load(Ordering::Relaxed) {
-            response.headers_mut().insert(RELOAD, HeaderValue::from_static("failed"));
+            response
+                .headers_mut()
+                .insert(RELOAD, HeaderValue::from_static("failed"));
         }
         Poll::Ready(Ok(response))
     }
@@ -196,7 +215,10 @@ impl Future for Answering {
 /// Errors of a connection that ended before it was accepted.
 fn is_of_the_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionRefused | ConnectionAborted | ConnectionReset
+    )
 }
 
 #[cfg(test)]
@@ -234,13 +256,23 @@ mod tests {
             let mut signals = Signals::catch(false).unwrap();
             let client = async {
                 let (mut socket, _) = connect_async(url).await.unwrap();
-                assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("welcome"));
+                assert_eq!(
+                    socket.next().await.unwrap().unwrap(),
+                    Message::text("welcome")
+                );
                 raise(signal).unwrap();
-                let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("it is not closed in order") };
+                let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
+                    panic!("it is not closed in order")
+                };
                 assert_eq!(frame.code, CloseCode::Restart);
                 assert!(socket.next().await.is_none());
             };
-            let server = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals);
+            let server = serve(
+                vec![listener],
+                greeting(websockets.clone()),
+                &websockets,
+                &mut signals,
+            );
             tokio::join!(server, client);
         }
     }
@@ -254,7 +286,10 @@ mod tests {
         let client = async {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let begun = Instant::now();
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n")
+                .await
+                .unwrap();
             stream.read_to_end(&mut Vec::new()).await.unwrap();
             begun.elapsed()
         };
@@ -262,6 +297,9 @@ mod tests {
             waited = client => waited,
             () = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
         };
-        assert!((HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited), "{waited:?}");
+        assert!(
+            (HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited),
+            "{waited:?}"
+        );
     }
 }

@@ -17,11 +17,19 @@ pub(crate) fn layer(origins: Origins) -> OnlyWithOrigin {
     // For as long as the process lives: nobody counts who refers to it.
     OnlyWithOrigin(Box::leak(Box::new(
         CorsLayer::new()
-            .allow_origin(AllowOrigin::predicate(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allow(origin))))
+            .allow_origin(AllowOrigin::predicate(move |origin, _| {
+                origin.to_str().is_ok_and(|origin| origins.allow(origin))
+            }))
             .allow_credentials(true)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
             .allow_headers(AllowHeaders::mirror_request())
-            .expose_headers([request::REQUEST_ID, request::RATE_LIMIT, request::RATE_REMAINING, request::RATE_RESET, header::RETRY_AFTER])
+            .expose_headers([
+                request::REQUEST_ID,
+                request::RATE_LIMIT,
+                request::RATE_REMAINING,
+                request::RATE_RESET,
+                header::RETRY_AFTER,
+            ])
             .max_age(Duration::from_secs(3600)),
     )))
 }
@@ -34,7 +42,10 @@ impl<S> Layer<S> for OnlyWithOrigin {
     type Service = MaybeCors<S>;
 
     fn layer(&self, inner: S) -> MaybeCors<S> {
-        MaybeCors { cors: self.0, inner }
+        MaybeCors {
+            cors: self.0,
+            inner,
+        }
     }
 }
 
@@ -62,7 +73,11 @@ where
         if request.headers().contains_key(header::ORIGIN) {
             // The one that is ready goes into it.
             let other = self.inner.clone();
-            Either::Left(self.cors.layer(std::mem::replace(&mut self.inner, other)).call(request))
+            Either::Left(
+                self.cors
+                    .layer(std::mem::replace(&mut self.inner, other))
+                    .call(request),
+            )
         } else {
             Either::Right(self.inner.call(request))
         }

@@ -29,9 +29,21 @@ const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 pub(crate) fn router(document: &OpenApi) -> Router {
     // Serialised once: it does not change while the process lives.
     let json = Bytes::from(document.to_json().expect("an OpenAPI document is JSON"));
-    let config = Arc::new(Config::from("/openapi.json").persist_authorization(true).try_it_out_enabled(true));
+    let config = Arc::new(
+        Config::from("/openapi.json")
+            .persist_authorization(true)
+            .try_it_out_enabled(true),
+    );
     Router::new()
-        .route("/openapi.json", get(async move || ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json)))
+        .route(
+            "/openapi.json",
+            get(async move || {
+                (
+                    [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+                    json,
+                )
+            }),
+        )
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route(
             "/docs/",
@@ -40,9 +52,23 @@ pub(crate) fn router(document: &OpenApi) -> Router {
                 async move || swagger_file("index.html", config)
             }),
         )
-        .route("/docs/{*file}", get(async move |Path(file): Path<String>| swagger_file(&file, config)))
-        .route("/redoc", get(async || ([(CONTENT_SECURITY_POLICY, POLICY)], Html(HTML_REDOC))))
-        .route("/redoc/redoc.standalone.js", get(async || ([(CONTENT_TYPE, JAVASCRIPT), (CACHE_CONTROL, AN_HOUR)], SCRIPT_REDOC)))
+        .route(
+            "/docs/{*file}",
+            get(async move |Path(file): Path<String>| swagger_file(&file, config)),
+        )
+        .route(
+            "/redoc",
+            get(async || ([(CONTENT_SECURITY_POLICY, POLICY)], Html(HTML_REDOC))),
+        )
+        .route(
+            "/redoc/redoc.standalone.js",
+            get(async || {
+                (
+                    [(CONTENT_TYPE, JAVASCRIPT), (CACHE_CONTROL, AN_HOUR)],
+                    SCRIPT_REDOC,
+                )
+            }),
+        )
 }
 
 fn swagger_file(path: &str, config: Arc<Config<'_>>) -> Response {
@@ -51,11 +77,15 @@ fn swagger_file(path: &str, config: Arc<Config<'_>>) -> Response {
         Ok(None) => return ApiError::from(ErrorCode::NotFound).into_response(),
         Err(cause) => return ApiError::internal(cause).into_response(),
     };
-    let Ok(kind) = HeaderValue::try_from(&file.content_type) else { return ApiError::internal("a content type").into_response() };
+    let Ok(kind) = HeaderValue::try_from(&file.content_type) else {
+        return ApiError::internal("a content type").into_response();
+    };
     let headers = [(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, POLICY)];
     let mut response = (StatusCode::OK, headers, file.bytes.into_owned()).into_response();
     if file.gzpipped {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }

@@ -19,7 +19,10 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 const FIRST: usize = 3;
 
 /// Returns the inherited TCP sockets, or a new one. Sockets of other kinds are ignored.
-pub(crate) async fn listeners(mut handed: ListenFd, address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
+pub(crate) async fn listeners(
+    mut handed: ListenFd,
+    address: SocketAddr,
+) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut other = None;
     for n in 0..handed.len() {
@@ -36,7 +39,9 @@ pub(crate) async fn listeners(mut handed: ListenFd, address: SocketAddr) -> anyh
         }
     }
     match other {
-        Some(error) if listeners.is_empty() => return Err(anyhow::Error::new(error).context("LISTEN_FDS has no listening TCP socket")),
+        Some(error) if listeners.is_empty() => {
+            return Err(anyhow::Error::new(error).context("LISTEN_FDS has no listening TCP socket"));
+        }
         _ => {}
     }
     if listeners.is_empty() {

@@ -20,7 +20,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn router(pool: Pool) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(welcome)).with_state(pool)
+    OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(ready))
+        .routes(routes!(welcome))
+        .with_state(pool)
 }
 
 /// The service answers.
@@ -78,7 +82,14 @@ struct Welcome {
 /// Touches nothing outside the process.
 #[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = Health, description = "It lives")))]
 async fn health() -> Plain<Health> {
-    Plain(StatusCode::OK, Health { status: "healthy", timestamp: now(), version: VERSION })
+    Plain(
+        StatusCode::OK,
+        Health {
+            status: "healthy",
+            timestamp: now(),
+            version: VERSION,
+        },
+    )
 }
 
 /// Asks the database.
@@ -92,12 +103,25 @@ async fn ready(State(pool): State<Pool>) -> Plain<Readiness> {
         Check::Healthy => (StatusCode::OK, Ready::Ready),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Ready::NotReady),
     };
-    let checks = Checks { database, gemini_api: Check::NotConfigured, nanobanana_api: Check::NotConfigured };
-    Plain(code, Readiness { status, checks, timestamp: now() })
+    let checks = Checks {
+        database,
+        gemini_api: Check::NotConfigured,
+        nanobanana_api: Check::NotConfigured,
+    };
+    Plain(
+        code,
+        Readiness {
+            status,
+            checks,
+            timestamp: now(),
+        },
+    )
 }
 
 async fn database(pool: &Pool) -> Check {
-    let Some(problem) = problem(pool).await else { return Check::Healthy };
+    let Some(problem) = problem(pool).await else {
+        return Check::Healthy;
+    };
     tracing::warn!(problem, "the database is not ready");
     Check::Unhealthy
 }
@@ -112,8 +136,12 @@ pub(crate) async fn problem(pool: &Pool) -> Option<String> {
     };
     match tokio::time::timeout(TIME_LIMIT, check).await {
         Ok(Ok(SchemaState::Current)) => None,
-        Ok(Ok(SchemaState::Behind)) => Some("its schema is behind this version: migrate up".to_owned()),
-        Ok(Ok(SchemaState::NewerBreaking)) => Some("its schema is of a newer version that this one cannot serve".to_owned()),
+        Ok(Ok(SchemaState::Behind)) => {
+            Some("its schema is behind this version: migrate up".to_owned())
+        }
+        Ok(Ok(SchemaState::NewerBreaking)) => {
+            Some("its schema is of a newer version that this one cannot serve".to_owned())
+        }
         Ok(Ok(SchemaState::Foreign(why))) => Some(why),
         Ok(Err(cause)) => Some(cause.to_string()),
         Err(_) => Some(format!("no answer within {} s", TIME_LIMIT.as_secs())),
@@ -123,5 +151,12 @@ pub(crate) async fn problem(pool: &Pool) -> Option<String> {
 /// Where to go from here.
 #[utoipa::path(get, path = "/", tag = "health", responses((status = 200, body = Welcome, description = "Where the documentation is")))]
 async fn welcome() -> Plain<Welcome> {
-    Plain(StatusCode::OK, Welcome { message: "EmotionVisualizer API", version: VERSION, docs: "/docs" })
+    Plain(
+        StatusCode::OK,
+        Welcome {
+            message: "EmotionVisualizer API",
+            version: VERSION,
+            docs: "/docs",
+        },
+    )
 }

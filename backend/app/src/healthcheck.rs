@@ -20,7 +20,8 @@ pub(crate) fn run(values: &Values) -> anyhow::Result<ExitCode> {
         host => host,
     };
     let address = SocketAddr::new(host, settings.port);
-    let status = ask(address).with_context(|| format!("http://{address}/health does not answer"))?;
+    let status =
+        ask(address).with_context(|| format!("http://{address}/health does not answer"))?;
     if !status.starts_with("HTTP/1.1 200 ") {
         bail!("http://{address}/health answers {status}");
     }
@@ -32,10 +33,16 @@ fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let deadline = Instant::now() + TIME_LIMIT;
     let mut connection = TcpStream::connect_timeout(&address, TIME_LIMIT)?;
     connection.set_write_timeout(Some(TIME_LIMIT))?;
-    write!(connection, "GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    write!(
+        connection,
+        "GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
     while !answer.contains(&b'\n') {
-        let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).context("the time was up")?;
+        let left = deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+            .context("the time was up")?;
         connection.set_read_timeout(Some(left))?;
         let mut part = [0; 256];
         match connection.read(&mut part)? {
@@ -43,5 +50,9 @@ fn ask(address: SocketAddr) -> anyhow::Result<String> {
             n => answer.extend_from_slice(&part[..n]),
         }
     }
-    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&answer)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }

@@ -64,7 +64,9 @@ fn main() -> ExitCode {
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(work);
     // A password that is being hashed for a client that has gone holds nothing up.
     runtime.shutdown_background();
@@ -77,7 +79,10 @@ fn give_back_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const BYTES: i32 = 1024 * 1024;
-        #[expect(unsafe_code, reason = "a function of C that takes two numbers and touches no memory of ours")]
+        #[expect(
+            unsafe_code,
+            reason = "a function of C that takes two numbers and touches no memory of ours"
+        )]
         // SAFETY: mallopt(3) may be called at any time, with any numbers.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, BYTES);

@@ -18,7 +18,10 @@ pub(crate) struct Shaping<T> {
 
 impl<T> Shaping<T> {
     pub(crate) fn new(io: T) -> Self {
-        Self { io, instead: Vec::new() }
+        Self {
+            io,
+            instead: Vec::new(),
+        }
     }
 }
 
@@ -28,14 +31,24 @@ fn instead_of(written: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let head = std::str::from_utf8(written).ok()?;
-    let (before, after) = head.split_once("content-length: 0\r\n").filter(|_| !head.contains(request::REQUEST_ID.as_str()))?;
+    let (before, after) = head
+        .split_once("content-length: 0\r\n")
+        .filter(|_| !head.contains(request::REQUEST_ID.as_str()))?;
     let (id, body) = ApiError::without_request(StatusCode::from_bytes(&written[9..12]).ok()?);
-    let headers = format!("content-type: application/json\r\n{}: {id}\r\ncontent-length: {}\r\n", request::REQUEST_ID, body.len());
+    let headers = format!(
+        "content-type: application/json\r\n{}: {id}\r\ncontent-length: {}\r\n",
+        request::REQUEST_ID,
+        body.len()
+    );
     Some([before, &headers, after, &body].concat().into_bytes())
 }
 
 impl<T: Write + Unpin> Write for Shaping<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let Self { io, instead } = self.get_mut();
         if instead.is_empty() {
             match instead_of(bytes) {
@@ -64,7 +77,11 @@ impl<T: Write + Unpin> Write for Shaping<T> {
         self.io.is_write_vectored()
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match slices {
             // Hyper's own have no body.
             [head] => self.poll_write(cx, head),
@@ -74,7 +91,11 @@ impl<T: Write + Unpin> Write for Shaping<T> {
 }
 
 impl<T: Read + Unpin> Read for Shaping<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_read(cx, buffer)
     }
 }

@@ -54,11 +54,28 @@ pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<Exi
         .options([("default_transaction_read_only", "off")]);
     let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
         .await
-        .with_context(|| format!("{} did not answer within {} s", database.migration_url.masked(), CONNECT_TIMEOUT.as_secs()))?
-        .map_err(|error| anyhow::anyhow!("{} cannot be reached: {error}", database.migration_url.masked()))?;
+        .with_context(|| {
+            format!(
+                "{} did not answer within {} s",
+                database.migration_url.masked(),
+                CONNECT_TIMEOUT.as_secs()
+            )
+        })?
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "{} cannot be reached: {error}",
+                database.migration_url.masked()
+            )
+        })?;
     match command {
         Command::Up { dry_run: true, .. } => dry_run(&mut conn).await?,
-        Command::Up { auto, .. } => print_up(migrate::up(&mut conn, if auto { Cause::Automatic } else { Cause::Asked }).await?),
+        Command::Up { auto, .. } => print_up(
+            migrate::up(
+                &mut conn,
+                if auto { Cause::Automatic } else { Cause::Asked },
+            )
+            .await?,
+        ),
         Command::Down { count } => print_reverted(&migrate::down(&mut conn, count).await?),
         Command::To { version } => match migrate::to(&mut conn, version).await? {
             To::Up(done) => print_up(done),
@@ -94,17 +111,25 @@ async fn dry_run(conn: &mut PgConnection) -> anyhow::Result<()> {
     for entry in migrate::status(conn).await?.empty() {
         println!("-- {}", left(entry));
     }
-    println!("-- {} would be applied; nothing was changed", count(pending.len()));
+    println!(
+        "-- {} would be applied; nothing was changed",
+        count(pending.len())
+    );
     Ok(())
 }
 
 /// What `--auto` and `status` say after a `down` or `to`.
-const PAUSED: &str = "automatic migration is paused since `migrate down` or `to`; `migrate up` ends the pause";
+const PAUSED: &str =
+    "automatic migration is paused since `migrate down` or `to`; `migrate up` ends the pause";
 
 fn print_up(done: Up) {
     match done {
         Up::Paused => println!("{PAUSED}"),
-        Up::Applied { steps, empty, adoption } => {
+        Up::Applied {
+            steps,
+            empty,
+            adoption,
+        } => {
             print_steps("applied", &steps);
             if steps.is_empty() {
                 println!("the schema is up to date");
@@ -116,7 +141,10 @@ fn print_up(done: Up) {
 }
 
 fn left(entry: &Entry) -> String {
-    format!("{} {} is empty: it is applied when something is written into it", entry.version, entry.description)
+    format!(
+        "{} {} is empty: it is applied when something is written into it",
+        entry.version, entry.description
+    )
 }
 
 fn count(n: usize) -> String {
@@ -128,13 +156,20 @@ fn print_reverted(steps: &[Step]) {
     if steps.is_empty() {
         println!("there is nothing to revert");
     } else {
-        println!("automatic migration is paused until a migration file changes or `migrate up` is typed");
+        println!(
+            "automatic migration is paused until a migration file changes or `migrate up` is typed"
+        );
     }
 }
 
 fn print_steps(done: &str, steps: &[Step]) {
     for step in steps {
-        println!("{done} {} {} ({} ms)", step.version, step.description, step.took.as_millis());
+        println!(
+            "{done} {} {} ({} ms)",
+            step.version,
+            step.description,
+            step.took.as_millis()
+        );
     }
 }
 
@@ -147,7 +182,10 @@ fn print_status(status: &Status) {
             State::Edited => "EDITED",
             State::Missing => "MISSING",
         };
-        let at = entry.applied_at.map(|at| at.format("  %Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
+        let at = entry
+            .applied_at
+            .map(|at| at.format("  %Y-%m-%d %H:%M:%SZ").to_string())
+            .unwrap_or_default();
         println!("{state:8} {}  {}{at}", entry.version, entry.description);
     }
     if status.paused {
@@ -184,12 +222,30 @@ fn print_adoption(adoption: &Adoption) {
             adoption.colliding_addresses,
             "accounts whose address differs from another account's only in spelling; they log in with the exact spelling",
         ),
-        (adoption.undated, "rows without a time of creation; they have that of their last change, or of now"),
-        (adoption.odd_intensity, "entries with an intensity outside 0..1"),
-        (adoption.odd_emotion_count, "entries without an emotion, or with more than ten"),
-        (adoption.unknown_emotions, "entries with an emotion that is not known"),
-        (adoption.odd_text, "entries with an empty text, or one that is longer than is allowed now"),
-        (adoption.odd_kind, "rows whose source, status or style is not known now"),
+        (
+            adoption.undated,
+            "rows without a time of creation; they have that of their last change, or of now",
+        ),
+        (
+            adoption.odd_intensity,
+            "entries with an intensity outside 0..1",
+        ),
+        (
+            adoption.odd_emotion_count,
+            "entries without an emotion, or with more than ten",
+        ),
+        (
+            adoption.unknown_emotions,
+            "entries with an emotion that is not known",
+        ),
+        (
+            adoption.odd_text,
+            "entries with an empty text, or one that is longer than is allowed now",
+        ),
+        (
+            adoption.odd_kind,
+            "rows whose source, status or style is not known now",
+        ),
     ];
     for (rows, what) in odd.iter().filter(|(rows, _)| *rows > 0) {
         println!("  {what}: {rows}");

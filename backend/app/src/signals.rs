@@ -28,7 +28,9 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
-            reload_failed: in_development.then(|| signal(SignalKind::user_defined1())).transpose()?,
+            reload_failed: in_development
+                .then(|| signal(SignalKind::user_defined1()))
+                .transpose()?,
         })
     }
 

@@ -11,7 +11,11 @@ pub fn key(email: &str) -> String {
         return email.to_ascii_lowercase();
     }
     match email.rsplit_once('@') {
-        Some((local, domain)) => format!("{}@{}", folded(local), ascii(domain).unwrap_or_else(|| folded(domain))),
+        Some((local, domain)) => format!(
+            "{}@{}",
+            folded(local),
+            ascii(domain).unwrap_or_else(|| folded(domain))
+        ),
         None => folded(email),
     }
 }
@@ -23,8 +27,17 @@ pub fn spellings(email: &str) -> Vec<String> {
     let mut spellings = vec![email.to_owned()];
     if let Some((local, domain)) = email.rsplit_once('@') {
         let local: String = local.nfc().collect();
-        let domains = [Some(folded(domain)), ascii(domain), Some(idna::domain_to_unicode(domain).0)];
-        spellings.extend(domains.into_iter().flatten().map(|domain| format!("{local}@{domain}")));
+        let domains = [
+            Some(folded(domain)),
+            ascii(domain),
+            Some(idna::domain_to_unicode(domain).0),
+        ];
+        spellings.extend(
+            domains
+                .into_iter()
+                .flatten()
+                .map(|domain| format!("{local}@{domain}")),
+        );
     }
     spellings
 }
@@ -35,7 +48,11 @@ fn ascii(domain: &str) -> Option<String> {
 }
 
 fn folded(text: &str) -> String {
-    text.nfc().collect::<String>().to_lowercase().nfc().collect()
+    text.nfc()
+        .collect::<String>()
+        .to_lowercase()
+        .nfc()
+        .collect()
 }
 
 #[cfg(test)]
@@ -45,11 +62,27 @@ mod tests {
     #[test]
     fn spellings_of_one_address_have_one_key() {
         for (address, others) in [
-            ("ann@example.com", &[" Ann@Example.COM\t", "ANN@example.com"][..]),
-            ("zoë@example.com", &["ZOË@example.com", "zoe\u{308}@example.com", "ZOE\u{308}@EXAMPLE.COM", "\u{a0}zoë@example.com"]),
+            (
+                "ann@example.com",
+                &[" Ann@Example.COM\t", "ANN@example.com"][..],
+            ),
+            (
+                "zoë@example.com",
+                &[
+                    "ZOË@example.com",
+                    "zoe\u{308}@example.com",
+                    "ZOE\u{308}@EXAMPLE.COM",
+                    "\u{a0}zoë@example.com",
+                ],
+            ),
             (
                 "ann@bücher.example",
-                &["ann@BÜCHER.example", "ann@bu\u{308}cher.example", "Ann@xn--bcher-kva.example", "ann@XN--BCHER-KVA.Example"],
+                &[
+                    "ann@BÜCHER.example",
+                    "ann@bu\u{308}cher.example",
+                    "Ann@xn--bcher-kva.example",
+                    "ann@XN--BCHER-KVA.Example",
+                ],
             ),
             ("ann@faß.example", &["ann@xn--fa-hia.example"]),
             ("山@例え.テスト", &["山@xn--r8jz45g.xn--zckzah"]),
@@ -58,16 +91,27 @@ mod tests {
                 assert_eq!(key(other), key(address), "{other:?}");
             }
         }
-        for (one, other) in
-            [("ann@example.com", "an n@example.com"), ("ann@example.com", "ann@example.org"), ("zoë@example.com", "zoe@example.com")]
-        {
+        for (one, other) in [
+            ("ann@example.com", "an n@example.com"),
+            ("ann@example.com", "ann@example.org"),
+            ("zoë@example.com", "zoe@example.com"),
+        ] {
             assert_ne!(key(one), key(other));
         }
     }
 
     #[test]
     fn an_invalid_address_has_a_key() {
-        for text in ["", "@", "ä", "ä@", "@ä", "a@b@ä", "ann@xn--\u{e4}", "ann@ä\u{200d}.example"] {
+        for text in [
+            "",
+            "@",
+            "ä",
+            "ä@",
+            "@ä",
+            "a@b@ä",
+            "ann@xn--\u{e4}",
+            "ann@ä\u{200d}.example",
+        ] {
             assert_eq!(key(text), key(&key(text)), "{text:?}");
         }
     }
@@ -80,7 +124,11 @@ mod tests {
             ("Bob@Bücher.example", "Bob@xn--bcher-kva.example"),
             ("Zoe\u{308}@example.com", "Zoë@example.com"),
         ] {
-            assert!(spellings(typed).iter().any(|spelling| spelling == stored), "{typed} {:?}", spellings(typed));
+            assert!(
+                spellings(typed).iter().any(|spelling| spelling == stored),
+                "{typed} {:?}",
+                spellings(typed)
+            );
         }
     }
 }

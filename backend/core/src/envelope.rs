@@ -26,11 +26,19 @@ pub struct Meta {
 impl Meta {
     /// That of an answer which is made now, to the request that this task serves.
     pub fn now() -> Self {
-        Self::of(request::id().and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default())
+        Self::of(
+            request::id()
+                .and_then(|id| id.to_str().map(str::to_owned).ok())
+                .unwrap_or_default(),
+        )
     }
 
     pub(crate) fn of(request_id: String) -> Self {
-        Self { timestamp: time::now(), request_id, api_version: "v1" }
+        Self {
+            timestamp: time::now(),
+            request_id,
+            api_version: "v1",
+        }
     }
 }
 
@@ -47,7 +55,11 @@ pub struct Data<T> {
 impl<T> Data<T> {
     /// An answer to the request that this task serves.
     pub fn new(data: T) -> Self {
-        Self { success: true, data, meta: Meta::now() }
+        Self {
+            success: true,
+            data,
+            meta: Meta::now(),
+        }
     }
 }
 

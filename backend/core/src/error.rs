@@ -113,7 +113,12 @@ struct FailureError<'a> {
 impl ApiError {
     /// A failure with a sentence of its own.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Map::new(), retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            details: Map::new(),
+            retry_after: None,
+        }
     }
 
     /// Adds a detail.
@@ -136,27 +141,45 @@ impl ApiError {
     }
 
     /// Fields that break a rule: each one's name, and the rule as "must be between 0 and 1".
-    pub fn fields<K: Into<String>, V: Into<Value>>(fields: impl IntoIterator<Item = (K, V)>) -> Self {
-        let fields: Map<String, Value> = fields.into_iter().map(|(name, rule)| (name.into(), rule.into())).collect();
+    pub fn fields<K: Into<String>, V: Into<Value>>(
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let fields: Map<String, Value> = fields
+            .into_iter()
+            .map(|(name, rule)| (name.into(), rule.into()))
+            .collect();
         Self::from(ErrorCode::ValidationError).with("fields", fields)
     }
 
     /// Too many requests; `seconds` from now there will be room again.
     pub fn rate_limited(seconds: u64) -> Self {
-        let mut error = Self::from(ErrorCode::RateLimitExceeded).with("retry_after_seconds", json!(seconds));
+        let mut error =
+            Self::from(ErrorCode::RateLimitExceeded).with("retry_after_seconds", json!(seconds));
         error.retry_after = Some(seconds);
         error
     }
 
     /// The body of a failure to read a request at all, and the id that it has instead of the request's.
     pub fn without_request(status: StatusCode) -> (String, String) {
-        let (error, id) = (Self::from(ErrorCode::of(status)), Uuid::new_v4().to_string());
-        let body = serde_json::to_string(&error.failure(Meta::of(id.clone()))).expect("texts and numbers have a form in JSON");
+        let (error, id) = (
+            Self::from(ErrorCode::of(status)),
+            Uuid::new_v4().to_string(),
+        );
+        let body = serde_json::to_string(&error.failure(Meta::of(id.clone())))
+            .expect("texts and numbers have a form in JSON");
         (id, body)
     }
 
     fn failure(&self, meta: Meta) -> Failure<'_> {
-        Failure { success: false, error: FailureError { code: self.code, message: &self.message, details: &self.details }, meta }
+        Failure {
+            success: false,
+            error: FailureError {
+                code: self.code,
+                message: &self.message,
+                details: &self.details,
+            },
+            meta,
+        }
     }
 
     /// Its code.

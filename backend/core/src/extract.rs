@@ -26,31 +26,43 @@ where
         if !is_json(request.headers()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge.into(),
-            _ => ApiError::new(ErrorCode::ValidationError, "The body could not be read."),
-        })?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.into_response().status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge.into(),
+                    _ => ApiError::new(ErrorCode::ValidationError, "The body could not be read."),
+                })?;
         // serde would read a list as a struct's fields in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::fields([("body", "must be a JSON object")]));
         }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value: T = serde_path_to_error::deserialize(&mut json).map_err(|e| match e.inner().classify() {
-            serde_json::error::Category::Data => wrong_field(&e.path().to_string(), &e.inner().to_string(), "body"),
-            _ => ApiError::fields([("body", "must be a JSON object")]),
+        let value: T = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+            match e.inner().classify() {
+                serde_json::error::Category::Data => {
+                    wrong_field(&e.path().to_string(), &e.inner().to_string(), "body")
+                }
+                _ => ApiError::fields([("body", "must be a JSON object")]),
+            }
         })?;
-        json.end().map_err(|_| ApiError::fields([("body", "must be one JSON object")]))?;
+        json.end()
+            .map_err(|_| ApiError::fields([("body", "must be one JSON object")]))?;
         valid(value).map(Self)
     }
 }
 
 /// `application/json`, or a type that ends in `+json` (RFC 6839).
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|v| v.to_str()) else { return false };
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|v| v.to_str()) else {
+        return false;
+    };
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence.split_once('/').is_some_and(|(kind, sub)| {
-            kind.eq_ignore_ascii_case("application") && sub.len() > 5 && sub[sub.len() - 5..].eq_ignore_ascii_case("+json")
+            kind.eq_ignore_ascii_case("application")
+                && sub.len() > 5
+                && sub[sub.len() - 5..].eq_ignore_ascii_case("+json")
         })
 }
 
@@ -67,8 +79,8 @@ where
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-        let value: T =
-            serde_path_to_error::deserialize(pairs).map_err(|e| wrong_field(&e.path().to_string(), &e.inner().to_string(), "query"))?;
+        let value: T = serde_path_to_error::deserialize(pairs)
+            .map_err(|e| wrong_field(&e.path().to_string(), &e.inner().to_string(), "query"))?;
         valid(value).map(Self)
     }
 }
@@ -93,7 +105,10 @@ fn valid<T: Validate<Context = ()>>(value: T) -> Result<T, ApiError> {
     match value.validate() {
         Ok(()) => Ok(value),
         Err(report) => {
-            let rules = report.into_inner().into_iter().map(|(path, error)| (path.to_string(), error.message().to_owned()));
+            let rules = report
+                .into_inner()
+                .into_iter()
+                .map(|(path, error)| (path.to_string(), error.message().to_owned()));
             Err(ApiError::fields(rules))
         }
     }
@@ -102,23 +117,37 @@ fn valid<T: Validate<Context = ()>>(value: T) -> Result<T, ApiError> {
 /// The field and the rule, taken from what serde says; never the value, which it says too.
 fn wrong_field(path: &str, said: &str, whole: &str) -> ApiError {
     let quoted = || said.split('`').nth(1).unwrap_or_default();
-    let inside = |name: &str| if path == "." || path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let inside = |name: &str| {
+        if path == "." || path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     if said.starts_with("missing field") {
         return ApiError::fields([(inside(quoted()), "is required")]);
     }
     if said.starts_with("duplicate field") {
         return ApiError::fields([(inside(quoted()), "must be there once")]);
     }
-    let name = if path == "." || path.is_empty() { whole } else { path };
+    let name = if path == "." || path.is_empty() {
+        whole
+    } else {
+        path
+    };
     // The last "expected" is serde's own: what comes after it names a type, nothing of the request.
-    let expected = said.rsplit_once(", expected ").map(|(_, expected)| expected.split(" at line ").next().unwrap_or(expected));
+    let expected = said
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| expected.split(" at line ").next().unwrap_or(expected));
     let rule = match expected {
         Some("f64" | "f32") => "must be a number".to_owned(),
         Some("u32" | "u64" | "i64" | "usize") => "must be a whole number".to_owned(),
         Some("a sequence") => "must be a list".to_owned(),
         Some(expected) if expected.starts_with("struct ") => "must be an object".to_owned(),
         Some(expected) => format!("must be {}", expected.replace('`', "")),
-        None if said.contains("digit") || said.contains("number") || said.contains("integer") => "must be a whole number".to_owned(),
+        None if said.contains("digit") || said.contains("number") || said.contains("integer") => {
+            "must be a whole number".to_owned()
+        }
         None => "is not valid".to_owned(),
     };
     ApiError::fields([(name, rule)])
@@ -132,9 +161,23 @@ mod tests {
 
     #[test]
     fn content_types() {
-        let is = |text: &str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(text).unwrap())]));
-        assert!(is("application/json") && is("Application/JSON; charset=utf-8") && is("application/problem+json"));
-        assert!(!is("text/plain") && !is("application/+json") && !is("text/x+json") && !is("application/é+jsö"));
+        let is = |text: &str| {
+            is_json(&HeaderMap::from_iter([(
+                CONTENT_TYPE,
+                HeaderValue::from_str(text).unwrap(),
+            )]))
+        };
+        assert!(
+            is("application/json")
+                && is("Application/JSON; charset=utf-8")
+                && is("application/problem+json")
+        );
+        assert!(
+            !is("text/plain")
+                && !is("application/+json")
+                && !is("text/x+json")
+                && !is("application/é+jsö")
+        );
         assert!(!is_json(&HeaderMap::new()));
     }
 }

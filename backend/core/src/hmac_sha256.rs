@@ -8,7 +8,11 @@ use sha2::Sha256;
 use signature::{Signer, Verifier};
 
 /// The provider; it knows HS256 and nothing else.
-pub(crate) static PROVIDER: CryptoProvider = CryptoProvider { signer_factory, verifier_factory, key_utils: KeyUtils::new_unimplemented() };
+pub(crate) static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory,
+    verifier_factory,
+    key_utils: KeyUtils::new_unimplemented(),
+};
 
 struct Hs256(Hmac<Sha256>);
 
@@ -17,7 +21,9 @@ impl Hs256 {
         if algorithm != Algorithm::HS256 {
             return Err(ErrorKind::InvalidAlgorithm.into());
         }
-        Hmac::new_from_slice(key).map(Self).map_err(|_| ErrorKind::InvalidKeyFormat.into())
+        Hmac::new_from_slice(key)
+            .map(Self)
+            .map_err(|_| ErrorKind::InvalidKeyFormat.into())
     }
 }
 
@@ -25,20 +31,33 @@ fn signer_factory(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn Jw
     Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?))
 }
 
-fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+fn verifier_factory(
+    algorithm: &Algorithm,
+    key: &DecodingKey,
+) -> Result<Box<dyn JwtVerifier>, Error> {
     Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?))
 }
 
 impl Signer<Vec<u8>> for Hs256 {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(self.0.clone().chain_update(message).finalize().into_bytes().to_vec())
+        Ok(self
+            .0
+            .clone()
+            .chain_update(message)
+            .finalize()
+            .into_bytes()
+            .to_vec())
     }
 }
 
 impl Verifier<Vec<u8>> for Hs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
         // Compares in constant time.
-        self.0.clone().chain_update(message).verify_slice(signature).map_err(|_| signature::Error::new())
+        self.0
+            .clone()
+            .chain_update(message)
+            .verify_slice(signature)
+            .map_err(|_| signature::Error::new())
     }
 }
 

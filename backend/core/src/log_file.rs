@@ -33,8 +33,18 @@ impl LogFile {
         // FileRotate ignores a file that it cannot open.
         OpenOptions::new().create(true).append(true).open(&path)?;
         let limit = ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES);
-        let file = FileRotate::new(&path, AppendCount::new(OLDER_FILES), limit, Compression::None, None);
-        Ok(Self { identity: identity(&path), path, file })
+        let file = FileRotate::new(
+            &path,
+            AppendCount::new(OLDER_FILES),
+            limit,
+            Compression::None,
+            None,
+        );
+        Ok(Self {
+            identity: identity(&path),
+            path,
+            file,
+        })
     }
 
     /// Writes to the file at the path, which may be a different file than before.
@@ -51,7 +61,9 @@ impl LogFile {
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
+    std::fs::metadata(path)
+        .map(|file| (file.dev(), file.ino()))
+        .ok()
 }
 
 impl Sink {
@@ -59,11 +71,16 @@ impl Sink {
     pub(crate) fn open(dir: Option<&Path>) -> io::Result<Self> {
         let open = |dir: &Path| {
             let path = dir.join("app.log");
-            let told = |e: io::Error| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()));
+            let told = |e: io::Error| {
+                io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()))
+            };
             std::fs::create_dir_all(dir).map_err(told)?;
             LogFile::open(path.clone()).map_err(told)
         };
-        Ok(Self { batch: Vec::new(), file: dir.map(open).transpose()? })
+        Ok(Self {
+            batch: Vec::new(),
+            file: dir.map(open).transpose()?,
+        })
     }
 }
 
@@ -95,18 +112,32 @@ mod tests {
     #[test]
     fn three_files_of_ten_megabytes_and_whole_lines() {
         let dir = std::env::temp_dir().join(format!("app-log-{}", uuid::Uuid::new_v4()));
-        let mut sink = Sink { batch: Vec::new(), file: Sink::open(Some(&dir)).unwrap().file };
+        let mut sink = Sink {
+            batch: Vec::new(),
+            file: Sink::open(Some(&dir)).unwrap().file,
+        };
         let line = [&[b'x'; 9_999][..], b"\n"].concat();
         for _ in 0..4_000 {
             // Past flush(), which would print them.
             sink.file.as_mut().unwrap().append(&line).unwrap();
         }
-        let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(&dir)
+            .unwrap()
+            .map(|e| e.unwrap())
+            .collect();
         names.sort_by_key(|e| e.file_name());
-        assert_eq!(names.iter().map(|e| e.file_name().into_string().unwrap()).collect::<Vec<_>>(), ["app.log", "app.log.1", "app.log.2"]);
+        assert_eq!(
+            names
+                .iter()
+                .map(|e| e.file_name().into_string().unwrap())
+                .collect::<Vec<_>>(),
+            ["app.log", "app.log.1", "app.log.2"]
+        );
         for file in names {
             let text = std::fs::read(file.path()).unwrap();
-            assert!(text.len() <= MOST_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0);
+            assert!(
+                text.len() <= MOST_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0
+            );
         }
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -122,13 +153,19 @@ mod tests {
         std::fs::create_dir(&dir).unwrap();
         file.append(b"after\n").unwrap();
         file.append(b"and on\n").unwrap();
-        assert_eq!(std::fs::read_to_string(dir.join("app.log")).unwrap(), "after\nand on\n");
+        assert_eq!(
+            std::fs::read_to_string(dir.join("app.log")).unwrap(),
+            "after\nand on\n"
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn a_folder_that_cannot_be_is_said() {
-        let error = Sink::open(Some(Path::new("/dev/null/logs"))).err().unwrap().to_string();
+        let error = Sink::open(Some(Path::new("/dev/null/logs")))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("/dev/null/logs/app.log"), "{error}");
     }
 }

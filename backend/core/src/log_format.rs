@@ -21,10 +21,24 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let id = request::id();
-        let line = Line { timestamp: time::now(), request_id: id.as_ref().and_then(|id| id.to_str().ok()), places: self.places, event };
-        if self.json { line.as_json(&mut writer) } else { line.as_text(&mut writer) }
+        let line = Line {
+            timestamp: time::now(),
+            request_id: id.as_ref().and_then(|id| id.to_str().ok()),
+            places: self.places,
+            event,
+        };
+        if self.json {
+            line.as_json(&mut writer)
+        } else {
+            line.as_text(&mut writer)
+        }
     }
 }
 

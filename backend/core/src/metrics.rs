@@ -6,7 +6,9 @@ use axum::http::Method;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 /// Upper bounds of the durations' buckets, in seconds: from a list of entries to a service that hardly answers.
-const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// How many requests were answered, with what, and how long that took.
 pub struct Requests {
@@ -17,12 +19,24 @@ pub struct Requests {
 impl Requests {
     /// None so far. They are told with all else in this registry.
     pub fn new(registry: &Registry) -> Self {
-        let total = Opts::new("http_requests_total", "Requests that were answered; 499 is a client that went away before.");
-        let total = IntCounterVec::new(total, &["method", "route", "status"]).expect("the names are valid");
-        let duration = HistogramOpts::new("http_request_duration_seconds", "From a request's head to the head of its answer.");
-        let duration = HistogramVec::new(duration.buckets(BUCKETS.to_vec()), &["method", "route"]).expect("the names are valid");
-        registry.register(Box::new(total.clone())).expect("they are registered once");
-        registry.register(Box::new(duration.clone())).expect("they are registered once");
+        let total = Opts::new(
+            "http_requests_total",
+            "Requests that were answered; 499 is a client that went away before.",
+        );
+        let total =
+            IntCounterVec::new(total, &["method", "route", "status"]).expect("the names are valid");
+        let duration = HistogramOpts::new(
+            "http_request_duration_seconds",
+            "From a request's head to the head of its answer.",
+        );
+        let duration = HistogramVec::new(duration.buckets(BUCKETS.to_vec()), &["method", "route"])
+            .expect("the names are valid");
+        registry
+            .register(Box::new(total.clone()))
+            .expect("they are registered once");
+        registry
+            .register(Box::new(duration.clone()))
+            .expect("they are registered once");
         Self { total, duration }
     }
 
@@ -30,7 +44,9 @@ impl Requests {
     pub(crate) fn count(&self, method: &Method, route: &str, status: &str, took: Duration) {
         let method = name(method);
         self.total.with_label_values(&[method, route, status]).inc();
-        self.duration.with_label_values(&[method, route]).observe(took.as_secs_f64());
+        self.duration
+            .with_label_values(&[method, route])
+            .observe(took.as_secs_f64());
     }
 }
 
@@ -47,5 +63,9 @@ fn name(method: &Method) -> &str {
         Method::CONNECT,
         Method::TRACE,
     ];
-    if known.contains(method) { method.as_str() } else { "other" }
+    if known.contains(method) {
+        method.as_str()
+    } else {
+        "other"
+    }
 }

@@ -43,20 +43,30 @@ pub struct WithOwner;
 
 impl IntoResponses for Always {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        failures(&[("500", "A fault of the service"), ("503", "The database is away, or the time was up")])
+        failures(&[
+            ("500", "A fault of the service"),
+            ("503", "The database is away, or the time was up"),
+        ])
     }
 }
 
 impl IntoResponses for WithBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        failures(&[("400", "A field is missing or breaks a rule"), ("413", "The body is over the limit"), ("415", "The body is not JSON")])
+        failures(&[
+            ("400", "A field is missing or breaks a rule"),
+            ("413", "The body is over the limit"),
+            ("415", "The body is not JSON"),
+        ])
     }
 }
 
 impl IntoResponses for WithToken {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         failures(&[
-            ("401", "No token, one that does not count, or wrong credentials"),
+            (
+                "401",
+                "No token, one that does not count, or wrong credentials",
+            ),
             ("403", "The account is inactive"),
             ("429", "Too many requests"),
         ])
@@ -67,17 +77,27 @@ impl IntoResponses for WithOwner {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         failures(&[
             ("400", "The id is no UUID, or a field breaks a rule"),
-            ("403", "It belongs to another user, or the account is inactive"),
+            (
+                "403",
+                "It belongs to another user, or the account is inactive",
+            ),
             ("404", "There is no such resource"),
         ])
     }
 }
 
 fn failures(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let schema = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Failure"))).build();
+    let schema = || {
+        ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Failure")))
+            .build()
+    };
     list.iter()
         .map(|(status, text)| {
-            let response = ResponseBuilder::new().description(*text).content("application/json", schema()).build();
+            let response = ResponseBuilder::new()
+                .description(*text)
+                .content("application/json", schema())
+                .build();
             ((*status).to_owned(), response.into())
         })
         .collect()

@@ -70,7 +70,10 @@ impl<S> Layer<S> for Track {
     type Service = Tracked<S>;
 
     fn layer(&self, inner: S) -> Tracked<S> {
-        Tracked { requests: self.0, inner }
+        Tracked {
+            requests: self.0,
+            inner,
+        }
     }
 }
 
@@ -98,8 +101,18 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Tracked<S> {
             status: None,
             requests: self.requests,
         };
-        let current = Current { id: Id::of(request.headers()), user: Cell::new(None), rate_limit: Cell::new(None) };
-        CURRENT.scope(current, Answering { answer: self.inner.call(request), unfinished })
+        let current = Current {
+            id: Id::of(request.headers()),
+            user: Cell::new(None),
+            rate_limit: Cell::new(None),
+        };
+        CURRENT.scope(
+            current,
+            Answering {
+                answer: self.inner.call(request),
+                unfinished,
+            },
+        )
     }
 }
 
@@ -153,14 +166,18 @@ impl Id {
             Self::Clients(id) => id.clone(),
             Self::Ours(id) => {
                 let mut text = Uuid::encode_buffer();
-                HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).expect("a UUID is ASCII")
+                HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
+                    .expect("a UUID is ASCII")
             }
         }
     }
 }
 
 fn is_valid(id: &[u8]) -> bool {
-    (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (1..=64).contains(&id.len())
+        && id
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// The request's line in the log, and in the metrics, written when it is dropped: also when the client goes away before the answer.
@@ -182,7 +199,12 @@ impl Drop for Line {
         let method = self.method.as_str();
         let took = self.started.elapsed();
         // nginx's number for a client that went away.
-        self.requests.count(&self.method, route, self.status.as_ref().map_or("499", StatusCode::as_str), took);
+        self.requests.count(
+            &self.method,
+            route,
+            self.status.as_ref().map_or("499", StatusCode::as_str),
+            took,
+        );
         let status = self.status.map_or(499, |s| s.as_u16());
         let duration_ms = took.as_micros() as f64 / 1000.0;
         let user = CURRENT.try_with(|c| c.user.get()).ok().flatten();
@@ -202,7 +224,12 @@ mod tests {
 
     #[test]
     fn ids_that_are_taken_over() {
-        for good in ["a", "A-b_9", "5da4fb3c-7b21-4e5d-922d-92a894b3b178", &"x".repeat(64)] {
+        for good in [
+            "a",
+            "A-b_9",
+            "5da4fb3c-7b21-4e5d-922d-92a894b3b178",
+            &"x".repeat(64),
+        ] {
             assert!(is_valid(good.as_bytes()), "{good}");
         }
         for bad in ["", "a b", "a\tb", "ä", "{}", &"x".repeat(65)] {

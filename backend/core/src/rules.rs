@@ -7,7 +7,11 @@ pub fn text<T: AsRef<str>>(least: usize, most: usize) -> impl Fn(&T, &()) -> Res
     move |text, ()| {
         let text = text.as_ref();
         // A character has one to four bytes: most texts need no counting.
-        let count = if text.len() <= most && text.len() >= 4 * least { least } else { text.chars().count() };
+        let count = if text.len() <= most && text.len() >= 4 * least {
+            least
+        } else {
+            text.chars().count()
+        };
         if text.contains('\0') {
             Err(Error::new("must not contain U+0000"))
         } else if count < least || count > most {
@@ -30,7 +34,11 @@ pub fn optional<T>(rule: impl Fn(&T, &()) -> Result) -> impl Fn(&Option<T>, &())
 /// A number from `least` to `most`.
 pub fn between<T: PartialOrd + std::fmt::Display>(least: T, most: T) -> impl Fn(&T, &()) -> Result {
     move |number, ()| {
-        if (&least..=&most).contains(&number) { Ok(()) } else { Err(Error::new(format!("must be between {least} and {most}"))) }
+        if (&least..=&most).contains(&number) {
+            Ok(())
+        } else {
+            Err(Error::new(format!("must be between {least} and {most}")))
+        }
     }
 }
 
@@ -49,7 +57,10 @@ pub fn email<T: AsRef<str>>(email: &T, _: &()) -> Result {
             })
     });
     // RFC 5321, 4.5.3.1.3 leaves 254 characters.
-    if !looks_right || email.chars().count() > 254 || email.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if !looks_right
+        || email.chars().count() > 254
+        || email.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
         return Err(Error::new("must be an e-mail address"));
     }
     Ok(())
@@ -62,7 +73,14 @@ mod tests {
     #[test]
     fn texts_are_measured_in_characters() {
         let rule = text::<String>(1, 3);
-        for (sample, fits) in [("", false), ("a", true), ("äöü", true), ("😀😀😀", true), ("abcd", false), ("a\0", false)] {
+        for (sample, fits) in [
+            ("", false),
+            ("a", true),
+            ("äöü", true),
+            ("😀😀😀", true),
+            ("abcd", false),
+            ("a\0", false),
+        ] {
             assert_eq!(rule(&sample.to_owned(), &()).is_ok(), fits, "{sample:?}");
         }
     }
@@ -71,13 +89,21 @@ mod tests {
     fn numbers() {
         let rule = between(0.0, 1.0);
         assert!(rule(&0.0, &()).is_ok() && rule(&1.0, &()).is_ok());
-        assert_eq!(rule(&1.01, &()).unwrap_err().message(), "must be between 0 and 1");
+        assert_eq!(
+            rule(&1.01, &()).unwrap_err().message(),
+            "must be between 0 and 1"
+        );
         assert!(rule(&f64::NAN, &()).is_err());
     }
 
     #[test]
     fn emails() {
-        for good in ["a@b.example", "A.b+c@x-y.example", "ä@ü.example", "o'neil@b.example"] {
+        for good in [
+            "a@b.example",
+            "A.b+c@x-y.example",
+            "ä@ü.example",
+            "o'neil@b.example",
+        ] {
             assert!(email(&good, &()).is_ok(), "{good}");
         }
         for bad in [

@@ -43,7 +43,8 @@ impl Passwords {
     /// With the parameters that OWASP names first for Argon2id of 19 MiB: two passes, one lane
     /// (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>).
     pub fn new() -> Self {
-        let params = Params::new(19_456, 2, 1, None).expect("OWASP's parameters are within Argon2's bounds");
+        let params =
+            Params::new(19_456, 2, 1, None).expect("OWASP's parameters are within Argon2's bounds");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
@@ -66,7 +67,11 @@ impl Passwords {
     ///
     /// # Errors
     /// When the hash function refuses or its thread ends. A hash of an unknown kind is no error: it fits no password.
-    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verdict, PasswordError> {
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: Option<String>,
+    ) -> Result<Verdict, PasswordError> {
         let argon2 = self.argon2.clone();
         let nobody = self.nobody.clone();
         let compare = move || match &stored {
@@ -87,8 +92,16 @@ impl Passwords {
         self.in_turn(compare).await?
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| PasswordError::Ended)?;
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let turn = self
+            .turns
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| PasswordError::Ended)?;
         // The turn goes with the work: it lasts when the client that asked goes away.
         tokio::task::spawn_blocking(move || {
             let done = work();
@@ -107,13 +120,18 @@ impl Default for Passwords {
 }
 
 fn hash(argon2: &Argon2<'_>, password: &SecretString) -> Result<String, PasswordError> {
-    let hash: argon2::password_hash::phc::PasswordHash =
-        argon2.hash_password(password.expose_secret().as_bytes()).map_err(PasswordError::Hash)?;
+    let hash: argon2::password_hash::phc::PasswordHash = argon2
+        .hash_password(password.expose_secret().as_bytes())
+        .map_err(PasswordError::Hash)?;
     Ok(hash.to_string())
 }
 
 fn fits(argon2: &Argon2<'_>, password: &SecretString, stored: &str) -> bool {
-    PasswordHash::new(stored).is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
+    PasswordHash::new(stored).is_ok_and(|hash| {
+        argon2
+            .verify_password(password.expose_secret().as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -126,10 +144,28 @@ mod tests {
     async fn argon2id_with_owasps_parameters() {
         let passwords = Passwords::new();
         let stored = passwords.hash("correct horse 1".into()).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(matches!(passwords.verify("correct horse 1".into(), Some(stored.clone())).await, Ok(Verdict::Right)));
-        assert!(matches!(passwords.verify("correct horse 2".into(), Some(stored)).await, Ok(Verdict::Wrong)));
-        assert!(matches!(passwords.verify("x".into(), Some("unusable".to_owned())).await, Ok(Verdict::Wrong)));
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
+        assert!(matches!(
+            passwords
+                .verify("correct horse 1".into(), Some(stored.clone()))
+                .await,
+            Ok(Verdict::Right)
+        ));
+        assert!(matches!(
+            passwords
+                .verify("correct horse 2".into(), Some(stored))
+                .await,
+            Ok(Verdict::Wrong)
+        ));
+        assert!(matches!(
+            passwords
+                .verify("x".into(), Some("unusable".to_owned()))
+                .await,
+            Ok(Verdict::Wrong)
+        ));
     }
 
     #[tokio::test]
@@ -141,7 +177,10 @@ mod tests {
         for _ in 0..5 {
             for (i, stored) in [None, Some(stored.clone())].into_iter().enumerate() {
                 let started = Instant::now();
-                assert!(matches!(passwords.verify("b2".into(), stored).await, Ok(Verdict::Wrong)));
+                assert!(matches!(
+                    passwords.verify("b2".into(), stored).await,
+                    Ok(Verdict::Wrong)
+                ));
                 times[i] += started.elapsed().as_micros();
             }
         }
@@ -155,7 +194,9 @@ mod tests {
         // Made by Python's bcrypt 4.0.1: hashpw(b"x" * 80, gensalt(4)).
         let stored = "$2b$04$lFY1DcRzAmrR2SS.ehnKcOemC8afvH7dO4tctbzbf.ZsJsGuoUgyW".to_owned();
         let verdict = passwords.verify(long.into(), Some(stored)).await.unwrap();
-        let Verdict::RightButOld(new) = verdict else { panic!("{verdict:?}") };
+        let Verdict::RightButOld(new) = verdict else {
+            panic!("{verdict:?}")
+        };
         assert!(new.starts_with("$argon2id$"));
     }
 }

@@ -27,7 +27,11 @@ pub struct Log(#[expect(dead_code, reason = "held for its Drop")] WorkerGuard);
 /// When the folder of the settings, or `app.log` in it, cannot be written.
 pub fn init(settings: &Logging) -> io::Result<Log> {
     let sink = Sink::open(settings.dir.as_deref())?;
-    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).thread_name("log").finish(sink);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(sink);
     let level = match settings.level {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
@@ -35,20 +39,36 @@ pub fn init(settings: &Logging) -> io::Result<Log> {
         LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
     };
     // Where the service listens, and that it stops, is said at every level.
-    let mut filter = Targets::new().with_default(level).with_target("emotionviz::serve", LevelFilter::INFO.max(level));
+    let mut filter = Targets::new()
+        .with_default(level)
+        .with_target("emotionviz::serve", LevelFilter::INFO.max(level));
     if settings.debug {
         filter = filter.with_target("emotionviz", LevelFilter::DEBUG);
     }
-    let format = Format { json: settings.environment == AppEnv::Production, places: settings.debug };
-    let layer = tracing_subscriber::fmt::layer().event_format(format).with_ansi(false).with_writer(writer).with_filter(filter);
+    let format = Format {
+        json: settings.environment == AppEnv::Production,
+        places: settings.debug,
+    };
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(format)
+        .with_ansi(false)
+        .with_writer(writer)
+        .with_filter(filter);
     tracing_subscriber::registry().with(layer).init();
     std::panic::set_hook(Box::new(log_panic));
     Ok(Log(guard))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     // A literal was written by us; anything else was put together from who knows what.
-    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(text withheld)");
+    let text = panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("(text withheld)");
     tracing::error!(place, text, "panic");
 }

@@ -28,7 +28,11 @@ fn write(text: &mut String, time: DateTime<Utc>, fraction_digits: usize) {
     let (date, clock) = (time.date_naive(), time.time());
     let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
         // Beyond what RFC 3339 has years for. Writing to a String cannot fail.
-        let _ = write!(text, "{}", time.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let _ = write!(
+            text,
+            "{}",
+            time.to_rfc3339_opts(SecondsFormat::Micros, true)
+        );
         return;
     };
     let mut bytes = *b"0000-00-00T00:00:00.000000Z";
@@ -58,7 +62,16 @@ mod tests {
 
     #[test]
     fn as_chrono_writes_it() {
-        for micros in [0, 1, 999_999, 1_764_000_000_123_456, -1, -62_135_596_800_000_000, 253_402_300_799_999_999, 951_782_400_000_000] {
+        for micros in [
+            0,
+            1,
+            999_999,
+            1_764_000_000_123_456,
+            -1,
+            -62_135_596_800_000_000,
+            253_402_300_799_999_999,
+            951_782_400_000_000,
+        ] {
             let time = DateTime::from_timestamp_micros(micros).unwrap();
             for (digits, format) in [(3, SecondsFormat::Millis), (6, SecondsFormat::Micros)] {
                 let mut text = String::new();

@@ -63,14 +63,26 @@ impl Tokens {
     /// A new token for a user.
     pub fn issue(&self, user: Uuid, generation: i32) -> Issued {
         let iat = Utc::now().timestamp();
-        let claims = Claims { sub: user, jti: Uuid::new_v4(), iat, exp: iat + self.seconds, generation };
-        let token = encode(&self.header, &claims, &self.encoding).expect("the algorithm is the provider's own, and the claims are plain");
-        Issued { token, expires_in: self.seconds }
+        let claims = Claims {
+            sub: user,
+            jti: Uuid::new_v4(),
+            iat,
+            exp: iat + self.seconds,
+            generation,
+        };
+        let token = encode(&self.header, &claims, &self.encoding)
+            .expect("the algorithm is the provider's own, and the claims are plain");
+        Issued {
+            token,
+            expires_in: self.seconds,
+        }
     }
 
     /// What a token says, when we issued it and it has not expired.
     pub fn read(&self, token: &str) -> Option<Claims> {
-        decode(token, &self.decoding, &self.validation).ok().map(|data| data.claims)
+        decode(token, &self.decoding, &self.validation)
+            .ok()
+            .map(|data| data.claims)
     }
 }
 
@@ -79,7 +91,10 @@ mod tests {
     use super::*;
 
     fn tokens(secret: &str, minutes: u32) -> Tokens {
-        Tokens::new(&Security { jwt_secret: secret.into(), token_minutes: minutes })
+        Tokens::new(&Security {
+            jwt_secret: secret.into(),
+            token_minutes: minutes,
+        })
     }
 
     #[test]
@@ -87,9 +102,24 @@ mod tests {
         let (ours, user) = (tokens("one", 60), Uuid::new_v4());
         let issued = ours.issue(user, 7);
         let claims = ours.read(&issued.token).unwrap();
-        assert_eq!((claims.sub, claims.generation, claims.exp - claims.iat, issued.expires_in), (user, 7, 3600, 3600));
-        assert!(tokens("two", 60).read(&issued.token).is_none(), "another key");
-        assert!(ours.read(&format!("{}x", issued.token)).is_none() && ours.read("").is_none() && ours.read("a.b.c").is_none());
+        assert_eq!(
+            (
+                claims.sub,
+                claims.generation,
+                claims.exp - claims.iat,
+                issued.expires_in
+            ),
+            (user, 7, 3600, 3600)
+        );
+        assert!(
+            tokens("two", 60).read(&issued.token).is_none(),
+            "another key"
+        );
+        assert!(
+            ours.read(&format!("{}x", issued.token)).is_none()
+                && ours.read("").is_none()
+                && ours.read("a.b.c").is_none()
+        );
     }
 
     /// The example of jwt.io, signed by somebody else's code, and the same without a signature.
@@ -98,8 +128,18 @@ mod tests {
         let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
         let key = tokens("your-256-bit-secret", 1).decoding;
         let (message, signature) = token.rsplit_once('.').unwrap();
-        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::HS256).unwrap());
-        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::HS512).is_err());
-        assert!(tokens("x", 1).read("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.").is_none());
+        assert!(
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::HS256)
+                .unwrap()
+        );
+        assert!(
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::HS512)
+                .is_err()
+        );
+        assert!(
+            tokens("x", 1)
+                .read("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.")
+                .is_none()
+        );
     }
 }

@@ -18,7 +18,11 @@ pub struct WebSockets(Arc<watch::Sender<bool>>);
 
 impl WebSockets {
     /// Answers a request for a WebSocket; `talk` then has it, in a task of its own.
-    pub fn upgrade<F>(&self, upgrade: WebSocketUpgrade, talk: impl FnOnce(Socket) -> F + Send + 'static) -> Response
+    pub fn upgrade<F>(
+        &self,
+        upgrade: WebSocketUpgrade,
+        talk: impl FnOnce(Socket) -> F + Send + 'static,
+    ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -66,11 +70,19 @@ impl Socket {
     }
 
     async fn close(&mut self) {
-        let frame = CloseFrame { code: close_code::RESTART, reason: "the service restarts: connect again".into() };
+        let frame = CloseFrame {
+            code: close_code::RESTART,
+            reason: "the service restarts: connect again".into(),
+        };
         let farewell = async {
             // A client that is gone needs no farewell.
             self.socket.send(Message::Close(Some(frame))).await.ok()?;
-            while self.socket.recv().await.is_some_and(|message| message.is_ok()) {}
+            while self
+                .socket
+                .recv()
+                .await
+                .is_some_and(|message| message.is_ok())
+            {}
             Some(())
         };
         timeout(FAREWELL, farewell).await.ok();

@@ -39,7 +39,9 @@ static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
 
 /// What this binary may apply, oldest first, written or not.
 pub(crate) fn ups() -> impl Iterator<Item = &'static Migration> {
-    MIGRATIONS.iter().filter(|migration| migration.migration_type.is_up_migration())
+    MIGRATIONS
+        .iter()
+        .filter(|migration| migration.migration_type.is_up_migration())
 }
 
 /// The table in which sqlx records what is applied.
@@ -111,12 +113,19 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     prepare(&mut first).await?;
     let now = status::status(&mut first).await?;
     if let Some(edited) = now.entries.iter().find(|e| e.state == State::Edited) {
-        return Err(Error::Edited { version: edited.version, description: edited.description.clone() });
+        return Err(Error::Edited {
+            version: edited.version,
+            description: edited.description.clone(),
+        });
     }
     adoption::key_addresses_again(&mut first).await?;
-    let mut pending = ups().filter(|m| m.version <= target && now.is_pending(m.version)).peekable();
+    let mut pending = ups()
+        .filter(|m| m.version <= target && now.is_pending(m.version))
+        .peekable();
     let (mut steps, mut adoption) = (Vec::new(), None);
-    while let Some(migration) = pending.next_if(|m| m.version <= adoption::LAST || aside.is_some() && !m.no_tx) {
+    while let Some(migration) =
+        pending.next_if(|m| m.version <= adoption::LAST || aside.is_some() && !m.no_tx)
+    {
         if migration.version == adoption::LAST {
             let (step, adopted) = adoption::apply(&mut first, migration).await?;
             steps.push(step);
@@ -138,8 +147,16 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
         grant(conn).await?;
     }
     pause::end(conn).await?;
-    let empty = now.entries.into_iter().filter(|e| e.state == State::Empty && e.version <= target).collect();
-    Ok(Up::Applied { steps, empty, adoption })
+    let empty = now
+        .entries
+        .into_iter()
+        .filter(|e| e.state == State::Empty && e.version <= target)
+        .collect();
+    Ok(Up::Applied {
+        steps,
+        empty,
+        adoption,
+    })
 }
 
 /// Reverts the newest `count` migrations, and pauses automatic migration.
@@ -154,27 +171,53 @@ pub async fn down(conn: &mut PgConnection, count: usize) -> Result<Vec<Step>, Er
     done
 }
 
-async fn down_locked(conn: &mut PgConnection, keep: impl FnOnce(&[i64]) -> usize) -> Result<Vec<Step>, Error> {
+async fn down_locked(
+    conn: &mut PgConnection,
+    keep: impl FnOnce(&[i64]) -> usize,
+) -> Result<Vec<Step>, Error> {
     if identity::recognise(conn).await? != Identity::Ours {
         return Ok(Vec::new());
     }
     prepare(conn).await?;
-    let applied: Vec<i64> = conn.list_applied_migrations(APPLIED).await?.iter().map(|m| m.version).collect();
+    let applied: Vec<i64> = conn
+        .list_applied_migrations(APPLIED)
+        .await?
+        .iter()
+        .map(|m| m.version)
+        .collect();
     let reverted = &applied[keep(&applied)..];
-    let find = |version: &i64| MIGRATIONS.iter().find(|m| m.version == *version && m.migration_type.is_down_migration());
+    let find = |version: &i64| {
+        MIGRATIONS
+            .iter()
+            .find(|m| m.version == *version && m.migration_type.is_down_migration())
+    };
     if let Some(version) = reverted.iter().find(|v| find(v).is_none()) {
         return Err(Error::Unknown(*version));
     }
     // Its row alone would go, and what it made would be in the way of the next `up`.
-    if let Some(down) = reverted.iter().filter_map(find).find(|down| is_empty(down) && is_written(down.version)) {
-        return Err(Error::NoUndo { version: down.version, description: down.description.to_string() });
+    if let Some(down) = reverted
+        .iter()
+        .filter_map(find)
+        .find(|down| is_empty(down) && is_written(down.version))
+    {
+        return Err(Error::NoUndo {
+            version: down.version,
+            description: down.description.to_string(),
+        });
     }
     let mut steps = Vec::new();
     for migration in reverted.iter().rev().filter_map(find) {
         pause::begin(conn).await?;
-        let took = conn.revert(APPLIED, migration).await.map_err(|e| Error::failed(migration, e))?;
+        let took = conn
+            .revert(APPLIED, migration)
+            .await
+            .map_err(|e| Error::failed(migration, e))?;
         tracing::info!(version = migration.version, "migration reverted");
-        steps.push(Step { version: migration.version, description: migration.description.to_string(), took });
+        steps.push(Step {
+            version: migration.version,
+            description: migration.description.to_string(),
+            took,
+        });
     }
     Ok(steps)
 }
@@ -206,10 +249,16 @@ pub async fn to(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
 async fn to_locked(conn: &mut PgConnection, version: i64) -> Result<To, Error> {
     let before = status(conn).await?;
     if version == 0 || before.revision.is_some_and(|newest| newest > version) {
-        return down_locked(conn, |applied| applied.partition_point(|v| *v <= version)).await.map(To::Down);
+        return down_locked(conn, |applied| applied.partition_point(|v| *v <= version))
+            .await
+            .map(To::Down);
     }
     let done = up_locked(conn, Cause::Asked, version).await?;
-    if before.entries.iter().any(|e| e.version > version && e.state == State::Pending) {
+    if before
+        .entries
+        .iter()
+        .any(|e| e.version > version && e.state == State::Pending)
+    {
         pause::begin(conn).await?;
     }
     Ok(To::Up(done))
@@ -235,7 +284,10 @@ pub async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
 /// As [`status`].
 pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'static str)>, Error> {
     let now = status(conn).await?;
-    Ok(ups().filter(|m| now.is_pending(m.version)).map(|m| (m.version, m.description.to_string(), m.sql.as_str())).collect())
+    Ok(ups()
+        .filter(|m| now.is_pending(m.version))
+        .map(|m| (m.version, m.description.to_string(), m.sql.as_str()))
+        .collect())
 }
 
 /// Whether what applies this version is written.
@@ -245,14 +297,25 @@ fn is_written(version: i64) -> bool {
 
 /// Applies a migration.
 async fn step(conn: &mut PgConnection, migration: &Migration) -> Result<Step, Error> {
-    let took = apply(conn, migration).await.map_err(|e| Error::failed(migration, e))?;
+    let took = apply(conn, migration)
+        .await
+        .map_err(|e| Error::failed(migration, e))?;
     tracing::info!(version = migration.version, "migration applied");
-    Ok(Step { version: migration.version, description: migration.description.to_string(), took })
+    Ok(Step {
+        version: migration.version,
+        description: migration.description.to_string(),
+        took,
+    })
 }
 
 async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {
     let started = Instant::now();
-    if migration.sql.as_str().lines().any(|line| line.trim() == "-- breaking") {
+    if migration
+        .sql
+        .as_str()
+        .lines()
+        .any(|line| line.trim() == "-- breaking")
+    {
         // Before it, so that no crash can lose the mark; a mark without its migration means nothing.
         sqlx::query("INSERT INTO _migrations_breaking VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(migration.version)
@@ -268,7 +331,10 @@ async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duratio
     }
     match applied {
         Ok(_) => Ok(started.elapsed()),
-        Err(sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _)) => Err(e),
+        Err(
+            sqlx::migrate::MigrateError::Execute(e)
+            | sqlx::migrate::MigrateError::ExecuteMigration(e, _),
+        ) => Err(e),
         Err(other) => Err(sqlx::Error::Migrate(Box::new(other))),
     }
 }
@@ -326,11 +392,18 @@ mod tests {
 
     /// A database of the test's own, on the server of `TEST_DATABASE_URL`.
     async fn database(name: &str) -> (PgConnection, PgConnection) {
-        let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
+        let url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
         let options = crate::pool::connect_options(&url.parse().unwrap());
         let mut admin = options.connect().await.unwrap();
-        for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        for sql in [
+            format!("DROP DATABASE IF EXISTS {name}"),
+            format!("CREATE DATABASE {name}"),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+                .execute(&mut admin)
+                .await
+                .unwrap();
         }
         (options.database(name).connect().await.unwrap(), admin)
     }
@@ -339,20 +412,49 @@ mod tests {
     async fn a_failed_concurrent_index_leaves_nothing_and_can_be_tried_again() {
         let (mut conn, mut admin) = database("test_failed_concurrent_index").await;
         super::prepare(&mut conn).await.unwrap();
-        let run = async |conn: &mut PgConnection, sql: &'static str| sqlx::raw_sql(sql).execute(conn).await.unwrap();
-        run(&mut conn, "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (1)").await;
-        let sql = "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x);".into_sql_str();
+        let run = async |conn: &mut PgConnection, sql: &'static str| {
+            sqlx::raw_sql(sql).execute(conn).await.unwrap()
+        };
+        run(
+            &mut conn,
+            "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (1)",
+        )
+        .await;
+        let sql =
+            "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x);".into_sql_str();
         let migration = Migration::new(1, "unique".into(), MigrationType::ReversibleUp, sql, true);
         let indexes = "SELECT count(*) FROM pg_class WHERE relname = 't_x'";
 
         assert!(super::apply(&mut conn, &migration).await.is_err());
-        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 0, "an invalid index was left");
+        assert_eq!(
+            sqlx::query_scalar::<_, i64>(indexes)
+                .fetch_one(&mut conn)
+                .await
+                .unwrap(),
+            0,
+            "an invalid index was left"
+        );
         // As after a kill in the middle of it.
-        sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)").execute(&mut conn).await.unwrap_err();
-        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 1);
+        sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)")
+            .execute(&mut conn)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            sqlx::query_scalar::<_, i64>(indexes)
+                .fetch_one(&mut conn)
+                .await
+                .unwrap(),
+            1
+        );
         run(&mut conn, "DELETE FROM t").await;
         super::apply(&mut conn, &migration).await.unwrap();
-        assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&mut conn).await.unwrap(), 1);
+        assert_eq!(
+            sqlx::query_scalar::<_, i64>(indexes)
+                .fetch_one(&mut conn)
+                .await
+                .unwrap(),
+            1
+        );
 
         conn.close().await.unwrap();
         run(&mut admin, "DROP DATABASE test_failed_concurrent_index").await;
@@ -363,23 +465,44 @@ mod tests {
         let of = |up: bool| -> Vec<i64> {
             MIGRATIONS
                 .iter()
-                .filter(|m| m.migration_type.is_reversible() && m.migration_type.is_up_migration() == up)
+                .filter(|m| {
+                    m.migration_type.is_reversible() && m.migration_type.is_up_migration() == up
+                })
                 .map(|m| m.version)
                 .collect()
         };
         assert_eq!(of(true), of(false));
-        assert_eq!(of(true).len() * 2, MIGRATIONS.iter().count(), "a migration is a pair of files: .up.sql and .down.sql");
+        assert_eq!(
+            of(true).len() * 2,
+            MIGRATIONS.iter().count(),
+            "a migration is a pair of files: .up.sql and .down.sql"
+        );
         for version in of(true) {
-            assert!(chrono::NaiveDateTime::parse_from_str(&version.to_string(), "%Y%m%d%H%M%S").is_ok(), "{version} is no YYYYMMDDHHMMSS");
+            assert!(
+                chrono::NaiveDateTime::parse_from_str(&version.to_string(), "%Y%m%d%H%M%S").is_ok(),
+                "{version} is no YYYYMMDDHHMMSS"
+            );
         }
     }
 
     #[test]
     fn outside_a_transaction_there_is_one_statement() {
         for migration in MIGRATIONS.iter().filter(|m| m.no_tx) {
-            let code: String = migration.sql.as_str().lines().filter(|line| !line.trim_start().starts_with("--")).collect();
-            let statements = code.split(';').filter(|statement| !statement.trim().is_empty()).count();
-            assert!(statements <= 1, "{} holds {statements} statements", migration.version);
+            let code: String = migration
+                .sql
+                .as_str()
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("--"))
+                .collect();
+            let statements = code
+                .split(';')
+                .filter(|statement| !statement.trim().is_empty())
+                .count();
+            assert!(
+                statements <= 1,
+                "{} holds {statements} statements",
+                migration.version
+            );
         }
     }
 }

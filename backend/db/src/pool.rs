@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Manager, Metrics, PoolError, QueueMode, RecycleError, RecycleResult};
+use deadpool::managed::{
+    self, Manager, Metrics, PoolError, QueueMode, RecycleError, RecycleResult,
+};
 use emotionviz_settings::{Database, DatabaseUrl};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -28,8 +30,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// PostgreSQL gives up a statement after a while, so that none outlives the request that wanted it for long. It plans each once, and
 /// not anew for each page's LIMIT, which takes as long as the page itself; and for tables that have grown, whatever they hold then. To
 /// look through a small table seems so dear to it then that it would compile the statement first, which takes 90 ms.
-const SESSION: [(&str, &str); 4] =
-    [("statement_timeout", "30s"), ("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+const SESSION: [(&str, &str); 4] = [
+    ("statement_timeout", "30s"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
 /// More than the service has statements, so that each is planned once per connection.
 const STATEMENT_CACHE: usize = 256;
 
@@ -42,7 +48,11 @@ pub fn connect_options(url: &DatabaseUrl) -> PgConnectOptions {
         .application_name("emotionviz")
         .statement_cache_capacity(STATEMENT_CACHE)
         .ssl_mode(ssl_mode(url));
-    let options = if url.host.starts_with('/') { options.socket(&url.host) } else { options.host(&url.host) };
+    let options = if url.host.starts_with('/') {
+        options.socket(&url.host)
+    } else {
+        options.host(&url.host)
+    };
     match &url.password {
         Some(password) => options.password(password.expose_secret()),
         None => options,
@@ -69,14 +79,18 @@ impl Pool {
     pub fn new(settings: &Database) -> Self {
         let options = connect_options(&settings.url).options(SESSION);
         let size = usize::try_from(settings.connections).unwrap_or(usize::MAX);
-        let pool = managed::Pool::builder(Connector { options, opened: Mutex::default(), checking: tokio::sync::Mutex::default() })
-            .max_size(size)
-            .queue_mode(QueueMode::Lifo)
-            .wait_timeout(Some(ACQUIRE_TIMEOUT))
-            .recycle_timeout(Some(PING_TIMEOUT))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .expect("the time-outs have their runtime");
+        let pool = managed::Pool::builder(Connector {
+            options,
+            opened: Mutex::default(),
+            checking: tokio::sync::Mutex::default(),
+        })
+        .max_size(size)
+        .queue_mode(QueueMode::Lifo)
+        .wait_timeout(Some(ACQUIRE_TIMEOUT))
+        .recycle_timeout(Some(PING_TIMEOUT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("the time-outs have their runtime");
         Self(pool)
     }
 
@@ -84,7 +98,10 @@ impl Pool {
     ///
     /// # Errors
     /// Those of the work, and [`crate::Error::is_away`] when there is no connection.
-    pub async fn run<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+    pub async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
         let mut lent = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
@@ -105,7 +122,12 @@ impl Pool {
     /// How its connections are used at this moment.
     pub fn usage(&self) -> Usage {
         let status = self.0.status();
-        Usage { most: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
+        Usage {
+            most: status.max_size,
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+        }
     }
 
     /// Closes the connections that nobody uses; nobody gets one from now on.
@@ -150,9 +172,14 @@ impl Manager for Connector {
             match timeout_at(deadline, self.options.connect()).await {
                 Ok(Ok(connection)) => {
                     self.note_opened();
-                    return Ok(Lent { connection, between_queries: true });
+                    return Ok(Lent {
+                        connection,
+                        between_queries: true,
+                    });
                 }
-                Ok(Err(error)) if is_starting(&error) && Instant::now() + RETRY < deadline => sleep(RETRY).await,
+                Ok(Err(error)) if is_starting(&error) && Instant::now() + RETRY < deadline => {
+                    sleep(RETRY).await
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(sqlx::Error::PoolTimedOut),
             }
@@ -171,7 +198,9 @@ impl Manager for Connector {
 /// Whether a server that is just starting says no in this way.
 fn is_starting(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(e) => matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound),
+        sqlx::Error::Io(e) => {
+            matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+        }
         sqlx::Error::Database(e) => e.code().as_deref() == Some("57P03"),
         _ => false,
     }
@@ -183,11 +212,29 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_url() {
-        let options = connect_options(&"postgres://ann:p%40ss@db:5433/journal?sslmode=verify-full".parse().unwrap());
-        assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("db", 5433, "ann"));
+        let options = connect_options(
+            &"postgres://ann:p%40ss@db:5433/journal?sslmode=verify-full"
+                .parse()
+                .unwrap(),
+        );
+        assert_eq!(
+            (
+                options.get_host(),
+                options.get_port(),
+                options.get_username()
+            ),
+            ("db", 5433, "ann")
+        );
         assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
-        let socket = connect_options(&"postgresql+asyncpg://ann@localhost/journal?host=/tmp/pg&ssl=true".parse().unwrap());
-        assert_eq!(socket.get_socket().map(|p| p.to_str().unwrap()), Some("/tmp/pg"));
+        let socket = connect_options(
+            &"postgresql+asyncpg://ann@localhost/journal?host=/tmp/pg&ssl=true"
+                .parse()
+                .unwrap(),
+        );
+        assert_eq!(
+            socket.get_socket().map(|p| p.to_str().unwrap()),
+            Some("/tmp/pg")
+        );
         assert!(matches!(socket.get_ssl_mode(), PgSslMode::Require));
     }
 }

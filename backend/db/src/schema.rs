@@ -25,7 +25,10 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
     let (empty, written): (Vec<_>, Vec<_>) = ups().partition(|m| is_empty(m));
     let written: Vec<i64> = written.iter().map(|m| m.version).collect();
     // Applied by a version that did so: they break nothing, whatever their comments say.
-    let empty: Vec<Vec<u8>> = empty.iter().flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)]).collect();
+    let empty: Vec<Vec<u8>> = empty
+        .iter()
+        .flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)])
+        .collect();
     let answer: Result<(i64, bool), _> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE version = ANY ($1)),
                 coalesce(bool_or(version <> ALL ($1) AND checksum <> ALL ($2)
@@ -38,10 +41,16 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
     .await;
     match answer {
         Ok((_, true)) => Ok(SchemaState::NewerBreaking),
-        Ok((applied, false)) if usize::try_from(applied) == Ok(written.len()) => Ok(SchemaState::Current),
+        Ok((applied, false)) if usize::try_from(applied) == Ok(written.len()) => {
+            Ok(SchemaState::Current)
+        }
         Ok(_) => Ok(behind(connection).await),
         // undefined_table: no migration was ever applied. undefined_column, insufficient_privilege: the record is another application's.
-        Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P01" | "42703" | "42501")) => Ok(behind(connection).await),
+        Err(sqlx::Error::Database(e))
+            if matches!(e.code().as_deref(), Some("42P01" | "42703" | "42501")) =>
+        {
+            Ok(behind(connection).await)
+        }
         Err(other) => Err(other.into()),
     }
 }

@@ -17,7 +17,9 @@ pub struct Time(DateTime<Utc>);
 impl Time {
     /// Reads PostgreSQL's binary form: microseconds since 2000, its least and greatest number for `-infinity` and `infinity`.
     pub fn from_binary(bytes: [u8; 8]) -> Self {
-        let micros = i64::from_be_bytes(bytes).saturating_add(EPOCH_MICROS).clamp(SERVED_MICROS[0], SERVED_MICROS[1]);
+        let micros = i64::from_be_bytes(bytes)
+            .saturating_add(EPOCH_MICROS)
+            .clamp(SERVED_MICROS[0], SERVED_MICROS[1]);
         Self(DateTime::from_timestamp_micros(micros).expect("these years are within chrono's"))
     }
 }
@@ -59,7 +61,10 @@ mod tests {
             (-211_813_488_000_000_000, "0001-01-01T00:00:00Z"),
             (9_223_371_331_199_999_999, "9999-12-31T23:59:59.999999Z"),
         ] {
-            assert_eq!(serde_json::to_value(Time::from_binary(i64::to_be_bytes(micros))).unwrap(), served);
+            assert_eq!(
+                serde_json::to_value(Time::from_binary(i64::to_be_bytes(micros))).unwrap(),
+                served
+            );
         }
     }
 }

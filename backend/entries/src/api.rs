@@ -12,7 +12,9 @@ use utoipa_axum::routes;
 
 use crate::emotions;
 use crate::models::{self, Draft, Filter, Order, Page};
-use crate::schemas::{Created, Emotion, EmotionList, Entry, EntryChange, EntryList, ListParams, NewEntry, Sort};
+use crate::schemas::{
+    Created, Emotion, EmotionList, Entry, EntryChange, EntryList, ListParams, NewEntry, Sort,
+};
 use crate::services::{self, Error};
 
 /// What the calls on entries need.
@@ -32,7 +34,11 @@ impl FromRef<State> for Arc<Guard> {
 
 /// The calls on entries, below `/api/v1`.
 pub(crate) fn router(state: State) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete)).routes(routes!(list_emotions)).with_state(state)
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(list_emotions))
+        .with_state(state)
 }
 
 type Call = axum::extract::State<State>;
@@ -43,13 +49,34 @@ type Call = axum::extract::State<State>;
     (status = 400, body = Failure, description = "A parameter breaks a rule"),
     WithToken, Always,
 ))]
-async fn list(call: Call, claimant: Claimant, Query(params): Query<ListParams>) -> Result<Data<EntryList>, ApiError> {
-    let emotion = params.emotion.map(|id| services::known_emotions(&[id])).transpose()?.map(|ids| ids[0]);
-    let filter = Filter { emotion, from: params.from, to: params.to };
-    let page = Page { order: params.sort.into(), limit: params.limit, offset: params.offset };
+async fn list(
+    call: Call,
+    claimant: Claimant,
+    Query(params): Query<ListParams>,
+) -> Result<Data<EntryList>, ApiError> {
+    let emotion = params
+        .emotion
+        .map(|id| services::known_emotions(&[id]))
+        .transpose()?
+        .map(|ids| ids[0]);
+    let filter = Filter {
+        emotion,
+        from: params.from,
+        to: params.to,
+    };
+    let page = Page {
+        order: params.sort.into(),
+        limit: params.limit,
+        offset: params.offset,
+    };
     let (entries, total) = services::list(&call.pool, &claimant, filter, page).await?;
     let entries = entries.into_iter().map(Entry::from).collect();
-    Ok(Data::new(EntryList { entries, total, limit: params.limit, offset: params.offset }))
+    Ok(Data::new(EntryList {
+        entries,
+        total,
+        limit: params.limit,
+        offset: params.offset,
+    }))
 }
 
 /// Stores an entry.
@@ -57,9 +84,18 @@ async fn list(call: Call, claimant: Claimant, Query(params): Query<ListParams>) 
     (status = 201, body = Data<Created>, description = "The entry"),
     WithBody, WithToken, Always,
 ))]
-async fn create(call: Call, claimant: Claimant, Json(new): Json<NewEntry>) -> Result<(StatusCode, Data<Created>), ApiError> {
+async fn create(
+    call: Call,
+    claimant: Claimant,
+    Json(new): Json<NewEntry>,
+) -> Result<(StatusCode, Data<Created>), ApiError> {
     let emotions = Some(services::known_emotions(&new.emotions)?);
-    let draft = Draft { situation: Some(new.situation), emotions, intensity: Some(new.intensity), notes: Some(new.notes) };
+    let draft = Draft {
+        situation: Some(new.situation),
+        emotions,
+        intensity: Some(new.intensity),
+        notes: Some(new.notes),
+    };
     let entry = services::create(&call.pool, &claimant, draft).await?.into();
     Ok((StatusCode::CREATED, Data::new(Created { entry })))
 }
@@ -70,7 +106,9 @@ async fn create(call: Call, claimant: Claimant, Json(new): Json<NewEntry>) -> Re
     WithToken, WithOwner, Always,
 ))]
 async fn get(call: Call, user: CurrentUser, Id(id): Id) -> Result<Data<Entry>, ApiError> {
-    Ok(Data::new(services::get(&call.pool, user.id, id).await?.into()))
+    Ok(Data::new(
+        services::get(&call.pool, user.id, id).await?.into(),
+    ))
 }
 
 /// Changes what the body names.
@@ -79,10 +117,27 @@ async fn get(call: Call, user: CurrentUser, Id(id): Id) -> Result<Data<Entry>, A
     (status = 200, body = Data<Entry>, description = "The entry as it is now"),
     WithBody, WithToken, WithOwner, Always,
 ))]
-async fn update(call: Call, user: CurrentUser, Id(id): Id, Json(change): Json<EntryChange>) -> Result<Data<Entry>, ApiError> {
-    let emotions = change.emotions.map(|ids| services::known_emotions(&ids)).transpose()?;
-    let draft = Draft { situation: change.situation, emotions, intensity: change.intensity, notes: change.notes };
-    Ok(Data::new(services::update(&call.pool, user.id, id, draft).await?.into()))
+async fn update(
+    call: Call,
+    user: CurrentUser,
+    Id(id): Id,
+    Json(change): Json<EntryChange>,
+) -> Result<Data<Entry>, ApiError> {
+    let emotions = change
+        .emotions
+        .map(|ids| services::known_emotions(&ids))
+        .transpose()?;
+    let draft = Draft {
+        situation: change.situation,
+        emotions,
+        intensity: change.intensity,
+        notes: change.notes,
+    };
+    Ok(Data::new(
+        services::update(&call.pool, user.id, id, draft)
+            .await?
+            .into(),
+    ))
 }
 
 /// Deletes an entry, and its visualization.
@@ -103,7 +158,13 @@ async fn delete(call: Call, user: CurrentUser, Id(id): Id) -> Result<StatusCode,
 async fn list_emotions() -> Data<EmotionList> {
     let emotions = emotions::ALL
         .iter()
-        .map(|e| Emotion { id: e.id, name: e.name, description: e.description, color: e.color, icon: e.icon })
+        .map(|e| Emotion {
+            id: e.id,
+            name: e.name,
+            description: e.description,
+            color: e.color,
+            icon: e.icon,
+        })
         .collect();
     Data::new(EmotionList { emotions })
 }

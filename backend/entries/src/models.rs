@@ -36,7 +36,10 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn is_empty(&self) -> bool {
-        self.situation.is_none() && self.emotions.is_none() && self.intensity.is_none() && self.notes.is_none()
+        self.situation.is_none()
+            && self.emotions.is_none()
+            && self.intensity.is_none()
+            && self.notes.is_none()
     }
 }
 
@@ -103,9 +106,19 @@ impl FromRow<'_, PgRow> for Entry {
 }
 
 /// Reads a column from its binary form, in which all values of prepared statements come.
-fn read<T>(row: &PgRow, index: usize, decode: impl FnOnce(&[u8]) -> Result<T, decode::Malformed>) -> sqlx::Result<T> {
-    let bytes = row.try_get_raw(index)?.as_bytes().map_err(sqlx::Error::Decode)?;
-    decode(bytes).map_err(|error| sqlx::Error::ColumnDecode { index: index.to_string(), source: error.into() })
+fn read<T>(
+    row: &PgRow,
+    index: usize,
+    decode: impl FnOnce(&[u8]) -> Result<T, decode::Malformed>,
+) -> sqlx::Result<T> {
+    let bytes = row
+        .try_get_raw(index)?
+        .as_bytes()
+        .map_err(sqlx::Error::Decode)?;
+    decode(bytes).map_err(|error| sqlx::Error::ColumnDecode {
+        index: index.to_string(),
+        source: error.into(),
+    })
 }
 
 /// A page of the claimant's entries, and how many there are on all pages. `None` when it has none, which is also what who is to be refused
@@ -132,18 +145,36 @@ pub(crate) async fn list(
          FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id
          WHERE e.user_id = {user}{filters} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
     );
-    let query = bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter).bind(page.limit).bind(page.offset);
+    let query = bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
+        .bind(page.limit)
+        .bind(page.offset);
     let rows = query.fetch_all(connection).await?;
-    let Some(first) = rows.first() else { return Ok(None) };
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
     let total = first.try_get(9)?;
-    let entries = rows.iter().map(Entry::from_row).collect::<sqlx::Result<_>>()?;
+    let entries = rows
+        .iter()
+        .map(Entry::from_row)
+        .collect::<sqlx::Result<_>>()?;
     Ok(Some((entries, total)))
 }
 
 /// How many entries the claimant has, for a page that has none.
-pub(crate) async fn count(connection: &mut PgConnection, claimant: &Claimant, filter: Filter) -> db::Result<i64> {
-    let sql = format!("SELECT count(*) FROM emotion_entries e WHERE e.user_id = {}{}", Claimant::SQL, conditions(filter).0);
-    Ok(bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter).fetch_one(connection).await?.try_get(0)?)
+pub(crate) async fn count(
+    connection: &mut PgConnection,
+    claimant: &Claimant,
+    filter: Filter,
+) -> db::Result<i64> {
+    let sql = format!(
+        "SELECT count(*) FROM emotion_entries e WHERE e.user_id = {}{}",
+        Claimant::SQL,
+        conditions(filter).0
+    );
+    Ok(bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
+        .fetch_one(connection)
+        .await?
+        .try_get(0)?)
 }
 
 /// The conditions of a filter, and how many parameters they and the claimant use, numbered as [`bind`] binds them. Each set of filters
@@ -181,7 +212,11 @@ fn bind<'q>(query: Query<'q>, claimant: &Claimant, filter: Filter) -> Query<'q> 
 }
 
 /// Stores a new entry of the claimant. `None` when it is to be refused.
-pub(crate) async fn insert(connection: &mut PgConnection, claimant: &Claimant, draft: Draft) -> db::Result<Option<Entry>> {
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    claimant: &Claimant,
+    draft: Draft,
+) -> db::Result<Option<Entry>> {
     let sql = format!(
         "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
          SELECT id, $4, $5, $6::float8, coalesce($7, '') FROM {} AS claimant RETURNING {}",
@@ -189,23 +224,49 @@ pub(crate) async fn insert(connection: &mut PgConnection, claimant: &Claimant, d
         columns!("NULL::uuid")
     );
     let query = claimant.bind(sqlx::query(AssertSqlSafe(sql)));
-    let query = query.bind(draft.situation).bind(draft.emotions).bind(draft.intensity).bind(draft.notes);
-    Ok(query.fetch_optional(connection).await?.as_ref().map(Entry::from_row).transpose()?)
+    let query = query
+        .bind(draft.situation)
+        .bind(draft.emotions)
+        .bind(draft.intensity)
+        .bind(draft.notes);
+    Ok(query
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map(Entry::from_row)
+        .transpose()?)
 }
 
 /// The entry of an id, whoever's it is.
 pub(crate) async fn find(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Entry>> {
-    let sql = concat!("SELECT ", subquery!(), " FROM emotion_entries e WHERE e.id = $1");
-    Ok(sqlx::query_as(sql).bind(id).fetch_optional(connection).await?)
+    let sql = concat!(
+        "SELECT ",
+        subquery!(),
+        " FROM emotion_entries e WHERE e.id = $1"
+    );
+    Ok(sqlx::query_as(sql)
+        .bind(id)
+        .fetch_optional(connection)
+        .await?)
 }
 
 /// Whose an entry is.
 pub(crate) async fn owner(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Uuid>> {
-    Ok(sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1").bind(id).fetch_optional(connection).await?)
+    Ok(
+        sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?,
+    )
 }
 
 /// Changes a user's entry. `None` when the user has no such entry.
-pub(crate) async fn update(connection: &mut PgConnection, user: Uuid, id: Uuid, draft: Draft) -> db::Result<Option<Entry>> {
+pub(crate) async fn update(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+    draft: Draft,
+) -> db::Result<Option<Entry>> {
     let entry = sqlx::query_as(concat!(
         "UPDATE emotion_entries e SET situation = coalesce($3, situation), emotions = coalesce($4, emotions),
          intensity = coalesce($5::float8::numeric, intensity), notes = coalesce($6, notes), updated_at = now()
@@ -224,7 +285,15 @@ pub(crate) async fn update(connection: &mut PgConnection, user: Uuid, id: Uuid, 
 }
 
 /// Deletes a user's entry, and says whether there was one.
-pub(crate) async fn delete(connection: &mut PgConnection, user: Uuid, id: Uuid) -> db::Result<bool> {
-    let done = sqlx::query("DELETE FROM emotion_entries WHERE id = $1 AND user_id = $2").bind(id).bind(user).execute(connection).await?;
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+) -> db::Result<bool> {
+    let done = sqlx::query("DELETE FROM emotion_entries WHERE id = $1 AND user_id = $2")
+        .bind(id)
+        .bind(user)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() > 0)
 }

@@ -55,7 +55,12 @@ pub(crate) struct EntryList {
 pub(crate) struct NewEntry {
     /// What happened.
     #[garde(custom(rules::text(1, 5000)))]
-    #[schema(min_length = 1, max_length = 5000, pattern = r"^[^\x00]*$", example = "It rained, and I sang.")]
+    #[schema(
+        min_length = 1,
+        max_length = 5000,
+        pattern = r"^[^\x00]*$",
+        example = "It rained, and I sang."
+    )]
     pub(crate) situation: String,
     /// Ids of emotions, each once.
     #[garde(custom(one_to_ten_distinct))]
@@ -77,7 +82,12 @@ pub(crate) struct EntryChange {
     /// What happened.
     #[garde(custom(rules::optional(rules::text(1, 5000))))]
     #[serde(default, deserialize_with = "given")]
-    #[schema(min_length = 1, max_length = 5000, pattern = r"^[^\x00]*$", nullable = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 5000,
+        pattern = r"^[^\x00]*$",
+        nullable = false
+    )]
     pub(crate) situation: Option<String>,
     /// Ids of emotions, each once.
     #[garde(custom(rules::optional(one_to_ten_distinct)))]
@@ -96,14 +106,21 @@ pub(crate) struct EntryChange {
 }
 
 /// A field that is there has a value: null is none.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 /// The derive macro has no word for "each once".
 fn some_emotions() -> Array {
-    let ids = ArrayBuilder::new().items(Ref::from_schema_name("EmotionId")).min_items(Some(1)).max_items(Some(10));
-    ids.unique_items(true).description(Some("Ids of emotions, each once.")).build()
+    let ids = ArrayBuilder::new()
+        .items(Ref::from_schema_name("EmotionId"))
+        .min_items(Some(1))
+        .max_items(Some(10));
+    ids.unique_items(true)
+        .description(Some("Ids of emotions, each once."))
+        .build()
 }
 
 fn one_to_ten_distinct<T: AsRef<[String]>>(emotions: &T, _: &()) -> garde::Result {
@@ -111,7 +128,11 @@ fn one_to_ten_distinct<T: AsRef<[String]>>(emotions: &T, _: &()) -> garde::Resul
     if emotions.is_empty() || emotions.len() > 10 {
         return Err(garde::Error::new("must have 1 to 10 items"));
     }
-    if emotions.iter().enumerate().any(|(i, emotion)| emotions[..i].contains(emotion)) {
+    if emotions
+        .iter()
+        .enumerate()
+        .any(|(i, emotion)| emotions[..i].contains(emotion))
+    {
         return Err(garde::Error::new("must not name an emotion twice"));
     }
     Ok(())
@@ -156,8 +177,19 @@ fn fifty() -> i64 {
 
 /// The derive macro takes a default beside an enumeration for one of another type.
 fn sort_orders() -> Object {
-    let orders = ["created_at", "-created_at", "intensity", "-intensity", "updated_at", "-updated_at"];
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(orders)).default(Some("-created_at".into())).build()
+    let orders = [
+        "created_at",
+        "-created_at",
+        "intensity",
+        "-intensity",
+        "updated_at",
+        "-updated_at",
+    ];
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(orders))
+        .default(Some("-created_at".into()))
+        .build()
 }
 
 /// The order; with a `-`, the greatest or newest comes first.
@@ -181,7 +213,10 @@ pub(crate) enum Sort {
 /// The id of an emotion.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "stands in the OpenAPI document for the ids in `emotions`")]
+#[expect(
+    dead_code,
+    reason = "stands in the OpenAPI document for the ids in `emotions`"
+)]
 pub(crate) enum EmotionId {
     Joy,
     Sadness,
@@ -223,6 +258,9 @@ mod tests {
     #[test]
     fn the_document_names_the_emotions_there_are() {
         let documented = serde_json::to_value(EmotionId::schema()).unwrap()["enum"].clone();
-        assert_eq!(documented, serde_json::json!(crate::emotions::ids().collect::<Vec<_>>()));
+        assert_eq!(
+            documented,
+            serde_json::json!(crate::emotions::ids().collect::<Vec<_>>())
+        );
     }
 }

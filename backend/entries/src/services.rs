@@ -29,47 +29,111 @@ pub(crate) enum Error {
 
 /// The known emotions of these ids.
 pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error> {
-    let unknown: Vec<String> = ids.iter().filter(|id| emotions::known(id).is_none()).cloned().collect();
-    if unknown.is_empty() { Ok(ids.iter().filter_map(|id| emotions::known(id)).collect()) } else { Err(Error::UnknownEmotions(unknown)) }
+    let unknown: Vec<String> = ids
+        .iter()
+        .filter(|id| emotions::known(id).is_none())
+        .cloned()
+        .collect();
+    if unknown.is_empty() {
+        Ok(ids.iter().filter_map(|id| emotions::known(id)).collect())
+    } else {
+        Err(Error::UnknownEmotions(unknown))
+    }
 }
 
-pub(crate) async fn list(pool: &db::Pool, claimant: &Claimant, filter: Filter, page: Page) -> Result<(Vec<Entry>, i64), Error> {
-    if let Some(found) = pool.run(async |c| models::list(c, claimant, filter, page).await).await? {
+pub(crate) async fn list(
+    pool: &db::Pool,
+    claimant: &Claimant,
+    filter: Filter,
+    page: Page,
+) -> Result<(Vec<Entry>, i64), Error> {
+    if let Some(found) = pool
+        .run(async |c| models::list(c, claimant, filter, page).await)
+        .await?
+    {
         return Ok(found);
     }
     pool.run(async |c| claimant.confirm(c).await).await??;
-    Ok((Vec::new(), pool.run(async |c| models::count(c, claimant, filter).await).await?))
+    Ok((
+        Vec::new(),
+        pool.run(async |c| models::count(c, claimant, filter).await)
+            .await?,
+    ))
 }
 
-pub(crate) async fn create(pool: &db::Pool, claimant: &Claimant, draft: Draft) -> Result<Entry, Error> {
-    if let Some(entry) = pool.run(async |c| models::insert(c, claimant, draft).await).await? {
+pub(crate) async fn create(
+    pool: &db::Pool,
+    claimant: &Claimant,
+    draft: Draft,
+) -> Result<Entry, Error> {
+    if let Some(entry) = pool
+        .run(async |c| models::insert(c, claimant, draft).await)
+        .await?
+    {
         return Ok(entry);
     }
     // Of all reasons inactivity alone can be gone by now.
-    Err(pool.run(async |c| claimant.confirm(c).await).await?.err().unwrap_or(Refusal::Inactive).into())
+    Err(pool
+        .run(async |c| claimant.confirm(c).await)
+        .await?
+        .err()
+        .unwrap_or(Refusal::Inactive)
+        .into())
 }
 
 pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, Error> {
-    let entry = pool.run(async |c| models::find(c, id).await).await?.ok_or(Error::Missing)?;
-    if entry.user_id == user { Ok(entry) } else { Err(Error::NotYours) }
+    let entry = pool
+        .run(async |c| models::find(c, id).await)
+        .await?
+        .ok_or(Error::Missing)?;
+    if entry.user_id == user {
+        Ok(entry)
+    } else {
+        Err(Error::NotYours)
+    }
 }
 
 /// Changes what the draft names. A draft that names nothing leaves the entry as it is, `updated_at` included.
-pub(crate) async fn update(pool: &db::Pool, user: Uuid, id: Uuid, draft: Draft) -> Result<Entry, Error> {
+pub(crate) async fn update(
+    pool: &db::Pool,
+    user: Uuid,
+    id: Uuid,
+    draft: Draft,
+) -> Result<Entry, Error> {
     if draft.is_empty() {
         return get(pool, user, id).await;
     }
-    match pool.run(async |c| models::update(c, user, id, draft).await).await? {
+    match pool
+        .run(async |c| models::update(c, user, id, draft).await)
+        .await?
+    {
         Some(entry) => Ok(entry),
         None => Err(why_not(pool, id).await?),
     }
 }
 
 pub(crate) async fn delete(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<(), Error> {
-    if pool.run(async |c| models::delete(c, user, id).await).await? { Ok(()) } else { Err(why_not(pool, id).await?) }
+    if pool
+        .run(async |c| models::delete(c, user, id).await)
+        .await?
+    {
+        Ok(())
+    } else {
+        Err(why_not(pool, id).await?)
+    }
 }
 
 /// Why a user's change found no entry.
 async fn why_not(pool: &db::Pool, id: Uuid) -> Result<Error, db::Error> {
-    Ok(if pool.run(async |c| models::owner(c, id).await).await?.is_some() { Error::NotYours } else { Error::Missing })
+    Ok(
+        if pool
+            .run(async |c| models::owner(c, id).await)
+            .await?
+            .is_some()
+        {
+            Error::NotYours
+        } else {
+            Error::Missing
+        },
+    )
 }

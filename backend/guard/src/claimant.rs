@@ -32,21 +32,31 @@ pub enum Refusal {
 impl Claimant {
     /// A table of one column `id` and one row, or none for who is to be refused; as a value, the id or NULL. Its parameters are the first
     /// [`Self::PARAMETERS`] of its statement, bound by [`Self::bind`]; `$1` is the id.
-    pub const SQL: &str = "(SELECT id FROM users WHERE id = $1 AND token_generation = $2 AND is_active
+    pub const SQL: &str =
+        "(SELECT id FROM users WHERE id = $1 AND token_generation = $2 AND is_active
          AND NOT EXISTS (SELECT FROM revoked_tokens WHERE jti = $3))";
     /// How many parameters that has.
     pub const PARAMETERS: usize = 3;
 
     /// Binds the parameters of [`Self::SQL`].
-    pub fn bind<'q>(&self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
-        query.bind(self.0.sub).bind(self.0.generation).bind(self.0.jti)
+    pub fn bind<'q>(
+        &self,
+        query: Query<'q, Postgres, PgArguments>,
+    ) -> Query<'q, Postgres, PgArguments> {
+        query
+            .bind(self.0.sub)
+            .bind(self.0.generation)
+            .bind(self.0.jti)
     }
 
     /// The user, or why there is none.
     ///
     /// # Errors
     /// The database gave no answer.
-    pub async fn confirm(&self, connection: &mut PgConnection) -> db::Result<Result<CurrentUser, Refusal>> {
+    pub async fn confirm(
+        &self,
+        connection: &mut PgConnection,
+    ) -> db::Result<Result<CurrentUser, Refusal>> {
         let found = sqlx::query_as(
             "SELECT coalesce(is_active, false), EXISTS (SELECT FROM revoked_tokens WHERE jti = $3)
              FROM users WHERE id = $1 AND token_generation = $2",
@@ -73,7 +83,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let guard = Arc::<Guard>::from_ref(state);
-        let claims = bearer(parts).and_then(|token| guard.tokens.read(token)).ok_or(ErrorCode::Unauthorized)?;
+        let claims = bearer(parts)
+            .and_then(|token| guard.tokens.read(token))
+            .ok_or(ErrorCode::Unauthorized)?;
         request::set_user(claims.sub);
         guard.admit(Subject::User(claims.sub))?;
         Ok(Self(claims))
@@ -82,7 +94,12 @@ where
 
 /// The token of `Authorization: Bearer …` (RFC 6750, 2.1).
 fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = parts
+        .headers
+        .get(AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 

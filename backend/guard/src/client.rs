@@ -7,10 +7,22 @@ use emotionviz_settings::Proxies;
 /// The client's address: the connection's, or when that is a trusted proxy's, what it forwards (`X-Forwarded-For`). Of that list
 /// the right-most address which is no trusted proxy's counts: whatever stands left of it, the client may have made up.
 pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |info| info.0.ip());
-    let trusted = |address: IpAddr| proxies.0.iter().any(|net| net.contains(&address.to_canonical()));
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |info| info.0.ip());
+    let trusted = |address: IpAddr| {
+        proxies
+            .0
+            .iter()
+            .any(|net| net.contains(&address.to_canonical()))
+    };
     let forwarded = parts.headers.get_all("x-forwarded-for");
-    let hops: Vec<&str> = forwarded.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
+    let hops: Vec<&str> = forwarded
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .collect();
     let mut client = peer;
     for hop in hops.iter().rev() {
         if !trusted(client) {
@@ -27,7 +39,9 @@ pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> IpAddr {
 /// An address, perhaps with a port, as proxies write it.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()))
+    bare.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()))
 }
 
 #[cfg(test)]
@@ -43,7 +57,9 @@ mod tests {
             request = request.header("x-forwarded-for", *value);
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+        parts
+            .extensions
+            .insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
         address(&parts, &Proxies::read(proxies).unwrap()).to_string()
     }
 
@@ -51,15 +67,30 @@ mod tests {
     fn nobody_is_believed_unless_trusted() {
         assert_eq!(seen("1.1.1.1", &["9.9.9.9"], ""), "1.1.1.1");
         assert_eq!(seen("10.0.0.1", &["9.9.9.9"], "10.0.0.0/8"), "9.9.9.9");
-        assert_eq!(seen("::ffff:10.0.0.1", &["9.9.9.9"], "10.0.0.0/8"), "9.9.9.9");
+        assert_eq!(
+            seen("::ffff:10.0.0.1", &["9.9.9.9"], "10.0.0.0/8"),
+            "9.9.9.9"
+        );
     }
 
     #[test]
     fn the_right_most_untrusted_address_counts() {
-        assert_eq!(seen("10.0.0.1", &["8.8.8.8, 9.9.9.9, 10.0.0.2"], "10.0.0.0/8"), "9.9.9.9");
-        assert_eq!(seen("10.0.0.1", &["8.8.8.8", "9.9.9.9:1234"], "10.0.0.0/8"), "9.9.9.9");
-        assert_eq!(seen("10.0.0.1", &["[2001:db8::1]:80"], "10.0.0.1"), "2001:db8::1");
-        assert_eq!(seen("10.0.0.1", &["8.8.8.8, unknown"], "10.0.0.1"), "10.0.0.1");
+        assert_eq!(
+            seen("10.0.0.1", &["8.8.8.8, 9.9.9.9, 10.0.0.2"], "10.0.0.0/8"),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            seen("10.0.0.1", &["8.8.8.8", "9.9.9.9:1234"], "10.0.0.0/8"),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            seen("10.0.0.1", &["[2001:db8::1]:80"], "10.0.0.1"),
+            "2001:db8::1"
+        );
+        assert_eq!(
+            seen("10.0.0.1", &["8.8.8.8, unknown"], "10.0.0.1"),
+            "10.0.0.1"
+        );
         assert_eq!(seen("10.0.0.1", &["10.0.0.3"], "10.0.0.0/8"), "10.0.0.3");
     }
 }

@@ -27,7 +27,10 @@ impl Exchange {
     /// Starts it.
     pub fn start(guard: Arc<Guard>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(guard, stopped)) }
+        Self {
+            stop,
+            task: tokio::spawn(run(guard, stopped)),
+        }
     }
 
     /// Ends it after a last exchange.
@@ -54,7 +57,9 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
         // Said when it changes: requests without a database have lines of their own.
         let was_connected = std::mem::replace(&mut connected, outcome.is_ok());
         match (outcome, was_connected) {
-            (Err(cause), true) => tracing::warn!(%cause, "rate limits are counted by this replica alone"),
+            (Err(cause), true) => {
+                tracing::warn!(%cause, "rate limits are counted by this replica alone")
+            }
             (Ok(()), false) => tracing::info!("rate limits are shared again"),
             (Err(_), false) | (Ok(()), true) => {}
         }
@@ -68,8 +73,12 @@ async fn exchange(guard: &Guard) -> db::Result<()> {
     if !guard.limiter.is_on() {
         return Ok(());
     }
-    let mut shares: Vec<(String, Share)> =
-        guard.limiter.unsent(Utc::now().timestamp()).into_iter().map(|share| (share.subject.to_string(), share)).collect();
+    let mut shares: Vec<(String, Share)> = guard
+        .limiter
+        .unsent(Utc::now().timestamp())
+        .into_iter()
+        .map(|share| (share.subject.to_string(), share))
+        .collect();
     if shares.is_empty() {
         return Ok(());
     }
@@ -79,13 +88,20 @@ async fn exchange(guard: &Guard) -> db::Result<()> {
     match &told {
         Ok(known) => {
             for (subject, period, count) in known {
-                let found = shares.iter().skip(shares.partition_point(|(s, _)| s < subject)).take_while(|(s, _)| s == subject);
+                let found = shares
+                    .iter()
+                    .skip(shares.partition_point(|(s, _)| s < subject))
+                    .take_while(|(s, _)| s == subject);
                 for (_, share) in found.filter(|(_, share)| period_of(share) == *period) {
-                    guard.limiter.settle(*share, u32::try_from(*count).unwrap_or(u32::MAX));
+                    guard
+                        .limiter
+                        .settle(*share, u32::try_from(*count).unwrap_or(u32::MAX));
                 }
             }
         }
-        Err(_) => shares.iter().for_each(|(_, share)| guard.limiter.take_back(*share)),
+        Err(_) => shares
+            .iter()
+            .for_each(|(_, share)| guard.limiter.take_back(*share)),
     }
     told.map(drop)
 }
@@ -95,11 +111,20 @@ fn period_of(share: &Share) -> i32 {
 }
 
 /// Adds the shares to the table, and gives the sum of all replicas for each.
-async fn tell(connection: &mut PgConnection, shares: &[(String, Share)]) -> db::Result<Vec<(String, i32, i32)>> {
+async fn tell(
+    connection: &mut PgConnection,
+    shares: &[(String, Share)],
+) -> db::Result<Vec<(String, i32, i32)>> {
     let subjects: Vec<&str> = shares.iter().map(|(subject, _)| subject.as_str()).collect();
     let periods: Vec<i32> = shares.iter().map(|(_, share)| period_of(share)).collect();
-    let starts: Vec<DateTime<Utc>> = shares.iter().map(|(_, share)| DateTime::from_timestamp(share.start, 0).unwrap_or_default()).collect();
-    let counts: Vec<i32> = shares.iter().map(|(_, share)| i32::try_from(share.count).unwrap_or(i32::MAX)).collect();
+    let starts: Vec<DateTime<Utc>> = shares
+        .iter()
+        .map(|(_, share)| DateTime::from_timestamp(share.start, 0).unwrap_or_default())
+        .collect();
+    let counts: Vec<i32> = shares
+        .iter()
+        .map(|(_, share)| i32::try_from(share.count).unwrap_or(i32::MAX))
+        .collect();
     let known = sqlx::query_as(
         "INSERT INTO rate_limits AS r (subject, period, window_start, count)
          SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::int[])
@@ -116,7 +141,11 @@ async fn tell(connection: &mut PgConnection, shares: &[(String, Share)]) -> db::
 }
 
 async fn sweep(connection: &mut PgConnection) -> db::Result<()> {
-    sqlx::query("DELETE FROM rate_limits WHERE window_start < now() - interval '1 hour'").execute(&mut *connection).await?;
-    sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < now()").execute(connection).await?;
+    sqlx::query("DELETE FROM rate_limits WHERE window_start < now() - interval '1 hour'")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < now()")
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -30,7 +30,12 @@ pub struct Guard {
 impl Guard {
     /// A guard that knows tokens, limits and proxies as the settings say.
     pub fn new(pool: db::Pool, security: &Security, limits: Limits, http: &Http) -> Arc<Self> {
-        Arc::new(Self { pool, tokens: Tokens::new(security), limiter: Limiter::new(limits.on), proxies: http.trusted_proxies.clone() })
+        Arc::new(Self {
+            pool,
+            tokens: Tokens::new(security),
+            limiter: Limiter::new(limits.on),
+            proxies: http.trusted_proxies.clone(),
+        })
     }
 
     /// Issues tokens that [`CurrentUser`] and [`Claimant`] accept.

@@ -16,8 +16,20 @@ pub(crate) struct Rule {
     pub(crate) limit: u32,
 }
 
-const USER: &[Rule] = &[Rule { period: 60, limit: 100 }, Rule { period: 3600, limit: 1000 }];
-const LOGIN: &[Rule] = &[Rule { period: 60, limit: 10 }];
+const USER: &[Rule] = &[
+    Rule {
+        period: 60,
+        limit: 100,
+    },
+    Rule {
+        period: 3600,
+        limit: 1000,
+    },
+];
+const LOGIN: &[Rule] = &[Rule {
+    period: 60,
+    limit: 10,
+}];
 /// The length of the longest list above.
 const MOST_RULES: usize = 2;
 
@@ -69,7 +81,9 @@ struct Window {
 
 impl Window {
     fn count(self) -> u32 {
-        self.known.saturating_add(self.sending).saturating_add(self.unsent)
+        self.known
+            .saturating_add(self.sending)
+            .saturating_add(self.unsent)
     }
 }
 
@@ -91,7 +105,10 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     pub(crate) fn new(on: bool) -> Self {
-        Self { on, windows: Mutex::default() }
+        Self {
+            on,
+            windows: Mutex::default(),
+        }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -116,12 +133,21 @@ impl Limiter {
         for (window, rule) in windows.iter_mut().zip(rules) {
             let start = start(now, rule.period);
             if window.start != start {
-                *window = Window { start, ..Window::default() };
+                *window = Window {
+                    start,
+                    ..Window::default()
+                };
             }
         }
-        let admitted = windows.iter().zip(rules).all(|(window, rule)| window.count() < rule.limit);
+        let admitted = windows
+            .iter()
+            .zip(rules)
+            .all(|(window, rule)| window.count() < rule.limit);
         if admitted {
-            windows.iter_mut().zip(rules).for_each(|(window, _)| window.unsent += 1);
+            windows
+                .iter_mut()
+                .zip(rules)
+                .for_each(|(window, _)| window.unsent += 1);
         }
         let tighter = windows
             .iter()
@@ -139,13 +165,21 @@ impl Limiter {
     pub(crate) fn unsent(&self, now: i64) -> Vec<Share> {
         let mut all = self.lock();
         all.retain(|subject, windows| {
-            windows.iter().zip(subject.rules()).any(|(window, rule)| window.start + i64::from(rule.period) > now)
+            windows
+                .iter()
+                .zip(subject.rules())
+                .any(|(window, rule)| window.start + i64::from(rule.period) > now)
         });
         let mut shares = Vec::new();
         for (subject, windows) in all.iter_mut() {
             for (rule, window) in windows.iter_mut().enumerate().filter(|(_, w)| w.unsent > 0) {
                 window.sending = std::mem::take(&mut window.unsent);
-                shares.push(Share { subject: *subject, rule, start: window.start, count: window.sending });
+                shares.push(Share {
+                    subject: *subject,
+                    rule,
+                    start: window.start,
+                    count: window.sending,
+                });
             }
         }
         shares
@@ -158,12 +192,16 @@ impl Limiter {
 
     /// The table did not get the share: it stays to be sent.
     pub(crate) fn take_back(&self, share: Share) {
-        self.change(share, |window| window.unsent += std::mem::take(&mut window.sending));
+        self.change(share, |window| {
+            window.unsent += std::mem::take(&mut window.sending)
+        });
     }
 
     fn change(&self, share: Share, change: impl FnOnce(&mut Window)) {
         let mut all = self.lock();
-        let window = all.get_mut(&share.subject).map(|windows| &mut windows[share.rule]);
+        let window = all
+            .get_mut(&share.subject)
+            .map(|windows| &mut windows[share.rule]);
         if let Some(window) = window.filter(|w| w.start == share.start) {
             change(window);
         }
@@ -178,10 +216,9 @@ impl Limiter {
 /// Forgets what has ended and what the table knows as well: who comes again is read from it by the next exchange.
 fn make_room(all: &mut HashMap<Subject, [Window; MOST_RULES]>, now: i64) {
     all.retain(|subject, windows| {
-        windows
-            .iter()
-            .zip(subject.rules())
-            .any(|(window, rule)| window.start + i64::from(rule.period) > now && window.sending + window.unsent > 0)
+        windows.iter().zip(subject.rules()).any(|(window, rule)| {
+            window.start + i64::from(rule.period) > now && window.sending + window.unsent > 0
+        })
     });
 }
 
@@ -207,15 +244,20 @@ mod tests {
             for _ in 0..120 {
                 admitted += u32::from(limiter.take(user(), NOW + minute * 60).unwrap().is_ok());
             }
-            assert_eq!(admitted, (u32::try_from(minute + 1).unwrap() * 100).min(1000));
+            assert_eq!(
+                admitted,
+                (u32::try_from(minute + 1).unwrap() * 100).min(1000)
+            );
         }
     }
 
     #[test]
     fn a_clock_that_is_set_back_or_on_locks_nobody_out() {
         let (limiter, user) = (Limiter::new(true), Subject::User(Uuid::new_v4()));
-        let used_up =
-            |now| (0..100).all(|_| matches!(limiter.take(user, now), Some(Ok(_)))) && matches!(limiter.take(user, now), Some(Err(_)));
+        let used_up = |now| {
+            (0..100).all(|_| matches!(limiter.take(user, now), Some(Ok(_))))
+                && matches!(limiter.take(user, now), Some(Err(_)))
+        };
         let now = 1_800_000_000;
         for now in [now, now - 86_400, now + 86_400, now, 0, -1] {
             assert!(used_up(now), "{now}");
@@ -228,7 +270,14 @@ mod tests {
     fn the_tighter_window_is_told() {
         let limiter = Limiter::new(true);
         let minute = start(NOW, 60) + 60;
-        assert_eq!(limiter.take(user(), NOW), Some(Ok(RateLimit { limit: 100, remaining: 99, reset: minute })));
+        assert_eq!(
+            limiter.take(user(), NOW),
+            Some(Ok(RateLimit {
+                limit: 100,
+                remaining: 99,
+                reset: minute
+            }))
+        );
         for m in 0..9 {
             for _ in 0..100 {
                 limiter.take(user(), NOW + 60 + m * 60);
@@ -248,7 +297,14 @@ mod tests {
         limiter.settle(shares[0], 100);
         limiter.take_back(shares[1]);
         assert!(limiter.take(user(), NOW).unwrap().is_err());
-        assert_eq!(limiter.unsent(NOW).iter().map(|s| s.count).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            limiter
+                .unsent(NOW)
+                .iter()
+                .map(|s| s.count)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
     }
 
     #[test]
@@ -257,7 +313,10 @@ mod tests {
         for i in 0..60_000_u32 {
             limiter.take(Subject::login(IpAddr::from(i.to_be_bytes())), NOW);
             if i == 40_000 {
-                limiter.unsent(NOW).into_iter().for_each(|share| limiter.settle(share, 1));
+                limiter
+                    .unsent(NOW)
+                    .into_iter()
+                    .for_each(|share| limiter.settle(share, 1));
             }
         }
         assert!(limiter.lock().len() <= MOST_SUBJECTS);

@@ -22,7 +22,10 @@ pub struct CurrentUser {
 
 impl CurrentUser {
     pub(crate) fn of(claims: Claims) -> Self {
-        Self { id: claims.sub, claims }
+        Self {
+            id: claims.sub,
+            claims,
+        }
     }
 
     /// The generation of the token; an update that depends on it fails when the password changed meanwhile.
@@ -35,12 +38,15 @@ impl CurrentUser {
     /// # Errors
     /// The database gave no answer.
     pub async fn revoke_token(&self, connection: &mut PgConnection) -> db::Result<()> {
-        let expires_at = DateTime::<Utc>::from_timestamp(self.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        sqlx::query("INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(self.claims.jti)
-            .bind(expires_at)
-            .execute(connection)
-            .await?;
+        let expires_at =
+            DateTime::<Utc>::from_timestamp(self.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        sqlx::query(
+            "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(self.claims.jti)
+        .bind(expires_at)
+        .execute(connection)
+        .await?;
         Ok(())
     }
 }
@@ -54,7 +60,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let claimant = Claimant::from_request_parts(parts, state).await?;
-        Ok(Arc::<Guard>::from_ref(state).pool.run(async |c| claimant.confirm(c).await).await??)
+        Ok(Arc::<Guard>::from_ref(state)
+            .pool
+            .run(async |c| claimant.confirm(c).await)
+            .await??)
     }
 }
 
@@ -62,9 +71,13 @@ impl Guard {
     /// Counts a request, and refuses it when the subject has none left.
     pub(crate) fn admit(&self, subject: Subject) -> Result<(), ApiError> {
         let now = Utc::now().timestamp();
-        let Some(outcome) = self.limiter.take(subject, now) else { return Ok(()) };
+        let Some(outcome) = self.limiter.take(subject, now) else {
+            return Ok(());
+        };
         let (Ok(left) | Err(left)) = outcome;
         request::set_rate_limit(left);
-        outcome.map(drop).map_err(|left| ApiError::rate_limited(u64::try_from(left.reset - now).unwrap_or(0).max(1)))
+        outcome.map(drop).map_err(|left| {
+            ApiError::rate_limited(u64::try_from(left.reset - now).unwrap_or(0).max(1))
+        })
     }
 }

@@ -15,7 +15,11 @@ impl Reply {
     pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, text: response.text().await.unwrap() }
+        Self {
+            status,
+            headers,
+            text: response.text().await.unwrap(),
+        }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -23,7 +27,9 @@ impl Reply {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The `data` of a success with this status, whose envelope is as it should be.
@@ -42,7 +48,13 @@ impl Reply {
         let mut body = self.json();
         assert_eq!(body["success"], false, "{self:?}");
         assert_eq!(body["error"]["code"], code, "{self:?}");
-        assert!(body["error"]["message"].as_str().is_some_and(|m| !m.is_empty()) && body["error"]["details"].is_object(), "{self:?}");
+        assert!(
+            body["error"]["message"]
+                .as_str()
+                .is_some_and(|m| !m.is_empty())
+                && body["error"]["details"].is_object(),
+            "{self:?}"
+        );
         self.check_meta(&body);
         body["error"].take()
     }
@@ -50,7 +62,10 @@ impl Reply {
     /// The rule that a field breaks.
     pub(crate) fn rule(&self, field: &str) -> String {
         let error = self.error(400, "VALIDATION_ERROR");
-        error["details"]["fields"][field].as_str().unwrap_or_else(|| panic!("no rule for {field}: {self:?}")).to_owned()
+        error["details"]["fields"][field]
+            .as_str()
+            .unwrap_or_else(|| panic!("no rule for {field}: {self:?}"))
+            .to_owned()
     }
 
     /// No content.
@@ -59,10 +74,17 @@ impl Reply {
     }
 
     fn check_meta(&self, body: &Value) {
-        assert_eq!(body["meta"]["request_id"], self.header("x-request-id"), "{self:?}");
+        assert_eq!(
+            body["meta"]["request_id"],
+            self.header("x-request-id"),
+            "{self:?}"
+        );
         assert_eq!(body["meta"]["api_version"], "v1");
         let timestamp = body["meta"]["timestamp"].as_str().unwrap();
-        assert!(timestamp.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(timestamp).is_ok(), "{timestamp}");
+        assert!(
+            timestamp.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(timestamp).is_ok(),
+            "{timestamp}"
+        );
     }
 }
 
@@ -79,21 +101,36 @@ impl<'a> User<'a> {
 
     pub(crate) async fn register(server: &'a Server, email: &str) -> Self {
         let body = json!({"email": email, "password": Self::PASSWORD, "name": "Ann"});
-        Self::from_session(server, &server.post("/api/v1/auth/register", &body).await.data(201))
+        Self::from_session(
+            server,
+            &server.post("/api/v1/auth/register", &body).await.data(201),
+        )
     }
 
     pub(crate) fn from_session(server: &'a Server, session: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Self { server, id: text(&session["user"]["id"]), email: text(&session["user"]["email"]), token: text(&session["access_token"]) }
+        Self {
+            server,
+            id: text(&session["user"]["id"]),
+            email: text(&session["user"]["email"]),
+            token: text(&session["access_token"]),
+        }
     }
 
     /// The same user and token on another server.
     pub(crate) fn on<'b>(&self, server: &'b Server) -> User<'b> {
-        User { server, id: self.id.clone(), email: self.email.clone(), token: self.token.clone() }
+        User {
+            server,
+            id: self.id.clone(),
+            email: self.email.clone(),
+            token: self.token.clone(),
+        }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.server.request(method, &format!("/api/v1{path}")).bearer_auth(&self.token)
+        self.server
+            .request(method, &format!("/api/v1{path}"))
+            .bearer_auth(&self.token)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

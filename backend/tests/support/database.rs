@@ -31,12 +31,19 @@ impl TestDatabase {
         let name = format!("test_{}", Uuid::new_v4().simple());
         execute(admin, format!("CREATE DATABASE {name} {template}")).await;
         let pool = PgPool::connect_lazy(&url_of(&name)).unwrap();
-        Self { url: url_of(&name), name, pool }
+        Self {
+            url: url_of(&name),
+            name,
+            pool,
+        }
     }
 
     /// Runs a statement.
     pub(crate) async fn execute(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     /// Makes every new entry fail with an error that the service does not know (P0001).
@@ -50,7 +57,10 @@ impl TestDatabase {
 
     /// How many rows a query counts.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
-        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 }
 
@@ -72,7 +82,10 @@ const SCHEMA: &str = "
 impl TestDatabase {
     /// Returns a description that is equal as long as the schema is unchanged.
     pub(crate) async fn schema(&self) -> Vec<String> {
-        sqlx::query_scalar(SCHEMA).fetch_all(&self.pool).await.unwrap()
+        sqlx::query_scalar(SCHEMA)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
     }
 }
 
@@ -81,7 +94,10 @@ impl Drop for TestDatabase {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // Dropping is synchronous, and the test's own runtime may be ending.
         let done = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async { execute(&mut admin().await, sql).await });
         });
         done.join().ok();
@@ -89,21 +105,33 @@ impl Drop for TestDatabase {
 }
 
 pub(crate) fn admin_url() -> String {
-    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`")
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`")
 }
 
 async fn admin() -> PgConnection {
-    PgConnectOptions::from_str(&admin_url()).unwrap().connect().await.unwrap()
+    PgConnectOptions::from_str(&admin_url())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn execute(admin: &mut PgConnection, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(admin)
+        .await
+        .unwrap();
 }
 
 /// The URL of another database on the same server.
 fn url_of(name: &str) -> String {
     let url = admin_url();
-    let (base, query) = url.split_once('?').map_or((url.as_str(), String::new()), |(base, query)| (base, format!("?{query}")));
+    let (base, query) = url
+        .split_once('?')
+        .map_or((url.as_str(), String::new()), |(base, query)| {
+            (base, format!("?{query}"))
+        });
     let (server, _) = base.rsplit_once('/').unwrap();
     format!("{server}/{name}{query}")
 }
@@ -111,20 +139,32 @@ fn url_of(name: &str) -> String {
 async fn template(admin: &mut PgConnection) -> String {
     let mut hasher = DefaultHasher::new();
     let mut files: Vec<_> =
-        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations")).unwrap().map(|e| e.unwrap().path()).collect();
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../db/migrations"))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
     files.sort();
     for file in files {
-        (file.file_name().unwrap().to_owned(), std::fs::read(file).unwrap()).hash(&mut hasher);
+        (
+            file.file_name().unwrap().to_owned(),
+            std::fs::read(file).unwrap(),
+        )
+            .hash(&mut hasher);
     }
     let template = format!("template_{:016x}", hasher.finish());
     // Tests of other processes wait here, too.
     let mut lock = admin.begin().await.unwrap();
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))").bind(&template).execute(&mut *lock).await.unwrap();
-    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext($1))")
         .bind(&template)
-        .fetch_one(&mut *lock)
+        .execute(&mut *lock)
         .await
         .unwrap();
+    let there: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(&template)
+            .fetch_one(&mut *lock)
+            .await
+            .unwrap();
     if !there {
         make_template(&template).await;
     }
@@ -139,9 +179,21 @@ async fn make_template(template: &str) {
     execute(&mut admin, format!("CREATE DATABASE {unfinished}")).await;
     let url = url_of(&unfinished);
     let done = tokio::task::spawn_blocking(move || {
-        Command::new(BINARY).args(["migrate", "up"]).env("DATABASE_URL", &url).env_remove("MIGRATION_DATABASE_URL").output()
+        Command::new(BINARY)
+            .args(["migrate", "up"])
+            .env("DATABASE_URL", &url)
+            .env_remove("MIGRATION_DATABASE_URL")
+            .output()
     });
     let done = done.await.unwrap().unwrap();
-    assert!(done.status.success(), "migrate up: {}", String::from_utf8_lossy(&done.stderr));
-    execute(&mut admin, format!("ALTER DATABASE {unfinished} RENAME TO {template}")).await;
+    assert!(
+        done.status.success(),
+        "migrate up: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    execute(
+        &mut admin,
+        format!("ALTER DATABASE {unfinished} RENAME TO {template}"),
+    )
+    .await;
 }

@@ -33,10 +33,18 @@ impl Proxy {
                 tokio::spawn(async move {
                     let pass = async {
                         if target.host.starts_with('/') {
-                            let mut server = UnixStream::connect(format!("{}/.s.PGSQL.{}", target.host, target.port)).await.unwrap();
+                            let mut server = UnixStream::connect(format!(
+                                "{}/.s.PGSQL.{}",
+                                target.host, target.port
+                            ))
+                            .await
+                            .unwrap();
                             copy_bidirectional(&mut client, &mut server).await.ok();
                         } else {
-                            let mut server = TcpStream::connect((target.host.as_str(), target.port)).await.unwrap();
+                            let mut server =
+                                TcpStream::connect((target.host.as_str(), target.port))
+                                    .await
+                                    .unwrap();
                             copy_bidirectional(&mut client, &mut server).await.ok();
                         }
                     };

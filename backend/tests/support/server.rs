@@ -28,13 +28,23 @@ impl Server {
         collect(child.stderr.take().unwrap(), &log);
         // From here on it is killed whatever happens.
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut server = Self { child, address: String::new(), log, client };
+        let mut server = Self {
+            child,
+            address: String::new(),
+            log,
+            client,
+        };
         let deadline = Instant::now() + PATIENCE;
         while server.address.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = lines.recv_timeout(left).expect("it listens, and says where");
+            let line = lines
+                .recv_timeout(left)
+                .expect("it listens, and says where");
             if let Some((_, rest)) = line.split_once("listening on ") {
-                rest.split(['"', ' ']).next().unwrap().clone_into(&mut server.address);
+                rest.split(['"', ' '])
+                    .next()
+                    .unwrap()
+                    .clone_into(&mut server.address);
             }
         }
         server
@@ -48,7 +58,11 @@ impl Server {
     /// The lines of the log that have a request's id, once there are so many.
     pub(crate) async fn lines_of(&self, request_id: &str, count: usize) -> Vec<Value> {
         let find = || -> Vec<Value> {
-            self.log().iter().filter(|line| line.contains(request_id)).map(|line| serde_json::from_str(line).unwrap()).collect()
+            self.log()
+                .iter()
+                .filter(|line| line.contains(request_id))
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect()
         };
         until("the request is in the log", async || find().len() >= count).await;
         find()
@@ -69,13 +83,18 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < PATIENCE, "it does not end: {:#?}", self.log());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "it does not end: {:#?}",
+                self.log()
+            );
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method.parse().unwrap(), format!("{}{path}", self.address))
+        self.client
+            .request(method.parse().unwrap(), format!("{}{path}", self.address))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

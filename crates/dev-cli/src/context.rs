@@ -33,7 +33,8 @@ impl Context {
 
     /// Returns the checkout with its settings. Waits for a settings file that is a pipe.
     pub(crate) async fn environment(&self) -> anyhow::Result<Environment> {
-        let mut read = tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
+        let mut read =
+            tokio::task::spawn_blocking(|| Environment::find(Path::new("."), std::env::vars_os()));
         loop {
             tokio::select! {
                 read = &mut read => return Ok(read??),
@@ -51,9 +52,9 @@ impl Context {
     /// The same to stop what runs: a settings file that cannot be read must not keep it running.
     pub(crate) async fn engine_to_stop(&self) -> anyhow::Result<Chosen> {
         match self.engine().await {
-            Err(error) if error.downcast_ref().is_some_and(Error::is_of_the_settings) => {
-                Ok(Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)?)
-            }
+            Err(error) if error.downcast_ref().is_some_and(Error::is_of_the_settings) => Ok(
+                Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)?,
+            ),
             engine => engine,
         }
     }
@@ -62,7 +63,12 @@ impl Context {
     /// unless `yes` is set.
     pub(crate) async fn engine_to_change(&self, verb: &str, yes: bool) -> anyhow::Result<Chosen> {
         let engine = self.engine().await?;
-        let Some(first_use) = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await? else { return Ok(engine) };
+        let Some(first_use) = self
+            .or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build)))
+            .await?
+        else {
+            return Ok(engine);
+        };
         if yes {
             self.printer.note(&first_use.to_string());
         } else if !self.is_agreed(&format!("{first_use}\nuse it?")).await? {
@@ -75,8 +81,12 @@ impl Context {
     /// Returns the engine of a verb that reads the database. An external database is reported before its first use.
     pub(crate) async fn engine_to_read(&self) -> anyhow::Result<Chosen> {
         let engine = self.engine().await?;
-        let first_use = self.or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build))).await?;
-        first_use.iter().for_each(|first_use| self.printer.note(&first_use.to_string()));
+        let first_use = self
+            .or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build)))
+            .await?;
+        first_use
+            .iter()
+            .for_each(|first_use| self.printer.note(&first_use.to_string()));
         Ok(engine)
     }
 
@@ -93,7 +103,10 @@ impl Context {
     }
 
     /// Does `work` until Ctrl-C. What is interrupted is dropped, and ends what it started.
-    pub(crate) async fn or_stop<T>(&self, work: impl Future<Output = Result<T, Error>>) -> anyhow::Result<T> {
+    pub(crate) async fn or_stop<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> anyhow::Result<T> {
         tokio::select! {
             done = work => Ok(done?),
             () = self.stop.asked() => Err(Interrupted.into()),

@@ -27,7 +27,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             let code = fail(&printer, &error.into());
@@ -46,8 +49,16 @@ async fn run(args: Args, printer: &Printer) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(printer, &error.into()),
     };
-    let context = Context { printer: printer.clone(), engine: args.engine.map(Into::into), stop };
-    let code = args.command.run(&context).await.unwrap_or_else(|error| fail(printer, &error));
+    let context = Context {
+        printer: printer.clone(),
+        engine: args.engine.map(Into::into),
+        stop,
+    };
+    let code = args
+        .command
+        .run(&context)
+        .await
+        .unwrap_or_else(|error| fail(printer, &error));
     match printer.end(&context.stop).await {
         Ok(()) => code,
         // `cargo dev logs | head` has read what it wanted.
@@ -64,7 +75,10 @@ fn fail(printer: &Printer, error: &anyhow::Error) -> ExitCode {
     if error.is::<Interrupted>() {
         return ExitCode::from(INTERRUPTED);
     }
-    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+    if error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    {
         return ExitCode::SUCCESS;
     }
     printer.error(&message(error));
@@ -90,6 +104,9 @@ mod tests {
     fn a_cause_is_said_once() {
         let error = anyhow::anyhow!("no disk").context("could not write a: no disk\nmake room");
         assert_eq!(message(&error), "could not write a: no disk\nmake room");
-        assert_eq!(message(&anyhow::anyhow!("no disk").context("could not write a")), "could not write a: no disk");
+        assert_eq!(
+            message(&anyhow::anyhow!("no disk").context("could not write a")),
+            "could not write a: no disk"
+        );
     }
 }

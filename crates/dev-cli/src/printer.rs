@@ -16,7 +16,9 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
 /// A phone reads what is dark on light, whatever the terminal's colours are.
-const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Black))).bg_color(Some(Color::Ansi(AnsiColor::BrightWhite)));
+const CODE: Style = Style::new()
+    .fg_color(Some(Color::Ansi(AnsiColor::Black)))
+    .bg_color(Some(Color::Ansi(AnsiColor::BrightWhite)));
 const DIM: Style = Style::new().dimmed();
 /// How long a terminal that does not read is waited for once somebody wants this to end, or before another program gets it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -42,7 +44,12 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(quiet: bool, verbose: bool) -> io::Result<Self> {
-        Ok(Self { quiet, verbose, terminal: Terminal::start(!quiet)?, hidden: Arc::default() })
+        Ok(Self {
+            quiet,
+            verbose,
+            terminal: Terminal::start(!quiet)?,
+            hidden: Arc::default(),
+        })
     }
 
     /// Whether tools may print with colours: on a terminal, unless `NO_COLOR` is set, and where `CLICOLOR_FORCE` says so.
@@ -70,7 +77,10 @@ impl Printer {
 
     /// Something that a person should do something about.
     pub(crate) fn warn(&self, text: &str) {
-        self.line(&format!("{WARNING}warning:{WARNING:#} {}", indented(text, 2)));
+        self.line(&format!(
+            "{WARNING}warning:{WARNING:#} {}",
+            indented(text, 2)
+        ));
     }
 
     /// Why the verb failed.
@@ -85,12 +95,24 @@ impl Printer {
 
     /// Where everything answers.
     pub(crate) fn addresses(&self, addresses: &[Address]) {
-        let width = addresses.iter().map(|address| address.name.len()).max().unwrap_or(0);
+        let width = addresses
+            .iter()
+            .map(|address| address.name.len())
+            .max()
+            .unwrap_or(0);
         for address in addresses {
-            self.terminal.show(Item::Address(format!("{:width$}  {}", address.name, address.url)));
+            self.terminal.show(Item::Address(format!(
+                "{:width$}  {}",
+                address.name, address.url
+            )));
         }
-        for code in addresses.iter().filter_map(|address| address.code.as_ref()).filter(|_| !self.quiet) {
-            code.lines().for_each(|line| self.line(&format!("{CODE}{line}{CODE:#}")));
+        for code in addresses
+            .iter()
+            .filter_map(|address| address.code.as_ref())
+            .filter(|_| !self.quiet)
+        {
+            code.lines()
+                .for_each(|line| self.line(&format!("{CODE}{line}{CODE:#}")));
         }
     }
 
@@ -121,7 +143,9 @@ impl Printer {
     }
 
     fn written(&self) -> io::Result<()> {
-        self.terminal.failed().map_or(Ok(()), |kind| Err(kind.into()))
+        self.terminal
+            .failed()
+            .map_or(Ok(()), |kind| Err(kind.into()))
     }
 
     /// Prints what happens in the library.
@@ -139,15 +163,31 @@ impl Printer {
                 self.terminal.show(Item::Spin(what.clone()));
             }
             Event::Progress { what, done, total } => {
-                self.terminal.show(Item::Progress { what: what.clone(), done: *done, total: *total });
+                self.terminal.show(Item::Progress {
+                    what: what.clone(),
+                    done: *done,
+                    total: *total,
+                });
             }
             Event::Note(text) => self.note(text),
             Event::Warning(text) => self.warn(text),
-            Event::Output { from: Source::Build, line } if self.quiet => self.hidden().push(line.clone()),
-            Event::Output { from: Source::Build, line } => self.line(line),
-            Event::Output { from, line } if !self.quiet && (lines == Lines::All || self.verbose) => self.service(*from, line),
+            Event::Output {
+                from: Source::Build,
+                line,
+            } if self.quiet => self.hidden().push(line.clone()),
+            Event::Output {
+                from: Source::Build,
+                line,
+            } => self.line(line),
+            Event::Output { from, line }
+                if !self.quiet && (lines == Lines::All || self.verbose) =>
+            {
+                self.service(*from, line)
+            }
             Event::Output { .. } => {}
-            Event::BuildFailed => std::mem::take(&mut *self.hidden()).iter().for_each(|line| self.line(line)),
+            Event::BuildFailed => std::mem::take(&mut *self.hidden())
+                .iter()
+                .for_each(|line| self.line(line)),
             Event::Reload(reload) if reload.failed() => self.warn(&reload.to_string()),
             Event::Reload(reload) => self.note(&reload.to_string()),
             Event::Idle => self.idle(),
@@ -182,7 +222,10 @@ pub(crate) fn prefixed(from: Source, line: &str) -> String {
         Source::Dev => AnsiColor::Cyan,
     };
     let style = colour.on_default();
-    line.split('\n').map(|line| format!("{style}{:>5} │{style:#} {line}", from.as_str())).collect::<Vec<_>>().join("\n")
+    line.split('\n')
+        .map(|line| format!("{style}{:>5} │{style:#} {line}", from.as_str()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn indented(text: &str, by: usize) -> String {

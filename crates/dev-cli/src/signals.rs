@@ -6,7 +6,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Listens from now on, until the process ends.
 pub(crate) fn listen() -> std::io::Result<Stop> {
     let stop = Stop::default();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {

@@ -36,14 +36,24 @@ pub enum Written {
 ///
 /// # Errors
 /// The database does not exist, or the copy cannot be written; existing files stay.
-pub async fn backup(engine: &impl Engine, to: Option<&Path>, force: bool, events: &Events) -> Result<Written, Error> {
+pub async fn backup(
+    engine: &impl Engine,
+    to: Option<&Path>,
+    force: bool,
+    events: &Events,
+) -> Result<Written, Error> {
     let session = engine.session("cargo dev backup", events).await?;
     let written = write(&session, to, force, events).await;
     session.end().await?;
     written
 }
 
-async fn write(session: &Session, to: Option<&Path>, force: bool, events: &Events) -> Result<Written, Error> {
+async fn write(
+    session: &Session,
+    to: Option<&Path>,
+    force: bool,
+    events: &Events,
+) -> Result<Written, Error> {
     let checkout = &session.environment().checkout;
     let default = checkout.backups().join(format!("{}.dump", now()));
     let to = to.unwrap_or(&default);
@@ -58,7 +68,14 @@ async fn write(session: &Session, to: Option<&Path>, force: bool, events: &Event
             let pg_dump = session.client_in("pg_dump", database).await?;
             let to = to.display().to_string();
             let written = write::to_stream(pg_dump, database, &to, stream);
-            lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await?;
+            lock_holders::named(
+                session,
+                database,
+                &format!("copying {database}"),
+                lock_holders::PATIENCE,
+                written,
+            )
+            .await?;
             Ok(Written::Stream)
         }
     }
@@ -77,12 +94,28 @@ pub(crate) async fn write_copy(session: &Session, to: &Path, events: &Events) ->
 ///
 /// # Errors
 /// The copy cannot be written; what was there before stays.
-pub(crate) async fn write_archive(session: &Session, database: &str, to: &Path) -> Result<(), Error> {
+pub(crate) async fn write_archive(
+    session: &Session,
+    database: &str,
+    to: &Path,
+) -> Result<(), Error> {
     owner::make_parents(to)?;
     let keys = session.environment().checkout.root().join("data");
     owner::make_parents(&keys.join("file"))?;
-    let written = write::to_file(session.client_in("pg_dump", database).await?, database, to, &keys);
-    lock_holders::named(session, database, &format!("copying {database}"), lock_holders::PATIENCE, written).await
+    let written = write::to_file(
+        session.client_in("pg_dump", database).await?,
+        database,
+        to,
+        &keys,
+    );
+    lock_holders::named(
+        session,
+        database,
+        &format!("copying {database}"),
+        lock_holders::PATIENCE,
+        written,
+    )
+    .await
 }
 
 /// Removes a copy and its checksum if they exist.
@@ -95,5 +128,7 @@ pub(crate) fn remove_copy(copy: &Path) {
 
 /// Returns the current time as part of a file name.
 pub(crate) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-")
+    humantime::format_rfc3339_millis(SystemTime::now())
+        .to_string()
+        .replace(':', "-")
 }

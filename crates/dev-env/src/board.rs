@@ -128,7 +128,10 @@ impl Board {
                 Event::Idle => snapshot.doing = None,
                 _ => {}
             });
-            board.lock().listeners.retain(|listener| listener.send(Answer::Event(event.clone())).is_ok());
+            board
+                .lock()
+                .listeners
+                .retain(|listener| listener.send(Answer::Event(event.clone())).is_ok());
             events.tell(event);
         })
     }

@@ -32,10 +32,18 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// It does not compile.
-pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Options, events: &Events) -> Result<Program, Error> {
+pub(crate) async fn program(
+    environment: &Environment,
+    tool: &Tool,
+    options: Options,
+    events: &Events,
+) -> Result<Program, Error> {
     match &tool.service_binary {
         Some((path, _)) if path.is_file() => Program::at(path.clone()),
-        Some((path, origin)) => Err(Error::NoServiceBinary { path: path.clone(), origin: origin.to_string() }),
+        Some((path, origin)) => Err(Error::NoServiceBinary {
+            path: path.clone(),
+            origin: origin.to_string(),
+        }),
         None => {
             let program = Program::at(build(&environment.checkout, options, events).await?)?;
             Ok(match fast(&environment.checkout) {
@@ -50,37 +58,79 @@ pub(crate) async fn program(environment: &Environment, tool: &Tool, options: Opt
 ///
 /// # Errors
 /// The sources do not compile, and there is no earlier build.
-pub(crate) async fn newest_program(environment: &Environment, tool: &Tool, options: Options, events: &Events) -> Result<Program, Error> {
+pub(crate) async fn newest_program(
+    environment: &Environment,
+    tool: &Tool,
+    options: Options,
+    events: &Events,
+) -> Result<Program, Error> {
     let error = match program(environment, tool, options, events).await {
         Err(error @ Error::Build { .. }) => error,
         other => return other,
     };
-    let built = [environment.kept_program(), environment.checkout.build_folder().join("debug/emotionviz")];
-    let time = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let Some(last) = built.into_iter().filter(|path| path.is_file()).max_by_key(time) else { return Err(error) };
-    events.warn(format!("the sources do not compile; using the last build of the service ({})", last.display()));
+    let built = [
+        environment.kept_program(),
+        environment.checkout.build_folder().join("debug/emotionviz"),
+    ];
+    let time = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    let Some(last) = built
+        .into_iter()
+        .filter(|path| path.is_file())
+        .max_by_key(time)
+    else {
+        return Err(error);
+    };
+    events.warn(format!(
+        "the sources do not compile; using the last build of the service ({})",
+        last.display()
+    ));
     Program::at(last)
 }
 
 async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result<PathBuf, Error> {
-    let _one_at_a_time = freshness::look(checkout, &checkout.build_folder().join("debug/emotionviz"), events).await?;
+    let _one_at_a_time = freshness::look(
+        checkout,
+        &checkout.build_folder().join("debug/emotionviz"),
+        events,
+    )
+    .await?;
     events.phase("building the service");
     // Dropped after cargo, which is ended then.
     let pid_file = leftovers::BuildFile::new(checkout);
     let built = Arc::new(Mutex::new(Built::default()));
     let (slot, listener) = (Arc::clone(&built), events.clone());
     let root = checkout.root();
-    let mut cargo = if options.toolchain_changed { cargo_of_another_toolchain(root) } else { cargo(root) };
-    cargo = cargo.args(["build", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"]).args([checkout.build_folder()]).args([
-        "--message-format=json-render-diagnostics",
-        "--color",
-        if options.colour { "always" } else { "never" },
-    ]);
+    let mut cargo = if options.toolchain_changed {
+        cargo_of_another_toolchain(root)
+    } else {
+        cargo(root)
+    };
+    cargo = cargo
+        .args([
+            "build",
+            "--package",
+            "emotionviz",
+            "--bin",
+            "emotionviz",
+            "--target-dir",
+        ])
+        .args([checkout.build_folder()])
+        .args([
+            "--message-format=json-render-diagnostics",
+            "--color",
+            if options.colour { "always" } else { "never" },
+        ]);
     if options.quiet {
         cargo = cargo.args(["--quiet"]);
     }
     if let Ok(fast) = fast(checkout) {
-        let wrapper = fast.wrapper(root).map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
+        let wrapper = fast
+            .wrapper(root)
+            .map_err(|source| Error::io("write", &checkout.build_folder(), source))?;
         cargo = cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
     // It is a template to cargo.
@@ -91,8 +141,13 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
     let mut cargo = pid_file.program(cargo);
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
         Stream::Stderr => {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).note(line);
-            listener.tell(Event::Output { from: Source::Build, line: line.to_owned() });
+            slot.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .note(line);
+            listener.tell(Event::Output {
+                from: Source::Build,
+                line: line.to_owned(),
+            });
         }
         Stream::Stdout => {
             if let Some(path) = executable(line) {
@@ -106,7 +161,9 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
         Ok(()) => built.program.ok_or(Error::NoProgram),
         Err(ProcessError::Exited { .. }) => {
             events.tell(Event::BuildFailed);
-            Err(Error::Build { said: built.errors.join("\n") })
+            Err(Error::Build {
+                said: built.errors.join("\n"),
+            })
         }
         Err(other) => Err(other.into()),
     }
@@ -146,7 +203,10 @@ pub(crate) fn cargo(root: &Path) -> Configuration {
     let mut cargo = Configuration::new("cargo", program);
     let left = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
-        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME" || name == "CARGO_CRATE_NAME"
+        name.starts_with("CARGO_PKG_")
+            || name.starts_with("CARGO_MANIFEST_")
+            || name == "CARGO_BIN_NAME"
+            || name == "CARGO_CRATE_NAME"
     });
     cargo.env = left.map(|name| (name, None)).collect();
     cargo.current_dir = Some(root.to_owned());
@@ -157,7 +217,9 @@ pub(crate) fn cargo(root: &Path) -> Configuration {
 fn cargo_of_another_toolchain(root: &Path) -> Configuration {
     let mut cargo = cargo(root);
     cargo.program = PathBuf::from("cargo");
-    cargo.env.extend(["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"].map(|name| (name.into(), None)));
+    cargo
+        .env
+        .extend(["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"].map(|name| (name.into(), None)));
     cargo
 }
 
@@ -173,7 +235,9 @@ fn executable(line: &str) -> Option<PathBuf> {
         name: String,
     }
     let artifact: Artifact = serde_json::from_str(line).ok()?;
-    artifact.executable.filter(|_| artifact.target.name == "emotionviz")
+    artifact
+        .executable
+        .filter(|_| artifact.target.name == "emotionviz")
 }
 
 #[cfg(test)]
@@ -184,8 +248,21 @@ mod tests {
     fn the_program_in_cargos_messages() {
         let line = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"emotionviz"},"executable":"/t/debug/emotionviz","fresh":true}"#;
         assert_eq!(executable(line), Some(PathBuf::from("/t/debug/emotionviz")));
-        assert_eq!(executable(r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/debug/other"}"#), None);
-        assert_eq!(executable(r#"{"reason":"compiler-artifact","target":{"name":"emotionviz"},"executable":null}"#), None);
-        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(
+            executable(
+                r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/debug/other"}"#
+            ),
+            None
+        );
+        assert_eq!(
+            executable(
+                r#"{"reason":"compiler-artifact","target":{"name":"emotionviz"},"executable":null}"#
+            ),
+            None
+        );
+        assert_eq!(
+            executable(r#"{"reason":"build-finished","success":true}"#),
+            None
+        );
     }
 }

@@ -18,10 +18,17 @@ impl Checkout {
     /// When it is in none.
     pub fn find(folder: &Path) -> Result<Self, Error> {
         // The canonical path: a symlinked checkout is the same one.
-        let from = folder.canonicalize().map_err(|source| Error::io("read", folder, source))?;
-        let is_root = |folder: &&Path| folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file();
+        let from = folder
+            .canonicalize()
+            .map_err(|source| Error::io("read", folder, source))?;
+        let is_root = |folder: &&Path| {
+            folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file()
+        };
         match from.ancestors().find(is_root) {
-            Some(root) => Ok(Self { root: root.to_owned(), hash: owner::checkout_hash(root) }),
+            Some(root) => Ok(Self {
+                root: root.to_owned(),
+                hash: owner::checkout_hash(root),
+            }),
             None => Err(Error::NoCheckout { from }),
         }
     }
@@ -76,13 +83,16 @@ impl Checkout {
     pub(crate) fn build_folder(&self) -> PathBuf {
         // Relative ones are relative to the folder that cargo is started in.
         let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
-        self.root.join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from)).join("dev-env")
+        self.root
+            .join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from))
+            .join("dev-env")
     }
 
     /// Where cargo has what it makes on the way there (<https://doc.rust-lang.org/cargo/reference/build-cache.html>). A template is not
     /// followed: what lies there has to be found.
     pub(crate) fn intermediate_folder(&self) -> PathBuf {
-        let given = std::env::var_os("CARGO_BUILD_BUILD_DIR").filter(|given| !given.is_empty() && !given.to_string_lossy().contains('{'));
+        let given = std::env::var_os("CARGO_BUILD_BUILD_DIR")
+            .filter(|given| !given.is_empty() && !given.to_string_lossy().contains('{'));
         given.map_or_else(|| self.build_folder(), |given| self.root.join(given))
     }
 
@@ -106,7 +116,10 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("ein Ordner mit ä");
         std::fs::create_dir_all(root.join("backend/db/migrations")).unwrap();
-        assert!(matches!(Checkout::find(&root), Err(Error::NoCheckout { .. })));
+        assert!(matches!(
+            Checkout::find(&root),
+            Err(Error::NoCheckout { .. })
+        ));
         std::fs::write(root.join("Cargo.toml"), "").unwrap();
         std::fs::write(root.join("backend/.env.example"), "").unwrap();
         let top = Checkout::find(&root).unwrap();

@@ -54,10 +54,23 @@ pub const ALL: [Check; 4] = [
         install: INSTALL_DENY,
         needs_network: false,
     },
-    Check { name: "advisories", args: &["deny", "check", "advisories"], probe: DENY_PROBE, install: INSTALL_DENY, needs_network: true },
+    Check {
+        name: "advisories",
+        args: &["deny", "check", "advisories"],
+        probe: DENY_PROBE,
+        install: INSTALL_DENY,
+        needs_network: true,
+    },
     Check {
         name: "lints",
-        args: &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        args: &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ],
         probe: &["clippy", "--version"],
         install: "rustup component add clippy",
         needs_network: false,
@@ -72,11 +85,17 @@ impl Check {
     ///
     /// # Errors
     /// cargo cannot be started.
-    pub async fn obstacle(&self, checkout: &Checkout, events: &Events) -> Result<Option<Outcome>, Error> {
+    pub async fn obstacle(
+        &self,
+        checkout: &Checkout,
+        events: &Events,
+    ) -> Result<Option<Outcome>, Error> {
         let root = checkout.root();
         let probe = capture(cargo(root, self.probe), b"", PROBE_BOUND).await?;
         if !probe.status.success() {
-            return Ok(Some(Outcome::Missing { install: self.install }));
+            return Ok(Some(Outcome::Missing {
+                install: self.install,
+            }));
         }
         events.note(format!("{}: cargo {}", self.name, self.args.join(" ")));
         let unreachable = self.needs_network && !is_reachable(root).await?;
@@ -89,7 +108,11 @@ impl Check {
     /// cargo cannot be started.
     pub async fn run(&self, checkout: &Checkout) -> Result<Outcome, Error> {
         let status = on_terminal(cargo(checkout.root(), self.args)).await?;
-        Ok(if status.success() { Outcome::Passed } else { Outcome::Failed })
+        Ok(if status.success() {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        })
     }
 }
 

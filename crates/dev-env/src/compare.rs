@@ -36,14 +36,21 @@ impl Contents {
     /// # Errors
     /// It cannot be read.
     pub(crate) async fn of(session: &Session, database: &str) -> Result<Self, Error> {
-        let asked = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n{SETTINGS}{TABLES}{OTHERS}COMMIT;\n");
+        let asked = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n{SETTINGS}{TABLES}{OTHERS}COMMIT;\n"
+        );
         Ok(Self(session.sql_in(database, &asked).await?))
     }
 
     /// How many tables, and rows in all of them.
     pub(crate) fn size(&self) -> (usize, u64) {
-        let tables = self.0.lines().filter(|line| !line.starts_with("sequence ") && !line.starts_with("large objects"));
-        let rows: Vec<u64> = tables.filter_map(|line| line.rsplit('|').nth(1)?.parse().ok()).collect();
+        let tables = self
+            .0
+            .lines()
+            .filter(|line| !line.starts_with("sequence ") && !line.starts_with("large objects"));
+        let rows: Vec<u64> = tables
+            .filter_map(|line| line.rsplit('|').nth(1)?.parse().ok())
+            .collect();
         (rows.len(), rows.iter().sum())
     }
 
@@ -54,7 +61,11 @@ impl Contents {
         }
         let name = |line: &str| line.split('|').next().unwrap_or_default().to_owned();
         let only = |one: &Self, other: &Self| {
-            one.0.lines().filter(|line| !other.0.lines().any(|theirs| theirs == *line)).map(name).collect::<Vec<_>>()
+            one.0
+                .lines()
+                .filter(|line| !other.0.lines().any(|theirs| theirs == *line))
+                .map(name)
+                .collect::<Vec<_>>()
         };
         let mut names = [only(self, other), only(other, self)].concat();
         names.sort();
@@ -62,12 +73,20 @@ impl Contents {
         let mut said = String::new();
         for name in names.iter().take(5) {
             let of = |one: &Self| {
-                let line = one.0.lines().find(|line| line.split('|').next() == Some(name))?;
+                let line = one
+                    .0
+                    .lines()
+                    .find(|line| line.split('|').next() == Some(name))?;
                 Some(line.split('|').nth(1).unwrap_or_default().to_owned())
             };
             let count = |one: &Self| of(one).unwrap_or_else(|| "nothing".to_owned());
             // Writing to a text does not fail.
-            let _written = write!(said, "{name} has {} and had {}; ", count(other), count(self));
+            let _written = write!(
+                said,
+                "{name} has {} and had {}; ",
+                count(other),
+                count(self)
+            );
         }
         Some(said.trim_end_matches("; ").to_owned())
     }
@@ -79,9 +98,18 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let one = Contents("public.a|2|aa\npublic.b|7|bb\nsequence public.s|9\nlarge objects|0|".to_owned());
+        let one = Contents(
+            "public.a|2|aa\npublic.b|7|bb\nsequence public.s|9\nlarge objects|0|".to_owned(),
+        );
         assert_eq!((one.size(), one.difference(&one.clone())), ((2, 9), None));
-        let other = Contents(one.0.replace("public.a|2|aa", "public.a|2|ab").replace("public.b|7|bb\n", ""));
-        assert_eq!(one.difference(&other).unwrap(), "public.a has 2 and had 2; public.b has nothing and had 7");
+        let other = Contents(
+            one.0
+                .replace("public.a|2|aa", "public.a|2|ab")
+                .replace("public.b|7|bb\n", ""),
+        );
+        assert_eq!(
+            one.difference(&other).unwrap(),
+            "public.a has 2 and had 2; public.b has nothing and had 7"
+        );
     }
 }

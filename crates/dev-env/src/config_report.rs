@@ -36,7 +36,10 @@ pub struct Explained {
 
 /// All settings.
 pub fn all(configuration: &Configuration) -> Vec<Shown> {
-    declared::ALL.iter().map(|info| shown(configuration, info)).collect()
+    declared::ALL
+        .iter()
+        .map(|info| shown(configuration, info))
+        .collect()
 }
 
 /// One setting, whatever the case of its name.
@@ -45,12 +48,25 @@ pub fn all(configuration: &Configuration) -> Vec<Shown> {
 /// There is none of this name.
 pub fn explain(configuration: &Configuration, name: &str) -> Result<Explained, Error> {
     let wanted = name.to_ascii_uppercase();
-    let info = declared::find(&wanted).ok_or_else(|| Error::NoSetting { name: name.to_owned(), nearest: nearest(&wanted) })?;
-    Ok(Explained { shown: shown(configuration, info), meaning: info.meaning(), takes: info.takes, default: info.default })
+    let info = declared::find(&wanted).ok_or_else(|| Error::NoSetting {
+        name: name.to_owned(),
+        nearest: nearest(&wanted),
+    })?;
+    Ok(Explained {
+        shown: shown(configuration, info),
+        meaning: info.meaning(),
+        takes: info.takes,
+        default: info.default,
+    })
 }
 
 fn shown(configuration: &Configuration, info: &Info) -> Shown {
-    let (value, origin) = configuration.values().text(info).map_or((None, Origin::Default), |(text, origin)| (Some(text), origin));
+    let (value, origin) = configuration
+        .values()
+        .text(info)
+        .map_or((None, Origin::Default), |(text, origin)| {
+            (Some(text), origin)
+        });
     let value = value.map(|text| match (info.secret, text.parse::<DatabaseUrl>()) {
         (false, _) => text.to_owned(),
         (true, Ok(url)) => url.masked(),
@@ -61,12 +77,23 @@ fn shown(configuration: &Configuration, info: &Info) -> Shown {
         Origin::File(path, line) => ("file", Some(format!("{}:{line}", path.display()))),
         Origin::Default => ("default", None),
     };
-    Shown { name: info.name, value, origin, place, secret: info.secret }
+    Shown {
+        name: info.name,
+        value,
+        origin,
+        place,
+        secret: info.secret,
+    }
 }
 
 /// The name that shares most words with a mistyped one.
 fn nearest(wanted: &str) -> Option<String> {
-    let shared = |info: &&Info| wanted.split('_').filter(|word| info.name.split('_').any(|part| part == *word)).count();
+    let shared = |info: &&Info| {
+        wanted
+            .split('_')
+            .filter(|word| info.name.split('_').any(|part| part == *word))
+            .count()
+    };
     let best = declared::ALL.iter().max_by_key(shared)?;
     (shared(&best) > 0).then(|| best.name.to_owned())
 }
@@ -77,7 +104,10 @@ mod tests {
 
     #[test]
     fn a_mistyped_name() {
-        assert_eq!(nearest("POSTGRES_PASWORD_API").as_deref(), Some("POSTGRES_API_PASSWORD"));
+        assert_eq!(
+            nearest("POSTGRES_PASWORD_API").as_deref(),
+            Some("POSTGRES_API_PASSWORD")
+        );
         assert_eq!(nearest("JWT_KEY").as_deref(), Some("JWT_SECRET_KEY"));
         assert_eq!(nearest("NONSENSE"), None);
     }

@@ -86,8 +86,16 @@ impl Control {
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub(crate) fn listen(socket: &Path, board: Board, stop: Stop, orders: mpsc::Sender<Order>) -> Result<Self, Error> {
-        let folder = socket.parent().expect("the socket lies in a folder of its own").to_owned();
+    pub(crate) fn listen(
+        socket: &Path,
+        board: Board,
+        stop: Stop,
+        orders: mpsc::Sender<Order>,
+    ) -> Result<Self, Error> {
+        let folder = socket
+            .parent()
+            .expect("the socket lies in a folder of its own")
+            .to_owned();
         socket_dir::prepare(&folder, &Owner::of_this_process())?;
         let io = |source| Error::io("listen on", socket, source);
         match std::fs::remove_file(socket) {
@@ -98,7 +106,12 @@ impl Control {
         std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(io)?;
         let identity = identity(socket).map_err(io)?;
         let lock = socket_dir::keep_from_cleaners(&folder);
-        Ok(Self { task: tokio::spawn(accept(listener, board, stop, orders)), path: socket.to_owned(), identity, _lock: lock })
+        Ok(Self {
+            task: tokio::spawn(accept(listener, board, stop, orders)),
+            path: socket.to_owned(),
+            identity,
+            _lock: lock,
+        })
     }
 
     /// The path of the socket.
@@ -158,7 +171,9 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::S
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
     let read = tokio::time::timeout(PATIENCE, BufReader::new(reader).read_line(&mut line)).await;
-    let Ok(request) = serde_json::from_str(&line) else { return };
+    let Ok(request) = serde_json::from_str(&line) else {
+        return;
+    };
     if !matches!(read, Ok(Ok(_))) {
         return;
     }
@@ -170,22 +185,47 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::S
             drop(sender.send(Answer::Done));
         }
         Request::Restart(service) => order(Work::Restart(service), &board, &orders, &sender).await,
-        Request::ChangePassword(password) => order(Work::ChangePassword(password.into()), &board, &orders, &sender).await,
+        Request::ChangePassword(password) => {
+            order(
+                Work::ChangePassword(password.into()),
+                &board,
+                &orders,
+                &sender,
+            )
+            .await
+        }
     }
     drop(sender);
     while let Some(answer) = answers.recv().await {
         let text = serde_json::to_string(&answer).expect("an answer is JSON");
         let last = !matches!(answer, Answer::Event(_));
-        if writer.write_all(format!("{text}\n").as_bytes()).await.is_err() || last {
+        if writer
+            .write_all(format!("{text}\n").as_bytes())
+            .await
+            .is_err()
+            || last
+        {
             return;
         }
     }
 }
 
-async fn order(work: Work, board: &Board, orders: &mpsc::Sender<Order>, answers: &mpsc::UnboundedSender<Answer>) {
+async fn order(
+    work: Work,
+    board: &Board,
+    orders: &mpsc::Sender<Order>,
+    answers: &mpsc::UnboundedSender<Answer>,
+) {
     board.listen(answers.clone());
     // Whoever ends does no more work; whoever asked sees the end of the answers.
-    drop(orders.send(Order { work, answers: answers.clone() }).await);
+    drop(
+        orders
+            .send(Order {
+                work,
+                answers: answers.clone(),
+            })
+            .await,
+    );
 }
 
 /// The supervisor of a checkout, and how it is; `None` when there is none.
@@ -195,7 +235,9 @@ async fn order(work: Work, board: &Board, orders: &mpsc::Sender<Order>, answers:
 pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Snapshot)>, Error> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some()) else { return Ok(None) };
+        let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some()) else {
+            return Ok(None);
+        };
         match status(&holder).await {
             Ok(snapshot) => return Ok(Some((holder, snapshot))),
             Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
@@ -224,8 +266,19 @@ pub(crate) async fn stop(holder: &Holder) -> Result<(), Error> {
 ///
 /// # Errors
 /// What the supervisor says, or that it says nothing.
-pub(crate) async fn restart(holder: &Holder, service: Option<Service>, events: &Events) -> Result<(), Error> {
-    match ask(holder, Request::Restart(service), Some(events), RESTART_PATIENCE).await? {
+pub(crate) async fn restart(
+    holder: &Holder,
+    service: Option<Service>,
+    events: &Events,
+) -> Result<(), Error> {
+    match ask(
+        holder,
+        Request::Restart(service),
+        Some(events),
+        RESTART_PATIENCE,
+    )
+    .await?
+    {
         Answer::Done => Ok(()),
         Answer::Failed(message) => Err(Error::Supervisor(message)),
         other => Err(odd(holder, &other)),
@@ -236,7 +289,11 @@ pub(crate) async fn restart(holder: &Holder, service: Option<Service>, events: &
 ///
 /// # Errors
 /// What the supervisor says, or that it says nothing.
-pub(crate) async fn change_password(holder: &Holder, password: &SecretString, events: &Events) -> Result<PathBuf, Error> {
+pub(crate) async fn change_password(
+    holder: &Holder,
+    password: &SecretString,
+    events: &Events,
+) -> Result<PathBuf, Error> {
     let request = Request::ChangePassword(password.expose_secret().to_owned());
     match ask(holder, request, Some(events), RESTART_PATIENCE).await? {
         Answer::Written(file) => Ok(file),
@@ -245,9 +302,20 @@ pub(crate) async fn change_password(holder: &Holder, password: &SecretString, ev
     }
 }
 
-async fn ask(holder: &Holder, request: Request, events: Option<&Events>, patience: Duration) -> Result<Answer, Error> {
-    let silent = |reason: String| Error::Silent { pid: holder.pid, reason };
-    let socket = holder.socket.as_deref().ok_or_else(|| silent("it has no socket".to_owned()))?;
+async fn ask(
+    holder: &Holder,
+    request: Request,
+    events: Option<&Events>,
+    patience: Duration,
+) -> Result<Answer, Error> {
+    let silent = |reason: String| Error::Silent {
+        pid: holder.pid,
+        reason,
+    };
+    let socket = holder
+        .socket
+        .as_deref()
+        .ok_or_else(|| silent("it has no socket".to_owned()))?;
     let talk = async {
         let mut stream = UnixStream::connect(socket).await?;
         let text = serde_json::to_string(&request).expect("a request is JSON");
@@ -263,11 +331,16 @@ async fn ask(holder: &Holder, request: Request, events: Option<&Events>, patienc
         Err(std::io::Error::other("it ended"))
     };
     match tokio::time::timeout(patience, talk).await {
-        Ok(answer) => answer.map_err(|error: std::io::Error| silent(format!("{}: {error}", socket.display()))),
+        Ok(answer) => {
+            answer.map_err(|error: std::io::Error| silent(format!("{}: {error}", socket.display())))
+        }
         Err(_) => Err(silent(format!("nothing within {} s", patience.as_secs()))),
     }
 }
 
 fn odd(holder: &Holder, answer: &Answer) -> Error {
-    Error::Silent { pid: holder.pid, reason: format!("an answer that does not fit: {answer:?}") }
+    Error::Silent {
+        pid: holder.pid,
+        reason: format!("an answer that does not fit: {answer:?}"),
+    }
 }

@@ -13,7 +13,9 @@ use crate::owner::{DataHome, LinkState, Owner, data_home};
 use crate::postgres::cluster::{self, DataDir};
 use crate::postgres::find::{self, Search};
 use crate::postgres::server::Server;
-use crate::postgres::{Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir};
+use crate::postgres::{
+    Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir,
+};
 use crate::process::LineSink;
 use crate::{Checkout, Environment, Error, writers};
 
@@ -69,38 +71,70 @@ pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Err
         Some(LinkState::Kept) | None => {}
     }
     // The reported changes were made.
-    inspect(DataHome { copied_from: None, ..home }, owner, events)
+    inspect(
+        DataHome {
+            copied_from: None,
+            ..home
+        },
+        owner,
+        events,
+    )
 }
 
 fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
     if home.copied_from.is_some() {
         // The link still leads to the database of another checkout.
-        return Ok(Place { owner, exists: home.is_lost(), data_dir: home.data_dir });
+        return Ok(Place {
+            owner,
+            exists: home.is_lost(),
+            data_dir: home.data_dir,
+        });
     }
     let exists = match cluster::state(&home.data_dir, &owner)? {
         DataDir::Absent => false,
         DataDir::HalfInitialised { .. } => {
-            events.note("an earlier start was interrupted while it made the database: it is made anew");
+            events.note(
+                "an earlier start was interrupted while it made the database: it is made anew",
+            );
             false
         }
         DataDir::Ready { .. } => true,
-        refused @ (DataDir::ForeignOwner { .. } | DataDir::Foreign { .. }) => return Err(refused.refuse(&home.data_dir, &owner).into()),
+        refused @ (DataDir::ForeignOwner { .. } | DataDir::Foreign { .. }) => {
+            return Err(refused.refuse(&home.data_dir, &owner).into());
+        }
     };
-    Ok(Place { owner, data_dir: home.data_dir, exists })
+    Ok(Place {
+        owner,
+        data_dir: home.data_dir,
+        exists,
+    })
 }
 
 /// PostgreSQL's programs, for a database that exists or a new one.
 ///
 /// # Errors
 /// There are none, or only those of another major.
-pub(crate) async fn binaries(tool: &Tool, place: Option<&Place>, events: &Events) -> Result<Binaries, Error> {
+pub(crate) async fn binaries(
+    tool: &Tool,
+    place: Option<&Place>,
+    events: &Events,
+) -> Result<Binaries, Error> {
     let owner = match place {
         Some(place) => place.owner.clone(),
         None => Owner::current()?,
     };
-    let needed_major = place.filter(|place| place.exists).and_then(|place| cluster::major_of(&place.data_dir));
+    let needed_major = place
+        .filter(|place| place.exists)
+        .and_then(|place| cluster::major_of(&place.data_dir));
     let search = Search::new(tool.bin_dir.clone(), needed_major, owner);
-    Ok(find::find(&search, Arc::new(Download { events: events.clone(), version: fetch::VERSION })).await?)
+    Ok(find::find(
+        &search,
+        Arc::new(Download {
+            events: events.clone(),
+            version: fetch::VERSION,
+        }),
+    )
+    .await?)
 }
 
 /// Returns a downloadable client program of at least this major version, or `None` after reporting each source that failed.
@@ -108,7 +142,15 @@ pub(crate) async fn downloaded_client(name: &str, needed: u32, events: &Events) 
     if needed > fetch::NEWEST_MAJOR {
         return None;
     }
-    find::downloaded_client(name, Arc::new(Download { events: events.clone(), version: fetch::NEWEST })).await.ok()
+    find::downloaded_client(
+        name,
+        Arc::new(Download {
+            events: events.clone(),
+            version: fetch::NEWEST,
+        }),
+    )
+    .await
+    .ok()
 }
 
 /// The whole description of the server.
@@ -125,10 +167,15 @@ pub(crate) fn describe(
 ) -> Result<ClusterConfig, Error> {
     let checkout = &environment.checkout;
     let Some(password) = tool.password.clone() else {
-        return Err(Error::PasswordLost { data_dir: place.data_dir });
+        return Err(Error::PasswordLost {
+            data_dir: place.data_dir,
+        });
     };
     // The API's role belongs to the tool: without a password of its own nobody connects as it.
-    let api_password = tool.api_password.clone().unwrap_or_else(|| SecretString::from(crate::configuration::generate()));
+    let api_password = tool
+        .api_password
+        .clone()
+        .unwrap_or_else(|| SecretString::from(crate::configuration::generate()));
     let scripts = checkout.init_scripts();
     Ok(ClusterConfig {
         socket_dir: socket_folder(checkout, &place.owner),
@@ -149,7 +196,11 @@ pub(crate) fn describe(
 
 /// The folder of the server's socket.
 pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
-    socket_dir::choose(checkout.hash(), std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+    socket_dir::choose(
+        checkout.hash(),
+        std::env::var_os("XDG_RUNTIME_DIR").as_deref(),
+        owner,
+    )
 }
 
 /// The file that the server holds locked.
@@ -161,20 +212,45 @@ pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
 ///
 /// # Errors
 /// It does not start, or the settings do not fit.
-pub(crate) async fn start(checkout: &Checkout, cluster: &ClusterConfig, exists: bool, events: &Events) -> Result<Server, Error> {
+pub(crate) async fn start(
+    checkout: &Checkout,
+    cluster: &ClusterConfig,
+    exists: bool,
+    events: &Events,
+) -> Result<Server, Error> {
     if !exists {
-        events.phase(format!("making a database with PostgreSQL {}", cluster.binaries.version));
-        for ignored in cluster.init_scripts.iter().flat_map(|folder| init_scripts::ignored(folder)) {
+        events.phase(format!(
+            "making a database with PostgreSQL {}",
+            cluster.binaries.version
+        ));
+        for ignored in cluster
+            .init_scripts
+            .iter()
+            .flat_map(|folder| init_scripts::ignored(folder))
+        {
             events.note(format!("{} is not run: an init script is a file *.sh, *.sql, *.sql.gz, *.sql.xz or *.sql.zst", ignored.display()));
         }
         // What initdb says is of interest when it fails, and then it is in the error.
         let sink = Some(sink(checkout, &Events::silent()));
-        cluster::initialise(&ClusterConfig { sink, ..cluster.clone() }).await?;
+        cluster::initialise(&ClusterConfig {
+            sink,
+            ..cluster.clone()
+        })
+        .await?;
     }
-    events.phase(format!("starting PostgreSQL {} ({})", cluster.binaries.version, cluster.binaries.source));
+    events.phase(format!(
+        "starting PostgreSQL {} ({})",
+        cluster.binaries.version, cluster.binaries.source
+    ));
     let server = Server::start(cluster).await?;
     if exists {
-        let run = async |database: &str, sql: &str| cluster.psql().in_database(database).run(sql, LET_IN_BOUND).await;
+        let run = async |database: &str, sql: &str| {
+            cluster
+                .psql()
+                .in_database(database)
+                .run(sql, LET_IN_BOUND)
+                .await
+        };
         // The code below explains settings that do not match the database.
         let _refused = writers::let_in_left(&cluster.database, run, events).await;
     }
@@ -188,7 +264,10 @@ fn sink(checkout: &Checkout, events: &Events) -> LineSink {
     let events = events.clone();
     Arc::new(move |_, line| {
         file.line(line);
-        events.tell(Event::Output { from: Source::Db, line: line.to_owned() });
+        events.tell(Event::Output {
+            from: Source::Db,
+            line: line.to_owned(),
+        });
     })
 }
 
@@ -200,12 +279,19 @@ struct Download {
 
 impl fetch::Progress for Download {
     fn source(&self, name: &str) {
-        self.events.phase(format!("downloading PostgreSQL {} from {name}", self.version));
+        self.events.phase(format!(
+            "downloading PostgreSQL {} from {name}",
+            self.version
+        ));
     }
 
     fn bytes(&self, done: u64, total: u64) {
         let what = format!("PostgreSQL {}", self.version);
-        self.events.tell(Event::Progress { what, done, total: Some(total).filter(|total| *total > 0) });
+        self.events.tell(Event::Progress {
+            what,
+            done,
+            total: Some(total).filter(|total| *total > 0),
+        });
     }
 
     fn failed(&self, name: &str, reason: &str) {

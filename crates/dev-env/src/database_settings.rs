@@ -11,7 +11,15 @@ use crate::writers::MARK;
 /// They cannot be read.
 pub(crate) async fn of_database(session: &Session, from: &str, to: &str) -> Result<String, Error> {
     let place = format!("' IN DATABASE ' || quote_ident({})", literal(to));
-    statements(session, &place, &format!("(SELECT oid FROM pg_database WHERE datname = {})", literal(from))).await
+    statements(
+        session,
+        &place,
+        &format!(
+            "(SELECT oid FROM pg_database WHERE datname = {})",
+            literal(from)
+        ),
+    )
+    .await
 }
 
 /// Statements that give roles the settings that they have in all databases.

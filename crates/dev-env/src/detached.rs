@@ -34,7 +34,12 @@ enum Line {
 ///
 /// # Errors
 /// What it failed at, as in the foreground.
-pub(crate) async fn start(checkout: &Checkout, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+pub(crate) async fn start(
+    checkout: &Checkout,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
     let args = [
         ("--engine=native", true),
         ("up", true),
@@ -43,13 +48,20 @@ pub(crate) async fn start(checkout: &Checkout, options: UpOptions, events: &Even
         ("--no-migrate", !options.migrate),
         ("--no-reload", !options.reload),
     ];
-    let args = args.into_iter().filter_map(|(arg, given)| given.then_some(arg));
+    let args = args
+        .into_iter()
+        .filter_map(|(arg, given)| given.then_some(arg));
     checkout.make_folders()?;
     let log = checkout.logs().join("dev.log");
     let io = |source| Error::io("start", &log, source);
     let stderr = crate::log_file::open(&log).map_err(io)?;
     let mut command = std::process::Command::new(std::env::current_exe().map_err(io)?);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).current_dir(checkout.root());
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .current_dir(checkout.root());
     if options.colour {
         // What it tells is printed here, and its own files have none.
         command.env("CLICOLOR_FORCE", "1");
@@ -71,7 +83,10 @@ pub(crate) async fn start(checkout: &Checkout, options: UpOptions, events: &Even
         Some(Line::Ended(up)) => Ok(up),
         Some(Line::Failed(message)) => Err(Error::Supervisor(message)),
         Some(Line::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
-        None => Err(Error::Supervisor(format!("the environment ended without a word\nits last words may be in {}", log.display()))),
+        None => Err(Error::Supervisor(format!(
+            "the environment ended without a word\nits last words may be in {}",
+            log.display()
+        ))),
     }
 }
 
@@ -96,8 +111,16 @@ async fn until_ready(lines: &mut Lines<BufReader<ChildStdout>>, events: &Events)
 
 /// Ends it before it is ready, and waits until nothing of it is left. A second wish is passed on, and it is killed when it does
 /// not follow that one either.
-async fn end(mut child: Child, mut lines: Lines<BufReader<ChildStdout>>, events: &Events, stop: &Stop) -> Result<Up, Error> {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+async fn end(
+    mut child: Child,
+    mut lines: Lines<BufReader<ChildStdout>>,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .map(Pid::from_raw);
     let signal = |signal| {
         // It may have ended by itself.
         let _gone = pid.map(|pid| kill(pid, signal));
@@ -112,7 +135,10 @@ async fn end(mut child: Child, mut lines: Lines<BufReader<ChildStdout>>, events:
         () = &mut ended => return Ok(Up::Stopped),
         () = stop.insisted() => signal(Signal::SIGTERM),
     }
-    if tokio::time::timeout(INSISTED_BOUND, &mut ended).await.is_err() {
+    if tokio::time::timeout(INSISTED_BOUND, &mut ended)
+        .await
+        .is_err()
+    {
         signal(Signal::SIGKILL);
         ended.await;
     }
@@ -128,7 +154,13 @@ impl Reporter {
         Events::new(|event| {
             let ready = matches!(event, Event::Ready(_));
             // Logs of services have their own files.
-            if !matches!(event, Event::Output { from: crate::events::Source::Api | crate::events::Source::Db, .. }) {
+            if !matches!(
+                event,
+                Event::Output {
+                    from: crate::events::Source::Api | crate::events::Source::Db,
+                    ..
+                }
+            ) {
                 tell(&Line::Event(event));
             }
             if ready {

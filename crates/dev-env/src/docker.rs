@@ -66,10 +66,14 @@ pub enum Unavailable {
     )]
     Rootless,
     /// The user may not talk to the engine.
-    #[error("this user may not use Docker's socket: sudo usermod -aG docker \"$USER\", then log in again")]
+    #[error(
+        "this user may not use Docker's socket: sudo usermod -aG docker \"$USER\", then log in again"
+    )]
     Denied,
     /// No engine answers.
-    #[error("no Docker engine answers; start it (Docker Desktop, or: sudo systemctl start docker): {said}")]
+    #[error(
+        "no Docker engine answers; start it (Docker Desktop, or: sudo systemctl start docker): {said}"
+    )]
     Down {
         /// What docker said.
         said: String,
@@ -100,18 +104,30 @@ pub async fn available() -> Result<(), Unavailable> {
 /// # Errors
 /// It is not, and cannot be pulled.
 pub async fn have_image(image: &str) -> Result<(), Unavailable> {
-    if docker(&["image", "inspect", image], ASK_BOUND).await?.status.success() {
+    if docker(&["image", "inspect", image], ASK_BOUND)
+        .await?
+        .status
+        .success()
+    {
         return Ok(());
     }
     let pulled = docker(&["pull", "--quiet", image], PULL_BOUND).await?;
     if pulled.status.success() {
         return Ok(());
     }
-    Err(Unavailable::NoImage { image: image.to_owned(), said: pulled.stderr.trim().to_owned() })
+    Err(Unavailable::NoImage {
+        image: image.to_owned(),
+        said: pulled.stderr.trim().to_owned(),
+    })
 }
 
 async fn docker(args: &[&str], bound: Duration) -> Result<Output, ProcessError> {
-    capture(Configuration::new("docker", "docker").args(args.iter().copied()), b"", bound).await
+    capture(
+        Configuration::new("docker", "docker").args(args.iter().copied()),
+        b"",
+        bound,
+    )
+    .await
 }
 
 /// What Docker refused, in our words where we know them.
@@ -119,23 +135,58 @@ fn refused(stderr: &str, otherwise: &str) -> Error {
     let said = stderr.trim();
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     // Compose shows every step before it says what went wrong.
-    let last = said.lines().rev().find(|line| !line.trim_start().starts_with("Container ")).unwrap_or(otherwise).trim().to_owned();
-    if has(&["permission denied while trying to connect", "dial unix /var/run/docker.sock: connect: permission denied"]) {
+    let last = said
+        .lines()
+        .rev()
+        .find(|line| !line.trim_start().starts_with("Container "))
+        .unwrap_or(otherwise)
+        .trim()
+        .to_owned();
+    if has(&[
+        "permission denied while trying to connect",
+        "dial unix /var/run/docker.sock: connect: permission denied",
+    ]) {
         return Unavailable::Denied.into();
     }
-    if has(&["Cannot connect to the Docker daemon", "error during connect"]) {
+    if has(&[
+        "Cannot connect to the Docker daemon",
+        "error during connect",
+    ]) {
         return Unavailable::Down { said: last }.into();
     }
     if let Some(line) = said.lines().rev().find(|line| is_full(line)) {
-        return Error::DockersDiskFull { said: line.trim().to_owned() };
+        return Error::DockersDiskFull {
+            said: line.trim().to_owned(),
+        };
     }
-    if has(&["port is already allocated", "address already in use", "ports are not available"]) {
+    if has(&[
+        "port is already allocated",
+        "address already in use",
+        "ports are not available",
+    ]) {
         return Error::PortOfContainer { said: last };
     }
-    if has(&["pull access denied", "manifest unknown", "failed to resolve", "failed to do request", "no such host", "i/o timeout"]) {
-        return Unavailable::NoImage { image: image_in(said), said: last }.into();
+    if has(&[
+        "pull access denied",
+        "manifest unknown",
+        "failed to resolve",
+        "failed to do request",
+        "no such host",
+        "i/o timeout",
+    ]) {
+        return Unavailable::NoImage {
+            image: image_in(said),
+            said: last,
+        }
+        .into();
     }
-    Error::Compose { said: if said.is_empty() { otherwise.to_owned() } else { said.to_owned() } }
+    Error::Compose {
+        said: if said.is_empty() {
+            otherwise.to_owned()
+        } else {
+            said.to_owned()
+        },
+    }
 }
 
 /// Why a container does not run, in our words where we know them.
@@ -154,15 +205,27 @@ fn of_last_words(service: &'static str, said: String) -> Error {
 /// Whether a message is of a disk that is full, in the words of the system, of a quota, of apt.
 fn is_full(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["no space left on device", "disk quota exceeded", "have enough free space"].iter().any(|words| said.contains(words))
+    [
+        "no space left on device",
+        "disk quota exceeded",
+        "have enough free space",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 /// The image that a message speaks of.
 fn image_in(said: &str) -> String {
-    let words = said.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).map(|word| word.trim_end_matches(':'));
+    let words = said
+        .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ','))
+        .map(|word| word.trim_end_matches(':'));
     let image = words.filter(|word| !word.starts_with("http")).find(|word| {
         word.split_once(':').is_some_and(|(name, tag)| {
-            !name.is_empty() && !tag.is_empty() && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            !name.is_empty()
+                && !tag.is_empty()
+                && tag
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         })
     });
     image.unwrap_or("that docker-compose.yml names").to_owned()
@@ -183,8 +246,14 @@ mod tests {
                 "db Error pull access denied for postgres:15-alpine, repository does not exist",
                 "the image postgres:15-alpine is not on this machine",
             ),
-            ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "start it"),
-            ("permission denied while trying to connect to the Docker daemon socket", "usermod -aG docker"),
+            (
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+                "start it",
+            ),
+            (
+                "permission denied while trying to connect to the Docker daemon socket",
+                "usermod -aG docker",
+            ),
             (
                 " Container a-db-1  Creating\nError response from daemon: mkdir /var/lib/docker/overlay2/5e8a-init/merged: no space left on device",
                 "docker builder prune",
@@ -219,10 +288,24 @@ mod tests {
             "initdb: error: could not create directory \"/var/lib/postgresql/data/.unfinished\": Disk quota exceeded",
         ] {
             let error = of_last_words("db", said.to_owned()).to_string();
-            assert!(error.contains("df -h data/postgres") && error.contains(said.lines().next().unwrap()), "{error}");
+            assert!(
+                error.contains("df -h data/postgres")
+                    && error.contains(said.lines().next().unwrap()),
+                "{error}"
+            );
         }
-        let error = of_last_words("api", "error: could not write output to /cache/target/x.o: No space left on device".to_owned());
-        assert!(error.to_string().contains("docker builder prune"), "{error}");
-        assert!(matches!(of_last_words("db", "error: another".to_owned()), Error::Container { .. }));
+        let error = of_last_words(
+            "api",
+            "error: could not write output to /cache/target/x.o: No space left on device"
+                .to_owned(),
+        );
+        assert!(
+            error.to_string().contains("docker builder prune"),
+            "{error}"
+        );
+        assert!(matches!(
+            of_last_words("db", "error: another".to_owned()),
+            Error::Container { .. }
+        ));
     }
 }

@@ -18,7 +18,12 @@ use crate::stop::Stop;
 /// What runs the services of a checkout.
 pub trait Engine {
     /// Starts the services, watches over them, and ends them in order when `stop` is asked.
-    fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> impl Future<Output = Result<Up, Error>>;
+    fn up(
+        &self,
+        options: UpOptions,
+        events: &Events,
+        stop: &Stop,
+    ) -> impl Future<Output = Result<Up, Error>>;
 
     /// Ends the services, wherever they were started. Data stays. `false` when none ran.
     fn stop(&self, events: &Events) -> impl Future<Output = Result<bool, Error>>;
@@ -27,13 +32,21 @@ pub trait Engine {
     fn down(&self, events: &Events) -> impl Future<Output = Result<bool, Error>>;
 
     /// Reads the settings again and starts one service anew, or all.
-    fn restart(&self, service: Option<Service>, events: &Events) -> impl Future<Output = Result<(), Error>>;
+    fn restart(
+        &self,
+        service: Option<Service>,
+        events: &Events,
+    ) -> impl Future<Output = Result<(), Error>>;
 
     /// How the services are.
     fn status(&self) -> impl Future<Output = Result<Status, Error>>;
 
     /// The database, started for the moment where it does not run, in the name of `what`.
-    fn session(&self, what: &'static str, events: &Events) -> impl Future<Output = Result<Session, Error>>;
+    fn session(
+        &self,
+        what: &'static str,
+        events: &Events,
+    ) -> impl Future<Output = Result<Session, Error>>;
 
     /// The owner's URL of the database, and whether it runs now.
     fn url(&self) -> impl Future<Output = Result<(DatabaseUrl, bool), Error>>;
@@ -77,7 +90,15 @@ pub struct UpOptions {
 impl UpOptions {
     /// As `up` without any.
     pub(crate) fn plain() -> Self {
-        Self { migrate: true, reload: true, lan: false, lan_address: None, tools: false, detach: false, colour: false }
+        Self {
+            migrate: true,
+            reload: true,
+            lan: false,
+            lan_address: None,
+            tools: false,
+            detach: false,
+            colour: false,
+        }
     }
 }
 

@@ -41,7 +41,11 @@ impl Chosen {
     pub fn of(environment: Environment, asked: Option<Kind>) -> Result<Self, Error> {
         let kind = match asked {
             Some(kind) => kind,
-            None => environment.configuration.engine()?.or_else(|| last(&environment.checkout)).unwrap_or(Kind::Native),
+            None => environment
+                .configuration
+                .engine()?
+                .or_else(|| last(&environment.checkout))
+                .unwrap_or(Kind::Native),
         };
         Ok(Self::new(environment, kind))
     }
@@ -73,13 +77,21 @@ impl Chosen {
         let environment = self.environment();
         switch::recover(environment, events).await?;
         // Somebody else's database is nobody's here.
-        if environment.configuration.external()?.is_some() { Ok(()) } else { maker::refuse_other(&environment.checkout, self.kind()) }
+        if environment.configuration.external()?.is_some() {
+            Ok(())
+        } else {
+            maker::refuse_other(&environment.checkout, self.kind())
+        }
     }
 
     /// A session on the database of this engine, which is made where there is none, for the moment.
     pub(crate) async fn new_database(&self, events: &Events) -> Result<Session, Error> {
         match self {
-            Self::Native(native) => native.session_on("cargo dev engine switch", true, events).await,
+            Self::Native(native) => {
+                native
+                    .session_on("cargo dev engine switch", true, events)
+                    .await
+            }
             Self::Docker(docker) => docker.session_on(true, events).await,
         }
     }
@@ -104,7 +116,8 @@ pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
     }
     checkout.make_folders()?;
     let path = path(checkout);
-    files::write_atomically(&path, format!("{kind}\n").as_bytes(), files::READABLE).map_err(|source| Error::io("write", &path, source))
+    files::write_atomically(&path, format!("{kind}\n").as_bytes(), files::READABLE)
+        .map_err(|source| Error::io("write", &path, source))
 }
 
 impl Engine for Chosen {
@@ -115,7 +128,11 @@ impl Engine for Chosen {
         remember(&self.environment().checkout, self.kind())?;
         let up = either!(self, engine => engine.up(options, events, stop).await)?;
         // The first `up` does this when it starts the database. It may have just started, and have no address yet.
-        if let Up::Already { doing: None, addresses, .. } = &up
+        if let Up::Already {
+            doing: None,
+            addresses,
+            ..
+        } = &up
             && !addresses.is_empty()
         {
             let session = self.session("cargo dev up", events).await?;
@@ -155,7 +172,12 @@ impl Engine for Chosen {
         either!(self, engine => engine.url().await)
     }
 
-    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+    async fn change_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
         self.check_database(events).await?;
         either!(self, engine => engine.change_password(password, events, stop).await)
     }

@@ -23,11 +23,28 @@ pub(crate) fn layer(path: &Path) -> Result<Layer, Error> {
 }
 
 /// The same after another file, whose values it may refer to. A value may not refer to nothing where its name `counts`.
-pub(crate) fn layer_after(path: &Path, before: &Layer, counts: impl Fn(&str) -> bool) -> Result<Layer, Error> {
+pub(crate) fn layer_after(
+    path: &Path,
+    before: &Layer,
+    counts: impl Fn(&str) -> bool,
+) -> Result<Layer, Error> {
     let text = read(path)?;
-    let before = |name: &str| before.iter().find(|(earlier, ..)| earlier == name).map(|(_, value, _)| value.clone());
-    let lines = env_file::read_after(&text, before, counts).map_err(|bad| SettingsFileError::BadLine { path: path.to_owned(), bad })?;
-    Ok(lines.into_iter().rev().map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line))).collect())
+    let before = |name: &str| {
+        before
+            .iter()
+            .find(|(earlier, ..)| earlier == name)
+            .map(|(_, value, _)| value.clone())
+    };
+    let lines =
+        env_file::read_after(&text, before, counts).map_err(|bad| SettingsFileError::BadLine {
+            path: path.to_owned(),
+            bad,
+        })?;
+    Ok(lines
+        .into_iter()
+        .rev()
+        .map(|(name, value, line)| (name, value, Origin::File(path.to_owned(), line)))
+        .collect())
 }
 
 /// Changes a settings file. One process at a time has the editor of a file.
@@ -50,11 +67,18 @@ impl Editor {
         let deadline = Instant::now() + PATIENCE;
         while let Err(TryLockError::WouldBlock) = locked.try_lock() {
             if Instant::now() >= deadline {
-                return Err(SettingsFileError::InUse { path, waited: PATIENCE }.into());
+                return Err(SettingsFileError::InUse {
+                    path,
+                    waited: PATIENCE,
+                }
+                .into());
             }
             std::thread::sleep(POLL);
         }
-        Ok(Self { path, _folder: locked })
+        Ok(Self {
+            path,
+            _folder: locked,
+        })
     }
 
     /// Returns the current text.
@@ -79,8 +103,15 @@ impl Editor {
     /// Changes the value of a setting in every line that sets it. Returns whether there was such a line.
     pub(crate) fn change(&self, name: &str, value: &str) -> Result<bool, Error> {
         let text = read(&self.path)?;
-        let read = env_file::read(&text).map_err(|bad| SettingsFileError::BadLine { path: self.path.clone(), bad })?;
-        let numbers: Vec<usize> = read.into_iter().filter(|(n, ..)| n == name).map(|(.., line)| line).collect();
+        let read = env_file::read(&text).map_err(|bad| SettingsFileError::BadLine {
+            path: self.path.clone(),
+            bad,
+        })?;
+        let numbers: Vec<usize> = read
+            .into_iter()
+            .filter(|(n, ..)| n == name)
+            .map(|(.., line)| line)
+            .collect();
         if numbers.is_empty() {
             return Ok(false);
         }
@@ -96,7 +127,8 @@ impl Editor {
 
     /// The mode of the file: only its owner may read the secrets.
     fn replace(&self, text: &str) -> Result<(), Error> {
-        files::write_atomically(&self.path, text.as_bytes(), files::SECRET).map_err(|source| Error::io("write", &self.path, source))
+        files::write_atomically(&self.path, text.as_bytes(), files::SECRET)
+            .map_err(|source| Error::io("write", &self.path, source))
     }
 }
 
@@ -126,17 +158,32 @@ fn changed_in_place(text: &str, numbers: &[usize], name: &str, value: &str) -> S
 /// Whether all that the new text sets otherwise than the old one is `name`, which it sets to `value`.
 fn differs_in_this_alone(old: &str, new: &str, name: &str, value: &str) -> bool {
     // A reference to the setting changes what other values stand for, and is to stay: it is compared as it is written.
-    let as_written = |text: &str| env_file::read(&text.replace("\\$", "\u{1}").replace('$', "\u{2}"));
-    let (Ok(old), Ok(written), Ok(new)) = (as_written(old), as_written(new), env_file::read(new)) else { return false };
+    let as_written =
+        |text: &str| env_file::read(&text.replace("\\$", "\u{1}").replace('$', "\u{2}"));
+    let (Ok(old), Ok(written), Ok(new)) = (as_written(old), as_written(new), env_file::read(new))
+    else {
+        return false;
+    };
     old.len() == written.len()
-        && old.iter().zip(&written).all(|(old, new)| old.0 == new.0 && (old.0 == name || old.1 == new.1))
-        && new.iter().filter(|(n, ..)| n == name).all(|(_, v, _)| v == value)
+        && old
+            .iter()
+            .zip(&written)
+            .all(|(old, new)| old.0 == new.0 && (old.0 == name || old.1 == new.1))
+        && new
+            .iter()
+            .filter(|(n, ..)| n == name)
+            .all(|(_, v, _)| v == value)
 }
 
 /// Returns the text of a settings file, or an empty text without a file.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
     match settings_file::read(path)? {
-        Some(bytes) => String::from_utf8(bytes).map_err(|_| SettingsFileError::NotText { path: path.to_owned() }.into()),
+        Some(bytes) => String::from_utf8(bytes).map_err(|_| {
+            SettingsFileError::NotText {
+                path: path.to_owned(),
+            }
+            .into()
+        }),
         None => Ok(String::new()),
     }
 }
@@ -158,9 +205,19 @@ mod tests {
         let path = folder.path().join(".env");
         std::fs::write(&path, "# mine\nA='1 2'  # odd spacing").unwrap();
         append(&path, "made here", &[("B", "x"), ("C", "it's")]).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\nA='1 2'  # odd spacing\n\n# made here\nB=x\nC=\"it's\"\n");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "# mine\nA='1 2'  # odd spacing\n\n# made here\nB=x\nC=\"it's\"\n"
+        );
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]
@@ -170,22 +227,39 @@ mod tests {
         assert!(!change(&path, "A", "2").unwrap());
         std::fs::write(&path, "A=0\n# A=x\nexport A=1\nAB=3\n").unwrap();
         assert!(change(&path, "A", "new one").unwrap());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "A='new one'\n# A=x\nA='new one'\nAB=3\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "A='new one'\n# A=x\nA='new one'\nAB=3\n"
+        );
     }
 
     #[test]
     fn a_value_that_spans_lines_is_never_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
-        let spanning =
-            ["N=\"one\nA=x\n\"\nA=0\n", "A='one\nA=2\nB=3'\nC=4\n", "N='\nA=1\n'\nexport A=\"two\nlines\"", "A=1\nN=\"\nA=2\"\n"];
+        let spanning = [
+            "N=\"one\nA=x\n\"\nA=0\n",
+            "A='one\nA=2\nB=3'\nC=4\n",
+            "N='\nA=1\n'\nexport A=\"two\nlines\"",
+            "A=1\nN=\"\nA=2\"\n",
+        ];
         for text in spanning {
             std::fs::write(&path, text).unwrap();
-            let others = |layer: Layer| layer.into_iter().filter(|(name, ..)| name != "A").map(|(_, v, _)| v).collect::<Vec<_>>();
+            let others = |layer: Layer| {
+                layer
+                    .into_iter()
+                    .filter(|(name, ..)| name != "A")
+                    .map(|(_, v, _)| v)
+                    .collect::<Vec<_>>()
+            };
             let before = others(layer(&path).unwrap());
             assert!(change(&path, "A", "new 'one'").unwrap());
             let after = layer(&path).unwrap();
-            assert_eq!(after.iter().find(|(name, ..)| name == "A").unwrap().1, "new 'one'", "{text:?}");
+            assert_eq!(
+                after.iter().find(|(name, ..)| name == "A").unwrap().1,
+                "new 'one'",
+                "{text:?}"
+            );
             assert_eq!(others(after), before, "{text:?}");
         }
     }
@@ -194,9 +268,16 @@ mod tests {
     fn what_refers_to_a_changed_value_follows_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
-        std::fs::write(&path, "A_OF_THIS_TEST=old\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n").unwrap();
+        std::fs::write(
+            &path,
+            "A_OF_THIS_TEST=old\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n",
+        )
+        .unwrap();
         assert!(change(&path, "A_OF_THIS_TEST", "new").unwrap());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "A_OF_THIS_TEST=new\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "A_OF_THIS_TEST=new\nB='$x'\nURL=\"at ${A_OF_THIS_TEST} \\$y\"\n"
+        );
         assert_eq!(layer(&path).unwrap()[0].1, "at new $y");
     }
 
@@ -218,12 +299,23 @@ mod tests {
         std::thread::scope(|scope| {
             for writer in 0..8 {
                 let path = &path;
-                scope.spawn(move || (0..20).for_each(|line| append(path, "made here", &[(&format!("A_{writer}_{line}"), "x")]).unwrap()));
+                scope.spawn(move || {
+                    (0..20).for_each(|line| {
+                        append(path, "made here", &[(&format!("A_{writer}_{line}"), "x")]).unwrap()
+                    })
+                });
             }
-            scope.spawn(|| (0..20).for_each(|value| assert!(change(&path, "A_0_0", &value.to_string()).is_ok())));
+            scope.spawn(|| {
+                (0..20)
+                    .for_each(|value| assert!(change(&path, "A_0_0", &value.to_string()).is_ok()))
+            });
         });
         assert_eq!(layer(&path).unwrap().len(), 8 * 20);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]

@@ -30,22 +30,38 @@ impl Environment {
     ///
     /// # Errors
     /// No checkout, or a settings file that cannot be read.
-    pub fn find(folder: &Path, variables: impl IntoIterator<Item = Variable>) -> Result<Self, Error> {
+    pub fn find(
+        folder: &Path,
+        variables: impl IntoIterator<Item = Variable>,
+    ) -> Result<Self, Error> {
         let checkout = Checkout::find(folder)?;
         let variables: Variables = variables.into_iter().collect();
         let configuration = Configuration::read(&checkout, &variables)?;
-        Ok(Self { checkout, configuration, variables, home: Home::Machine })
+        Ok(Self {
+            checkout,
+            configuration,
+            variables,
+            home: Home::Machine,
+        })
     }
 
     /// The environment in the development container, where the checkout is mounted at `folder`.
     ///
     /// # Errors
     /// As [`Self::find`], or a value that does not fit.
-    pub fn in_container(folder: &Path, variables: impl IntoIterator<Item = Variable>) -> Result<Self, Error> {
+    pub fn in_container(
+        folder: &Path,
+        variables: impl IntoIterator<Item = Variable>,
+    ) -> Result<Self, Error> {
         let checkout = Checkout::find(folder)?;
         let variables: Variables = variables.into_iter().collect();
         let configuration = container::settings(&checkout, &variables)?;
-        Ok(Self { checkout, configuration, variables, home: Home::Container })
+        Ok(Self {
+            checkout,
+            configuration,
+            variables,
+            home: Home::Container,
+        })
     }
 
     /// The same without any settings: enough to stop what runs, whatever is wrong with them.
@@ -54,7 +70,12 @@ impl Environment {
     /// No checkout.
     pub fn without_settings(folder: &Path) -> Result<Self, Error> {
         let checkout = Checkout::find(folder)?;
-        Ok(Self { checkout, configuration: Configuration::default(), variables: Variables::new(), home: Home::Machine })
+        Ok(Self {
+            checkout,
+            configuration: Configuration::default(),
+            variables: Variables::new(),
+            home: Home::Machine,
+        })
     }
 
     /// The same checkout with its files read again.
@@ -66,7 +87,12 @@ impl Environment {
             Home::Machine => Configuration::read(&self.checkout, &self.variables)?,
             Home::Container => container::settings(&self.checkout, &self.variables)?,
         };
-        Ok(Self { checkout: self.checkout.clone(), configuration, variables: self.variables.clone(), home: self.home })
+        Ok(Self {
+            checkout: self.checkout.clone(),
+            configuration,
+            variables: self.variables.clone(),
+            home: self.home,
+        })
     }
 
     /// Whether this is the development container.

@@ -113,13 +113,17 @@ pub enum Error {
     #[error("{0}")]
     Supervisor(String),
     /// The service could not be built.
-    #[error("the service does not compile; the compiler's messages are above\nmend them, then: cargo dev up")]
+    #[error(
+        "the service does not compile; the compiler's messages are above\nmend them, then: cargo dev up"
+    )]
     Build {
         /// What the compiler said.
         said: String,
     },
     /// cargo built something else.
-    #[error("cargo built no program `emotionviz`\nlook: cargo build --package emotionviz --bin emotionviz")]
+    #[error(
+        "cargo built no program `emotionviz`\nlook: cargo build --package emotionviz --bin emotionviz"
+    )]
     NoProgram,
     /// `SERVICE_BINARY` names no program.
     #[error("SERVICE_BINARY (from {origin}) is {}, which is no file\nset it to a built emotionviz, or to nothing to build one", path.display())]
@@ -130,7 +134,10 @@ pub enum Error {
         origin: String,
     },
     /// The service's `migrate` failed.
-    #[error("the migration failed ({status}):\n{}\nthe schema as it is now: cargo dev migrate status", indented(output))]
+    #[error(
+        "the migration failed ({status}):\n{}\nthe schema as it is now: cargo dev migrate status",
+        indented(output)
+    )]
     Migrate {
         /// How it ended.
         status: String,
@@ -163,13 +170,17 @@ pub enum Error {
         version: i64,
     },
     /// Demonstration data is for development.
-    #[error("demonstration data is for development, and APP_ENV is production (from {origin})\nset APP_ENV=development, or leave it out")]
+    #[error(
+        "demonstration data is for development, and APP_ENV is production (from {origin})\nset APP_ENV=development, or leave it out"
+    )]
     SeedInProduction {
         /// Who set it.
         origin: String,
     },
     /// The tables are not there.
-    #[error("the database has not the present schema: {reason}\nbring it up to date: cargo dev migrate up")]
+    #[error(
+        "the database has not the present schema: {reason}\nbring it up to date: cargo dev migrate up"
+    )]
     SchemaBehind {
         /// What is missing.
         reason: String,
@@ -183,19 +194,25 @@ pub enum Error {
         name: &'static str,
     },
     /// A point in time cannot be read.
-    #[error("\"{text}\" is no time: write 30s, 10m, 2h, 3d, or a time such as 2026-11-24T09:30:00Z")]
+    #[error(
+        "\"{text}\" is no time: write 30s, 10m, 2h, 3d, or a time such as 2026-11-24T09:30:00Z"
+    )]
     BadTime {
         /// The text.
         text: String,
     },
     /// Nothing tells of changed files.
-    #[error("changes of files cannot be noticed: {reason}\nwithout that: cargo dev up --no-reload, and cargo dev restart after a change")]
+    #[error(
+        "changes of files cannot be noticed: {reason}\nwithout that: cargo dev up --no-reload, and cargo dev restart after a change"
+    )]
     Watch {
         /// Why.
         reason: String,
     },
     /// Settings that what runs cannot take over.
-    #[error("these settings move the database, which a reload leaves alone\nlet them take effect: cargo dev restart")]
+    #[error(
+        "these settings move the database, which a reload leaves alone\nlet them take effect: cargo dev restart"
+    )]
     NeedsRestart,
     /// The database of the Compose project refuses, or is away.
     #[error(
@@ -214,19 +231,26 @@ pub enum Error {
     )]
     LockReplaced,
     /// A container runs the database.
-    #[error("Docker runs the database of this checkout\nstop it first: cargo dev down --engine docker, or docker compose down")]
+    #[error(
+        "Docker runs the database of this checkout\nstop it first: cargo dev down --engine docker, or docker compose down"
+    )]
     DockerRuns,
     /// Docker cannot be used.
     #[error("{0}\nwithout Docker: cargo dev up --engine native")]
     Docker(#[from] Unavailable),
     /// `docker compose` failed.
-    #[error("docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker", indented(said))]
+    #[error(
+        "docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker",
+        indented(said)
+    )]
     Compose {
         /// What it said.
         said: String,
     },
     /// A port that a container was to have.
-    #[error("a port is taken: {said}\nstop whoever has it, or choose another port: API_PORT, POSTGRES_PORT, ADMINER_PORT in .env")]
+    #[error(
+        "a port is taken: {said}\nstop whoever has it, or choose another port: API_PORT, POSTGRES_PORT, ADMINER_PORT in .env"
+    )]
     PortOfContainer {
         /// What Docker said.
         said: String,
@@ -251,7 +275,10 @@ pub enum Error {
         said: String,
     },
     /// A container ended by itself.
-    #[error("the container {service} does not run:\n{}\nall that it says: cargo dev logs {service} --engine docker", indented(said))]
+    #[error(
+        "the container {service} does not run:\n{}\nall that it says: cargo dev logs {service} --engine docker",
+        indented(said)
+    )]
     Container {
         /// Its service.
         service: &'static str,
@@ -284,7 +311,9 @@ pub enum Error {
     #[error(transparent)]
     Restore(Box<RestoreError>),
     /// Somebody does this moment what one alone may do.
-    #[error("another {0} is at work in this checkout; nothing was changed\nhint: try again when it has ended")]
+    #[error(
+        "another {0} is at work in this checkout; nothing was changed\nhint: try again when it has ended"
+    )]
     AtWork(&'static str),
     /// See there.
     #[error(transparent)]
@@ -365,7 +394,11 @@ boxed!(
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io { doing, path: path.to_owned(), source }
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Returns whether the settings caused the error.
@@ -375,13 +408,22 @@ impl Error {
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+    nearest
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default()
 }
 
 fn full_disk(error: &std::io::Error) -> &'static str {
-    if error.kind() == std::io::ErrorKind::StorageFull { "\nmake room on that disk, then try again" } else { "" }
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        "\nmake room on that disk, then try again"
+    } else {
+        ""
+    }
 }
 
 pub(crate) fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

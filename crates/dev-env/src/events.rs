@@ -82,12 +82,19 @@ pub struct Address {
 
 impl Address {
     pub(crate) fn new(name: &str, url: String) -> Self {
-        Self { name: name.to_owned(), url, code: None }
+        Self {
+            name: name.to_owned(),
+            url,
+            code: None,
+        }
     }
 
     /// Where a phone reaches the API.
     pub(crate) fn for_phones(url: String) -> Self {
-        Self { code: lan::code(&url), ..Self::new("API in the local network", url) }
+        Self {
+            code: lan::code(&url),
+            ..Self::new("API in the local network", url)
+        }
     }
 }
 

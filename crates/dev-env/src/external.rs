@@ -72,10 +72,22 @@ struct Known {
 
 impl fmt::Display for FirstUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DatabaseUrl { user, host, port, database, .. } = &self.url;
+        let DatabaseUrl {
+            user,
+            host,
+            port,
+            database,
+            ..
+        } = &self.url;
         let (origin, holds) = (&self.origin, &self.holds);
-        writeln!(f, "DATABASE_URL (from {origin}) names a database that this checkout has not used yet:")?;
-        write!(f, "host {host}, port {port}, database {database}, user {user}: {holds}")
+        writeln!(
+            f,
+            "DATABASE_URL (from {origin}) names a database that this checkout has not used yet:"
+        )?;
+        write!(
+            f,
+            "host {host}, port {port}, database {database}, user {user}: {holds}"
+        )
     }
 }
 
@@ -86,7 +98,9 @@ impl FirstUse {
     /// The settings are not valid, or the database does not answer.
     pub async fn of(engine: &Chosen, events: &Events) -> Result<Option<Self>, Error> {
         let environment = engine.environment();
-        let Some(external) = environment.configuration.external()? else { return Ok(None) };
+        let Some(external) = environment.configuration.external()? else {
+            return Ok(None);
+        };
         let (checkout, url) = (environment.checkout.clone(), external.migration_url.clone());
         if engine.kind() == emotionviz_settings::Engine::Docker || is_known(&checkout, &url) {
             return Ok(None);
@@ -99,10 +113,18 @@ impl FirstUse {
         };
         let origin = external.origin.to_string();
         match looked.await {
-            Ok(holds) => Ok(Some(Self { checkout, url, origin, holds })),
-            Err(Error::Psql(PsqlError::Refused { message: reason })) => {
-                Err(ExternalError::Away { origin, url: url.masked(), reason }.into())
+            Ok(holds) => Ok(Some(Self {
+                checkout,
+                url,
+                origin,
+                holds,
+            })),
+            Err(Error::Psql(PsqlError::Refused { message: reason })) => Err(ExternalError::Away {
+                origin,
+                url: url.masked(),
+                reason,
             }
+            .into()),
             Err(error) => Err(error),
         }
     }
@@ -117,7 +139,8 @@ impl FirstUse {
         self.checkout.make_folders()?;
         let path = path(&self.checkout);
         let text = serde_json::to_vec_pretty(&all).expect("names and numbers are JSON");
-        files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
+        files::write_atomically(&path, &text, files::READABLE)
+            .map_err(|source| Error::io("write", &path, source))
     }
 
     /// Refuses a verb that would change the database.
@@ -128,7 +151,11 @@ impl FirstUse {
 
 impl Known {
     fn of(url: &DatabaseUrl) -> Self {
-        Self { host: url.host.clone(), port: url.port, database: url.database.clone() }
+        Self {
+            host: url.host.clone(),
+            port: url.port,
+            database: url.database.clone(),
+        }
     }
 }
 
@@ -140,7 +167,11 @@ pub(crate) fn refuse_unknown(checkout: &Checkout, external: &External) -> Result
     if is_known(checkout, &external.migration_url) {
         return Ok(());
     }
-    Err(ExternalError::Unknown { origin: external.origin.to_string(), url: external.migration_url.masked() }.into())
+    Err(ExternalError::Unknown {
+        origin: external.origin.to_string(),
+        url: external.migration_url.masked(),
+    }
+    .into())
 }
 
 fn is_known(checkout: &Checkout, url: &DatabaseUrl) -> bool {
@@ -153,7 +184,10 @@ fn path(checkout: &Checkout) -> PathBuf {
 
 /// Without a readable note, the user is asked again.
 fn known(checkout: &Checkout) -> Vec<Known> {
-    std::fs::read(path(checkout)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    std::fs::read(path(checkout))
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
 }
 
 /// Describes the database.
@@ -179,7 +213,10 @@ SELECT 'alembic ' || version_num FROM alembic_version;
             _ => {}
         }
     }
-    let ours = migrations::versions(&session.environment().checkout)?.iter().map(i64::to_string).any(|version| applied.contains(&version));
+    let ours = migrations::versions(&session.environment().checkout)?
+        .iter()
+        .map(i64::to_string)
+        .any(|version| applied.contains(&version));
     let looks_like = match (tables.as_str(), ours, applied.last(), revision.as_deref()) {
         (_, true, Some(newest), _) => format!("those of this application at revision {newest}"),
         ("0", ..) => return Ok("it is empty".to_owned()),

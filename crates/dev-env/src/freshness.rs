@@ -20,34 +20,65 @@ use crate::{Checkout, Error, lock, sha256};
 ///
 /// # Errors
 /// What was built cannot be looked at, or written, or another build does not end.
-pub(crate) async fn look(checkout: &Checkout, program: &Path, events: &Events) -> Result<File, Error> {
+pub(crate) async fn look(
+    checkout: &Checkout,
+    program: &Path,
+    events: &Events,
+) -> Result<File, Error> {
     let folder = checkout.intermediate_folder();
     let path = folder.join(format!("sources-{}", checkout.hash()));
     let failed = |source| Error::io("write", &path, source);
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut note = owned::open(OpenOptions::new().read(true).write(true), &path).map_err(failed)?;
-    if !lock::wait_for(&note, BUILD_BOUND, || events.phase("waiting for another build")).await.map_err(failed)? {
-        return Err(Error::OtherBuild { waited: BUILD_BOUND });
+    if !lock::wait_for(&note, BUILD_BOUND, || {
+        events.phase("waiting for another build")
+    })
+    .await
+    .map_err(failed)?
+    {
+        return Err(Error::OtherBuild {
+            waited: BUILD_BOUND,
+        });
     }
     let (checkout, program) = (checkout.clone(), program.to_owned());
     let compared = tokio::task::spawn_blocking(move || {
-        compare(&mut note, &folder, &sources(&checkout, &program), program.exists())?;
+        compare(
+            &mut note,
+            &folder,
+            &sources(&checkout, &program),
+            program.exists(),
+        )?;
         Ok(note)
     });
-    compared.await.map_err(io::Error::other).flatten().map_err(failed)
+    compared
+        .await
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(failed)
 }
 
 /// The files that something may be built of: those of the last program, and Rust's, which may be those of the next.
 fn sources(checkout: &Checkout, program: &Path) -> BTreeSet<PathBuf> {
     let mut sources = Sources::new(checkout, None);
     sources.learn(program);
-    let found = sources.folders().into_iter().flat_map(|(folder, _)| sources.that_matter(&folder)).chain(sources.rust());
-    found.filter(|file| !sources.is_settings(file) && file.is_file()).collect()
+    let found = sources
+        .folders()
+        .into_iter()
+        .flat_map(|(folder, _)| sources.that_matter(&folder))
+        .chain(sources.rust());
+    found
+        .filter(|file| !sources.is_settings(file) && file.is_file())
+        .collect()
 }
 
 /// Distrusts what differs from the note, and notes what there is now: as what is distrusted stays so until it is compiled, that is true
 /// whatever comes of the build. What a note does not say, as it is half or not there, has changed.
-fn compare(note: &mut File, folder: &Path, files: &BTreeSet<PathBuf>, was_built: bool) -> io::Result<()> {
+fn compare(
+    note: &mut File,
+    folder: &Path,
+    files: &BTreeSet<PathBuf>,
+    was_built: bool,
+) -> io::Result<()> {
     let mut noted = Vec::new();
     note.read_to_end(&mut noted)?;
     let lines: HashSet<&[u8]> = noted.split_inclusive(|byte| *byte == b'\n').collect();
@@ -55,7 +86,10 @@ fn compare(note: &mut File, folder: &Path, files: &BTreeSet<PathBuf>, was_built:
     let mut changed = BTreeSet::new();
     for file in files {
         let line = stamp(file);
-        if !line.as_ref().is_some_and(|line| lines.contains(line.as_bytes())) {
+        if !line
+            .as_ref()
+            .is_some_and(|line| lines.contains(line.as_bytes()))
+        {
             changed.insert(file.clone());
         }
         now.extend(line);
@@ -82,17 +116,26 @@ fn stamp(file: &Path) -> Option<String> {
 fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
     let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
     // What is gone is missed in any case.
-    let Some(oldest) = changed.iter().filter_map(|file| time(file).ok()).min() else { return Ok(()) };
+    let Some(oldest) = changed.iter().filter_map(|file| time(file).ok()).min() else {
+        return Ok(());
+    };
     // Beside each crate's fingerprint lies the list of its files, whose time theirs are compared with, and that of those which a build
     // script reads with the time of what it printed (https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint).
     // Where cargo is told what to build for (build.target), they lie in a folder of that name, `aarch64-apple-darwin` say.
-    let is_target = |folder: &PathBuf| folder.file_name().is_some_and(|name| name.to_string_lossy().matches('-').count() >= 2);
+    let is_target = |folder: &PathBuf| {
+        folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().matches('-').count() >= 2)
+    };
     let targets = folders(build_folder, "").into_iter().filter(is_target);
     let places = std::iter::once(build_folder.to_owned()).chain(targets);
-    let kinds = places.flat_map(|place| [place.join("debug/.fingerprint"), place.join("debug/build")]);
+    let kinds =
+        places.flat_map(|place| [place.join("debug/.fingerprint"), place.join("debug/build")]);
     let lists = kinds.flat_map(|kind| folders(&kind, "emotionviz"));
     for list in lists.flat_map(|folder| files(&folder, false)) {
-        let is_list = list.file_name().is_some_and(|name| name == "output" || name.to_string_lossy().starts_with("dep-"));
+        let is_list = list
+            .file_name()
+            .is_some_and(|name| name == "output" || name.to_string_lossy().starts_with("dep-"));
         // One that is gone by now is missed by cargo.
         if is_list && time(&list).is_ok_and(|built| built >= oldest) {
             match File::options().write(true).open(list) {
@@ -107,7 +150,10 @@ fn distrust(build_folder: &Path, changed: &BTreeSet<PathBuf>) -> io::Result<()> 
 /// The folders in a folder whose names begin so.
 fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let found = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    found.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path()).collect()
+    found
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 #[cfg(test)]
@@ -131,7 +177,10 @@ mod tests {
             ("debug/.fingerprint/emotionviz-core-1/dep-lib", 30),
             ("debug/.fingerprint/emotionviz-db-1/dep-lib", 10),
             ("debug/build/emotionviz-db-1/output", 10),
-            ("x86_64-unknown-linux-gnu/debug/.fingerprint/emotionviz-db-1/dep-lib", 10),
+            (
+                "x86_64-unknown-linux-gnu/debug/.fingerprint/emotionviz-db-1/dep-lib",
+                10,
+            ),
             ("debug/.fingerprint/emotionviz-db-1/lib", 10),
             ("debug/.fingerprint/serde-1/dep-lib", 10),
         ]
@@ -139,14 +188,33 @@ mod tests {
         let lists = [&before, &since, &script, &targeted, &fingerprint, &foreign];
 
         let times = lists.map(of);
-        distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), folder.path().join("gone.rs")])).unwrap();
-        assert_eq!(lists.map(of), times, "cargo sees a time that is newer than all");
+        distrust(
+            folder.path(),
+            &BTreeSet::from([save("new.rs", 0), folder.path().join("gone.rs")]),
+        )
+        .unwrap();
+        assert_eq!(
+            lists.map(of),
+            times,
+            "cargo sees a time that is newer than all"
+        );
 
-        distrust(folder.path(), &BTreeSet::from([save("new.rs", 0), save("moved.rs", 20)])).unwrap();
-        let aged: Vec<_> = lists.into_iter().filter(|path| of(path) == SystemTime::UNIX_EPOCH).collect();
+        distrust(
+            folder.path(),
+            &BTreeSet::from([save("new.rs", 0), save("moved.rs", 20)]),
+        )
+        .unwrap();
+        let aged: Vec<_> = lists
+            .into_iter()
+            .filter(|path| of(path) == SystemTime::UNIX_EPOCH)
+            .collect();
         assert_eq!(aged, [&since, &script, &targeted]);
 
-        distrust(&folder.path().join("nothing"), &BTreeSet::from([save("moved.rs", 20)])).unwrap();
+        distrust(
+            &folder.path().join("nothing"),
+            &BTreeSet::from([save("moved.rs", 20)]),
+        )
+        .unwrap();
     }
 
     /// A folder with sources that are older than what was built of them, and their note.
@@ -170,18 +238,40 @@ mod tests {
         fn save(&self, name: &str, text: &str) {
             std::fs::write(self.path(name), text).unwrap();
             let old = SystemTime::now() - Duration::from_secs(60);
-            File::options().write(true).open(self.path(name)).unwrap().set_modified(old).unwrap();
+            File::options()
+                .write(true)
+                .open(self.path(name))
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
         }
 
         fn build(&self) {
-            std::fs::write(self.path("debug/.fingerprint/emotionviz-core-1/dep-lib"), "").unwrap();
+            std::fs::write(
+                self.path("debug/.fingerprint/emotionviz-core-1/dep-lib"),
+                "",
+            )
+            .unwrap();
         }
 
         /// Looks, and returns whether what was built is distrusted.
         fn is_distrusted(&self, was_built: bool) -> bool {
-            let mut note = File::options().create(true).truncate(false).read(true).write(true).open(self.path("note")).unwrap();
-            compare(&mut note, self.0.path(), &["a.rs", "b.rs"].map(|name| self.path(name)).into(), was_built).unwrap();
-            let list = std::fs::metadata(self.path("debug/.fingerprint/emotionviz-core-1/dep-lib")).unwrap();
+            let mut note = File::options()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(self.path("note"))
+                .unwrap();
+            compare(
+                &mut note,
+                self.0.path(),
+                &["a.rs", "b.rs"].map(|name| self.path(name)).into(),
+                was_built,
+            )
+            .unwrap();
+            let list = std::fs::metadata(self.path("debug/.fingerprint/emotionviz-core-1/dep-lib"))
+                .unwrap();
             list.modified().unwrap() == SystemTime::UNIX_EPOCH
         }
     }
@@ -189,9 +279,15 @@ mod tests {
     #[test]
     fn what_differs_from_the_note() {
         let built = Built::new();
-        assert!(!built.is_distrusted(false) && !built.is_distrusted(true), "noted by the first build");
+        assert!(
+            !built.is_distrusted(false) && !built.is_distrusted(true),
+            "noted by the first build"
+        );
         built.save("a.rs", "new!");
-        assert!(built.is_distrusted(true) && built.is_distrusted(true), "until it is compiled");
+        assert!(
+            built.is_distrusted(true) && built.is_distrusted(true),
+            "until it is compiled"
+        );
         built.build();
         assert!(!built.is_distrusted(true));
 
@@ -204,7 +300,10 @@ mod tests {
     #[test]
     fn a_note_that_is_torn_or_gone() {
         let built = Built::new();
-        assert!(built.is_distrusted(true), "it may be of a tool that noted nothing");
+        assert!(
+            built.is_distrusted(true),
+            "it may be of a tool that noted nothing"
+        );
         built.build();
         let note = std::fs::read(built.path("note")).unwrap();
         std::fs::write(built.path("note"), &note[..note.len() / 2]).unwrap();
@@ -226,7 +325,11 @@ mod tests {
         let events = Events::silent();
         let look = || look(&checkout, Path::new("none"), &events);
         let first = look().await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(100), look()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(100), look())
+                .await
+                .is_err()
+        );
         drop(first);
         look().await.unwrap();
     }

@@ -22,8 +22,20 @@ struct Kept {
 ///
 /// # Errors
 /// Somebody set it, and it is taken.
-pub(crate) fn api(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<u16, Error> {
-    choose(checkout, "API_PORT", host, wanted, |kept| &mut kept.api, events)
+pub(crate) fn api(
+    checkout: &Checkout,
+    host: IpAddr,
+    wanted: Port,
+    events: &Events,
+) -> Result<u16, Error> {
+    choose(
+        checkout,
+        "API_PORT",
+        host,
+        wanted,
+        |kept| &mut kept.api,
+        events,
+    )
 }
 
 /// A port for the database.
@@ -31,7 +43,14 @@ pub(crate) fn api(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Even
 /// # Errors
 /// Somebody set it, and it is taken.
 pub(crate) fn postgres(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
-    choose(checkout, "POSTGRES_PORT", Ipv4Addr::LOCALHOST.into(), wanted, |kept| &mut kept.postgres, events)
+    choose(
+        checkout,
+        "POSTGRES_PORT",
+        Ipv4Addr::LOCALHOST.into(),
+        wanted,
+        |kept| &mut kept.postgres,
+        events,
+    )
 }
 
 /// A port for Adminer.
@@ -39,7 +58,14 @@ pub(crate) fn postgres(checkout: &Checkout, wanted: Port, events: &Events) -> Re
 /// # Errors
 /// Somebody set it, and it is taken.
 pub(crate) fn adminer(checkout: &Checkout, wanted: Port, events: &Events) -> Result<u16, Error> {
-    choose(checkout, "ADMINER_PORT", Ipv4Addr::LOCALHOST.into(), wanted, |kept| &mut kept.adminer, events)
+    choose(
+        checkout,
+        "ADMINER_PORT",
+        Ipv4Addr::LOCALHOST.into(),
+        wanted,
+        |kept| &mut kept.adminer,
+        events,
+    )
 }
 
 /// Whether what listens on `port` has it by these settings, and goes on with it.
@@ -58,7 +84,10 @@ fn is_still(wanted: Port, port: u16, kept: Option<u16>) -> bool {
 
 /// The database's port at its next start, if that one is free then.
 pub(crate) fn last_postgres(checkout: &Checkout, wanted: Port) -> u16 {
-    read(checkout).postgres.filter(|_| !wanted.set).unwrap_or(wanted.port)
+    read(checkout)
+        .postgres
+        .filter(|_| !wanted.set)
+        .unwrap_or(wanted.port)
 }
 
 fn choose(
@@ -92,11 +121,15 @@ fn path(checkout: &Checkout) -> PathBuf {
 
 /// Nothing, when the file is not there or damaged: the folder is safe to delete.
 fn read(checkout: &Checkout) -> Kept {
-    std::fs::read(path(checkout)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    std::fs::read(path(checkout))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 fn write(checkout: &Checkout, kept: Kept) -> Result<(), Error> {
     let path = path(checkout);
     let text = serde_json::to_vec(&kept).expect("numbers are JSON");
-    files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
+    files::write_atomically(&path, &text, files::READABLE)
+        .map_err(|source| Error::io("write", &path, source))
 }

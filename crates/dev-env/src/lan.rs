@@ -13,7 +13,11 @@ pub(crate) fn address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // An address of documentation (RFC 5737): the route to it is the one to everywhere.
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
+    socket
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_loopback())
 }
 
 /// Describes the origins that `--lan` allows: pages of live-reload servers (Ionic, Angular, Vite) on that address.
@@ -24,7 +28,12 @@ pub(crate) fn pages_may_call(address: IpAddr) -> String {
 /// A URL as a QR code in characters, two modules in each, black where a character is drawn on white.
 pub(crate) fn code(url: &str) -> Option<String> {
     let code = QrCode::new(url).ok()?;
-    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build())
+    Some(
+        code.render::<Dense1x2>()
+            .dark_color(Dense1x2::Dark)
+            .light_color(Dense1x2::Light)
+            .build(),
+    )
 }
 
 #[cfg(test)]
@@ -37,6 +46,11 @@ mod tests {
         let lines: Vec<&str> = code.lines().collect();
         // Version 2 has 25 modules a side, and four of margin on each.
         assert_eq!((lines.len(), lines[0].chars().count()), (17, 33));
-        assert!(lines.iter().all(|line| line.chars().count() == 33 && line.chars().all(|c| " █▀▄".contains(c))), "{code}");
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.chars().count() == 33 && line.chars().all(|c| " █▀▄".contains(c))),
+            "{code}"
+        );
     }
 }

@@ -22,8 +22,15 @@ const BUILD_BOUND: Duration = Duration::from_secs(2);
 /// # Errors
 /// Something does not end.
 pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error> {
-    let apis = service::pid_files(checkout).into_iter().map(|path| ("the API", path, StopSignal::Terminate, API_BOUND));
-    let services = apis.chain([("PostgreSQL", database::pid_file(checkout), StopSignal::Interrupt, DATABASE_BOUND)]);
+    let apis = service::pid_files(checkout)
+        .into_iter()
+        .map(|path| ("the API", path, StopSignal::Terminate, API_BOUND));
+    let services = apis.chain([(
+        "PostgreSQL",
+        database::pid_file(checkout),
+        StopSignal::Interrupt,
+        DATABASE_BOUND,
+    )]);
     let mut ended = Vec::new();
     for (name, path, signal, bound) in services {
         if PidFile::end_leftover(&path, signal, bound).await? {
@@ -47,7 +54,11 @@ pub(crate) struct BuildFile(PathBuf);
 
 impl BuildFile {
     pub(crate) fn new(checkout: &Checkout) -> Self {
-        Self(checkout.run().join(format!("build-{}.pid", std::process::id())))
+        Self(
+            checkout
+                .run()
+                .join(format!("build-{}.pid", std::process::id())),
+        )
     }
 
     /// A program of the build. It gives way to the API, which answers meanwhile.
@@ -66,10 +77,22 @@ impl Drop for BuildFile {
 
 /// The files of builds whose tool lives no more. Others build beside the environment, and go on.
 fn orphaned_builds(checkout: &Checkout) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(checkout.run()).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(checkout.run())
+        .into_iter()
+        .flatten()
+        .flatten();
     let orphaned = |path: &PathBuf| {
-        let tool = path.file_name()?.to_str()?.strip_prefix("build-")?.strip_suffix(".pid")?.parse().ok()?;
+        let tool = path
+            .file_name()?
+            .to_str()?
+            .strip_prefix("build-")?
+            .strip_suffix(".pid")?
+            .parse()
+            .ok()?;
         (kill(Pid::from_raw(tool), None) == Err(Errno::ESRCH)).then_some(())
     };
-    entries.map(|entry| entry.path()).filter(|path| orphaned(path).is_some()).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| orphaned(path).is_some())
+        .collect()
 }

@@ -27,22 +27,41 @@ impl Listening {
     ///
     /// # Errors
     /// The port is taken, or the address is none of this machine's.
-    pub(crate) fn open(checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<Self, Error> {
+    pub(crate) fn open(
+        checkout: &Checkout,
+        host: IpAddr,
+        wanted: Port,
+        events: &Events,
+    ) -> Result<Self, Error> {
         let port = kept_ports::api(checkout, host, wanted, events)?;
         let mut sockets = vec![Arc::new(listen(SocketAddr::new(host, port))?)];
         if let Some(other) = ports::other_loopback(host) {
             sockets.push(Arc::new(listen(SocketAddr::new(other, port))?));
         }
-        Ok(Self { sockets, host, port })
+        Ok(Self {
+            sockets,
+            host,
+            port,
+        })
     }
 
     /// This one where it is what the settings ask for, else a new one.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub(crate) fn or_open(self, checkout: &Checkout, host: IpAddr, wanted: Port, events: &Events) -> Result<Self, Error> {
+    pub(crate) fn or_open(
+        self,
+        checkout: &Checkout,
+        host: IpAddr,
+        wanted: Port,
+        events: &Events,
+    ) -> Result<Self, Error> {
         let is_still = self.host == host && kept_ports::is_api_still(checkout, wanted, self.port);
-        if is_still { Ok(self) } else { Self::open(checkout, host, wanted, events) }
+        if is_still {
+            Ok(self)
+        } else {
+            Self::open(checkout, host, wanted, events)
+        }
     }
 
     /// The sockets.
@@ -65,7 +84,11 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, PortError> {
 }
 
 fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // What an earlier listener's connections left behind does not stand in the way.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

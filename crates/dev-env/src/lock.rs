@@ -70,7 +70,9 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<File>, Erro
 /// # Errors
 /// Another one is at work.
 pub(crate) fn replacing(checkout: &Checkout) -> Result<File, Error> {
-    file(checkout, "replacing.lock")?.ok_or(Error::AtWork("command that replaces the database or reverts its schema"))
+    file(checkout, "replacing.lock")?.ok_or(Error::AtWork(
+        "command that replaces the database or reverts its schema",
+    ))
 }
 
 /// Waits until nobody else has locked an open file, and locks it until it is closed; `waits` is told when that takes a while. Whether it
@@ -78,14 +80,20 @@ pub(crate) fn replacing(checkout: &Checkout) -> Result<File, Error> {
 ///
 /// # Errors
 /// The file cannot be locked.
-pub(crate) async fn wait_for(file: &File, patience: Duration, waits: impl FnOnce()) -> std::io::Result<bool> {
+pub(crate) async fn wait_for(
+    file: &File,
+    patience: Duration,
+    waits: impl FnOnce(),
+) -> std::io::Result<bool> {
     let deadline = tokio::time::Instant::now() + patience;
     let mut waits = Some(waits);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(true),
             Err(TryLockError::Error(source)) => return Err(source),
-            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => return Ok(false),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
+                return Ok(false);
+            }
             Err(TryLockError::WouldBlock) => {
                 if let Some(waits) = waits.take() {
                     waits();
@@ -101,7 +109,11 @@ impl Lock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) async fn take(checkout: &Checkout, what: &str, socket: Option<PathBuf>) -> Result<Result<Self, Holder>, Error> {
+    pub(crate) async fn take(
+        checkout: &Checkout,
+        what: &str,
+        socket: Option<PathBuf>,
+    ) -> Result<Result<Self, Holder>, Error> {
         checkout.make_folders()?;
         if docker_runs(checkout) {
             return Err(Error::DockerRuns);
@@ -130,7 +142,11 @@ impl Lock {
     }
 
     fn name_holder(&mut self, what: &str, socket: Option<PathBuf>) -> std::io::Result<()> {
-        let holder = Holder { pid: std::process::id(), what: what.to_owned(), socket };
+        let holder = Holder {
+            pid: std::process::id(),
+            what: what.to_owned(),
+            socket,
+        };
         let text = serde_json::to_string(&holder).expect("names and numbers are JSON");
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -139,7 +155,8 @@ impl Lock {
 
     /// Returns whether other processes still find the lock: its file may have been removed.
     pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
-        let identity = |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+        let identity =
+            |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
         identity(self.file.metadata()) == identity(std::fs::metadata(path(checkout)))
     }
 
@@ -147,21 +164,35 @@ impl Lock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn moved(&mut self, checkout: &Checkout, what: &str, socket: PathBuf) -> Result<(), Error> {
-        self.name_holder(what, Some(socket)).map_err(|source| Error::io("write", &path(checkout), source))
+    pub(crate) fn moved(
+        &mut self,
+        checkout: &Checkout,
+        what: &str,
+        socket: PathBuf,
+    ) -> Result<(), Error> {
+        self.name_holder(what, Some(socket))
+            .map_err(|source| Error::io("write", &path(checkout), source))
     }
 
     /// Takes the lock for a short piece of work, waiting for somebody else's.
     ///
     /// # Errors
     /// The other one does not finish within `patience`.
-    pub(crate) async fn wait(checkout: &Checkout, what: &str, patience: Duration) -> Result<Self, Error> {
+    pub(crate) async fn wait(
+        checkout: &Checkout,
+        what: &str,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             match Self::take(checkout, what, None).await? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) if tokio::time::Instant::now() >= deadline => {
-                    return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: patience });
+                    return Err(Error::Busy {
+                        what: holder.what,
+                        pid: holder.pid,
+                        waited: patience,
+                    });
                 }
                 Err(_) => tokio::time::sleep(POLL).await,
             }
@@ -213,14 +244,32 @@ mod tests {
         std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
         let checkout = Checkout::find(folder.path()).unwrap();
         assert_eq!(holder(&checkout), None);
-        let lock = Lock::take(&checkout, "cargo dev up", None).await.unwrap().unwrap();
-        let expected = Holder { pid: std::process::id(), what: "cargo dev up".to_owned(), socket: None };
+        let lock = Lock::take(&checkout, "cargo dev up", None)
+            .await
+            .unwrap()
+            .unwrap();
+        let expected = Holder {
+            pid: std::process::id(),
+            what: "cargo dev up".to_owned(),
+            socket: None,
+        };
         assert_eq!(holder(&checkout).as_ref(), Some(&expected));
-        assert_eq!(Lock::take(&checkout, "cargo dev migrate", None).await.unwrap().unwrap_err(), expected);
-        let busy = Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO).await.unwrap_err().to_string();
+        assert_eq!(
+            Lock::take(&checkout, "cargo dev migrate", None)
+                .await
+                .unwrap()
+                .unwrap_err(),
+            expected
+        );
+        let busy = Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(busy.contains("cargo dev up"), "{busy}");
         drop(lock);
         assert_eq!(holder(&checkout), None);
-        Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO).await.unwrap();
+        Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO)
+            .await
+            .unwrap();
     }
 }

@@ -60,7 +60,15 @@ pub(crate) async fn named<T>(
         held = watch(session, database, doing, patience) => held,
     };
     // The work is dropped, but its server session would keep waiting, and block others.
-    let _ended = session.sql_in(database, &format!("SELECT pg_terminate_backend(waiting.pid) FROM {}", waiting(database))).await;
+    let _ended = session
+        .sql_in(
+            database,
+            &format!(
+                "SELECT pg_terminate_backend(waiting.pid) FROM {}",
+                waiting(database)
+            ),
+        )
+        .await;
     Err(held.into())
 }
 
@@ -84,15 +92,40 @@ async fn watch(session: &Session, database: &str, doing: &str, patience: Duratio
         }
         let waited = since.get_or_insert_with(Instant::now).elapsed();
         if waited >= patience {
-            let pid: String = found.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-            let (doing, database, holders) = (doing.to_owned(), database.to_owned(), found.replace('\n', "\n  "));
-            let outcome = if doing == MIGRATING { "the remaining migrations were not applied" } else { "nothing was changed" };
-            return LockHeld { doing, database, outcome, waited, holders, pid };
+            let pid: String = found
+                .chars()
+                .skip_while(|c| !c.is_ascii_digit())
+                .take_while(char::is_ascii_digit)
+                .collect();
+            let (doing, database, holders) = (
+                doing.to_owned(),
+                database.to_owned(),
+                found.replace('\n', "\n  "),
+            );
+            let outcome = if doing == MIGRATING {
+                "the remaining migrations were not applied"
+            } else {
+                "nothing was changed"
+            };
+            return LockHeld {
+                doing,
+                database,
+                outcome,
+                waited,
+                holders,
+                pid,
+            };
         }
         if waited >= NAMED_AFTER {
-            events.phase(format!("{doing}: waiting for a lock of {}", found.replace('\n', "; ")));
+            events.phase(format!(
+                "{doing}: waiting for a lock of {}",
+                found.replace('\n', "; ")
+            ));
             if named != found {
-                events.note(format!("{doing} waits for a lock that another session holds, for up to {} s\n{found}", patience.as_secs()));
+                events.note(format!(
+                    "{doing} waits for a lock that another session holds, for up to {} s\n{found}",
+                    patience.as_secs()
+                ));
                 named = found;
             }
         }

@@ -37,13 +37,24 @@ impl Open {
         // A log that cannot be written must not stop the services.
         let _unwritable = make_parents(path).map(|()| open(path));
         let limit = ContentLimit::BytesSurpassed(LIMIT);
-        let file = FileRotate::new(path, AppendCount::new(KEPT), limit, Compression::None, Some(options()));
-        Self { file, identity: identity(path) }
+        let file = FileRotate::new(
+            path,
+            AppendCount::new(KEPT),
+            limit,
+            Compression::None,
+            Some(options()),
+        );
+        Self {
+            file,
+            identity: identity(path),
+        }
     }
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok()
+    std::fs::metadata(path)
+        .map(|file| (file.dev(), file.ino()))
+        .ok()
 }
 
 /// Opens a log of the environment, which is for its owner alone, to go on where it ends.
@@ -66,7 +77,10 @@ fn options() -> OpenOptions {
 impl LogFile {
     /// Opens the file to go on where it ends.
     pub(crate) fn open(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: Mutex::new(Open::at(path)) }
+        Self {
+            path: path.to_owned(),
+            open: Mutex::new(Open::at(path)),
+        }
     }
 
     /// Writes a line, without colours.
@@ -88,7 +102,10 @@ impl LogFile {
 
     /// Writes a line with the time before it.
     pub(crate) fn stamped(&self, line: &str) {
-        self.line(&format!("{} {line}", humantime::format_rfc3339_millis(SystemTime::now())));
+        self.line(&format!(
+            "{} {line}",
+            humantime::format_rfc3339_millis(SystemTime::now())
+        ));
     }
 }
 
@@ -120,19 +137,37 @@ mod tests {
         std::fs::write(&path, "of an earlier version\n").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         if Uid::effective().is_root() {
-            Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }.give(folder.path()).unwrap();
+            Owner {
+                uid: 4_000_000,
+                gid: 4_000_000,
+                name: "stranger".to_owned(),
+            }
+            .give(folder.path())
+            .unwrap();
         }
         let owner = std::fs::metadata(folder.path()).unwrap().uid();
         let log = LogFile::open(&path);
         log.stamped("\u{1b}[1mone\u{1b}[0m");
         log.line(&"x".repeat(LIMIT));
         log.line("after it");
-        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        let files: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .collect();
         assert_eq!(files.len(), 2);
-        assert!(std::fs::read_to_string(folder.path().join("dev.log.1")).unwrap().contains("Z one\n"));
+        assert!(
+            std::fs::read_to_string(folder.path().join("dev.log.1"))
+                .unwrap()
+                .contains("Z one\n")
+        );
         for file in files {
             let metadata = file.metadata().unwrap();
-            assert_eq!((metadata.mode() & 0o777, metadata.uid()), (MODE, owner), "{:?}", file.file_name());
+            assert_eq!(
+                (metadata.mode() & 0o777, metadata.uid()),
+                (MODE, owner),
+                "{:?}",
+                file.file_name()
+            );
         }
     }
 }

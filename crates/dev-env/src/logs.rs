@@ -50,9 +50,18 @@ impl Query {
         let folder = environment.checkout.logs();
         let app = environment.configuration.log_dir(&environment.checkout);
         let all = [
-            Log { from: Source::Api, path: app.join("app.log") },
-            Log { from: Source::Db, path: folder.join("postgres.log") },
-            Log { from: Source::Dev, path: folder.join("dev.log") },
+            Log {
+                from: Source::Api,
+                path: app.join("app.log"),
+            },
+            Log {
+                from: Source::Db,
+                path: folder.join("postgres.log"),
+            },
+            Log {
+                from: Source::Dev,
+                path: folder.join("dev.log"),
+            },
         ];
         all.into_iter().filter(|log| self.is_of(log.from)).collect()
     }
@@ -63,8 +72,12 @@ impl Query {
     }
 
     pub(crate) fn wants(&self, entry: &Entry) -> bool {
-        self.since.is_none_or(|since| entry.at.is_some_and(|at| at >= since))
-            && self.request.as_ref().is_none_or(|id| entry.text.contains(id.as_str()))
+        self.since
+            .is_none_or(|since| entry.at.is_some_and(|at| at >= since))
+            && self
+                .request
+                .as_ref()
+                .is_none_or(|id| entry.text.contains(id.as_str()))
     }
 
     /// As many of the messages as are wanted, by their time.
@@ -91,7 +104,8 @@ pub(crate) fn read(environment: &Environment, query: &Query) -> Result<Vec<Entry
             if query.last.is_some_and(|last| of_log.len() >= last) {
                 break;
             }
-            let file = std::fs::File::open(&path).map_err(|source| Error::io("read", &path, source))?;
+            let file =
+                std::fs::File::open(&path).map_err(|source| Error::io("read", &path, source))?;
             let mut older = group(log.from, lines(BufReader::new(file)));
             older.retain(|entry| query.wants(entry));
             older.append(&mut of_log);
@@ -110,11 +124,17 @@ fn generations(path: &Path) -> impl Iterator<Item = PathBuf> {
         PathBuf::from(name)
     };
     let rotated: Vec<PathBuf> = (1..10).map(rotated).collect();
-    std::iter::once(path.to_owned()).chain(rotated).filter(|path| path.is_file())
+    std::iter::once(path.to_owned())
+        .chain(rotated)
+        .filter(|path| path.is_file())
 }
 
 fn lines(reader: impl BufRead) -> Vec<String> {
-    reader.split(b'\n').map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+    reader
+        .split(b'\n')
+        .map_while(Result::ok)
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .collect()
 }
 
 /// A line with a time begins an entry; those without one belong to it.
@@ -127,7 +147,11 @@ fn group(from: Source, lines: Vec<String>) -> Vec<Entry> {
                 entry.text.push('\n');
                 entry.text.push_str(&line);
             }
-            _ => entries.push(Entry { at, from, text: line }),
+            _ => entries.push(Entry {
+                at,
+                from,
+                text: line,
+            }),
         }
     }
     entries
@@ -148,7 +172,12 @@ mod tests {
     }
 
     fn query() -> Query {
-        Query { sources: Vec::new(), since: None, request: None, last: None }
+        Query {
+            sources: Vec::new(),
+            since: None,
+            request: None,
+            last: None,
+        }
     }
 
     fn write(environment: &Environment, name: &str, text: &str) {
@@ -158,7 +187,11 @@ mod tests {
     #[test]
     fn merged_by_time_with_rotated_files() {
         let (_folder, environment) = environment();
-        write(&environment, "app.log.1", "{\"timestamp\":\"2026-11-24T10:00:00.100Z\",\"m\":1}\n");
+        write(
+            &environment,
+            "app.log.1",
+            "{\"timestamp\":\"2026-11-24T10:00:00.100Z\",\"m\":1}\n",
+        );
         write(
             &environment,
             "app.log",
@@ -169,17 +202,63 @@ mod tests {
             "postgres.log",
             "2026-11-24 10:00:00.200 UTC [1] LOG:  two\n\tits detail\n2026-11-24 10:00:00.400 UTC [1] LOG:  four\n",
         );
-        let texts: Vec<String> = read(&environment, &query()).unwrap().into_iter().map(|e| e.text).collect();
-        let found: Vec<_> = ["\"m\":1", "two\n\tits detail", "\"m\":3", "four", "five"].into_iter().zip(&texts).collect();
-        assert!(texts.len() == 5 && found.iter().all(|(part, text)| text.contains(part)), "{found:?}");
+        let texts: Vec<String> = read(&environment, &query())
+            .unwrap()
+            .into_iter()
+            .map(|e| e.text)
+            .collect();
+        let found: Vec<_> = ["\"m\":1", "two\n\tits detail", "\"m\":3", "four", "five"]
+            .into_iter()
+            .zip(&texts)
+            .collect();
+        assert!(
+            texts.len() == 5 && found.iter().all(|(part, text)| text.contains(part)),
+            "{found:?}"
+        );
 
-        let last = read(&environment, &Query { last: Some(2), ..query() }).unwrap();
+        let last = read(
+            &environment,
+            &Query {
+                last: Some(2),
+                ..query()
+            },
+        )
+        .unwrap();
         assert!(last.len() == 2 && last[0].text.contains("four"));
-        let api = read(&environment, &Query { sources: vec![Source::Api], ..query() }).unwrap();
+        let api = read(
+            &environment,
+            &Query {
+                sources: vec![Source::Api],
+                ..query()
+            },
+        )
+        .unwrap();
         assert_eq!(api.len(), 3);
         let since = time::since("2026-11-24T10:00:00.4Z", SystemTime::now()).unwrap();
-        assert_eq!(read(&environment, &Query { since: Some(since), ..query() }).unwrap().len(), 2);
-        assert_eq!(read(&environment, &Query { request: Some("abc".to_owned()), ..query() }).unwrap().len(), 1);
+        assert_eq!(
+            read(
+                &environment,
+                &Query {
+                    since: Some(since),
+                    ..query()
+                }
+            )
+            .unwrap()
+            .len(),
+            2
+        );
+        assert_eq!(
+            read(
+                &environment,
+                &Query {
+                    request: Some("abc".to_owned()),
+                    ..query()
+                }
+            )
+            .unwrap()
+            .len(),
+            1
+        );
     }
 
     #[tokio::test]
@@ -189,8 +268,12 @@ mod tests {
         write(&environment, "app.log", "2026-11-24T10:00:00Z old\n");
         let mut follower = Follower::of_files(&environment, query());
         let path = environment.checkout.logs().join("app.log");
-        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(b"2026-11-24T10:00:01Z one\n2026-11-24T10:00:02Z half a").unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap();
+        file.write_all(b"2026-11-24T10:00:01Z one\n2026-11-24T10:00:02Z half a")
+            .unwrap();
         assert_eq!(follower.next().await[0].text, "2026-11-24T10:00:01Z one");
         file.write_all(b" line\n").unwrap();
         std::fs::rename(&path, path.with_extension("log.1")).unwrap();
@@ -199,6 +282,12 @@ mod tests {
         while texts.len() < 2 {
             texts.extend(follower.next().await.into_iter().map(|e| e.text));
         }
-        assert_eq!(texts, ["2026-11-24T10:00:02Z half a line", "2026-11-24T10:00:03Z three"]);
+        assert_eq!(
+            texts,
+            [
+                "2026-11-24T10:00:02Z half a line",
+                "2026-11-24T10:00:03Z three"
+            ]
+        );
     }
 }

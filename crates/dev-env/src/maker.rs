@@ -56,7 +56,11 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
 pub(crate) fn refuse_lost(checkout: &Checkout) -> Result<(), Error> {
     let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
     if home.is_lost() {
-        return Err(OwnerError::from(HomeError::Lost { data_dir: home.data_dir, link: data_dir(checkout) }).into());
+        return Err(OwnerError::from(HomeError::Lost {
+            data_dir: home.data_dir,
+            link: data_dir(checkout),
+        })
+        .into());
     }
     Ok(())
 }
@@ -79,10 +83,19 @@ mod tests {
         assert_eq!(of(&checkout), None);
         write("data/postgres/PG_VERSION", "15");
         assert_eq!(of(&checkout), None);
-        write("data/postgres/pg_hba.conf", "host all all all scram-sha-256");
+        write(
+            "data/postgres/pg_hba.conf",
+            "host all all all scram-sha-256",
+        );
         assert_eq!(of(&checkout), Some(Kind::Docker));
-        assert!(refuse_other(&checkout, Kind::Docker).is_ok() && refuse_other(&checkout, Kind::Native).is_err());
-        write("data/postgres/pg_hba.conf", "local all \"emotionviz\" peer map=owner");
+        assert!(
+            refuse_other(&checkout, Kind::Docker).is_ok()
+                && refuse_other(&checkout, Kind::Native).is_err()
+        );
+        write(
+            "data/postgres/pg_hba.conf",
+            "local all \"emotionviz\" peer map=owner",
+        );
         assert_eq!(of(&checkout), Some(Kind::Native));
     }
 }

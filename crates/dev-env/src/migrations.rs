@@ -28,7 +28,10 @@ pub(crate) struct File {
 /// # Errors
 /// The folder cannot be read.
 pub fn versions(checkout: &Checkout) -> Result<Vec<i64>, Error> {
-    Ok(paths(checkout)?.into_iter().map(|(version, _)| version).collect())
+    Ok(paths(checkout)?
+        .into_iter()
+        .map(|(version, _)| version)
+        .collect())
 }
 
 /// All migration files, oldest first.
@@ -38,7 +41,10 @@ pub fn versions(checkout: &Checkout) -> Result<Vec<i64>, Error> {
 pub(crate) fn files(checkout: &Checkout) -> Result<Vec<File>, Error> {
     let file = |(version, path): (i64, PathBuf)| {
         let sql = std::fs::read(&path).map_err(|source| Error::io("read", &path, source))?;
-        Ok(File { version, checksum: checksum(&sql) })
+        Ok(File {
+            version,
+            checksum: checksum(&sql),
+        })
     };
     paths(checkout)?.into_iter().map(file).collect()
 }
@@ -57,10 +63,22 @@ fn checksum(sql: &[u8]) -> String {
 
 fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
     let folder = checkout.migrations();
-    let entries = std::fs::read_dir(&folder).map_err(|source| Error::io("read", &folder, source))?;
-    let version = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".up.sql")?.split_once('_')?.0.parse().ok();
-    let mut paths: Vec<(i64, PathBuf)> =
-        entries.flatten().map(|entry| entry.path()).filter_map(|path| Some((version(&path)?, path))).collect();
+    let entries =
+        std::fs::read_dir(&folder).map_err(|source| Error::io("read", &folder, source))?;
+    let version = |path: &Path| {
+        path.file_name()?
+            .to_str()?
+            .strip_suffix(".up.sql")?
+            .split_once('_')?
+            .0
+            .parse()
+            .ok()
+    };
+    let mut paths: Vec<(i64, PathBuf)> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter_map(|path| Some((version(&path)?, path)))
+        .collect();
     paths.sort_unstable();
     Ok(paths)
 }
@@ -72,14 +90,24 @@ fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
 pub fn create(checkout: &Checkout, description: &str) -> Result<[PathBuf; 2], Error> {
     let slug = slug(description);
     if slug.is_empty() {
-        return Err(SchemaError::NoSlug { description: description.to_owned() }.into());
+        return Err(SchemaError::NoSlug {
+            description: description.to_owned(),
+        }
+        .into());
     }
     // Never before the newest one: it would not be applied after it where that one is applied already.
     let newest = versions(checkout)?.last().copied().unwrap_or(0);
     let version = version_at(SystemTime::now()).max(newest + 1);
-    let file = |direction: &str| checkout.migrations().join(format!("{version}_{slug}.{direction}.sql"));
+    let file = |direction: &str| {
+        checkout
+            .migrations()
+            .join(format!("{version}_{slug}.{direction}.sql"))
+    };
     let title = description.split_whitespace().collect::<Vec<_>>().join(" ");
-    let files = [(file("up"), format!("-- {title}\n")), (file("down"), format!("-- Back: {title}\n"))];
+    let files = [
+        (file("up"), format!("-- {title}\n")),
+        (file("down"), format!("-- Back: {title}\n")),
+    ];
     for (path, text) in &files {
         write_new(path, text)?;
     }
@@ -88,14 +116,18 @@ pub fn create(checkout: &Checkout, description: &str) -> Result<[PathBuf; 2], Er
 
 fn write_new(path: &Path, text: &str) -> Result<(), Error> {
     use std::io::Write;
-    let mut file = std::fs::File::create_new(path).map_err(|source| Error::io("write", path, source))?;
-    file.write_all(text.as_bytes()).map_err(|source| Error::io("write", path, source))
+    let mut file =
+        std::fs::File::create_new(path).map_err(|source| Error::io("write", path, source))?;
+    file.write_all(text.as_bytes())
+        .map_err(|source| Error::io("write", path, source))
 }
 
 /// `YYYYMMDDHHMMSS` of a time, in UTC.
 fn version_at(time: SystemTime) -> i64 {
     let text = humantime::format_rfc3339_seconds(time).to_string();
-    text.bytes().filter(u8::is_ascii_digit).fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+    text.bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
 }
 
 /// A file name of any sentence: lower-case ASCII letters and digits, the rest as underscores.
@@ -148,7 +180,10 @@ impl Migration {
 impl Applied {
     /// How a migration stands, unless the program was built before its file was what it is now.
     pub(crate) fn of(&self, file: &File) -> Option<&Migration> {
-        let known = self.migrations.iter().find(|migration| migration.version == file.version)?;
+        let known = self
+            .migrations
+            .iter()
+            .find(|migration| migration.version == file.version)?;
         (known.is_applied() || known.checksum.as_ref() == Some(&file.checksum)).then_some(known)
     }
 
@@ -159,7 +194,10 @@ impl Applied {
 
     /// How many are in this state.
     pub fn count(&self, state: &str) -> usize {
-        self.migrations.iter().filter(|migration| migration.state == state).count()
+        self.migrations
+            .iter()
+            .filter(|migration| migration.state == state)
+            .count()
     }
 }
 
@@ -178,9 +216,20 @@ pub(crate) async fn applied(program: &Path, url: &DatabaseUrl) -> Result<Applied
 /// It printed something else.
 pub(crate) fn read(output: &Output) -> Result<Applied, Error> {
     serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), output.stderr);
-        let said = if said.trim().is_empty() { "nothing" } else { said.trim() };
-        Error::MigrationStatus { status: describe(output.status), said: said.to_owned() }
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            output.stderr
+        );
+        let said = if said.trim().is_empty() {
+            "nothing"
+        } else {
+            said.trim()
+        };
+        Error::MigrationStatus {
+            status: describe(output.status),
+            said: said.to_owned(),
+        }
     })
 }
 
@@ -199,7 +248,10 @@ mod tests {
 
     #[test]
     fn the_checksum_of_a_migration_file_ignores_line_endings() {
-        assert_eq!(checksum(b"SELECT 1;\r\n\r\nSELECT 2;\r\n"), checksum(b"SELECT 1;\n\nSELECT 2;\n"));
+        assert_eq!(
+            checksum(b"SELECT 1;\r\n\r\nSELECT 2;\r\n"),
+            checksum(b"SELECT 1;\n\nSELECT 2;\n")
+        );
         assert_ne!(checksum(b"SELECT '\r';\n"), checksum(b"SELECT '';\n"));
     }
 
@@ -219,7 +271,10 @@ mod tests {
         std::fs::write(migrations.join("29991231235959_far_away.up.sql"), "").unwrap();
         let checkout = Checkout::find(folder.path()).unwrap();
         let [up, down] = create(&checkout, "one more").unwrap();
-        assert!(up.ends_with("29991231235960_one_more.up.sql") && down.ends_with("29991231235960_one_more.down.sql"));
+        assert!(
+            up.ends_with("29991231235960_one_more.up.sql")
+                && down.ends_with("29991231235960_one_more.down.sql")
+        );
         assert_eq!(versions(&checkout).unwrap().len(), 2);
         assert_eq!(std::fs::read_to_string(up).unwrap(), "-- one more\n");
     }

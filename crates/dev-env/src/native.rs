@@ -57,52 +57,104 @@ impl Native {
     }
 
     fn tool(&self) -> Result<Tool, Error> {
-        self.environment.configuration.tool(&self.environment.checkout)
+        self.environment
+            .configuration
+            .tool(&self.environment.checkout)
     }
 
     /// A session on the database, which is started for the moment where it does not run. With `new` it is made where there is none.
-    pub(crate) async fn session_on(&self, what: &'static str, new: bool, events: &Events) -> Result<Session, Error> {
+    pub(crate) async fn session_on(
+        &self,
+        what: &'static str,
+        new: bool,
+        events: &Events,
+    ) -> Result<Session, Error> {
         let checkout = &self.environment.checkout;
         let tool = self.tool()?;
         if let Some(external) = tool.external.clone() {
-            return Session::new(self.environment.clone(), tool, Where::External(Box::new(external)), events.clone());
+            return Session::new(
+                self.environment.clone(),
+                tool,
+                Where::External(Box::new(external)),
+                events.clone(),
+            );
         }
-        let place = if new { database::place(checkout, events)? } else { self.existing(events)? };
-        if let Some(port) = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port) {
-            return Session::new(self.environment.clone(), tool, Where::Running { port, place }, events.clone());
+        let place = if new {
+            database::place(checkout, events)?
+        } else {
+            self.existing(events)?
+        };
+        if let Some(port) = control::supervisor(checkout)
+            .await?
+            .and_then(|(_, snapshot)| snapshot.db.port)
+        {
+            return Session::new(
+                self.environment.clone(),
+                tool,
+                Where::Running { port, place },
+                events.clone(),
+            );
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
         // The command that held the lock may have created or moved the database, or generated its password.
         let environment = self.environment.reread()?;
         let tool = environment.configuration.tool(checkout)?;
-        let place = if new { database::prepare(checkout, events)? } else { self.existing(events)? };
+        let place = if new {
+            database::prepare(checkout, events)?
+        } else {
+            self.existing(events)?
+        };
         let exists = place.exists;
         let binaries = database::binaries(&tool, Some(&place), events).await?;
         // Nobody else is to find it: any port.
-        let cluster = database::describe(&environment, &tool, place, binaries, crate::ports::free_port()?, events)?;
+        let cluster = database::describe(
+            &environment,
+            &tool,
+            place,
+            binaries,
+            crate::ports::free_port()?,
+            events,
+        )?;
         if exists {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = database::start(checkout, &cluster, exists, events).await?;
-        let at = Where::Moment { cluster: Box::new(cluster), server: Box::new(server), lock };
+        let at = Where::Moment {
+            cluster: Box::new(cluster),
+            server: Box::new(server),
+            lock,
+        };
         Session::new(environment, tool, at, events.clone())
     }
 
     fn existing(&self, events: &Events) -> Result<database::Place, Error> {
         let place = database::place(&self.environment.checkout, events)?;
-        if place.exists { Ok(place) } else { Err(Error::NoDatabase { path: place.data_dir }) }
+        if place.exists {
+            Ok(place)
+        } else {
+            Err(Error::NoDatabase {
+                path: place.data_dir,
+            })
+        }
     }
 
     async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
         let checkout = &self.environment.checkout;
         let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
         // One that does not hear may be ending this moment.
-        let bound = if control::stop(holder).await.is_ok() { STOP_BOUND } else { ENDING_BOUND };
+        let bound = if control::stop(holder).await.is_ok() {
+            STOP_BOUND
+        } else {
+            ENDING_BOUND
+        };
         if within(bound, gone(holder.pid)).await {
             return Ok(());
         }
         let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
-        events.warn(format!("the environment (pid {}) does not answer: it is ended by a signal", holder.pid));
+        events.warn(format!(
+            "the environment (pid {}) does not answer: it is ended by a signal",
+            holder.pid
+        ));
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             // Gone meanwhile, which is what is wanted.
             let _gone = kill(pid, signal);
@@ -110,7 +162,10 @@ impl Native {
                 return Ok(());
             }
         }
-        Err(Error::Silent { pid: holder.pid, reason: "it does not end, SIGKILL included".to_owned() })
+        Err(Error::Silent {
+            pid: holder.pid,
+            reason: "it does not end, SIGKILL included".to_owned(),
+        })
     }
 
     async fn end_leftovers(&self) -> Result<bool, Error> {
@@ -119,13 +174,20 @@ impl Native {
             return Ok(false);
         }
         // Whoever holds the lock looks after what runs; it may have been started this moment.
-        let Ok(_lock) = Lock::take(checkout, "cargo dev down", None).await? else { return Ok(false) };
+        let Ok(_lock) = Lock::take(checkout, "cargo dev down", None).await? else {
+            return Ok(false);
+        };
         let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
-        if let Some(folder) = control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent() {
+        if let Some(folder) =
+            control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent()
+        {
             control::remove(folder);
         }
-        socket_dir::remove(&database::socket_folder(checkout, &Owner::of_checkout(checkout.root())?));
+        socket_dir::remove(&database::socket_folder(
+            checkout,
+            &Owner::of_checkout(checkout.root())?,
+        ));
         Ok(!ended.is_empty())
     }
 
@@ -134,14 +196,25 @@ impl Native {
         let code = migrations::files(&self.environment.checkout).unwrap_or_default();
         let url = self.tool().ok().and_then(|tool| match tool.external {
             Some(external) => Some(external.migration_url),
-            None => Some(crate::session::local_url(snapshot.db.port?, &tool.user, tool.password?, &tool.database)),
+            None => Some(crate::session::local_url(
+                snapshot.db.port?,
+                &tool.user,
+                tool.password?,
+                &tool.database,
+            )),
         });
-        let (Some(program), Some(url)) = (&snapshot.program, url) else { return (Schema::compare(&code, None), None) };
-        let (applied, refused) = match tokio::time::timeout(SCHEMA_BOUND, migrations::applied(program, &url)).await {
-            Ok(Ok(applied)) => (Some(applied), None),
-            Ok(Err(error)) => (None, Some(error.to_string())),
-            Err(_) => (None, Some(format!("no answer within {} s", SCHEMA_BOUND.as_secs()))),
+        let (Some(program), Some(url)) = (&snapshot.program, url) else {
+            return (Schema::compare(&code, None), None);
         };
+        let (applied, refused) =
+            match tokio::time::timeout(SCHEMA_BOUND, migrations::applied(program, &url)).await {
+                Ok(Ok(applied)) => (Some(applied), None),
+                Ok(Err(error)) => (None, Some(error.to_string())),
+                Err(_) => (
+                    None,
+                    Some(format!("no answer within {} s", SCHEMA_BOUND.as_secs())),
+                ),
+            };
         (Schema::compare(&code, applied.as_ref()), refused)
     }
 }
@@ -178,7 +251,9 @@ impl Engine for Native {
     }
 
     async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
-        let (holder, _) = control::supervisor(&self.environment.checkout).await?.ok_or(Error::NotRunning)?;
+        let (holder, _) = control::supervisor(&self.environment.checkout)
+            .await?
+            .ok_or(Error::NotRunning)?;
         control::restart(&holder, service, events).await
     }
 
@@ -186,7 +261,8 @@ impl Engine for Native {
         let checkout = &self.environment.checkout;
         let (holder, snapshot) = control::supervisor(checkout).await?.unzip();
         let snapshot = snapshot.unwrap_or_default();
-        let ((health, reason), (schema, refused)) = tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
+        let ((health, reason), (schema, refused)) =
+            tokio::join!(api_health(&snapshot.api), self.schema(&snapshot));
         let mut api = describe("api", &snapshot.api);
         (api.health, api.reason) = (health, reason);
         let mut db = describe("db", &snapshot.db);
@@ -222,13 +298,26 @@ impl Engine for Native {
             return Ok((external.migration_url, true));
         }
         let checkout = &self.environment.checkout;
-        let running = control::supervisor(checkout).await?.and_then(|(_, snapshot)| snapshot.db.port);
-        let port = running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
-        let password = tool.password.ok_or_else(|| Error::PasswordLost { data_dir: checkout.root().join("data/postgres") })?;
-        Ok((crate::session::local_url(port, &tool.user, password, &tool.database), running.is_some()))
+        let running = control::supervisor(checkout)
+            .await?
+            .and_then(|(_, snapshot)| snapshot.db.port);
+        let port =
+            running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
+        let password = tool.password.ok_or_else(|| Error::PasswordLost {
+            data_dir: checkout.root().join("data/postgres"),
+        })?;
+        Ok((
+            crate::session::local_url(port, &tool.user, password, &tool.database),
+            running.is_some(),
+        ))
     }
 
-    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+    async fn change_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
         self.new_password(password, events, stop).await
     }
 
@@ -244,7 +333,10 @@ impl Engine for Native {
 /// Refuses what only a database of the tool's own can have done to it.
 pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Error> {
     match &tool.external {
-        Some(external) => Err(Error::NotOurDatabase { what, origin: external.origin.to_string() }),
+        Some(external) => Err(Error::NotOurDatabase {
+            what,
+            origin: external.origin.to_string(),
+        }),
         None => Ok(()),
     }
 }
@@ -261,7 +353,11 @@ async fn within(bound: Duration, done: impl Fn() -> bool) -> bool {
 }
 
 async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {
-    let address = api.url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok());
+    let address = api.url.as_deref().and_then(|url| {
+        url.strip_prefix("http://")?
+            .parse::<std::net::SocketAddr>()
+            .ok()
+    });
     match (api.pid, address) {
         (Some(_), Some(address)) => match Probe::new(address.ip(), address.port()).ready().await {
             Ok(()) => (Some(Health::Healthy), None),
@@ -281,7 +377,10 @@ fn describe(name: &'static str, running: &Running) -> ServiceStatus {
         container: None,
         port: running.port,
         url: running.url.clone(),
-        uptime_seconds: running.since.and_then(|since| SystemTime::now().duration_since(since).ok()).map(|up| up.as_secs()),
+        uptime_seconds: running
+            .since
+            .and_then(|since| SystemTime::now().duration_since(since).ok())
+            .map(|up| up.as_secs()),
         version: running.version.clone(),
         restarts: running.restarts,
     }

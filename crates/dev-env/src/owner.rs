@@ -13,7 +13,9 @@ use nix::unistd::{Gid, Uid, User, chown};
 use tokio::process::Command;
 
 pub(crate) use data_home::holds_database;
-pub use data_home::{DataHome, Elsewhere, HomeError, LinkState, checkout_hash, data_home, make_parents};
+pub use data_home::{
+    DataHome, Elsewhere, HomeError, LinkState, checkout_hash, data_home, make_parents,
+};
 
 /// A user of this machine who owns the database's files and runs its processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,9 @@ pub struct Owner {
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
     /// PostgreSQL wants a name for the user it runs as.
-    #[error("the user with id {uid} has no name on this machine, and PostgreSQL refuses to run without one; add it to /etc/passwd")]
+    #[error(
+        "the user with id {uid} has no name on this machine, and PostgreSQL refuses to run without one; add it to /etc/passwd"
+    )]
     NoName {
         /// The user.
         uid: u32,
@@ -63,7 +67,11 @@ impl Owner {
     /// The user of this process, who need not have a name: in a container it may be anybody.
     pub(crate) fn of_this_process() -> Self {
         let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
-        Self::current().unwrap_or_else(|_| Self { uid, gid, name: format!("the user with id {uid}") })
+        Self::current().unwrap_or_else(|_| Self {
+            uid,
+            gid,
+            name: format!("the user with id {uid}"),
+        })
     }
 
     /// Who runs the database of this checkout: the user of this process, or for root the owner of the checkout, else
@@ -72,7 +80,10 @@ impl Owner {
         if !Uid::effective().is_root() {
             return Self::current();
         }
-        let metadata = std::fs::metadata(checkout).map_err(|source| OwnerError::Io { path: checkout.to_owned(), source })?;
+        let metadata = std::fs::metadata(checkout).map_err(|source| OwnerError::Io {
+            path: checkout.to_owned(),
+            source,
+        })?;
         by_uid(Uid::from_raw(metadata.uid()))
             .filter(|owner| owner.uid != 0)
             .or_else(|| by_name("postgres"))
@@ -97,8 +108,15 @@ impl Owner {
         if !self.is_somebody_else() {
             return Ok(());
         }
-        chown(path, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
-            .map_err(|errno| OwnerError::Io { path: path.to_owned(), source: errno.into() })
+        chown(
+            path,
+            Some(Uid::from_raw(self.uid)),
+            Some(Gid::from_raw(self.gid)),
+        )
+        .map_err(|errno| OwnerError::Io {
+            path: path.to_owned(),
+            source: errno.into(),
+        })
     }
 }
 
@@ -111,7 +129,11 @@ fn by_name(name: &str) -> Option<Owner> {
 }
 
 fn from_user(user: User) -> Owner {
-    Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name }
+    Owner {
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        name: user.name,
+    }
 }
 
 /// Whether `owner` can enter every folder above `path`, by their mode bits. What does not exist yet is left out.
@@ -126,12 +148,17 @@ fn blocked_at(path: &Path, owner: &Owner) -> Option<PathBuf> {
         return None;
     }
     // Links lead elsewhere: it is the real folders that must be open.
-    let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok().map(|real| (ancestor, real)));
+    let existing = path
+        .ancestors()
+        .find_map(|ancestor| ancestor.canonicalize().ok().map(|real| (ancestor, real)));
     let (asked, real) = existing?;
     let first_folder = if asked == path { real.parent()? } else { &real };
     let mut folders: Vec<_> = first_folder.ancestors().collect();
     folders.reverse();
-    folders.into_iter().find(|folder| !may_enter(folder, owner)).map(Path::to_owned)
+    folders
+        .into_iter()
+        .find(|folder| !may_enter(folder, owner))
+        .map(Path::to_owned)
 }
 
 fn may_enter(folder: &Path, owner: &Owner) -> bool {
@@ -154,7 +181,11 @@ mod tests {
     use super::*;
 
     fn stranger() -> Owner {
-        Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }
+        Owner {
+            uid: 4_000_000,
+            gid: 4_000_000,
+            name: "stranger".to_owned(),
+        }
     }
 
     #[test]
@@ -170,7 +201,9 @@ mod tests {
         if !Uid::effective().is_root() {
             return;
         }
-        let Some(nobody) = by_name("nobody") else { return };
+        let Some(nobody) = by_name("nobody") else {
+            return;
+        };
         let folder = tempfile::tempdir().unwrap();
         nobody.give(folder.path()).unwrap();
         assert_eq!(Owner::of_checkout(folder.path()).unwrap(), nobody);
@@ -181,9 +214,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("open/deeper/not-there-yet");
         std::fs::create_dir_all(folder.path().join("open/deeper")).unwrap();
-        let mode = |mode| std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).unwrap();
+        let mode = |mode| {
+            std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).unwrap()
+        };
         mode(0o700);
-        assert_eq!(blocked_at(&inside, &stranger()), Some(folder.path().canonicalize().unwrap()));
+        assert_eq!(
+            blocked_at(&inside, &stranger()),
+            Some(folder.path().canonicalize().unwrap())
+        );
         mode(0o711);
         assert!(can_reach(&inside, &stranger()));
         // The folder itself need not be open when it is the thing asked for.

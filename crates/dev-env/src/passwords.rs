@@ -21,7 +21,10 @@ pub(crate) struct Passwords {
 impl Passwords {
     /// This one for the owner, and another for the API's role.
     pub(crate) fn new(owner: SecretString) -> Self {
-        Self { owner, api: configuration::generate().into() }
+        Self {
+            owner,
+            api: configuration::generate().into(),
+        }
     }
 
     /// Gives them to the roles of the server that `cluster` describes, which runs, and writes them to the files that
@@ -30,8 +33,14 @@ impl Passwords {
     ///
     /// # Errors
     /// Nothing has changed then.
-    pub(crate) async fn set(&self, cluster: &ClusterConfig, configuration: &Configuration, checkout: &Checkout) -> Result<PathBuf, Error> {
-        self.set_by(configuration, checkout, self.set_in_database(cluster)).await
+    pub(crate) async fn set(
+        &self,
+        cluster: &ClusterConfig,
+        configuration: &Configuration,
+        checkout: &Checkout,
+    ) -> Result<PathBuf, Error> {
+        self.set_by(configuration, checkout, self.set_in_database(cluster))
+            .await
     }
 
     /// The same, where `in_database` gives them to the roles.
@@ -44,7 +53,10 @@ impl Passwords {
         checkout: &Checkout,
         in_database: impl Future<Output = Result<(), Error>>,
     ) -> Result<PathBuf, Error> {
-        let before = [Before::of(checkout.env_file())?, Before::of(checkout.backend_env_file())?];
+        let before = [
+            Before::of(checkout.env_file())?,
+            Before::of(checkout.backend_env_file())?,
+        ];
         let done = match configuration.write_passwords(checkout, &self.owner, &self.api) {
             // The file first: putting it back needs no server.
             Ok(file) => in_database.await.map(|()| file),
@@ -57,9 +69,15 @@ impl Passwords {
     }
 
     async fn set_in_database(&self, cluster: &ClusterConfig) -> Result<(), Error> {
-        let Err(error) = roles::set_passwords(cluster, &self.owner, &self.api).await else { return Ok(()) };
+        let Err(error) = roles::set_passwords(cluster, &self.owner, &self.api).await else {
+            return Ok(());
+        };
         // A session that is lost on the way back may have done it all the same; the server knows.
-        match cluster.psql_over_tcp(&cluster.superuser, &self.owner).run("select 1", SQL_BOUND).await {
+        match cluster
+            .psql_over_tcp(&cluster.superuser, &self.owner)
+            .run("select 1", SQL_BOUND)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(_) => Err(error.into()),
         }
@@ -98,7 +116,9 @@ impl Before {
 
 fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, source)),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path, source))
+        }
         _ => Ok(()),
     }
 }

@@ -43,7 +43,9 @@ pub enum PortError {
         holder: Option<Holder>,
     },
     /// Ports below 1024 belong to root on most systems.
-    #[error("port {port} ({setting}) may not be used by this user; choose one from 1024 up: {setting}=<port> in .env")]
+    #[error(
+        "port {port} ({setting}) may not be used by this user; choose one from 1024 up: {setting}=<port> in .env"
+    )]
     NotPermitted {
         /// The setting that names the port.
         setting: String,
@@ -51,7 +53,9 @@ pub enum PortError {
         port: u16,
     },
     /// The machine has no such address.
-    #[error("{host} (API_HOST) is no address of this machine; set API_HOST to one of its own, or leave it out for 127.0.0.1")]
+    #[error(
+        "{host} (API_HOST) is no address of this machine; set API_HOST to one of its own, or leave it out for 127.0.0.1"
+    )]
     NoAddress {
         /// The address.
         host: IpAddr,
@@ -73,7 +77,9 @@ pub enum PortError {
 pub fn name_holder(holder: Option<&Holder>) -> String {
     match holder {
         Some(Holder { pid, name }) => format!("{name} (pid {pid})"),
-        None => "a process that this user may not see (another user's, or a container's)".to_owned(),
+        None => {
+            "a process that this user may not see (another user's, or a container's)".to_owned()
+        }
     }
 }
 
@@ -91,12 +97,16 @@ fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
         // The one that stands in the way of this address, before those of others.
         .map(|listener| {
             let ip = listener.socket.ip();
-            let in_the_way = ip == host || Some(ip) == other || ip.is_unspecified() || host.is_unspecified();
+            let in_the_way =
+                ip == host || Some(ip) == other || ip.is_unspecified() || host.is_unspecified();
             (!in_the_way, listener.process.pid, listener.process.name)
         })
         .collect();
     found.sort();
-    found.into_iter().next().map(|(_, pid, name)| Holder { pid, name })
+    found
+        .into_iter()
+        .next()
+        .map(|(_, pid, name)| Holder { pid, name })
 }
 
 /// Returns whether a service could listen on `port` of 127.0.0.1. Does not check `::1`.
@@ -117,27 +127,54 @@ pub fn free_port() -> Result<u16, PortError> {
 pub fn free_port_at(host: IpAddr) -> Result<u16, PortError> {
     // Below the ports that systems give to outgoing connections, which would take a kept one away now and then.
     let mut random = rand::rng();
-    let quiet = (0..100).map(|_| random.random_range(20_000..32_000)).find(|port| is_free_at(host, *port));
+    let quiet = (0..100)
+        .map(|_| random.random_range(20_000..32_000))
+        .find(|port| is_free_at(host, *port));
     match quiet {
         Some(port) => Ok(port),
-        None => bind(host, 0).and_then(|listener| listener.local_addr()).map(|address| address.port()).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AddrNotAvailable { PortError::NoAddress { host } } else { PortError::NoneFree(error) }
-        }),
+        None => bind(host, 0)
+            .and_then(|listener| listener.local_addr())
+            .map(|address| address.port())
+            .map_err(|error| {
+                if error.kind() == std::io::ErrorKind::AddrNotAvailable {
+                    PortError::NoAddress { host }
+                } else {
+                    PortError::NoneFree(error)
+                }
+            }),
     }
 }
 
 /// The port for a service that listens at `host`: the one that somebody set (`explicitly_set`), or an error that says who has it; else the one
 /// `kept` for this checkout; else the default, `wanted`; else a free one.
-pub fn choose(setting: &str, host: IpAddr, wanted: u16, explicitly_set: bool, kept: Option<u16>) -> Result<Choice, PortError> {
-    let plain = |port| Choice { port, instead_of: None };
+pub fn choose(
+    setting: &str,
+    host: IpAddr,
+    wanted: u16,
+    explicitly_set: bool,
+    kept: Option<u16>,
+) -> Result<Choice, PortError> {
+    let plain = |port| Choice {
+        port,
+        instead_of: None,
+    };
     if explicitly_set {
         return match bind(host, wanted) {
             Ok(_) => Ok(plain(wanted)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                Err(PortError::NotPermitted { setting: setting.to_owned(), port: wanted })
+                Err(PortError::NotPermitted {
+                    setting: setting.to_owned(),
+                    port: wanted,
+                })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => Err(PortError::NoAddress { host }),
-            Err(_) => Err(PortError::Taken { setting: setting.to_owned(), port: wanted, holder: holder_at(host, wanted) }),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                Err(PortError::NoAddress { host })
+            }
+            Err(_) => Err(PortError::Taken {
+                setting: setting.to_owned(),
+                port: wanted,
+                holder: holder_at(host, wanted),
+            }),
         };
     }
     if let Some(kept) = kept.filter(|port| is_free_at(host, *port)) {
@@ -146,7 +183,10 @@ pub fn choose(setting: &str, host: IpAddr, wanted: u16, explicitly_set: bool, ke
     if is_free_at(host, wanted) {
         return Ok(plain(wanted));
     }
-    Ok(Choice { port: free_port_at(host)?, instead_of: Some((wanted, holder_at(host, wanted))) })
+    Ok(Choice {
+        port: free_port_at(host)?,
+        instead_of: Some((wanted, holder_at(host, wanted))),
+    })
 }
 
 /// Returns `::1` for a listener on 127.0.0.1 if this machine has IPv6. `localhost` may resolve to either address, and a client could reach
@@ -171,7 +211,8 @@ fn bind_one(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
     // Where several listeners may share a port (macOS, one of them on all addresses), binding alone proves nothing.
     if cfg!(target_os = "macos")
         && port != 0
-        && std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200)).is_ok()
+        && std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200))
+            .is_ok()
     {
         return Err(std::io::ErrorKind::AddrInUse.into());
     }
@@ -192,13 +233,28 @@ mod tests {
     fn a_port_somebody_set_is_used_or_its_holder_named() {
         let (_listener, port) = taken();
         let error = choose("API_PORT", HERE, port, true, None).unwrap_err();
-        let PortError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
+        let PortError::Taken {
+            holder: Some(holder),
+            ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
         assert_eq!(holder.pid, std::process::id());
         let message = error.to_string();
-        assert!(message.contains("API_PORT") && message.contains(&format!("pid {}", holder.pid)), "{message}");
+        assert!(
+            message.contains("API_PORT") && message.contains(&format!("pid {}", holder.pid)),
+            "{message}"
+        );
 
         let free = free_port().unwrap();
-        assert_eq!(choose("API_PORT", HERE, free, true, Some(port)).unwrap(), Choice { port: free, instead_of: None });
+        assert_eq!(
+            choose("API_PORT", HERE, free, true, Some(port)).unwrap(),
+            Choice {
+                port: free,
+                instead_of: None
+            }
+        );
     }
 
     #[test]
@@ -213,20 +269,44 @@ mod tests {
     #[test]
     fn the_port_kept_for_this_checkout_stays() {
         let (kept, wanted) = (free_port().unwrap(), free_port().unwrap());
-        assert_eq!(choose("API_PORT", HERE, wanted, false, Some(kept)).unwrap().port, kept);
+        assert_eq!(
+            choose("API_PORT", HERE, wanted, false, Some(kept))
+                .unwrap()
+                .port,
+            kept
+        );
         let (_listener, port) = taken();
-        assert_eq!(choose("API_PORT", HERE, wanted, false, Some(port)).unwrap(), Choice { port: wanted, instead_of: None });
+        assert_eq!(
+            choose("API_PORT", HERE, wanted, false, Some(port)).unwrap(),
+            Choice {
+                port: wanted,
+                instead_of: None
+            }
+        );
     }
 
     #[test]
     fn a_listener_on_the_other_loopback_address_is_reported() {
         // A machine without IPv6 has no `::1`.
-        let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
+        let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+            return;
+        };
         let port = listener.local_addr().unwrap().port();
         assert!(!is_free_at(HERE, port));
-        let PortError::Taken { holder, .. } = choose("API_PORT", HERE, port, true, None).unwrap_err() else { panic!() };
+        let PortError::Taken { holder, .. } =
+            choose("API_PORT", HERE, port, true, None).unwrap_err()
+        else {
+            panic!()
+        };
         assert_eq!(holder.unwrap().pid, std::process::id());
-        assert_eq!(choose("API_PORT", HERE, port, false, None).unwrap().instead_of.unwrap().0, port);
+        assert_eq!(
+            choose("API_PORT", HERE, port, false, None)
+                .unwrap()
+                .instead_of
+                .unwrap()
+                .0,
+            port
+        );
         assert_eq!(other_loopback("192.0.2.1".parse().unwrap()), None);
     }
 

@@ -59,12 +59,19 @@ struct Running {
 impl Process {
     /// A process that is described and not started.
     pub fn new(configuration: Configuration) -> Self {
-        Self { configuration, running: None, output: Collected::default(), status: None }
+        Self {
+            configuration,
+            running: None,
+            output: Collected::default(),
+            status: None,
+        }
     }
 
     /// Its pid, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(|running| running.group.as_raw().unsigned_abs())
+        self.running
+            .as_ref()
+            .map(|running| running.group.as_raw().unsigned_abs())
     }
 
     /// Its last lines, oldest first.
@@ -80,10 +87,19 @@ impl Process {
         let name = &self.configuration.name;
         let mut command = self.configuration.command();
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let spawn_error = |source| ProcessError::Spawn { name: name.clone(), program: self.configuration.program.clone(), source };
+        let spawn_error = |source| ProcessError::Spawn {
+            name: name.clone(),
+            program: self.configuration.program.clone(),
+            source,
+        };
         let pid_file = match &self.configuration.pid_file {
             Some(path) => {
-                let file = PidFile::create(path).await.map_err(|source| ProcessError::PidFile { name: name.clone(), source })?;
+                let file = PidFile::create(path)
+                    .await
+                    .map_err(|source| ProcessError::PidFile {
+                        name: name.clone(),
+                        source,
+                    })?;
                 command.stdin(file.as_stdin().map_err(spawn_error)?);
                 Some(file)
             }
@@ -94,18 +110,33 @@ impl Process {
         };
         let listeners = &self.configuration.listeners;
         if !listeners.is_empty() {
-            let mapping =
-                |(child_fd, listener): (i32, &Arc<TcpListener>)| Ok(FdMapping { parent_fd: listener.try_clone()?.into(), child_fd });
-            let mappings: std::io::Result<_> = (FIRST_HANDED_OVER..).zip(listeners).map(mapping).collect();
-            command.fd_mappings(mappings.map_err(spawn_error)?).expect("each has a number of its own");
+            let mapping = |(child_fd, listener): (i32, &Arc<TcpListener>)| {
+                Ok(FdMapping {
+                    parent_fd: listener.try_clone()?.into(),
+                    child_fd,
+                })
+            };
+            let mappings: std::io::Result<_> =
+                (FIRST_HANDED_OVER..).zip(listeners).map(mapping).collect();
+            command
+                .fd_mappings(mappings.map_err(spawn_error)?)
+                .expect("each has a number of its own");
             // The protocol's LISTEN_PID cannot be known before the fork nor set after it. It protects a child's children, who would
             // inherit the variables: without it they are meant for whoever has them (https://docs.rs/listenfd).
-            command.env("LISTEN_FDS", listeners.len().to_string()).env_remove("LISTEN_PID");
+            command
+                .env("LISTEN_FDS", listeners.len().to_string())
+                .env_remove("LISTEN_PID");
         }
         let died_with_tool = self.configuration.stop_signal.into();
-        prepare_child(&mut command, died_with_tool, pid_file.map(PidFile::into_file));
+        prepare_child(
+            &mut command,
+            died_with_tool,
+            pid_file.map(PidFile::into_file),
+        );
         let mut child = command.spawn().map_err(spawn_error)?;
-        let pid = child.id().expect("a child that was not waited for has a pid");
+        let pid = child
+            .id()
+            .expect("a child that was not waited for has a pid");
         let group = Pid::from_raw(i32::try_from(pid).expect("a pid fits into pid_t"));
         self.output = Collected::of(&mut child, self.configuration.sink.clone());
         self.running = Some(Running { child, group });
@@ -115,7 +146,12 @@ impl Process {
 
     /// Asks `probe` every `every` until it says `Ok`, for `bound` at most, watching for an early end meanwhile.
     /// The probe's `Err` says what is still missing. A process that is never ready keeps running: stop or drop it.
-    pub async fn until_ready<P, F>(&mut self, bound: Duration, every: Duration, mut probe: P) -> Result<(), ProcessError>
+    pub async fn until_ready<P, F>(
+        &mut self,
+        bound: Duration,
+        every: Duration,
+        mut probe: P,
+    ) -> Result<(), ProcessError>
     where
         P: FnMut() -> F,
         F: Future<Output = Result<(), String>>,
@@ -140,9 +176,16 @@ impl Process {
                 },
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(ProcessError::NotReady { name: self.configuration.name.clone(), waited: bound, last, tail: self.tail() });
+                return Err(ProcessError::NotReady {
+                    name: self.configuration.name.clone(),
+                    waited: bound,
+                    last,
+                    tail: self.tail(),
+                });
             }
-            let Some(running) = &mut self.running else { continue };
+            let Some(running) = &mut self.running else {
+                continue;
+            };
             tokio::select! {
                 biased;
                 ended = running.child.wait() => {
@@ -175,11 +218,19 @@ impl Process {
 
     /// Ends it in order: the stop signal, the bound, then SIGKILL for the whole group. Nothing to do is not an error.
     pub async fn stop(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
-        self.stop_by(self.configuration.stop_signal, self.configuration.stop_bound).await
+        self.stop_by(
+            self.configuration.stop_signal,
+            self.configuration.stop_bound,
+        )
+        .await
     }
 
     /// The same by another signal and bound. Cancel safe: it can be stopped again, by another signal.
-    pub async fn stop_by(&mut self, signal: StopSignal, bound: Duration) -> Result<Option<ExitStatus>, ProcessError> {
+    pub async fn stop_by(
+        &mut self,
+        signal: StopSignal,
+        bound: Duration,
+    ) -> Result<Option<ExitStatus>, ProcessError> {
         let Some(running) = &mut self.running else {
             return Ok(self.status);
         };
@@ -205,7 +256,10 @@ impl Process {
 
     /// What is known once the leader has ended: nothing of its group may stay, and its last words count as evidence.
     async fn ended(&mut self, status: std::io::Result<ExitStatus>) -> Result<(), ProcessError> {
-        let status = status.map_err(|source| ProcessError::Wait { name: self.configuration.name.clone(), source })?;
+        let status = status.map_err(|source| ProcessError::Wait {
+            name: self.configuration.name.clone(),
+            source,
+        })?;
         if let Some(running) = self.running.take() {
             signal_group(running.group, Signal::SIGKILL);
         }
@@ -216,8 +270,15 @@ impl Process {
 
     fn exited_error(&self) -> ProcessError {
         match self.status {
-            Some(status) => ProcessError::Exited { name: self.configuration.name.clone(), status, tail: self.tail() },
-            None => ProcessError::Wait { name: self.configuration.name.clone(), source: std::io::Error::other("it was never started") },
+            Some(status) => ProcessError::Exited {
+                name: self.configuration.name.clone(),
+                status,
+                tail: self.tail(),
+            },
+            None => ProcessError::Wait {
+                name: self.configuration.name.clone(),
+                source: std::io::Error::other("it was never started"),
+            },
         }
     }
 }
@@ -266,7 +327,9 @@ fn prepare_child(command: &mut Command, with_tool: Signal, pid_file: Option<std:
             nix::sys::prctl::set_pdeathsig(with_tool)?;
             // The tool may have ended before the line above: then nobody is left to send the signal.
             if nix::unistd::getppid().as_raw().unsigned_abs() != tool {
-                return Err(std::io::Error::other("the tool ended while it started a process"));
+                return Err(std::io::Error::other(
+                    "the tool ended while it started a process",
+                ));
             }
         }
         #[cfg(not(target_os = "linux"))]
@@ -274,7 +337,10 @@ fn prepare_child(command: &mut Command, with_tool: Signal, pid_file: Option<std:
         match &pid_file {
             Some(file) => {
                 // cargo gives its compilers another standard input: they hold the lock by this one.
-                nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+                nix::fcntl::fcntl(
+                    file,
+                    nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()),
+                )?;
                 pid_file::write_pid(file, std::process::id())
             }
             None => Ok(()),

@@ -24,7 +24,12 @@ impl Program {
     /// There is none.
     pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
         let of = std::fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
-        Ok(Self { identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()), path, linked: None, replaced: None })
+        Ok(Self {
+            identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()),
+            path,
+            linked: None,
+            replaced: None,
+        })
     }
 
     /// Where it is.
@@ -49,12 +54,19 @@ impl Program {
 
     /// The same with such libraries.
     pub(crate) fn with_replaced(self, replaced: PathBuf) -> Self {
-        Self { replaced: Some(replaced), ..self }
+        Self {
+            replaced: Some(replaced),
+            ..self
+        }
     }
 
     /// Returns whether the program and its libraries still exist at their paths.
     pub(crate) fn is_complete(&self) -> bool {
-        self.path.is_file() && [&self.linked, &self.replaced].into_iter().flatten().all(|folder| folder.is_dir())
+        self.path.is_file()
+            && [&self.linked, &self.replaced]
+                .into_iter()
+                .flatten()
+                .all(|folder| folder.is_dir())
     }
 
     /// Restores the program at its path from a process that runs it (Linux).

@@ -31,7 +31,10 @@ impl ReadySocket {
         let socket = UnixDatagram::bind(path).map_err(io)?;
         // The process may run as another user. Others do not come as far as here: the folder is closed to them.
         std::fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(io)?;
-        Ok(Self { socket, path: path.to_owned() })
+        Ok(Self {
+            socket,
+            path: path.to_owned(),
+        })
     }
 
     /// Where it listens.
@@ -45,12 +48,20 @@ impl ReadySocket {
     /// What is missing.
     pub(crate) async fn word(&self) -> Result<(), String> {
         let mut bytes = [0; LONGEST_WORD];
-        let length = self.socket.recv(&mut bytes).await.map_err(|error| error.to_string())?;
+        let length = self
+            .socket
+            .recv(&mut bytes)
+            .await
+            .map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&bytes[..length]);
         if text.lines().any(|line| line == "READY=1") {
             return Ok(());
         }
-        Err(text.lines().find_map(|line| line.strip_prefix("STATUS=")).unwrap_or("it did not say why").to_owned())
+        Err(text
+            .lines()
+            .find_map(|line| line.strip_prefix("STATUS="))
+            .unwrap_or("it did not say why")
+            .to_owned())
     }
 }
 
@@ -71,8 +82,14 @@ mod tests {
         std::fs::write(&path, "left behind").unwrap();
         let socket = ReadySocket::listen(&path).unwrap();
         let client = UnixDatagram::unbound().unwrap();
-        client.send_to(b"STATUS=no database\n", &path).await.unwrap();
-        client.send_to(b"STATUS=fine\nREADY=1\n", &path).await.unwrap();
+        client
+            .send_to(b"STATUS=no database\n", &path)
+            .await
+            .unwrap();
+        client
+            .send_to(b"STATUS=fine\nREADY=1\n", &path)
+            .await
+            .unwrap();
         assert_eq!(socket.word().await, Err("no database".to_owned()));
         assert_eq!(socket.word().await, Ok(()));
         drop(socket);

@@ -93,7 +93,13 @@ impl Reload {
     }
 
     fn files(&self) -> String {
-        let named = self.changed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named = self
+            .changed
+            .iter()
+            .take(NAMED)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
         match self.changed.len().saturating_sub(NAMED) {
             0 => named,
             more => format!("{named} and {more} more"),
@@ -105,7 +111,11 @@ impl fmt::Display for Reload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Outcome::Live(times) => write!(f, "reloaded {}: {times}", self.files()),
-            Outcome::Failed { reason, .. } => write!(f, "not reloaded, and what ran before goes on: {}\n{reason}", self.files()),
+            Outcome::Failed { reason, .. } => write!(
+                f,
+                "not reloaded, and what ran before goes on: {}\n{reason}",
+                self.files()
+            ),
         }
     }
 }
@@ -114,13 +124,22 @@ impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f32();
         write!(f, "live in {:.2} s (", seconds(self.total_ms))?;
-        let builder = if self.builder == Some(Builder::Fast) { "fast" } else { "cargo" };
+        let builder = if self.builder == Some(Builder::Fast) {
+            "fast"
+        } else {
+            "cargo"
+        };
         for (what, ms) in [(builder, self.compile_ms), ("migrations", self.migrate_ms)] {
             if let Some(ms) = ms {
                 write!(f, "{what} {:.2}, ", seconds(ms))?;
             }
         }
-        write!(f, "start {:.2}, switch {:.2})", seconds(self.start_ms), seconds(self.switch_ms))?;
+        write!(
+            f,
+            "start {:.2}, switch {:.2})",
+            seconds(self.start_ms),
+            seconds(self.switch_ms)
+        )?;
         match self.requests {
             0 => Ok(()),
             requests => write!(f, "; {requests} requests answered meanwhile"),
@@ -134,23 +153,47 @@ mod tests {
 
     fn reload(changed: &[&str], outcome: Outcome) -> String {
         let changed = changed.iter().map(|path| (*path).to_owned()).collect();
-        Reload { at: String::new(), changed, outcome }.to_string()
+        Reload {
+            at: String::new(),
+            changed,
+            outcome,
+        }
+        .to_string()
     }
 
     #[test]
     fn one_line() {
         let builder = Some(Builder::Cargo);
-        let mut times =
-            Times { total_ms: 1430, builder, compile_ms: Some(1320), migrate_ms: None, start_ms: 58, switch_ms: 9, requests: 0 };
-        assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (cargo 1.32, start 0.06, switch 0.01)");
+        let mut times = Times {
+            total_ms: 1430,
+            builder,
+            compile_ms: Some(1320),
+            migrate_ms: None,
+            start_ms: 58,
+            switch_ms: 9,
+            requests: 0,
+        };
+        assert_eq!(
+            reload(&["a.rs"], Outcome::Live(times)),
+            "reloaded a.rs: live in 1.43 s (cargo 1.32, start 0.06, switch 0.01)"
+        );
         times.builder = Some(Builder::Fast);
-        assert_eq!(reload(&["a.rs"], Outcome::Live(times)), "reloaded a.rs: live in 1.43 s (fast 1.32, start 0.06, switch 0.01)");
+        assert_eq!(
+            reload(&["a.rs"], Outcome::Live(times)),
+            "reloaded a.rs: live in 1.43 s (fast 1.32, start 0.06, switch 0.01)"
+        );
         (times.compile_ms, times.migrate_ms, times.requests) = (None, Some(100), 57);
         assert_eq!(
             reload(&["1", "2", "3", "4", "5"], Outcome::Live(times)),
             "reloaded 1, 2, 3 and 2 more: live in 1.43 s (migrations 0.10, start 0.06, switch 0.01); 57 requests answered meanwhile"
         );
-        let failed = Outcome::Failed { reason: "it does not compile".to_owned(), compiler: "error".to_owned() };
-        assert_eq!(reload(&["a.rs"], failed), "not reloaded, and what ran before goes on: a.rs\nit does not compile");
+        let failed = Outcome::Failed {
+            reason: "it does not compile".to_owned(),
+            compiler: "error".to_owned(),
+        };
+        assert_eq!(
+            reload(&["a.rs"], failed),
+            "not reloaded, and what ran before goes on: a.rs\nit does not compile"
+        );
     }
 }

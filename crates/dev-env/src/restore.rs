@@ -63,12 +63,23 @@ pub async fn restore(
     let opened = async {
         match kept_name(from) {
             Some(name) if name.starts_with(swap::KEPT) => Ok(Err(name)),
-            Some(name) => Err(RestoreError::NotFound { name, kept: Vec::new() }.into()),
+            Some(name) => Err(RestoreError::NotFound {
+                name,
+                kept: Vec::new(),
+            }
+            .into()),
             None => open(checkout, from, events).await.map(Ok),
         }
     };
-    let Some(opened) = until(stop, opened).await.transpose()? else { return Ok(None) };
-    let Some(session) = until(stop, engine.session("cargo dev restore", events)).await.transpose()? else { return Ok(None) };
+    let Some(opened) = until(stop, opened).await.transpose()? else {
+        return Ok(None);
+    };
+    let Some(session) = until(stop, engine.session("cargo dev restore", events))
+        .await
+        .transpose()?
+    else {
+        return Ok(None);
+    };
     let restored = match opened {
         Ok((copy, trusted)) => from_copy(&session, copy, trusted, colour, events, stop).await,
         Err(name) => from_kept(&session, &name, colour, events, stop).await,
@@ -94,7 +105,8 @@ async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
 /// Returns the argument as the name of a database, unless a file has that name.
 fn kept_name(from: &Path) -> Option<String> {
     let name = from.to_str()?;
-    (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err()).then(|| name.to_owned())
+    (!name.contains('/') && name != "-" && std::fs::symlink_metadata(from).is_err())
+        .then(|| name.to_owned())
 }
 
 /// Opens a copy and compares it with its checksum. Also returns whether this checkout wrote the copy.
@@ -102,11 +114,22 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
     checkout.make_folders()?;
     events.phase("reading the copy");
     let (path, folder) = (from.to_owned(), checkout.root().join("data"));
-    let broken = || RestoreError::Read { copy: from.display().to_string(), source: std::io::Error::other("the work broke off") };
+    let broken = || RestoreError::Read {
+        copy: from.display().to_string(),
+        source: std::io::Error::other("the work broke off"),
+    };
     let (copy, verdict) = in_thread(move |cancelled| {
         let copy = source::open(&path, &folder, cancelled)?;
-        let verdict = path.is_file().then(|| compare(&path, Key::read(&folder).as_ref())).transpose();
-        verdict.map(|verdict| (copy, verdict)).map_err(|source| RestoreError::Read { copy: path.display().to_string(), source })
+        let verdict = path
+            .is_file()
+            .then(|| compare(&path, Key::read(&folder).as_ref()))
+            .transpose();
+        verdict
+            .map(|verdict| (copy, verdict))
+            .map_err(|source| RestoreError::Read {
+                copy: path.display().to_string(),
+                source,
+            })
     })
     .await
     .unwrap_or_else(|| Err(broken()))?;
@@ -116,7 +139,9 @@ async fn open(checkout: &Checkout, from: &Path, events: &Events) -> Result<(Copy
         Some(Verdict::Damaged) => Err(RestoreError::Damaged { copy: shown }.into()),
         Some(Verdict::Older) => Err(RestoreError::OlderChecksum { copy: shown }.into()),
         Some(Verdict::Unknown(reason)) => {
-            events.note(format!("{reason}: the copy was not verified with a checksum"));
+            events.note(format!(
+                "{reason}: the copy was not verified with a checksum"
+            ));
             Ok((copy, false))
         }
         None => Ok((copy, false)),
@@ -131,12 +156,20 @@ async fn from_copy(
     events: &Events,
     stop: &Stop,
 ) -> Result<Option<Restored>, Error> {
-    let Some(turn) = until(stop, begin(session)).await.transpose()? else { return Ok(None) };
+    let Some(turn) = until(stop, begin(session)).await.transpose()? else {
+        return Ok(None);
+    };
     let stamp = stamp();
     let room = Room::new(&stamp);
-    let filled = until(stop, fill_and_check(session, &room, copy, trusted, colour, events)).await;
+    let filled = until(
+        stop,
+        fill_and_check(session, &room, copy, trusted, colour, events),
+    )
+    .await;
     let swapped = match filled {
-        Some(Ok(())) => swap::swap(session, &room.name, &kept_as(&stamp)).await.map(Some),
+        Some(Ok(())) => swap::swap(session, &room.name, &kept_as(&stamp))
+            .await
+            .map(Some),
         Some(Err(error)) => Err(error),
         None => Ok(None),
     };
@@ -157,11 +190,22 @@ async fn begin(session: &Session) -> Result<File, Error> {
     Ok(turn)
 }
 
-async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: bool, colour: bool, events: &Events) -> Result<(), Error> {
+async fn fill_and_check(
+    session: &Session,
+    room: &Room,
+    copy: Copy,
+    trusted: bool,
+    colour: bool,
+    events: &Events,
+) -> Result<(), Error> {
     let shown = copy.shown.clone();
     let database = &session.url().database;
     let rules = Arc::new(room::rules(session, trusted).await?);
-    let loader = Loader { session, copy: Arc::new(copy), rules };
+    let loader = Loader {
+        session,
+        copy: Arc::new(copy),
+        rules,
+    };
     events.phase("checking the copy");
     let checked = loader.check().await?;
     check_contents(&checked, &shown)?;
@@ -173,13 +217,21 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
         let make = format!("CREATE EXTENSION IF NOT EXISTS {}", identifier(extension));
         session.sql_in(&room.name, &make).await?;
     }
-    let psql = if trusted { session.client_in("psql", &room.name).await? } else { room.psql(session).await? };
+    let psql = if trusted {
+        session.client_in("psql", &room.name).await?
+    } else {
+        room.psql(session).await?
+    };
     let loaded = loader.load(psql).await?;
     room.grant(session).await?;
     tell(&loaded, &shown, events);
 
     migrated::check_tables(session, &room.name, &shown).await?;
-    let migrator = if trusted { migrator } else { room.migrator(migrator) };
+    let migrator = if trusted {
+        migrator
+    } else {
+        room.migrator(migrator)
+    };
     migrated::migrate(&migrator, session, room, &shown, events).await?;
     if !trusted {
         room.refuse_code(session, &shown).await?;
@@ -194,17 +246,33 @@ async fn fill_and_check(session: &Session, room: &Room, copy: Copy, trusted: boo
 /// Refuses a copy that cannot become this application's database, before a database is created.
 fn check_contents(report: &Report, copy: &str) -> Result<(), Error> {
     if report.tables.is_empty() && report.has_rows {
-        return Err(RestoreError::DataOnly { copy: copy.to_owned() }.into());
+        return Err(RestoreError::DataOnly {
+            copy: copy.to_owned(),
+        }
+        .into());
     }
-    let names: Vec<String> = report.tables.iter().map(|name| name.strip_prefix("public.").unwrap_or(name).to_owned()).collect();
+    let names: Vec<String> = report
+        .tables
+        .iter()
+        .map(|name| name.strip_prefix("public.").unwrap_or(name).to_owned())
+        .collect();
     migrated::refuse_missing(&names, copy)
 }
 
 /// Reports skipped statements and missing checks.
 fn tell(report: &Report, copy: &str, events: &Events) {
     if !report.left.is_empty() {
-        let left = report.left.iter().map(|(what, times)| if *times == 1 { what.clone() } else { format!("{what} ({times} times)") });
-        events.note(format!("skipped in {copy}:\n{}", left.collect::<Vec<_>>().join("\n")));
+        let left = report.left.iter().map(|(what, times)| {
+            if *times == 1 {
+                what.clone()
+            } else {
+                format!("{what} ({times} times)")
+            }
+        });
+        events.note(format!(
+            "skipped in {copy}:\n{}",
+            left.collect::<Vec<_>>().join("\n")
+        ));
     }
     if !report.is_of_pg_dump {
         events.note(format!("{copy} was not written by pg_dump and has no end mark, so missing rows were not detected"));
@@ -215,14 +283,24 @@ fn tell(report: &Report, copy: &str, events: &Events) {
 }
 
 /// Renames a kept database to its old name. Where it lacks migrations, a copy of it takes the name, and the kept one stays as it is.
-async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Restored>, Error> {
+async fn from_kept(
+    session: &Session,
+    name: &str,
+    colour: bool,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
     let room = Room::new(&stamp);
     let prepared = async {
         let turn = begin(session).await?;
         let kept = swap::kept(session).await?;
         if !kept.iter().any(|kept| kept == name) {
-            return Err(RestoreError::NotFound { name: name.to_owned(), kept }.into());
+            return Err(RestoreError::NotFound {
+                name: name.to_owned(),
+                kept,
+            }
+            .into());
         }
         migrated::check_tables(session, name, name).await?;
         let migrator = session.migrator(colour).await?;
@@ -236,13 +314,17 @@ async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events,
         Ok::<_, Error>((turn, room.name.as_str()))
     };
     let swapped = match until(stop, prepared).await {
-        Some(Ok((turn, new))) => swap::swap(session, new, &kept_as(&stamp)).await.map(|()| Some(turn)),
+        Some(Ok((turn, new))) => swap::swap(session, new, &kept_as(&stamp))
+            .await
+            .map(|()| Some(turn)),
         Some(Err(error)) => Err(error),
         None => Ok(None),
     };
     // As in `from_copy`.
     let _left = room.remove(session).await;
-    let Some(turn) = swapped? else { return Ok(None) };
+    let Some(turn) = swapped? else {
+        return Ok(None);
+    };
     let restored = report(session, kept_as(&stamp), events).await;
     drop(turn);
     Ok(Some(restored))
@@ -251,11 +333,19 @@ async fn from_kept(session: &Session, name: &str, colour: bool, events: &Events,
 /// What a restore did. The rows of a database that cannot be read are not counted: it may have been replaced for that.
 async fn report(session: &Session, kept: String, events: &Events) -> Restored {
     let database = session.url().database.clone();
-    let rows = swap::rows(session, &kept, &database).await.unwrap_or_else(|error| {
-        events.warn(format!("the rows of {kept} and {database} could not be counted: {error}"));
-        Vec::new()
-    });
-    Restored { database, kept, rows }
+    let rows = swap::rows(session, &kept, &database)
+        .await
+        .unwrap_or_else(|error| {
+            events.warn(format!(
+                "the rows of {kept} and {database} could not be counted: {error}"
+            ));
+            Vec::new()
+        });
+    Restored {
+        database,
+        kept,
+        rows,
+    }
 }
 
 fn stamp() -> String {
@@ -270,16 +360,40 @@ fn kept_as(stamp: &str) -> String {
 ///
 /// # Errors
 /// The archive cannot be read, or the server refuses.
-pub(crate) async fn fill(session: &Session, database: &str, archive: &Path, events: &Events) -> Result<(), Error> {
+pub(crate) async fn fill(
+    session: &Session,
+    database: &str,
+    archive: &Path,
+    events: &Events,
+) -> Result<(), Error> {
     events.phase(format!("restoring {database}"));
     let owner = &session.url().user;
-    let make = format!("CREATE DATABASE {} OWNER {} TEMPLATE template0", identifier(database), identifier(owner));
+    let make = format!(
+        "CREATE DATABASE {} OWNER {} TEMPLATE template0",
+        identifier(database),
+        identifier(owner)
+    );
     session.sql_in("postgres", &make).await?;
     let (copy, _) = open(&session.environment().checkout, archive, &Events::silent()).await?;
-    let loader = Loader { session, copy: Arc::new(copy), rules: Arc::new(room::rules(session, true).await?) };
-    let loaded = loader.load(session.client_in("psql", database).await?).await?;
-    tell(&Report { has_rows: true, ..loaded }, &format!("the copy of {database}"), events);
+    let loader = Loader {
+        session,
+        copy: Arc::new(copy),
+        rules: Arc::new(room::rules(session, true).await?),
+    };
+    let loaded = loader
+        .load(session.client_in("psql", database).await?)
+        .await?;
+    tell(
+        &Report {
+            has_rows: true,
+            ..loaded
+        },
+        &format!("the copy of {database}"),
+        events,
+    );
     let grants = crate::postgres::roles::api_grants_sql(owner, database);
-    session.sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n")).await?;
+    session
+        .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
+        .await?;
     Ok(())
 }

@@ -15,7 +15,9 @@ use crate::{Error, backup, lock, migrations};
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// No migration has the version.
-    #[error("no migration file begins with {version}; nothing was changed\nhint: list the migrations: cargo dev migrate status")]
+    #[error(
+        "no migration file begins with {version}; nothing was changed\nhint: list the migrations: cargo dev migrate status"
+    )]
     NoMigration {
         /// The version.
         version: String,
@@ -98,7 +100,13 @@ impl Change {
 ///
 /// # Errors
 /// There is no database, or the copy before a step back fails.
-pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: &Events, stop: &Stop) -> Result<Option<Printed>, Error> {
+pub async fn change(
+    engine: &impl Engine,
+    change: Change,
+    colour: bool,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<Printed>, Error> {
     let session = tokio::select! {
         biased;
         () = stop.asked() => return Ok(None),
@@ -121,7 +129,13 @@ pub async fn change(engine: &impl Engine, change: Change, colour: bool, events: 
     printed
 }
 
-async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<StepBack>, events: &Events) -> Result<Printed, Error> {
+async fn on(
+    session: &Session,
+    change: Change,
+    colour: bool,
+    back: &mut Option<StepBack>,
+    events: &Events,
+) -> Result<Printed, Error> {
     let args = change.args();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let migrator = session.current_migrator(&words, colour).await?;
@@ -132,29 +146,68 @@ async fn on(session: &Session, change: Change, colour: bool, back: &mut Option<S
     }
     events.phase(MIGRATING);
     let migrated = migrator.run(&session.url().database, &words);
-    let output = lock_holders::named(session, &session.url().database, MIGRATING, MIGRATION_PATIENCE, migrated).await?;
+    let output = lock_holders::named(
+        session,
+        &session.url().database,
+        MIGRATING,
+        MIGRATION_PATIENCE,
+        migrated,
+    )
+    .await?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(Printed { stdout, stderr: output.stderr, succeeded: output.status.success() })
+    Ok(Printed {
+        stdout,
+        stderr: output.stderr,
+        succeeded: output.status.success(),
+    })
 }
 
 /// Returns whether a migration will be reverted, so that rows may be lost. Refuses migrations that cannot be reverted, before the copy.
-async fn goes_back(session: &Session, migrator: &Migrator<'_>, change: Change) -> Result<bool, Error> {
+async fn goes_back(
+    session: &Session,
+    migrator: &Migrator<'_>,
+    change: Change,
+) -> Result<bool, Error> {
     let known = migrations::versions(&session.environment().checkout)?;
     match change {
         Change::Down { .. } | Change::To { version: 0 } => {}
         Change::To { version } if known.contains(&version) => {}
-        Change::To { version } => return Err(SchemaError::NoMigration { version: version.to_string() }.into()),
+        Change::To { version } => {
+            return Err(SchemaError::NoMigration {
+                version: version.to_string(),
+            }
+            .into());
+        }
         Change::Up { .. } | Change::Status { .. } | Change::Verify => return Ok(false),
     }
-    let applied = migrations::read(&migrator.run(&session.url().database, &["status", "--json"]).await?)?;
-    let newest_first = applied.migrations.iter().rev().filter(|migration| migration.is_applied());
+    let applied = migrations::read(
+        &migrator
+            .run(&session.url().database, &["status", "--json"])
+            .await?,
+    )?;
+    let newest_first = applied
+        .migrations
+        .iter()
+        .rev()
+        .filter(|migration| migration.is_applied());
     let reverted: Vec<_> = match change {
-        Change::Down { count } => newest_first.take(usize::try_from(count).unwrap_or(usize::MAX)).collect(),
-        Change::To { version } => newest_first.take_while(|migration| migration.version > version).collect(),
+        Change::Down { count } => newest_first
+            .take(usize::try_from(count).unwrap_or(usize::MAX))
+            .collect(),
+        Change::To { version } => newest_first
+            .take_while(|migration| migration.version > version)
+            .collect(),
         _ => Vec::new(),
     };
-    match reverted.iter().find(|migration| migration.state == "missing") {
-        Some(missing) => Err(SchemaError::Missing { version: missing.version, database: session.url().database.clone() }.into()),
+    match reverted
+        .iter()
+        .find(|migration| migration.state == "missing")
+    {
+        Some(missing) => Err(SchemaError::Missing {
+            version: missing.version,
+            database: session.url().database.clone(),
+        }
+        .into()),
         None => Ok(!reverted.is_empty()),
     }
 }
@@ -171,11 +224,22 @@ struct StepBack {
 impl StepBack {
     async fn begin(session: &Session) -> Result<Self, Error> {
         let replacing = lock::replacing(&session.environment().checkout)?;
-        Ok(Self { writers: StoppedWriters::open(session, &session.url().database).await?, _replacing: replacing, copied: None })
+        Ok(Self {
+            writers: StoppedWriters::open(session, &session.url().database).await?,
+            _replacing: replacing,
+            copied: None,
+        })
     }
 
-    async fn copy(&mut self, session: &Session, args: &[String], events: &Events) -> Result<(), Error> {
-        self.writers.stop(&format!("migrate {}", args.join(" ")), events).await?;
+    async fn copy(
+        &mut self,
+        session: &Session,
+        args: &[String],
+        events: &Events,
+    ) -> Result<(), Error> {
+        self.writers
+            .stop(&format!("migrate {}", args.join(" ")), events)
+            .await?;
         let file = format!("{}-before-migrate-{}.dump", backup::now(), args.join("-"));
         let path = session.environment().checkout.backups().join(file);
         self.copied = Some((applied(session).await?, path.clone()));
@@ -187,16 +251,24 @@ impl StepBack {
         let database = &session.url().database;
         if let Some((before, path)) = self.copied.take() {
             // An interrupted migration may still be ending; sessions that remain after it are not of this command.
-            let _unended = if succeeded { Ok(()) } else { self.writers.end_sessions().await };
+            let _unended = if succeeded {
+                Ok(())
+            } else {
+                self.writers.end_sessions().await
+            };
             let reverted = succeeded || applied(session).await.map_or(true, |now| now != before);
             if reverted {
                 let path = path.display();
                 let back = if session.is_external() {
-                    format!("pg_restore --clean --if-exists --single-transaction -d \"$(cargo dev db url)\" '{path}'")
+                    format!(
+                        "pg_restore --clean --if-exists --single-transaction -d \"$(cargo dev db url)\" '{path}'"
+                    )
                 } else {
                     format!("cargo dev restore '{path}'")
                 };
-                events.note(format!("the copy of {database} before the change is {path}\nhint: restore it: {back}"));
+                events.note(format!(
+                    "the copy of {database} before the change is {path}\nhint: restore it: {back}"
+                ));
             } else {
                 backup::remove_copy(&path);
                 events.note(format!("nothing of {database} was reverted"));
@@ -210,5 +282,7 @@ impl StepBack {
 
 /// Returns the applied migrations for comparison.
 async fn applied(session: &Session) -> Result<String, Error> {
-    session.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations").await
+    session
+        .sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations")
+        .await
 }

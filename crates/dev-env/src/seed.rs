@@ -18,9 +18,15 @@ const SQL: &str = include_str!("seed.sql");
 ///
 /// # Errors
 /// The settings say production, or the database has another schema.
-pub async fn seed(environment: &Environment, engine: &impl Engine, events: &Events) -> Result<usize, Error> {
+pub async fn seed(
+    environment: &Environment,
+    engine: &impl Engine,
+    events: &Events,
+) -> Result<usize, Error> {
     if !environment.configuration.in_development()? {
-        return Err(Error::SeedInProduction { origin: environment.configuration.origin(&APP_ENV.info).to_string() });
+        return Err(Error::SeedInProduction {
+            origin: environment.configuration.origin(&APP_ENV.info).to_string(),
+        });
     }
     let session = engine.session("cargo dev db seed", events).await?;
     let done = session.sql(SQL).await;

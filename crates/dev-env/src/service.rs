@@ -35,17 +35,29 @@ pub(crate) fn api(
     let mut api = plain("the API", program.path()).args(["serve"]);
     if let Some(replaced) = program.replaced() {
         let given = std::env::var_os("LD_LIBRARY_PATH").filter(|given| !given.is_empty());
-        let folders = std::iter::once(replaced.clone()).chain(given.iter().flat_map(std::env::split_paths));
-        api = api.env("LD_LIBRARY_PATH", std::env::join_paths(folders).unwrap_or_default());
+        let folders =
+            std::iter::once(replaced.clone()).chain(given.iter().flat_map(std::env::split_paths));
+        api = api.env(
+            "LD_LIBRARY_PATH",
+            std::env::join_paths(folders).unwrap_or_default(),
+        );
     }
-    for (name, value) in environment.configuration.for_service(place, &environment.configuration.log_dir(checkout)) {
+    for (name, value) in environment
+        .configuration
+        .for_service(place, &environment.configuration.log_dir(checkout))
+    {
         api = api.env(name, value.expose_secret());
     }
     // Made here, it is not root's. Where that fails the service says why.
-    let _unwritable = crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
+    let _unwritable =
+        crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     if environment.is_in_container() && Uid::effective().is_root() {
         // A root user's checkout is not the API's business.
-        api.run_as = Some(Owner { uid: 1000, gid: 1000, name: "api".to_owned() });
+        api.run_as = Some(Owner {
+            uid: 1000,
+            gid: 1000,
+            name: "api".to_owned(),
+        });
     } else {
         api.current_dir = Some(checkout.root().to_owned());
     }
@@ -53,14 +65,28 @@ pub(crate) fn api(
     api.stop_bound = STOP_BOUND;
     api.listeners = listeners;
     let events = events.clone();
-    api.sink = Some(Arc::new(move |_, line| events.tell(Event::Output { from: Source::Api, line: line.to_owned() })));
+    api.sink = Some(Arc::new(move |_, line| {
+        events.tell(Event::Output {
+            from: Source::Api,
+            line: line.to_owned(),
+        })
+    }));
     api
 }
 
 /// A file for a process of the API to hold locked. There are several while one follows on another.
 fn free_pid_file(checkout: &Checkout) -> PathBuf {
-    let name = |n: u32| checkout.run().join(if n == 1 { "api.pid".to_owned() } else { format!("api-{n}.pid") });
-    (1..).map(name).find(|path| !PidFile::is_held(path)).expect("numbers do not end")
+    let name = |n: u32| {
+        checkout.run().join(if n == 1 {
+            "api.pid".to_owned()
+        } else {
+            format!("api-{n}.pid")
+        })
+    };
+    (1..)
+        .map(name)
+        .find(|path| !PidFile::is_held(path))
+        .expect("numbers do not end")
 }
 
 /// The files that processes of the API hold or held.
@@ -69,7 +95,11 @@ pub(crate) fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("api") && name.ends_with(".pid")
     };
-    let files = std::fs::read_dir(checkout.run()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = std::fs::read_dir(checkout.run())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     files.filter(is_one).collect()
 }
 
@@ -77,12 +107,19 @@ pub(crate) fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// It does not run.
-pub(crate) async fn migrate(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
+pub(crate) async fn migrate(
+    program: &Path,
+    url: &DatabaseUrl,
+    args: &[&str],
+) -> Result<Output, Error> {
     let migrate = plain("the migration", program)
         .args(["migrate"])
         .args(args.iter().copied())
         .env(APP_ENV.info.name, AppEnv::Development.as_str())
-        .env(MIGRATION_DATABASE_URL.info.name, url.to_secret().expose_secret());
+        .env(
+            MIGRATION_DATABASE_URL.info.name,
+            url.to_secret().expose_secret(),
+        );
     Ok(capture(migrate, b"", MIGRATE_BOUND).await?)
 }
 
@@ -90,7 +127,11 @@ pub(crate) async fn migrate(program: &Path, url: &DatabaseUrl, args: &[&str]) ->
 ///
 /// # Errors
 /// It does not run, or fails.
-pub(crate) async fn migrate_or_fail(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<String, Error> {
+pub(crate) async fn migrate_or_fail(
+    program: &Path,
+    url: &DatabaseUrl,
+    args: &[&str],
+) -> Result<String, Error> {
     success(migrate(program, url, args).await?)
 }
 
@@ -104,7 +145,10 @@ pub(crate) fn success(output: Output) -> Result<String, Error> {
         return Ok(text);
     }
     let said = format!("{}{}", text, output.stderr);
-    Err(Error::Migrate { status: describe(output.status), output: said.trim().to_owned() })
+    Err(Error::Migrate {
+        status: describe(output.status),
+        output: said.trim().to_owned(),
+    })
 }
 
 /// A program of ours without the user's variables, but for those that a process needs to run and to reach the network.
@@ -130,7 +174,9 @@ pub(crate) fn plain(name: &str, program: &Path) -> Configuration {
         "LLVM_PROFILE_FILE",
     ];
     let mut configuration = Configuration::new(name, program);
-    let others = std::env::vars_os().map(|(name, _)| name).filter(|name| !KEPT.iter().any(|kept| name == kept));
+    let others = std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| !KEPT.iter().any(|kept| name == kept));
     configuration.env = others.map(|name| (name, None)).collect();
     configuration
 }
@@ -152,7 +198,10 @@ impl Probe {
             .max_idle_connections(0)
             .http_status_as_error(false)
             .build();
-        Self { agent: config.into(), base: base_url(host, port) }
+        Self {
+            agent: config.into(),
+            base: base_url(host, port),
+        }
     }
 
     /// Whether it answers at all.
@@ -183,7 +232,11 @@ impl Probe {
             let mut response = agent.get(&url).call().map_err(|error| error.to_string())?;
             let body = response.body_mut().read_to_string().unwrap_or_default();
             let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-            if response.status().is_success() { Ok(json) } else { Err(unready(path, response.status().as_u16(), &json)) }
+            if response.status().is_success() {
+                Ok(json)
+            } else {
+                Err(unready(path, response.status().as_u16(), &json))
+            }
         });
         asked.await.map_err(|error| error.to_string())?
     }
@@ -192,8 +245,15 @@ impl Probe {
 /// `GET /health/ready` says what is missing in its checks.
 fn unready(path: &str, status: u16, body: &serde_json::Value) -> String {
     let checks = body["checks"].as_object().into_iter().flatten();
-    let ill: Vec<_> = checks.filter(|(_, state)| *state == "unhealthy").map(|(name, _)| name.as_str()).collect();
-    if ill.is_empty() { format!("{path} answers {status}") } else { format!("{path} says that it is not ready: {}", ill.join(", ")) }
+    let ill: Vec<_> = checks
+        .filter(|(_, state)| *state == "unhealthy")
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if ill.is_empty() {
+        format!("{path} answers {status}")
+    } else {
+        format!("{path} says that it is not ready: {}", ill.join(", "))
+    }
 }
 
 /// Where the API answers on this machine.
@@ -212,14 +272,23 @@ mod tests {
 
     #[test]
     fn a_url_that_can_be_opened() {
-        assert_eq!(base_url("0.0.0.0".parse().unwrap(), 8000), "http://127.0.0.1:8000");
+        assert_eq!(
+            base_url("0.0.0.0".parse().unwrap(), 8000),
+            "http://127.0.0.1:8000"
+        );
         assert_eq!(base_url("::1".parse().unwrap(), 8000), "http://[::1]:8000");
     }
 
     #[test]
     fn what_is_not_ready_has_a_name() {
         let body = serde_json::json!({"status": "not_ready", "checks": {"database": "unhealthy", "gemini_api": "not_configured"}});
-        assert_eq!(unready("/health/ready", 503, &body), "/health/ready says that it is not ready: database");
-        assert_eq!(unready("/health", 404, &serde_json::Value::Null), "/health answers 404");
+        assert_eq!(
+            unready("/health/ready", 503, &body),
+            "/health/ready says that it is not ready: database"
+        );
+        assert_eq!(
+            unready("/health", 404, &serde_json::Value::Null),
+            "/health answers 404"
+        );
     }
 }

@@ -24,11 +24,18 @@ pub(crate) enum Where {
     /// A supervisor runs it.
     Running { port: u16, place: database::Place },
     /// It is started for the moment.
-    Moment { cluster: Box<ClusterConfig>, server: Box<Server>, lock: Lock },
+    Moment {
+        cluster: Box<ClusterConfig>,
+        server: Box<Server>,
+        lock: Lock,
+    },
     /// Somebody else runs it.
     External(Box<External>),
     /// In a container, started for the moment or not.
-    Docker { inside: Inside, moment: Option<Moment> },
+    Docker {
+        inside: Inside,
+        moment: Option<Moment>,
+    },
 }
 
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
@@ -42,17 +49,35 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(environment: Environment, tool: Tool, at: Where, events: Events) -> Result<Self, Error> {
+    pub(crate) fn new(
+        environment: Environment,
+        tool: Tool,
+        at: Where,
+        events: Events,
+    ) -> Result<Self, Error> {
         let url = match &at {
             Where::Running { port, place } => {
-                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost { data_dir: place.data_dir.clone() })?;
+                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
+                    data_dir: place.data_dir.clone(),
+                })?;
                 local_url(*port, &tool.user, password, &tool.database)
             }
             Where::Moment { cluster, .. } => owners_url(cluster),
             Where::External(external) => external.migration_url.clone(),
-            Where::Docker { inside, .. } => local_url(inside.port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database),
+            Where::Docker { inside, .. } => local_url(
+                inside.port,
+                &tool.user,
+                tool.password.clone().unwrap_or_default(),
+                &tool.database,
+            ),
         };
-        Ok(Self { environment, tool, url, at, events })
+        Ok(Self {
+            environment,
+            tool,
+            url,
+            at,
+            events,
+        })
     }
 
     /// The owner's URL.
@@ -79,14 +104,31 @@ impl Session {
     ///
     /// # Errors
     /// The service does not compile.
-    pub(crate) async fn current_migrator(&self, args: &[&str], colour: bool) -> Result<Migrator<'_>, Error> {
+    pub(crate) async fn current_migrator(
+        &self,
+        args: &[&str],
+        colour: bool,
+    ) -> Result<Migrator<'_>, Error> {
         if let Where::Docker { inside, .. } = &self.at {
-            inside.wait_for_files(&self.environment.checkout, &self.url, args, &self.events).await?;
-            return Ok(Migrator { session: self, program: None, login: None });
+            inside
+                .wait_for_files(&self.environment.checkout, &self.url, args, &self.events)
+                .await?;
+            return Ok(Migrator {
+                session: self,
+                program: None,
+                login: None,
+            });
         }
-        let building = build::Options { colour, ..Default::default() };
+        let building = build::Options {
+            colour,
+            ..Default::default()
+        };
         let program = build::program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator { session: self, program: Some(program), login: None })
+        Ok(Migrator {
+            session: self,
+            program: Some(program),
+            login: None,
+        })
     }
 
     /// psql, as somebody would type it.
@@ -112,7 +154,11 @@ impl Session {
     ///
     /// # Errors
     /// There is none on this machine.
-    pub(crate) async fn client_in(&self, program: &str, database: &str) -> Result<Configuration, Error> {
+    pub(crate) async fn client_in(
+        &self,
+        program: &str,
+        database: &str,
+    ) -> Result<Configuration, Error> {
         if let Where::Docker { inside, .. } = &self.at {
             return Ok(inside.client(program, database, false));
         }
@@ -124,9 +170,15 @@ impl Session {
     ///
     /// # Errors
     /// This machine has no psql.
-    pub(crate) async fn script_in(&self, database: &str, script: &str) -> Result<Configuration, Error> {
+    pub(crate) async fn script_in(
+        &self,
+        database: &str,
+        script: &str,
+    ) -> Result<Configuration, Error> {
         if let Where::Docker { inside, .. } = &self.at {
-            return Ok(inside.client("sh", database, false).args(["-c", script, "psql"]));
+            return Ok(inside
+                .client("sh", database, false)
+                .args(["-c", script, "psql"]));
         }
         let mut psql = self.client_in("psql", database).await?;
         let program = std::mem::replace(&mut psql.program, "sh".into());
@@ -138,7 +190,12 @@ impl Session {
     /// # Errors
     /// A statement is refused; none after it runs.
     pub(crate) async fn sql_in(&self, database: &str, sql: &str) -> Result<String, Error> {
-        Ok(psql::run(self.client_in("psql", database).await?, sql.as_bytes(), SQL_BOUND).await?)
+        Ok(psql::run(
+            self.client_in("psql", database).await?,
+            sql.as_bytes(),
+            SQL_BOUND,
+        )
+        .await?)
     }
 
     /// Returns the service's `migrate` for other databases of the same server, from the newest build.
@@ -147,11 +204,23 @@ impl Session {
     /// The service does not compile, and there is no earlier build.
     pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
         if matches!(self.at, Where::Docker { .. }) {
-            return Ok(Migrator { session: self, program: None, login: None });
+            return Ok(Migrator {
+                session: self,
+                program: None,
+                login: None,
+            });
         }
-        let building = build::Options { colour, ..Default::default() };
-        let program = build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator { session: self, program: Some(program), login: None })
+        let building = build::Options {
+            colour,
+            ..Default::default()
+        };
+        let program =
+            build::newest_program(&self.environment, &self.tool, building, &self.events).await?;
+        Ok(Migrator {
+            session: self,
+            program: Some(program),
+            login: None,
+        })
     }
 
     /// Returns the folder of PostgreSQL's programs in the settings.
@@ -174,12 +243,26 @@ impl Session {
 
     /// Whether the running services, or the server started here, already allowed writes at their start.
     pub(crate) fn is_of_services(&self) -> bool {
-        !matches!(self.at, Where::External(_) | Where::Docker { moment: Some(_), .. })
+        !matches!(
+            self.at,
+            Where::External(_)
+                | Where::Docker {
+                    moment: Some(_),
+                    ..
+                }
+        )
     }
 
     /// Returns whether this session started the database, and stops it.
     pub(crate) fn is_on_demand(&self) -> bool {
-        matches!(self.at, Where::Moment { .. } | Where::Docker { moment: Some(_), .. })
+        matches!(
+            self.at,
+            Where::Moment { .. }
+                | Where::Docker {
+                    moment: Some(_),
+                    ..
+                }
+        )
     }
 
     /// Allows writes again that a lost command stopped.
@@ -201,7 +284,10 @@ impl Session {
                 server.stop().await?;
                 drop(lock);
             }
-            Where::Docker { moment: Some(moment), .. } => moment.end().await?,
+            Where::Docker {
+                moment: Some(moment),
+                ..
+            } => moment.end().await?,
             Where::Running { .. } | Where::External(_) | Where::Docker { moment: None, .. } => {}
         }
         Ok(())
@@ -210,22 +296,33 @@ impl Session {
     async fn binaries(&self) -> Result<Binaries, Error> {
         match &self.at {
             Where::Moment { cluster, .. } => Ok(cluster.binaries.clone()),
-            Where::Running { place, .. } => database::binaries(&self.tool, Some(place), &self.events).await,
-            Where::External(_) | Where::Docker { .. } => database::binaries(&self.tool, None, &self.events).await,
+            Where::Running { place, .. } => {
+                database::binaries(&self.tool, Some(place), &self.events).await
+            }
+            Where::External(_) | Where::Docker { .. } => {
+                database::binaries(&self.tool, None, &self.events).await
+            }
         }
     }
 
     fn client(&self, program: &str, binaries: &Binaries) -> Configuration {
         let session = Psql {
             program: binaries.psql(),
-            way: Way::Tcp { password: self.url.password.clone().unwrap_or_default() },
+            way: Way::Tcp {
+                password: self.url.password.clone().unwrap_or_default(),
+            },
             port: self.url.port,
             user: self.url.user.clone(),
             database: self.url.database.clone(),
         };
-        let mut client = session.client(program, binaries.program(program)).env("PGAPPNAME", application_name());
+        let mut client = session
+            .client(program, binaries.program(program))
+            .env("PGAPPNAME", application_name());
         if self.is_external() {
-            client = client.env("PGHOST", &self.url.host).env("PGSSLMODE", self.url.ssl_mode.as_deref().unwrap_or("prefer"));
+            client = client.env("PGHOST", &self.url.host).env(
+                "PGSSLMODE",
+                self.url.ssl_mode.as_deref().unwrap_or("prefer"),
+            );
         }
         client
     }
@@ -248,7 +345,10 @@ pub(crate) struct Migrator<'a> {
 impl Migrator<'_> {
     /// Connects as this role.
     pub(crate) fn with_login(self, name: &str, password: &SecretString) -> Self {
-        Self { login: Some((name.to_owned(), password.clone())), ..self }
+        Self {
+            login: Some((name.to_owned(), password.clone())),
+            ..self
+        }
     }
 
     /// Runs the program, and returns its output, also on failure.
@@ -256,7 +356,10 @@ impl Migrator<'_> {
     /// # Errors
     /// The program cannot be started.
     pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
-        let mut url = DatabaseUrl { database: database.to_owned(), ..self.session.url.clone() };
+        let mut url = DatabaseUrl {
+            database: database.to_owned(),
+            ..self.session.url.clone()
+        };
         if let Some((user, password)) = &self.login {
             (url.user, url.password) = (user.clone(), Some(password.clone()));
         }
@@ -277,18 +380,39 @@ impl Migrator<'_> {
 
 /// The URL by which the owner of a server's database connects.
 pub(crate) fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
-    local_url(cluster.port, &cluster.superuser, cluster.password.clone(), &cluster.database)
+    local_url(
+        cluster.port,
+        &cluster.superuser,
+        cluster.password.clone(),
+        &cluster.database,
+    )
 }
 
 /// The URL by which the API connects to a server's database: through its socket, since the loopback interface
 /// makes a list of entries an eighth slower.
 pub(crate) fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
-    let url = local_url(cluster.port, roles::API_ROLE, cluster.api_password.clone(), &cluster.database);
-    let folder = cluster.socket_dir.to_str().expect("the folder was chosen to have a name in UTF-8");
-    DatabaseUrl { host: folder.to_owned(), ..url }
+    let url = local_url(
+        cluster.port,
+        roles::API_ROLE,
+        cluster.api_password.clone(),
+        &cluster.database,
+    );
+    let folder = cluster
+        .socket_dir
+        .to_str()
+        .expect("the folder was chosen to have a name in UTF-8");
+    DatabaseUrl {
+        host: folder.to_owned(),
+        ..url
+    }
 }
 
-pub(crate) fn local_url(port: u16, user: &str, password: SecretString, database: &str) -> DatabaseUrl {
+pub(crate) fn local_url(
+    port: u16,
+    user: &str,
+    password: SecretString,
+    database: &str,
+) -> DatabaseUrl {
     DatabaseUrl {
         user: user.to_owned(),
         password: Some(password),

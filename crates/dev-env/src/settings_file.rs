@@ -97,7 +97,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 
 fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error> {
     let io = |source| Error::io("read", path, source);
-    let unfit = |what| SettingsFileError::Unfit { path: path.to_owned(), what };
+    let unfit = |what| SettingsFileError::Unfit {
+        path: path.to_owned(),
+        what,
+    };
     let metadata = match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         metadata => metadata.map_err(io)?,
@@ -108,8 +111,16 @@ fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error
         return Err(unfit(what).into());
     }
     // Opening a pipe would wait for its writer.
-    let mut file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
-    let silent = || SettingsFileError::Silent { path: path.to_owned(), what, waited: patience };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(io)?;
+    let silent = || SettingsFileError::Silent {
+        path: path.to_owned(),
+        what,
+        waited: patience,
+    };
     match read_all(&mut file, kind.is_fifo(), patience) {
         Ok(bytes) if bytes.len() > LARGEST => Err(unfit("larger than 1 MB").into()),
         Ok(bytes) => Ok(Some(bytes)),
@@ -130,7 +141,8 @@ fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Resu
                 bytes.extend_from_slice(&part[..length]);
                 continue;
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
         }
         if Instant::now() >= deadline {
@@ -148,11 +160,25 @@ fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Resu
 pub(crate) fn to_be_written(path: &Path) -> Result<PathBuf, Error> {
     match path.canonicalize() {
         Ok(real) => {
-            let kind = std::fs::metadata(&real).map_err(|source| Error::io("read", &real, source))?.file_type();
-            if kind.is_file() { Ok(real) } else { Err(SettingsFileError::NotReplaced { path: path.to_owned(), what: name(kind) }.into()) }
+            let kind = std::fs::metadata(&real)
+                .map_err(|source| Error::io("read", &real, source))?
+                .file_type();
+            if kind.is_file() {
+                Ok(real)
+            } else {
+                Err(SettingsFileError::NotReplaced {
+                    path: path.to_owned(),
+                    what: name(kind),
+                }
+                .into())
+            }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => match path.read_link() {
-            Ok(target) => Err(SettingsFileError::LeadsNowhere { path: path.to_owned(), target }.into()),
+            Ok(target) => Err(SettingsFileError::LeadsNowhere {
+                path: path.to_owned(),
+                target,
+            }
+            .into()),
             Err(_) => Ok(path.to_owned()),
         },
         Err(source) => Err(Error::io("read", path, source)),
@@ -211,10 +237,17 @@ mod tests {
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
         // One program has it open and writes nothing.
-        let held = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let held = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
         for path in [&path, &link] {
             let refused = read_within(path, SOON).unwrap_err().to_string();
-            assert!(refused.contains("is a pipe (FIFO)") && refused.contains("hint: "), "{refused}");
+            assert!(
+                refused.contains("is a pipe (FIFO)") && refused.contains("hint: "),
+                "{refused}"
+            );
         }
         drop(held);
         read_within(&path, SOON).unwrap_err();
@@ -227,7 +260,11 @@ mod tests {
         let _listener = UnixListener::bind(at("socket")).unwrap();
         std::fs::create_dir(at("folder")).unwrap();
         std::fs::write(at("large"), "A=1\n".repeat(300_000)).unwrap();
-        for (name, target) in [("socket link", at("socket")), ("zero", "/dev/zero".into()), ("null", "/dev/null".into())] {
+        for (name, target) in [
+            ("socket link", at("socket")),
+            ("zero", "/dev/zero".into()),
+            ("null", "/dev/null".into()),
+        ] {
             symlink(target, at(name)).unwrap();
         }
         let cases = [
@@ -239,7 +276,10 @@ mod tests {
         ];
         for (name, what) in cases {
             let refused = read_within(&at(name), SOON).unwrap_err().to_string();
-            assert!(refused.contains(what) && refused.contains(name), "{name}: {refused}");
+            assert!(
+                refused.contains(what) && refused.contains(name),
+                "{name}: {refused}"
+            );
         }
         assert_eq!(read(&at("null")).unwrap(), Some(Vec::new()));
         assert_eq!(read(&at("absent")).unwrap(), None);
@@ -263,12 +303,30 @@ mod tests {
         for (name, target) in links {
             symlink(target, at(name)).unwrap();
         }
-        for name in [".env", "socket", "folder", "null", "to a pipe", "to nothing"] {
+        for name in [
+            ".env",
+            "socket",
+            "folder",
+            "null",
+            "to a pipe",
+            "to nothing",
+        ] {
             let refused = to_be_written(&at(name)).unwrap_err().to_string();
-            assert!(refused.contains("nothing was changed") && refused.contains("hint: "), "{name}: {refused}");
+            assert!(
+                refused.contains("nothing was changed") && refused.contains("hint: "),
+                "{name}: {refused}"
+            );
         }
-        for (name, written) in [("file", "file"), ("to a file", "file"), ("twice", "file"), ("new", "new")] {
-            assert_eq!(to_be_written(&at(name)).unwrap().file_name().unwrap(), written);
+        for (name, written) in [
+            ("file", "file"),
+            ("to a file", "file"),
+            ("twice", "file"),
+            ("new", "new"),
+        ] {
+            assert_eq!(
+                to_be_written(&at(name)).unwrap().file_name().unwrap(),
+                written
+            );
         }
     }
 }

@@ -41,6 +41,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, "abc").unwrap();
-        assert_eq!((of("abc").as_str(), of_file(&path).unwrap().as_str()), (ABC, ABC));
+        assert_eq!(
+            (of("abc").as_str(), of_file(&path).unwrap().as_str()),
+            (ABC, ABC)
+        );
     }
 }

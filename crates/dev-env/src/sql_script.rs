@@ -42,7 +42,10 @@ fn stopped(from: &str, line: Option<u64>) -> String {
 }
 
 fn before(ran: Option<usize>) -> String {
-    ran.map_or_else(|| "some of its statements may have run".to_owned(), |ran| format!("the {ran} statements before the error ran"))
+    ran.map_or_else(
+        || "some of its statements may have run".to_owned(),
+        |ran| format!("the {ran} statements before the error ran"),
+    )
 }
 
 /// Runs the SQL of a file or of standard input, and returns the number of statements. Their output goes to the terminal.
@@ -54,11 +57,20 @@ pub async fn run(session: &Session, file: Option<&Path>) -> Result<usize, Error>
         Some(path) => Box::new(File::open(path).map_err(|source| Error::io("read", path, source))?),
         None => Box::new(std::io::stdin()),
     };
-    let from = file.map_or("standard input".to_owned(), |path| path.display().to_string());
+    let from = file.map_or("standard input".to_owned(), |path| {
+        path.display().to_string()
+    });
     let pipe = || std::io::pipe().map_err(|source| Error::io("read", Path::new(&from), source));
     let ((stdin, to_psql), (of_psql, stderr)) = (pipe()?, pipe()?);
     let database = &session.url().database;
-    let psql = session.client_in("psql", database).await?.args(["-X", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+    let psql = session.client_in("psql", database).await?.args([
+        "-X",
+        "-w",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-f",
+        "-",
+    ]);
     let counter = Arc::new(Mutex::new(Counter::new()));
     let counting = Arc::clone(&counter);
     // Not waited for: it may read from a pipe that sends nothing any more.
@@ -66,21 +78,38 @@ pub async fn run(session: &Session, file: Option<&Path>) -> Result<usize, Error>
     let relayed = tokio::spawn(in_thread(move |_| relay(of_psql)));
     let ended = on_terminal_with(psql, stdin.into(), stderr.into()).await;
     // What the script has started may hold the pipe open.
-    let line = tokio::time::timeout(LAST_WORDS, relayed).await.ok().and_then(Result::ok).flatten().flatten();
+    let line = tokio::time::timeout(LAST_WORDS, relayed)
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .flatten()
+        .flatten();
     let counter = counter.lock().unwrap_or_else(PoisonError::into_inner);
     if ended?.success() {
         return Ok(counter.total());
     }
     let ran = line.map(|line| counter.before(line));
-    Err(ScriptError { from, database: database.clone(), line, ran }.into())
+    Err(ScriptError {
+        from,
+        database: database.clone(),
+        line,
+        ran,
+    }
+    .into())
 }
 
 /// Passes a script on to psql, line by line, and counts its statements.
 fn feed(script: impl Read, mut psql: impl Write, counter: &Mutex<Counter>) {
     let (mut script, mut line) = (BufReader::new(script), Vec::new());
-    while script.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+    while script
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
         // Counted first: psql may end at this line.
-        counter.lock().unwrap_or_else(PoisonError::into_inner).read(&line);
+        counter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .read(&line);
         if psql.write_all(&line).is_err() {
             return;
         }
@@ -113,7 +142,8 @@ mod tests {
 
     #[test]
     fn the_line_of_the_error_is_the_last_that_psql_names() {
-        let said = "psql:<stdin>:3: NOTICE:  a\npsql:<stdin>:7: ERROR:  b\nDETAIL:  psql:<stdin>:9: c\n";
+        let said =
+            "psql:<stdin>:3: NOTICE:  a\npsql:<stdin>:7: ERROR:  b\nDETAIL:  psql:<stdin>:9: c\n";
         assert_eq!(relay(said.as_bytes()), Some(7));
         assert_eq!(relay("psql: error: no server\n".as_bytes()), None);
     }
@@ -123,6 +153,9 @@ mod tests {
         let script = b"SELECT 1;\r\n\\echo \xff\nSELECT 2";
         let (mut to, counter) = (Vec::new(), Mutex::new(Counter::new()));
         feed(&script[..], &mut to, &counter);
-        assert_eq!((to.as_slice(), counter.into_inner().unwrap().total()), (&script[..], 2));
+        assert_eq!(
+            (to.as_slice(), counter.into_inner().unwrap().total()),
+            (&script[..], 2)
+        );
     }
 }

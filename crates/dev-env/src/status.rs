@@ -154,12 +154,27 @@ impl Schema {
     /// What is applied against the files.
     pub(crate) fn compare(code: &[File], applied: Option<&Applied>) -> Self {
         let newest = |file: Option<&File>| file.map(|file| file.version);
-        let Some(applied) = applied else { return Self { code: newest(code.last()), ..Self::default() } };
+        let Some(applied) = applied else {
+            return Self {
+                code: newest(code.last()),
+                ..Self::default()
+            };
+        };
         // The files are the code; a program that was built before the newest of them knows less.
-        let is = |file: &&File, state: &str| applied.of(file).is_some_and(|migration| migration.state == state);
-        let pending = code.iter().filter(|file| applied.of(file).is_none() || is(file, "pending")).count();
+        let is = |file: &&File, state: &str| {
+            applied
+                .of(file)
+                .is_some_and(|migration| migration.state == state)
+        };
+        let pending = code
+            .iter()
+            .filter(|file| applied.of(file).is_none() || is(file, "pending"))
+            .count();
         let empty = code.iter().filter(|file| is(file, "empty")).count();
-        let ahead = applied.migrations.iter().any(|m| m.is_applied() && code.iter().all(|file| file.version != m.version));
+        let ahead = applied
+            .migrations
+            .iter()
+            .any(|m| m.is_applied() && code.iter().all(|file| file.version != m.version));
         let state = match (applied.count("edited"), pending, ahead) {
             (1.., ..) => SchemaState::Edited,
             (_, 1.., _) => SchemaState::Behind,

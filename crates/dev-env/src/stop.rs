@@ -37,6 +37,9 @@ impl Stop {
 
     async fn asked_times(&self, times: u32) {
         let mut asked = self.0.subscribe();
-        asked.wait_for(|n| *n >= times).await.expect("self holds the sender");
+        asked
+            .wait_for(|n| *n >= times)
+            .await
+            .expect("self holds the sender");
     }
 }

@@ -46,7 +46,12 @@ pub(crate) const WAITS_TO_BE_MENDED: &str = "waiting for sources that compile";
 ///
 /// # Errors
 /// They cannot be started; nothing stays then.
-pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+pub(crate) async fn run(
+    environment: &Environment,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
     let checkout = &environment.checkout;
     let socket = presence::socket(checkout);
     let lock = tokio::select! {
@@ -61,10 +66,24 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
     let board = Board::default();
     let events = log_to_file(environment, board.relay(events.clone()));
     let (orders, asked) = mpsc::channel(8);
-    let (presence, ready_socket) = Presence::begin(environment, lock, &socket, (board.clone(), stop.clone(), orders), events.clone())?;
-    let mut services = Services::new(environment.clone(), options, ready_socket, board.clone(), events.clone());
+    let (presence, ready_socket) = Presence::begin(
+        environment,
+        lock,
+        &socket,
+        (board.clone(), stop.clone(), orders),
+        events.clone(),
+    )?;
+    let mut services = Services::new(
+        environment.clone(),
+        options,
+        ready_socket,
+        board.clone(),
+        events.clone(),
+    );
     let outcome = watch(&mut services, &events, stop, asked).await;
-    board.update(|snapshot| (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned())));
+    board.update(|snapshot| {
+        (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned()))
+    });
     if services.run_something() {
         events.phase("stopping");
     }
@@ -79,7 +98,11 @@ pub(crate) async fn run(environment: &Environment, options: UpOptions, events: &
 }
 
 /// The lock, or the supervisor that has it and goes on. One that ends is waited for.
-async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &Events) -> Result<Result<Lock, Up>, Error> {
+async fn lock_or_supervisor(
+    environment: &Environment,
+    socket: &Path,
+    events: &Events,
+) -> Result<Result<Lock, Up>, Error> {
     let checkout = &environment.checkout;
     loop {
         if let Some(lock) = take(environment, socket.to_owned(), events).await? {
@@ -87,11 +110,18 @@ async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &E
         }
         match control::supervisor(checkout).await? {
             Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => {
-                events.note(format!("the environment (pid {}) is stopping: it is started again when that is done", holder.pid));
+                events.note(format!(
+                    "the environment (pid {}) is stopping: it is started again when that is done",
+                    holder.pid
+                ));
                 drop(Lock::wait(checkout, COMMAND, STOPPING).await?);
             }
             Some((holder, snapshot)) => {
-                return Ok(Err(Up::Already { pid: Some(holder.pid), doing: snapshot.doing, addresses: snapshot.addresses }));
+                return Ok(Err(Up::Already {
+                    pid: Some(holder.pid),
+                    doing: snapshot.doing,
+                    addresses: snapshot.addresses,
+                }));
             }
             // It has just ended.
             None => {}
@@ -100,7 +130,11 @@ async fn lock_or_supervisor(environment: &Environment, socket: &Path, events: &E
 }
 
 /// The lock; `None` when a supervisor has it. A short command's is waited for.
-async fn take(environment: &Environment, socket: std::path::PathBuf, events: &Events) -> Result<Option<Lock>, Error> {
+async fn take(
+    environment: &Environment,
+    socket: std::path::PathBuf,
+    events: &Events,
+) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
     match Lock::take(checkout, COMMAND, Some(socket.clone())).await? {
         Ok(lock) => return Ok(Some(lock)),
@@ -112,14 +146,21 @@ async fn take(environment: &Environment, socket: std::path::PathBuf, events: &Ev
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.
-async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked: mpsc::Receiver<Order>) -> Result<(), Error> {
+async fn watch(
+    services: &mut Services,
+    events: &Events,
+    stop: &Stop,
+    mut asked: mpsc::Receiver<Order>,
+) -> Result<(), Error> {
     let lock = MountedLock::of(&services.environment);
     tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
         started = start(services, &lock, events) => events.tell(Event::Ready(started?)),
     }
-    services.board.update(|snapshot| snapshot.stage = Stage::Running);
+    services
+        .board
+        .update(|snapshot| snapshot.stage = Stage::Running);
     loop {
         let happened = tokio::select! {
             biased;
@@ -128,11 +169,19 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
             news = services.news() => Happened::News(news),
         };
         match happened {
-            Happened::News(News::Attempted(attempted)) if attempted.as_ref().as_ref().is_err_and(|error| lock.is_refused(error)) => {
+            Happened::News(News::Attempted(attempted))
+                if attempted
+                    .as_ref()
+                    .as_ref()
+                    .is_err_and(|error| lock.is_refused(error)) =>
+            {
                 return Err(Error::LockReplaced);
             }
             // Between the file and the database nothing may come.
-            Happened::Asked(Order { work: Work::ChangePassword(password), answers }) => {
+            Happened::Asked(Order {
+                work: Work::ChangePassword(password),
+                answers,
+            }) => {
                 let changed = services.change_password(password).await;
                 if changed.is_ok() {
                     tokio::select! {
@@ -143,7 +192,10 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
                 }
                 answer(&answers, changed.map(Answer::Written));
             }
-            Happened::Asked(Order { work: Work::Restart(service), answers }) => {
+            Happened::Asked(Order {
+                work: Work::Restart(service),
+                answers,
+            }) => {
                 let restarted = tokio::select! {
                     biased;
                     () = stop.asked() => return Ok(()),
@@ -165,11 +217,17 @@ async fn watch(services: &mut Services, events: &Events, stop: &Stop, mut asked:
 
 /// Starts everything. In the container sources that do not compile are waited for to be mended, where somebody looks at them: it would
 /// only be started again.
-async fn start(services: &mut Services, lock: &MountedLock, events: &Events) -> Result<Vec<Address>, Error> {
+async fn start(
+    services: &mut Services,
+    lock: &MountedLock,
+    events: &Events,
+) -> Result<Vec<Address>, Error> {
     loop {
         match services.start().await {
             Err(error) if lock.is_refused(&error) => return Err(Error::LockReplaced),
-            Err(error @ Error::Build { .. }) if services.environment.is_in_container() && services.options.reload => {
+            Err(error @ Error::Build { .. })
+                if services.environment.is_in_container() && services.options.reload =>
+            {
                 events.warn(format!("{error}\nit is built again when they change"));
                 events.phase(WAITS_TO_BE_MENDED);
                 services.next_save().await;
@@ -184,16 +242,27 @@ struct MountedLock(Option<Checkout>);
 
 impl MountedLock {
     fn of(environment: &Environment) -> Self {
-        let checkout = Some(&environment.checkout).filter(|checkout| environment.is_in_container() && container::lock_is_mounted(checkout));
+        let checkout = Some(&environment.checkout).filter(|checkout| {
+            environment.is_in_container() && container::lock_is_mounted(checkout)
+        });
         Self(checkout.cloned())
     }
 
     /// Whether that is why a build failed: it was replaced, and what is there now can only be read.
     fn is_refused(&self, error: &Error) -> bool {
         // EACCES and EROFS, as Rust's standard library says them.
-        let is_refusal = |said: &str| said.contains("Cargo.lock") && ["os error 13", "os error 30"].iter().any(|code| said.contains(code));
+        let is_refusal = |said: &str| {
+            said.contains("Cargo.lock")
+                && ["os error 13", "os error 30"]
+                    .iter()
+                    .any(|code| said.contains(code))
+        };
         let refused = matches!(error, Error::Build { said } if is_refusal(said));
-        refused && self.0.as_ref().is_some_and(|checkout| !container::lock_is_mounted(checkout))
+        refused
+            && self
+                .0
+                .as_ref()
+                .is_some_and(|checkout| !container::lock_is_mounted(checkout))
     }
 }
 
@@ -215,7 +284,10 @@ pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Phase(what) => file.stamped(what),
             Event::Note(text) => file.stamped(text),
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
-            Event::Output { from: crate::events::Source::Build, line } => file.stamped(&format!("cargo: {line}")),
+            Event::Output {
+                from: crate::events::Source::Build,
+                line,
+            } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),
             Event::Reload(reload) => file.stamped(&reload.to_string()),
             Event::Progress { .. } | Event::Output { .. } | Event::BuildFailed | Event::Idle => {}
@@ -225,7 +297,11 @@ pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
 }
 
 fn urls(addresses: &[Address]) -> String {
-    addresses.iter().map(|address| address.url.as_str()).collect::<Vec<_>>().join(" ")
+    addresses
+        .iter()
+        .map(|address| address.url.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Waits for ever where there is nothing to wait for.

@@ -22,7 +22,10 @@ use crate::postgres::roles;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
-use crate::{Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker, restore};
+use crate::{
+    Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker,
+    restore,
+};
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -49,7 +52,9 @@ pub enum SwitchError {
     )]
     AtWork,
     /// Another command has started it.
-    #[error("another command started the database that is to be moved; nothing was changed\nhint: try again")]
+    #[error(
+        "another command started the database that is to be moved; nothing was changed\nhint: try again"
+    )]
     Started,
     /// The database is newer than the other engine.
     #[error(
@@ -61,7 +66,9 @@ pub enum SwitchError {
         major: String,
     },
     /// The moved database differs.
-    #[error("the moved database differs from the original, which was restored: {what}\nhint: keep this engine: cargo dev up")]
+    #[error(
+        "the moved database differs from the original, which was restored: {what}\nhint: keep this engine: cargo dev up"
+    )]
     Differs {
         /// The first difference.
         what: String,
@@ -91,7 +98,12 @@ struct Copy {
 ///
 /// # Errors
 /// The database cannot be moved; it is as it was.
-pub async fn switch(environment: &Environment, to: Kind, events: &Events, stop: &Stop) -> Result<Option<Switched>, Error> {
+pub async fn switch(
+    environment: &Environment,
+    to: Kind,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let _turn = turn(checkout)?;
     let _replacing = lock::replacing(checkout)?;
@@ -122,10 +134,19 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
     put_back(environment, events).await
 }
 
-async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Events, stop: &Stop) -> Result<Option<Switched>, Error> {
+async fn carry_over(
+    environment: &Environment,
+    from: Kind,
+    to: Kind,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let folder = tempfile::Builder::new().prefix("switch-").tempdir_in(checkout.root().join("data"));
-    let folder = folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
+    let folder = tempfile::Builder::new()
+        .prefix("switch-")
+        .tempdir_in(checkout.root().join("data"));
+    let folder =
+        folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
     let source = Chosen::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
@@ -161,7 +182,9 @@ async fn carry_over(environment: &Environment, from: Kind, to: Kind, events: &Ev
     for writers in stopped {
         writers.leave().await;
     }
-    let Some((copies, settings)) = copied? else { return Ok(None) };
+    let Some((copies, settings)) = copied? else {
+        return Ok(None);
+    };
     let moved = move_over(environment, from, to, &copies, &settings, password, events);
     tokio::select! {
         biased;
@@ -183,9 +206,18 @@ async fn move_over(
 
     // The password stays, where nobody has said one.
     let mut environment = environment.reread()?;
-    if let Some(password) = password.filter(|_| !environment.configuration.values().is_set(&POSTGRES_PASSWORD.info)) {
+    if let Some(password) = password.filter(|_| {
+        !environment
+            .configuration
+            .values()
+            .is_set(&POSTGRES_PASSWORD.info)
+    }) {
         let line = [(POSTGRES_PASSWORD.info.name, password.expose_secret())];
-        env_files::append(&checkout.env_file(), "The database's password, as it is.", &line)?;
+        env_files::append(
+            &checkout.env_file(),
+            "The database's password, as it is.",
+            &line,
+        )?;
         environment = environment.reread()?;
     }
     environment.configuration.make_secrets(checkout, false)?;
@@ -200,7 +232,9 @@ async fn move_over(
     // From here on the new one counts.
     forget(checkout)?;
     let sizes = copies.iter().map(|copy| copy.contents.size());
-    let (tables, rows) = sizes.fold((0, 0), |(tables, rows), size| (tables + size.0, rows + size.1));
+    let (tables, rows) = sizes.fold((0, 0), |(tables, rows), size| {
+        (tables + size.0, rows + size.1)
+    });
     Ok(Switched::Moved { kept, tables, rows })
 }
 
@@ -212,15 +246,26 @@ async fn copy(
     stopped: &mut Vec<StoppedWriters>,
     events: &Events,
 ) -> Result<(Vec<Copy>, String), Error> {
-    let version = session.sql_in("postgres", "SELECT current_setting('server_version_num')::int / 10000").await?;
-    if to == Kind::Docker && version.parse::<u32>().is_ok_and(|major| major > PREFERRED_MAJOR) {
+    let version = session
+        .sql_in(
+            "postgres",
+            "SELECT current_setting('server_version_num')::int / 10000",
+        )
+        .await?;
+    if to == Kind::Docker
+        && version
+            .parse::<u32>()
+            .is_ok_and(|major| major > PREFERRED_MAJOR)
+    {
         return Err(SwitchError::NewerDatabase { major: version }.into());
     }
     let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
         AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
     let others = session.sql_in("postgres", roles).await?;
     if !others.is_empty() {
-        events.warn(format!("these roles, their rights and their settings are not moved: {others}"));
+        events.warn(format!(
+            "these roles, their rights and their settings are not moved: {others}"
+        ));
     }
     let all = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
     let all = session.sql_in("postgres", all).await?;
@@ -237,24 +282,56 @@ async fn copy(
         let file = folder.join(format!("{number}.dump"));
         backup::write_archive(session, database, &file).await?;
         let contents = Contents::of(session, database);
-        let contents = lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents).await?;
+        let contents =
+            lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents)
+                .await?;
         settings += &database_settings::of_database(session, database, database).await?;
-        copies.push(Copy { database: database.to_owned(), file, contents });
+        copies.push(Copy {
+            database: database.to_owned(),
+            file,
+            contents,
+        });
     }
     settings += &database_settings::of_roles(session).await?;
     Ok((copies, settings))
 }
 
-async fn fill(environment: &Environment, session: &Session, copies: &[Copy], settings: &str, events: &Events) -> Result<(), Error> {
+async fn fill(
+    environment: &Environment,
+    session: &Session,
+    copies: &[Copy],
+    settings: &str,
+    events: &Events,
+) -> Result<(), Error> {
     let (owner, database) = (&session.url().user, &session.url().database);
-    let api_password = environment.configuration.tool(&environment.checkout)?.api_password.unwrap_or_default();
-    session.sql_in(database, &roles::api_role_sql(owner, database, &api_password)).await?;
+    let api_password = environment
+        .configuration
+        .tool(&environment.checkout)?
+        .api_password
+        .unwrap_or_default();
+    session
+        .sql_in(
+            database,
+            &roles::api_role_sql(owner, database, &api_password),
+        )
+        .await?;
     for copy in copies {
         // The server made it, and a script of the user's may have filled it.
-        session.sql_in("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&copy.database))).await?;
+        session
+            .sql_in(
+                "postgres",
+                &format!(
+                    "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+                    identifier(&copy.database)
+                ),
+            )
+            .await?;
         restore::fill(session, &copy.database, &copy.file, events).await?;
         events.phase(format!("comparing {}", copy.database));
-        if let Some(what) = copy.contents.difference(&Contents::of(session, &copy.database).await?) {
+        if let Some(what) = copy
+            .contents
+            .difference(&Contents::of(session, &copy.database).await?)
+        {
             return Err(SwitchError::Differs { what }.into());
         }
     }
@@ -291,9 +368,16 @@ fn note_path(checkout: &Checkout) -> PathBuf {
 /// Gives the old directory another name, and notes that first.
 fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Error> {
     let data_dir = maker::data_dir(checkout);
-    let from = data_dir.canonicalize().map_err(|source| Error::io("read", &data_dir, source))?;
+    let from = data_dir
+        .canonicalize()
+        .map_err(|source| Error::io("read", &data_dir, source))?;
     let kept = from.with_file_name(format!("postgres.{maker}-{}", backup::now()));
-    let note = Note { to: to.to_string(), link: data_dir.is_symlink(), from, kept };
+    let note = Note {
+        to: to.to_string(),
+        link: data_dir.is_symlink(),
+        from,
+        kept,
+    };
     write_note(checkout, &note)?;
     if note.link {
         std::fs::remove_file(&data_dir).map_err(|source| Error::io("remove", &data_dir, source))?;
@@ -305,7 +389,8 @@ fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Err
 fn write_note(checkout: &Checkout, note: &Note) -> Result<(), Error> {
     let path = note_path(checkout);
     let text = serde_json::to_vec(note).expect("names are JSON");
-    files::write_atomically(&path, &text, files::READABLE).map_err(|source| Error::io("write", &path, source))
+    files::write_atomically(&path, &text, files::READABLE)
+        .map_err(|source| Error::io("write", &path, source))
 }
 
 fn forget(checkout: &Checkout) -> Result<(), Error> {
@@ -324,7 +409,8 @@ async fn put_back(environment: &Environment, events: &Events) -> Result<(), Erro
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(Error::io("read", &path, source)),
     };
-    let note: Note = serde_json::from_slice(&text).map_err(|error| Error::io("read", &path, error.into()))?;
+    let note: Note =
+        serde_json::from_slice(&text).map_err(|error| Error::io("read", &path, error.into()))?;
     if note.kept.exists() {
         events.phase("putting the database back");
         let to = Kind::read(&note.to).unwrap_or(Kind::Native);
@@ -339,7 +425,8 @@ async fn put_back(environment: &Environment, events: &Events) -> Result<(), Erro
     }
     let data_dir = maker::data_dir(checkout);
     if note.link && !data_dir.is_symlink() {
-        std::os::unix::fs::symlink(&note.from, &data_dir).map_err(|source| Error::io("write", &data_dir, source))?;
+        std::os::unix::fs::symlink(&note.from, &data_dir)
+            .map_err(|source| Error::io("write", &data_dir, source))?;
     }
     forget(checkout)?;
     events.note("a move to the other engine did not come to its end: the database is as it was");
@@ -362,7 +449,10 @@ fn put_begun_aside(checkout: &Checkout, events: &Events) -> Result<(), Error> {
     }
     let aside = begun.with_file_name(format!("postgres.begun-{}", backup::now()));
     rename(&begun, &aside)?;
-    events.note(format!("the copy that was begun is not needed any more: rm -rf '{}'", aside.display()));
+    events.note(format!(
+        "the copy that was begun is not needed any more: rm -rf '{}'",
+        aside.display()
+    ));
     Ok(())
 }
 

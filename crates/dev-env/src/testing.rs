@@ -39,18 +39,31 @@ impl TestServer {
     pub async fn start(environment: &Environment, events: &Events) -> Result<Self, Error> {
         let tool: Tool = environment.configuration.tool(&environment.checkout)?;
         let owner = Owner::of_checkout(environment.checkout.root())?;
-        let place = database::Place { owner: owner.clone(), data_dir: PathBuf::new(), exists: false };
+        let place = database::Place {
+            owner: owner.clone(),
+            data_dir: PathBuf::new(),
+            exists: false,
+        };
         let binaries = database::binaries(&tool, Some(&place), events).await?;
-        events.phase(format!("making a throw-away database with PostgreSQL {}", binaries.version));
+        events.phase(format!(
+            "making a throw-away database with PostgreSQL {}",
+            binaries.version
+        ));
         let temporary = temporary();
         sweep(&temporary, &owner);
         let room = Room::new(&temporary).map_err(|e| Error::io("write", &temporary, e))?;
         let folder = room.folder.path();
         // The server may run as somebody else, who has to get through; its data directory is closed.
-        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).map_err(|e| Error::io("write", folder, e))?;
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755))
+            .map_err(|e| Error::io("write", folder, e))?;
         let socket_dir = socket_folder(folder, &owner);
-        let (server, cluster) = throw_away::start(folder, binaries, owner, socket_dir, Durability::Test).await?;
-        Ok(Self { url: session::owners_url(&cluster), server, _room: room })
+        let (server, cluster) =
+            throw_away::start(folder, binaries, owner, socket_dir, Durability::Test).await?;
+        Ok(Self {
+            url: session::owners_url(&cluster),
+            server,
+            _room: room,
+        })
     }
 
     /// The superuser's URL.
@@ -71,14 +84,26 @@ impl TestServer {
 ///
 /// # Errors
 /// cargo cannot be started.
-pub async fn run(environment: &Environment, server: &TestServer, filters: &[String], args: &[String]) -> Result<ExitStatus, Error> {
+pub async fn run(
+    environment: &Environment,
+    server: &TestServer,
+    filters: &[String],
+    args: &[String],
+) -> Result<ExitStatus, Error> {
     let root = environment.checkout.root();
     let mut cargo = cargo(root);
     cargo = if has_nextest(root).await {
         let cargo = cargo.args(["nextest", "run", "--workspace"]).args(filters);
-        if args.is_empty() { cargo } else { cargo.args(["--"]).args(args) }
+        if args.is_empty() {
+            cargo
+        } else {
+            cargo.args(["--"]).args(args)
+        }
     } else {
-        cargo.args(["test", "--workspace", "--"]).args(filters).args(args)
+        cargo
+            .args(["test", "--workspace", "--"])
+            .args(filters)
+            .args(args)
     };
     Ok(on_terminal(cargo.env("TEST_DATABASE_URL", server.url.to_secret().expose_secret())).await?)
 }
@@ -86,12 +111,19 @@ pub async fn run(environment: &Environment, server: &TestServer, filters: &[Stri
 /// cargo without the settings of whoever types: a test sets what it needs.
 fn cargo(root: &Path) -> Configuration {
     let mut cargo = build::cargo(root);
-    cargo.env.extend(declared::ALL.iter().map(|info| (info.name.into(), None)));
+    cargo
+        .env
+        .extend(declared::ALL.iter().map(|info| (info.name.into(), None)));
     cargo
 }
 
 async fn has_nextest(root: &Path) -> bool {
-    let probe = capture(build::cargo(root).args(["nextest", "--version"]), b"", PROBE_BOUND).await;
+    let probe = capture(
+        build::cargo(root).args(["nextest", "--version"]),
+        b"",
+        PROBE_BOUND,
+    )
+    .await;
     probe.is_ok_and(|output| output.status.success())
 }
 
@@ -101,8 +133,14 @@ fn temporary() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     // The types differ between systems.
     #[allow(clippy::useless_conversion)]
-    let room = statvfs(&memory).map_or(0, |disk| u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())));
-    if room >= ENOUGH { memory } else { std::env::temp_dir() }
+    let room = statvfs(&memory).map_or(0, |disk| {
+        u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()))
+    });
+    if room >= ENOUGH {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 /// A folder that is locked for as long as somebody uses it, and so is known from one that a killed run left.
@@ -115,7 +153,9 @@ struct Room {
 impl Room {
     fn new(temporary: &Path) -> std::io::Result<Self> {
         loop {
-            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary)?;
+            let folder = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .tempdir_in(temporary)?;
             let lock = match File::open(folder.path()) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened?,
@@ -123,7 +163,10 @@ impl Room {
             lock.lock()?;
             // Somebody may have swept it away before it was locked.
             if folder.path().exists() {
-                return Ok(Self { folder, _lock: lock });
+                return Ok(Self {
+                    folder,
+                    _lock: lock,
+                });
             }
         }
     }
@@ -131,7 +174,11 @@ impl Room {
 
 /// The folder of the socket of the server in `folder`. Not of the same name: both may lie in /tmp.
 fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
-    let id = folder.file_name().unwrap_or_default().to_string_lossy().replace(PREFIX, "socket-");
+    let id = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .replace(PREFIX, "socket-");
     throw_away::socket_folder(&id, owner)
 }
 
@@ -139,7 +186,10 @@ fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
 fn sweep(temporary: &Path, owner: &Owner) {
     for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !path.is_dir() || PidFile::is_held(&pid_file(&path)) {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX)
+            || !path.is_dir()
+            || PidFile::is_held(&pid_file(&path))
+        {
             continue;
         }
         if let Ok(folder) = File::open(&path)
@@ -162,7 +212,11 @@ mod tests {
         let owner = Owner::current().unwrap();
         let used = Room::new(temporary.path()).unwrap();
         // Killed while initdb was at work: there is no pid file yet.
-        let left = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary.path()).unwrap().keep();
+        let left = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(temporary.path())
+            .unwrap()
+            .keep();
         std::fs::create_dir_all(left.join("postgres.new-x/data")).unwrap();
         let socket = socket_folder(&left, &owner);
         std::fs::create_dir(&socket).unwrap();

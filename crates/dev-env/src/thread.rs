@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs blocking work in its own thread, which is notified when the caller stops waiting. Returns `None` after a panic. The runtime's
 /// pool is not used, because the runtime waits for it at its end, and stalled work must not delay Ctrl-C.
-pub(crate) async fn in_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Option<T> {
+pub(crate) async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+) -> Option<T> {
     struct Cancel(Arc<AtomicBool>);
     impl Drop for Cancel {
         fn drop(&mut self) {

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Config, ErrorKind, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{
+    Config, ErrorKind, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -63,10 +65,16 @@ impl Watcher {
     ///
     /// # Errors
     /// The files cannot be read.
-    pub(crate) async fn start(environment: &Environment, sources: Sources, events: &Events) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        environment: &Environment,
+        sources: Sources,
+        events: &Events,
+    ) -> Result<Self, Error> {
         let folders = sources.folders();
         let told = match place::remote(environment.checkout.root()) {
-            Some(kind) => Err(format!("the checkout is on {kind}, where changes from outside are not told")),
+            Some(kind) => Err(format!(
+                "the checkout is on {kind}, where changes from outside are not told"
+            )),
             None => by_events(&folders, &environment.watch_test()).await,
         };
         let (watching, (watcher, told)) = match told {
@@ -74,7 +82,16 @@ impl Watcher {
             Err(reason) => looking(&folders, &reason, events)?,
         };
         let links = Links::default();
-        let mut watcher = Self { sources, links, told, watcher, watching, events: events.clone(), changed: BTreeSet::new(), since: None };
+        let mut watcher = Self {
+            sources,
+            links,
+            told,
+            watcher,
+            watching,
+            events: events.clone(),
+            changed: BTreeSet::new(),
+            since: None,
+        };
         watcher.watch_links();
         Ok(watcher)
     }
@@ -90,11 +107,19 @@ impl Watcher {
         self.links = Links::among(self.sources.all());
         let watched = self.sources.folders();
         let is_watched = |folder: &PathBuf| {
-            watched.iter().any(|(top, mode)| folder == top || *mode == RecursiveMode::Recursive && folder.starts_with(top))
+            watched.iter().any(|(top, mode)| {
+                folder == top || *mode == RecursiveMode::Recursive && folder.starts_with(top)
+            })
         };
-        for folder in self.links.folders().into_iter().filter(|folder| !is_watched(folder)) {
+        for folder in self
+            .links
+            .folders()
+            .into_iter()
+            .filter(|folder| !is_watched(folder))
+        {
             if let Err(error) = self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                self.events.warn(format!("{} cannot be watched: {error}", folder.display()));
+                self.events
+                    .warn(format!("{} cannot be watched: {error}", folder.display()));
             }
         }
     }
@@ -108,7 +133,9 @@ impl Watcher {
     /// Cancel safe.
     pub(crate) async fn changed(&mut self) -> BTreeSet<PathBuf> {
         loop {
-            let end = self.since.map(|since| (Instant::now() + QUIET).min(since + LONGEST_SAVE));
+            let end = self
+                .since
+                .map(|since| (Instant::now() + QUIET).min(since + LONGEST_SAVE));
             let told = async {
                 match end {
                     Some(end) => tokio::time::timeout_at(end, self.told.recv()).await.ok(),
@@ -136,7 +163,12 @@ impl Watcher {
                     self.watch_links();
                 }
                 let names = self.links.names(&path);
-                self.changed.extend(names.iter().chain([&path]).flat_map(|name| self.sources.that_matter(name)));
+                self.changed.extend(
+                    names
+                        .iter()
+                        .chain([&path])
+                        .flat_map(|name| self.sources.that_matter(name)),
+                );
             }
             Told::Everything => {
                 for (folder, _) in self.sources.folders() {
@@ -144,8 +176,12 @@ impl Watcher {
                 }
             }
             Told::Lost(reason) => match looking(&self.sources.folders(), &reason, &self.events) {
-                Ok((watching, (watcher, told))) => (self.watching, self.watcher, self.told) = (watching, watcher, told),
-                Err(error) => self.events.warn(format!("{error}\nchanges are not noticed any more: cargo dev down, then cargo dev up")),
+                Ok((watching, (watcher, told))) => {
+                    (self.watching, self.watcher, self.told) = (watching, watcher, told)
+                }
+                Err(error) => self.events.warn(format!(
+                    "{error}\nchanges are not noticed any more: cargo dev down, then cargo dev up"
+                )),
             },
         }
         if !self.changed.is_empty() {
@@ -157,7 +193,8 @@ impl Watcher {
         if self.sources.is_watched_folder(path)
             && let Err(error) = self.watcher.watch(path, RecursiveMode::Recursive)
         {
-            self.events.warn(format!("{} cannot be watched: {error}", path.display()));
+            self.events
+                .warn(format!("{} cannot be watched: {error}", path.display()));
         }
     }
 }
@@ -168,13 +205,18 @@ type Running = (Box<dyn notify::Watcher>, mpsc::UnboundedReceiver<Told>);
 /// A watcher that the system tells, once it has been seen to do so.
 async fn by_events(folders: &Folders, test: &Path) -> Result<Running, String> {
     let (sender, mut told) = mpsc::unbounded_channel();
-    let mut watcher = RecommendedWatcher::new(move |event| tell(&sender, event), Config::default()).map_err(|error| why(&error))?;
+    let mut watcher = RecommendedWatcher::new(move |event| tell(&sender, event), Config::default())
+        .map_err(|error| why(&error))?;
     let scratch = test.parent().expect("the file lies in a folder");
-    watcher.watch(scratch, RecursiveMode::NonRecursive).map_err(|error| why(&error))?;
+    watcher
+        .watch(scratch, RecursiveMode::NonRecursive)
+        .map_err(|error| why(&error))?;
     let before = std::fs::metadata(scratch).and_then(|folder| folder.modified());
     std::fs::write(test, "").map_err(|error| error.to_string())?;
     let name = test.file_name();
-    let seen = async { while !matches!(told.recv().await, Some(Told::Path(path)) if path.file_name() == name) {} };
+    let seen = async {
+        while !matches!(told.recv().await, Some(Told::Path(path)) if path.file_name() == name) {}
+    };
     let seen = tokio::time::timeout(TEST_BOUND, seen).await;
     // It has done its work, seen or not.
     let _gone = std::fs::remove_file(test);
@@ -195,18 +237,30 @@ fn looking(folders: &Folders, reason: &str, events: &Events) -> Result<(Watching
     let started = std::time::Instant::now();
     for (folder, mode) in folders {
         let files = sources::files(folder, *mode == RecursiveMode::Recursive);
-        files.iter().filter(|file| file.is_file()).for_each(|file| drop(std::fs::read(file)));
+        files
+            .iter()
+            .filter(|file| file.is_file())
+            .for_each(|file| drop(std::fs::read(file)));
     }
     let every = (started.elapsed() * LOOKING).clamp(OFTEN, SELDOM);
     let (sender, told) = mpsc::unbounded_channel();
-    let failed = |error: notify::Error| Error::Watch { reason: error.to_string() };
-    let mut watcher =
-        PollWatcher::new(move |event| tell(&sender, event), Config::default().with_poll_interval(every).with_compare_contents(true))
-            .map_err(failed)?;
+    let failed = |error: notify::Error| Error::Watch {
+        reason: error.to_string(),
+    };
+    let mut watcher = PollWatcher::new(
+        move |event| tell(&sender, event),
+        Config::default()
+            .with_poll_interval(every)
+            .with_compare_contents(true),
+    )
+    .map_err(failed)?;
     for (folder, mode) in folders {
         watcher.watch(folder, *mode).map_err(failed)?;
     }
-    events.note(format!("files are looked at every {} ms for changes: {reason}", every.as_millis()));
+    events.note(format!(
+        "files are looked at every {} ms for changes: {reason}",
+        every.as_millis()
+    ));
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
     Ok((Watching::Polling { every_ms }, (Box::new(watcher), told)))
 }
@@ -215,9 +269,13 @@ fn tell(sender: &mpsc::UnboundedSender<Told>, event: notify::Result<notify::Even
     let told = match event {
         Ok(event) if event.need_rescan() => vec![Told::Everything],
         // Reading changes nothing, and a compiler reads all.
-        Ok(event) if matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write)) => Vec::new(),
+        Ok(event) if matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write)) => {
+            Vec::new()
+        }
         Ok(event) => event.paths.into_iter().map(Told::Path).collect(),
-        Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => vec![Told::Lost(why(&error))],
+        Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+            vec![Told::Lost(why(&error))]
+        }
         // A file that was gone before it could be looked at.
         Err(error) => error.paths.into_iter().map(Told::Path).collect(),
     };
@@ -263,7 +321,9 @@ mod tests {
     async fn whatever_way_files_are_written() {
         let (_folder, environment) = environment();
         let checkout = &environment.checkout;
-        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet())
+            .await
+            .unwrap();
         assert_eq!(watcher.watching(), Watching::Events);
         let src = checkout.root().join("backend/app/src");
         let files: BTreeSet<PathBuf> = (0..500).map(|n| src.join(format!("f{n}.rs"))).collect();
@@ -276,7 +336,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         while seen != files {
             seen.extend(watcher.changed().await);
-            assert!(seen.is_subset(&files), "{:?}", seen.difference(&files).collect::<Vec<_>>());
+            assert!(
+                seen.is_subset(&files),
+                "{:?}",
+                seen.difference(&files).collect::<Vec<_>>()
+            );
         }
 
         // By renaming, as careful editors do; and a folder at once.
@@ -295,14 +359,20 @@ mod tests {
     async fn edits_behind_links_to_files_and_folders_are_detected() {
         let (folder, environment) = environment();
         let elsewhere = tempfile::tempdir().unwrap();
-        let (checkout, outside) = (&environment.checkout, elsewhere.path().canonicalize().unwrap());
+        let (checkout, outside) = (
+            &environment.checkout,
+            elsewhere.path().canonicalize().unwrap(),
+        );
         let src = checkout.root().join("backend/app/src");
         std::fs::create_dir_all(outside.join("folder")).unwrap();
         std::fs::create_dir_all(checkout.root().join("backend/shared")).unwrap();
         for (file, link) in [
             (outside.join("a.rs"), src.join("a.rs")),
             (outside.join("env"), checkout.env_file()),
-            (checkout.root().join("backend/shared/b.rs"), src.join("b.rs")),
+            (
+                checkout.root().join("backend/shared/b.rs"),
+                src.join("b.rs"),
+            ),
         ] {
             std::fs::write(&file, "").unwrap();
             std::os::unix::fs::symlink(file, link).unwrap();
@@ -312,11 +382,16 @@ mod tests {
         // A link to its own folder is harmless.
         std::os::unix::fs::symlink(&src, src.join("round")).unwrap();
 
-        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet())
+            .await
+            .unwrap();
         for (edited, source) in [
             (outside.join("a.rs"), src.join("a.rs")),
             (outside.join("env"), checkout.env_file()),
-            (checkout.root().join("backend/shared/b.rs"), src.join("b.rs")),
+            (
+                checkout.root().join("backend/shared/b.rs"),
+                src.join("b.rs"),
+            ),
             (outside.join("folder/c.rs"), src.join("linked/c.rs")),
         ] {
             std::fs::write(&edited, "fn f() {}").unwrap();
@@ -335,7 +410,12 @@ mod tests {
         expect(&mut watcher, &src.join("late.rs")).await;
         let old = folder.path().join("old.rs");
         std::fs::write(&old, "fn old() {}").unwrap();
-        std::fs::File::options().write(true).open(&old).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&old)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
         std::fs::rename(old, src.join("a.rs")).unwrap();
         expect(&mut watcher, &src.join("a.rs")).await;
     }
@@ -344,9 +424,14 @@ mod tests {
     async fn looked_at_where_the_system_does_not_tell() {
         let (_folder, environment) = environment();
         let checkout = &environment.checkout;
-        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet()).await.unwrap();
+        let mut watcher = Watcher::start(&environment, Sources::new(checkout, None), &quiet())
+            .await
+            .unwrap();
         watcher.take(Told::Lost("a test".to_owned()));
-        assert!(matches!(watcher.watching(), Watching::Polling { every_ms: 500.. }));
+        assert!(matches!(
+            watcher.watching(),
+            Watching::Polling { every_ms: 500.. }
+        ));
         let file = checkout.root().join(".env");
         std::fs::write(&file, "A=1").unwrap();
         expect(&mut watcher, &file).await;

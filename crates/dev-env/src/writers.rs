@@ -49,12 +49,12 @@ exit 1"#;
 
 /// A starting session holds a lock on the database that renaming needs exclusively (`InitPostgres`, `RenameDatabase`). After this statement
 /// acquired it, each session has either read the new setting or is in `pg_stat_activity`. The name is in use, so nothing is renamed.
-const BARRIER: &str = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I RENAME TO %1$I', current_database());
+const BARRIER: &str =
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I RENAME TO %1$I', current_database());
 EXCEPTION WHEN lock_not_available OR query_canceled THEN RAISE; WHEN OTHERS THEN NULL; END $$;\n";
 
 /// Selects other sessions of the database, except the server's own.
-const OTHERS: &str =
-    "FROM pg_stat_activity AS session WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+const OTHERS: &str = "FROM pg_stat_activity AS session WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
 /// The description of a session for the user.
 pub(crate) const FACTS: &str = "format('pid %s (%s, role %s, %s): %s', session.pid, coalesce(nullif(session.application_name, ''), 'no name'),
@@ -69,10 +69,16 @@ pub(crate) struct StoppedWriters {
 impl StoppedWriters {
     /// Opens the session that stops writers. Nothing is changed yet.
     pub(crate) async fn open(session: &Session, database: &str) -> Result<Self, Error> {
-        let mut script = session.script_in(database, SCRIPT).await?.args([left::LET_IN]);
+        let mut script = session
+            .script_in(database, SCRIPT)
+            .await?
+            .args([left::LET_IN]);
         // The process may outlive the checkout, and must not keep its folder busy.
         script.current_dir = Some("/".into());
-        Ok(Self { psql: Outliving::start(&script)?, database: database.to_owned() })
+        Ok(Self {
+            psql: Outliving::start(&script)?,
+            database: database.to_owned(),
+        })
     }
 
     /// Stops writers for the verb `by`, and reports the terminated sessions, except sessions of the service.
@@ -81,24 +87,43 @@ impl StoppedWriters {
     /// Another command already stopped them, a session cannot be terminated, or a setting of the database or a role would override it.
     pub(crate) async fn stop(&mut self, by: &str, events: &Events) -> Result<(), Error> {
         events.phase("stopping writers");
-        self.ask("SET lock_timeout = '10s'; SET idle_session_timeout = 0;").await?;
-        if self.ask(&format!("SELECT pg_try_advisory_lock({KEY});")).await? != ["t"] {
-            return Err(WritersError::AtWork { database: self.database.clone() }.into());
+        self.ask("SET lock_timeout = '10s'; SET idle_session_timeout = 0;")
+            .await?;
+        if self
+            .ask(&format!("SELECT pg_try_advisory_lock({KEY});"))
+            .await?
+            != ["t"]
+        {
+            return Err(WritersError::AtWork {
+                database: self.database.clone(),
+            }
+            .into());
         }
         self.refuse_other_settings().await?;
         let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         // Only the time of day, because psql warns about names that are longer than 63 bytes.
-        let mark = literal(&format!("{MARK}{by}, {}", now.split_once('T').map_or(now.as_str(), |(_, time)| time)));
+        let mark = literal(&format!(
+            "{MARK}{by}, {}",
+            now.split_once('T').map_or(now.as_str(), |(_, time)| time)
+        ));
         let set = format!(
             "DO $do$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
              EXECUTE format('ALTER DATABASE %I SET application_name = %L', current_database(), {mark}); END $do$;"
         );
         self.ask(&set).await?;
         self.ask(BARRIER).await?;
-        let ended = self.ask(&format!("SELECT {FACTS} {OTHERS} AND application_name <> 'emotionviz' ORDER BY pid;")).await?;
+        let ended = self
+            .ask(&format!(
+                "SELECT {FACTS} {OTHERS} AND application_name <> 'emotionviz' ORDER BY pid;"
+            ))
+            .await?;
         self.end_sessions().await?;
         if !ended.is_empty() {
-            events.note(format!("terminated these sessions, so that they cannot write to {}:\n{}", self.database, ended.join("\n")));
+            events.note(format!(
+                "terminated these sessions, so that they cannot write to {}:\n{}",
+                self.database,
+                ended.join("\n")
+            ));
         }
         Ok(())
     }
@@ -111,12 +136,20 @@ impl StoppedWriters {
         let deadline = Instant::now() + END_BOUND;
         loop {
             // Every session in the list is counted, also while it is ending: ended sessions disappear from the list.
-            if self.ask(&format!("SELECT pg_terminate_backend(pid) {OTHERS};")).await?.is_empty() {
+            if self
+                .ask(&format!("SELECT pg_terminate_backend(pid) {OTHERS};"))
+                .await?
+                .is_empty()
+            {
                 return Ok(());
             }
             if Instant::now() >= deadline {
                 let left = self.ask(&format!("SELECT {FACTS} {OTHERS};")).await?;
-                return Err(WritersError::Left { database: self.database.clone(), sessions: left.join("\n  ") }.into());
+                return Err(WritersError::Left {
+                    database: self.database.clone(),
+                    sessions: left.join("\n  "),
+                }
+                .into());
             }
             tokio::time::sleep(POLL).await;
         }
@@ -135,7 +168,10 @@ impl StoppedWriters {
         // A session that has ended returns an error.
         match self.ask(&sql).await {
             Ok(lines) if lines == ["t"] => Ok(()),
-            _ => Err(WritersError::Lost { database: self.database.clone() }.into()),
+            _ => Err(WritersError::Lost {
+                database: self.database.clone(),
+            }
+            .into()),
         }
     }
 
@@ -145,7 +181,15 @@ impl StoppedWriters {
     /// The database does not answer.
     pub(crate) async fn let_in(self) -> Result<(), Error> {
         let (status, said) = self.psql.finish(LET_IN_BOUND).await?;
-        if status.success() { Ok(()) } else { Err(WritersError::NotLetIn { database: self.database, said }.into()) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(WritersError::NotLetIn {
+                database: self.database,
+                said,
+            }
+            .into())
+        }
     }
 
     /// Leaves the mark in the database of a stopped server. The next start of that server allows writes again.
@@ -170,29 +214,46 @@ impl StoppedWriters {
         if statements.is_empty() {
             return Ok(());
         }
-        Err(WritersError::OtherSetting { database: self.database.clone(), statements: statements.join(" ") }.into())
+        Err(WritersError::OtherSetting {
+            database: self.database.clone(),
+            statements: statements.join(" "),
+        }
+        .into())
     }
 
     /// Returns the output of a statement.
     async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
         let asked = async {
             // psql's own variables say how the last statement ended, without `psql:<stdin>:1: ERROR:` before it.
-            self.psql.send(&format!("{sql}\n\\echo '{ANSWERED}' :ERROR :LAST_ERROR_MESSAGE\n")).await?;
+            self.psql
+                .send(&format!(
+                    "{sql}\n\\echo '{ANSWERED}' :ERROR :LAST_ERROR_MESSAGE\n"
+                ))
+                .await?;
             let mut lines = Vec::new();
             loop {
                 let line = self.psql.line().await?.unwrap_or_else(|| ENDED.to_owned());
                 match line.strip_prefix(ANSWERED) {
                     Some(rest) if rest.starts_with(" false") => return Ok(Ok(lines)),
-                    Some(rest) => return Ok(Err(rest.trim_start_matches(" true").trim().to_owned())),
+                    Some(rest) => {
+                        return Ok(Err(rest.trim_start_matches(" true").trim().to_owned()));
+                    }
                     None if line == ENDED => return Ok(Err("the session ended".to_owned())),
                     None => lines.push(line),
                 }
             }
         };
-        let answer: Result<_, ProcessError> = match tokio::time::timeout(STATEMENT_BOUND, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Ok(Err(format!("no answer within {} s", STATEMENT_BOUND.as_secs()))),
-        };
-        Ok(answer?.map_err(|reason| WritersError::Refused { database: self.database.clone(), reason })?)
+        let answer: Result<_, ProcessError> =
+            match tokio::time::timeout(STATEMENT_BOUND, asked).await {
+                Ok(answer) => answer,
+                Err(_) => Ok(Err(format!(
+                    "no answer within {} s",
+                    STATEMENT_BOUND.as_secs()
+                ))),
+            };
+        Ok(answer?.map_err(|reason| WritersError::Refused {
+            database: self.database.clone(),
+            reason,
+        })?)
     }
 }

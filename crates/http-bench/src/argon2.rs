@@ -10,8 +10,13 @@ use argon2::Argon2;
 /// passes, one lane. Each hashes for as long as told, once at least.
 pub fn per_second(threads: NonZeroUsize, measured: Duration) -> f64 {
     thread::scope(|scope| {
-        let hashing: Vec<_> = (0..threads.get()).map(|_| scope.spawn(move || on_this_thread(measured))).collect();
-        hashing.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum()
+        let hashing: Vec<_> = (0..threads.get())
+            .map(|_| scope.spawn(move || on_this_thread(measured)))
+            .collect();
+        hashing
+            .into_iter()
+            .map(|thread| thread.join().expect("hashing does not panic"))
+            .sum()
     })
 }
 
@@ -22,7 +27,11 @@ fn on_this_thread(measured: Duration) -> f64 {
     let started = Instant::now();
     let mut made = 0_u64;
     loop {
-        let hashed = hasher.hash_password_into(b"correct horse battery staple", b"sixteen bytes...", &mut hash);
+        let hashed = hasher.hash_password_into(
+            b"correct horse battery staple",
+            b"sixteen bytes...",
+            &mut hash,
+        );
         hashed.expect("password, salt and hash have valid lengths");
         std::hint::black_box(&hash);
         made += 1;
@@ -41,7 +50,10 @@ mod tests {
     #[test]
     fn the_default_parameters_are_those_of_owasp() {
         let params = Params::default();
-        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (19 * 1024, 2, 1));
+        assert_eq!(
+            (params.m_cost(), params.t_cost(), params.p_cost()),
+            (19 * 1024, 2, 1)
+        );
     }
 
     #[test]

@@ -12,7 +12,15 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
-    let router = Router::new().route("/", get(|| async { ([(CONTENT_TYPE, "application/json")], r#"{"status":"healthy"}"#) }));
+    let router = Router::new().route(
+        "/",
+        get(|| async {
+            (
+                [(CONTENT_TYPE, "application/json")],
+                r#"{"status":"healthy"}"#,
+            )
+        }),
+    );
     // As any server of small answers does, the measured ones too.
     let listener = listener.tap_io(|stream| {
         let _kept_slow = stream.set_nodelay(true);

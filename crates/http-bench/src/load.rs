@@ -59,7 +59,11 @@ impl Load {
         let mut connections = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
             let address = request.address;
-            connections.push(Connection::open(address).await.map_err(|source| LoadError::Connect { address, source })?);
+            connections.push(
+                Connection::open(address)
+                    .await
+                    .map_err(|source| LoadError::Connect { address, source })?,
+            );
         }
 
         let from = Instant::now() + self.warm_up;
@@ -69,7 +73,10 @@ impl Load {
             .map(|connection| {
                 let (request, mut over) = (Arc::clone(&request), over.clone());
                 async move {
-                    let mut client = Client { connection: Some(connection), tally: Tally::new() };
+                    let mut client = Client {
+                        connection: Some(connection),
+                        tally: Tally::new(),
+                    };
                     tokio::select! {
                         () = client.keep_asking(&request, self.pause, from) => {}
                         _ = over.changed() => {}
@@ -115,12 +122,20 @@ impl Client {
             };
             let answer = connection.ask(request).await;
             let answered = Instant::now();
-            if !matches!(answer, Ok(Answer { keep_alive: true, .. })) {
+            if !matches!(
+                answer,
+                Ok(Answer {
+                    keep_alive: true,
+                    ..
+                })
+            ) {
                 self.connection = None;
             }
             if asked >= from {
                 match answer {
-                    Ok(Answer { status, .. }) if status.is_success() => self.tally.answered(answered - asked),
+                    Ok(Answer { status, .. }) if status.is_success() => {
+                        self.tally.answered(answered - asked)
+                    }
                     Ok(Answer { status, .. }) => self.tally.failed(status.as_str()),
                     Err(error) if error.is_parse() => self.tally.failed("malformed"),
                     Err(_) => self.tally.failed("closed"),
@@ -153,19 +168,27 @@ impl Connection {
     async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
             // The sender returns the same error.
             let _reported_by_the_sender = connection.await;
         });
-        Ok(Self { sender, _driver: driver })
+        Ok(Self {
+            sender,
+            _driver: driver,
+        })
     }
 
     async fn ask(&mut self, request: &Request) -> hyper::Result<Answer> {
         self.sender.ready().await?;
         let response = self.sender.send_request(request.message.clone()).await?;
-        let answer = Answer { status: response.status(), keep_alive: keeps_alive(&response) };
+        let answer = Answer {
+            status: response.status(),
+            keep_alive: keeps_alive(&response),
+        };
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
             frame?;
@@ -179,10 +202,15 @@ fn keeps_alive(response: &Response<Incoming>) -> bool {
     let headers = response.headers();
     let ends_by_itself = headers.contains_key(CONTENT_LENGTH)
         || headers.contains_key(TRANSFER_ENCODING)
-        || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        || matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
     ends_by_itself && response.version() == Version::HTTP_11 && !announces_close(headers)
 }
 
 fn announces_close(headers: &HeaderMap) -> bool {
-    headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+    headers
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }

@@ -12,7 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Puts load on a server, or is the server that others are compared with.
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  http-bench bare --port 9000 &\n  http-bench load http://127.0.0.1:9000/")]
+#[command(
+    version,
+    after_help = "Example:\n  http-bench bare --port 9000 &\n  http-bench load http://127.0.0.1:9000/"
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -73,19 +76,30 @@ struct LoadArgs {
 
 fn seconds(text: &str) -> Result<f64, String> {
     const MOST: f64 = 3600.0;
-    text.parse().ok().filter(|seconds| (0.0..=MOST).contains(seconds)).ok_or_else(|| format!("must be a number of seconds up to {MOST}"))
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.0..=MOST).contains(seconds))
+        .ok_or_else(|| format!("must be a number of seconds up to {MOST}"))
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Load(args) => load(&args),
         Command::Websocket { url } => websocket(&url),
-        Command::Bare { port } => Builder::new_multi_thread().enable_all().build()?.block_on(async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-            Ok(bare::serve(listener).await?)
-        }),
+        Command::Bare { port } => {
+            Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(async {
+                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+                    Ok(bare::serve(listener).await?)
+                })
+        }
         Command::Argon2 { threads, seconds } => {
-            println!("{:.2}", argon2::per_second(threads, Duration::from_secs_f64(seconds)));
+            println!(
+                "{:.2}",
+                argon2::per_second(threads, Duration::from_secs_f64(seconds))
+            );
             Ok(())
         }
     }
@@ -100,20 +114,26 @@ fn load(args: &LoadArgs) -> anyhow::Result<()> {
         counted: Duration::from_secs_f64(args.seconds),
     };
     // One thread: what it takes from the server's cores is bounded and the same in every run.
-    let report = Builder::new_current_thread().enable_all().build()?.block_on(async { anyhow::Ok(load.run(terminated()?).await?) })?;
+    let report = Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async { anyhow::Ok(load.run(terminated()?).await?) })?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
 
 fn websocket(url: &str) -> anyhow::Result<()> {
     let mut sockets = Sockets::default();
-    Builder::new_current_thread().enable_all().build()?.block_on(async {
-        tokio::select! {
-            () = sockets.keep_open(url) => {}
-            () = terminated()? => {}
-        }
-        anyhow::Ok(())
-    })?;
+    Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            tokio::select! {
+                () = sockets.keep_open(url) => {}
+                () = terminated()? => {}
+            }
+            anyhow::Ok(())
+        })?;
     println!("{}", serde_json::to_string(&sockets)?);
     Ok(())
 }

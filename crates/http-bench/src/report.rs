@@ -44,12 +44,17 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new() -> Self {
         const LONGEST_MICROS: u64 = 600_000_000;
-        let micros = Histogram::new_with_max(LONGEST_MICROS, 3).expect("1 to 600,000,000 with three digits is a valid range");
-        Self { micros, failures: BTreeMap::new() }
+        let micros = Histogram::new_with_max(LONGEST_MICROS, 3)
+            .expect("1 to 600,000,000 with three digits is a valid range");
+        Self {
+            micros,
+            failures: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn answered(&mut self, took: Duration) {
-        self.micros.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.micros
+            .saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn failed(&mut self, how: impl Into<String>) {
@@ -57,18 +62,34 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, other: Self) {
-        self.micros.add(other.micros).expect("histograms of one range add up");
+        self.micros
+            .add(other.micros)
+            .expect("histograms of one range add up");
         for (how, count) in other.failures {
             *self.failures.entry(how).or_default() += count;
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts and microseconds stay far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts and microseconds stay far below 2^52"
+    )]
     pub(crate) fn report(self, counted: Duration) -> Report {
         let ms = |micros: u64| micros as f64 / 1000.0;
         let at = |quantile| ms(self.micros.value_at_quantile(quantile));
-        let latency = Latency { p50_ms: at(0.5), p90_ms: at(0.9), p99_ms: at(0.99), max_ms: ms(self.micros.max()) };
+        let latency = Latency {
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            max_ms: ms(self.micros.max()),
+        };
         let (seconds, answered) = (counted.as_secs_f64(), self.micros.len());
-        Report { seconds, answered, per_second: answered as f64 / seconds, latency, failures: self.failures }
+        Report {
+            seconds,
+            answered,
+            per_second: answered as f64 / seconds,
+            latency,
+            failures: self.failures,
+        }
     }
 }

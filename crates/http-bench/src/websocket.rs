@@ -26,7 +26,9 @@ impl Sockets {
     /// Keeps one open for as long as this is polled; opens the next one when the server closes it.
     pub async fn keep_open(&mut self, url: &str) {
         loop {
-            let Err(how) = self.open(url).await else { continue };
+            let Err(how) = self.open(url).await else {
+                continue;
+            };
             *self.failures.entry(how).or_default() += 1;
             sleep(KNOCK_AGAIN).await;
         }
@@ -34,7 +36,9 @@ impl Sockets {
 
     /// One, from its handshake to its end.
     async fn open(&mut self, url: &str) -> Result<(), String> {
-        let (mut socket, _) = connect_async(url).await.map_err(|error| error.to_string())?;
+        let (mut socket, _) = connect_async(url)
+            .await
+            .map_err(|error| error.to_string())?;
         self.opened += 1;
         let mut end = Err("without a word".to_owned());
         while let Some(message) = socket.next().await {

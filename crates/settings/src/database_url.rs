@@ -36,7 +36,9 @@ pub enum BadUrl {
     #[error("names no database: postgres://user:password@host:5432/database")]
     Database,
     /// The port is no number.
-    #[error("has a port that is no number from 1 to 65535 (a \"/\", \"?\" or \"#\" in a password must come before the last \"@\")")]
+    #[error(
+        "has a port that is no number from 1 to 65535 (a \"/\", \"?\" or \"#\" in a password must come before the last \"@\")"
+    )]
     Port,
 }
 
@@ -54,10 +56,19 @@ impl FromStr for DatabaseUrl {
             None => (who, None),
         };
         let (place, query) = place.split_once('?').unwrap_or((place, ""));
-        let option = |name: &str| query.split('&').filter_map(|o| o.split_once('=')).find(|(k, _)| *k == name).map(|(_, v)| decode(v));
+        let option = |name: &str| {
+            query
+                .split('&')
+                .filter_map(|o| o.split_once('='))
+                .find(|(k, _)| *k == name)
+                .map(|(_, v)| decode(v))
+        };
         let (address, database) = place.split_once('/').ok_or(BadUrl::Database)?;
         let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|p| *p > 0).ok_or(BadUrl::Port)?),
+            Some((host, port)) if !port.ends_with(']') => (
+                host,
+                port.parse().ok().filter(|p| *p > 0).ok_or(BadUrl::Port)?,
+            ),
             _ => (address, 5432),
         };
         if user.is_empty() {
@@ -66,11 +77,16 @@ impl FromStr for DatabaseUrl {
         if database.is_empty() {
             return Err(BadUrl::Database);
         }
-        let host = option("host").unwrap_or_else(|| decode(host.trim_start_matches('[').trim_end_matches(']')));
+        let host = option("host")
+            .unwrap_or_else(|| decode(host.trim_start_matches('[').trim_end_matches(']')));
         Ok(Self {
             user: decode(user),
             password,
-            host: if host.is_empty() { "localhost".to_owned() } else { host },
+            host: if host.is_empty() {
+                "localhost".to_owned()
+            } else {
+                host
+            },
             port: match option("port") {
                 Some(port) => port.parse().map_err(|_| BadUrl::Port)?,
                 None => port,
@@ -84,7 +100,11 @@ impl FromStr for DatabaseUrl {
 impl DatabaseUrl {
     /// The URL in full, everything in it percent-encoded: a secret when it has a password.
     pub fn to_secret(&self) -> SecretString {
-        let password = self.password.as_ref().map(|p| format!(":{}", encode(p.expose_secret()))).unwrap_or_default();
+        let password = self
+            .password
+            .as_ref()
+            .map(|p| format!(":{}", encode(p.expose_secret())))
+            .unwrap_or_default();
         self.with_password(&password).into()
     }
 
@@ -103,19 +123,38 @@ impl DatabaseUrl {
         } else {
             self.host.clone()
         };
-        options.extend(self.ssl_mode.iter().map(|mode| format!("sslmode={}", encode(mode))));
-        let query = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-        format!("postgres://{}{password}@{host}:{}/{}{query}", encode(&self.user), self.port, encode(&self.database))
+        options.extend(
+            self.ssl_mode
+                .iter()
+                .map(|mode| format!("sslmode={}", encode(mode))),
+        );
+        let query = if options.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", options.join("&"))
+        };
+        format!(
+            "postgres://{}{password}@{host}:{}/{}{query}",
+            encode(&self.user),
+            self.port,
+            encode(&self.database)
+        )
     }
 }
 
 /// A `%` that begins no escape stands for itself, so that a password typed as it is works.
 fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
+    percent_decode_str(text)
+        .decode_utf8()
+        .map_or_else(|_| text.to_owned(), Into::into)
 }
 
 fn encode(text: &str) -> String {
-    const PLAIN: percent_encoding::AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    const PLAIN: percent_encoding::AsciiSet = NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
     utf8_percent_encode(text, &PLAIN).to_string()
 }
 
@@ -131,16 +170,31 @@ mod tests {
     fn three_schemes() {
         for scheme in ["postgres", "postgresql", "postgresql+asyncpg"] {
             let url = read(&format!("{scheme}://ann:secret@db:5433/journal"));
-            assert_eq!((url.user.as_str(), url.host.as_str(), url.port, url.database.as_str()), ("ann", "db", 5433, "journal"));
+            assert_eq!(
+                (
+                    url.user.as_str(),
+                    url.host.as_str(),
+                    url.port,
+                    url.database.as_str()
+                ),
+                ("ann", "db", 5433, "journal")
+            );
         }
-        assert_eq!("mysql://a:b@c/d".parse::<DatabaseUrl>().unwrap_err(), BadUrl::Scheme);
+        assert_eq!(
+            "mysql://a:b@c/d".parse::<DatabaseUrl>().unwrap_err(),
+            BadUrl::Scheme
+        );
     }
 
     #[test]
     fn any_password_comes_back() {
         for password in ["p@ss/w:rd#1?x=y&z", "100%", "%zz", "ä ö", "a+b", "$'\"\\"] {
             let raw = read(&format!("postgresql://ann:{password}@db/journal"));
-            assert_eq!(raw.password.as_ref().unwrap().expose_secret(), password, "as typed");
+            assert_eq!(
+                raw.password.as_ref().unwrap().expose_secret(),
+                password,
+                "as typed"
+            );
             let again = read(raw.to_secret().expose_secret());
             assert_eq!(again.password.unwrap().expose_secret(), password, "encoded");
         }
@@ -149,17 +203,41 @@ mod tests {
     #[test]
     fn options() {
         let url = read("postgres://ann@localhost:5440/journal?host=/tmp/a%20b&sslmode=disable");
-        assert_eq!((url.host.as_str(), url.port, url.ssl_mode.as_deref()), ("/tmp/a b", 5440, Some("disable")));
+        assert_eq!(
+            (url.host.as_str(), url.port, url.ssl_mode.as_deref()),
+            ("/tmp/a b", 5440, Some("disable"))
+        );
         assert_eq!(read(url.to_secret().expose_secret()).host, "/tmp/a b");
         assert_eq!(read("postgres://a:b@[::1]:5432/d").host, "::1");
-        assert_eq!(read("postgresql+asyncpg://a:b@h/d?ssl=require").ssl_mode.as_deref(), Some("require"));
+        assert_eq!(
+            read("postgresql+asyncpg://a:b@h/d?ssl=require")
+                .ssl_mode
+                .as_deref(),
+            Some("require")
+        );
     }
 
     #[test]
     fn what_is_wrong_is_said_without_the_password() {
-        assert_eq!("postgres://db:5432/journal".parse::<DatabaseUrl>().unwrap_err(), BadUrl::User);
-        assert_eq!("postgres://a:b@db:5432".parse::<DatabaseUrl>().unwrap_err(), BadUrl::Database);
-        assert_eq!("postgres://a:b@db:port/x".parse::<DatabaseUrl>().unwrap_err(), BadUrl::Port);
-        assert_eq!(read("postgres://ann:secret@db/journal").masked(), "postgres://ann:***@db:5432/journal");
+        assert_eq!(
+            "postgres://db:5432/journal"
+                .parse::<DatabaseUrl>()
+                .unwrap_err(),
+            BadUrl::User
+        );
+        assert_eq!(
+            "postgres://a:b@db:5432".parse::<DatabaseUrl>().unwrap_err(),
+            BadUrl::Database
+        );
+        assert_eq!(
+            "postgres://a:b@db:port/x"
+                .parse::<DatabaseUrl>()
+                .unwrap_err(),
+            BadUrl::Port
+        );
+        assert_eq!(
+            read("postgres://ann:secret@db/journal").masked(),
+            "postgres://ann:***@db:5432/journal"
+        );
     }
 }

@@ -5,14 +5,21 @@ use std::net::IpAddr;
 
 use secrecy::SecretString;
 
-use crate::{AppEnv, DatabaseUrl, Engine, Group, Info, Kind, LogLevel, Origins, Proxies, Setting, Switch, Use};
+use crate::{
+    AppEnv, DatabaseUrl, Engine, Group, Info, Kind, LogLevel, Origins, Proxies, Setting, Switch,
+    Use,
+};
 
 /// The example secrets of earlier versions and of this one: public, so worthless anywhere but on a developer's machine.
-pub const PUBLIC_SECRETS: [&str; 3] =
-    ["devpassword", "dev-secret-key-change-in-production", "dev-secret-key-please-change-this-in-production"];
+pub const PUBLIC_SECRETS: [&str; 3] = [
+    "devpassword",
+    "dev-secret-key-change-in-production",
+    "dev-secret-key-please-change-this-in-production",
+];
 
 /// What the example files hold where a provider's key belongs: as good as no key.
-pub const PLACEHOLDER_KEYS: [&str; 2] = ["your-gemini-api-key-here", "your-nanobanana-api-key-here"];
+pub const PLACEHOLDER_KEYS: [&str; 2] =
+    ["your-gemini-api-key-here", "your-nanobanana-api-key-here"];
 
 macro_rules! settings {
     ($(
@@ -176,7 +183,11 @@ mod tests {
             for text in info.default.iter().chain(&info.example) {
                 assert_eq!((info.check)(text), Ok(()), "{}", info.name);
             }
-            assert!(!info.secret || info.default.is_none(), "{} must have no default", info.name);
+            assert!(
+                !info.secret || info.default.is_none(),
+                "{} must have no default",
+                info.name
+            );
             assert!(!info.meaning().is_empty() && find(info.name).is_some());
         }
     }

@@ -6,7 +6,9 @@ use std::cell::Cell;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
     /// It does not have the form of a line.
-    #[error("line {line} is not NAME=value: a value with spaces, quotes, \"#\", \"$\" or \"\\\" goes between single quotes")]
+    #[error(
+        "line {line} is not NAME=value: a value with spaces, quotes, \"#\", \"$\" or \"\\\" goes between single quotes"
+    )]
     Form {
         /// Its number, from 1.
         line: usize,
@@ -69,10 +71,17 @@ pub fn read_after(
             rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
             continue;
         }
-        let known = Known { values: &values, before: &before, refers_to_nothing: Cell::new(false) };
+        let known = Known {
+            values: &values,
+            before: &before,
+            refers_to_nothing: Cell::new(false),
+        };
         let (name, value, after) = statement(rest, &known).ok_or(BadLine::Form { line })?;
         if known.refers_to_nothing.get() && counts(name) {
-            return Err(BadLine::RefersToNothing { line, name: name.to_owned() });
+            return Err(BadLine::RefersToNothing {
+                line,
+                name: name.to_owned(),
+            });
         }
         values.push((name.to_owned(), value, line));
         rest = after;
@@ -93,7 +102,13 @@ impl Known<'_> {
     fn find(&self, name: &str) -> Option<String> {
         // In the API's container each setting is a variable, an empty one where nobody sets it.
         let variable = std::env::var(name).ok().filter(|value| !value.is_empty());
-        let earlier = || self.values.iter().rev().find(|(known, ..)| known == name).map(|(_, value, _)| value.clone());
+        let earlier = || {
+            self.values
+                .iter()
+                .rev()
+                .find(|(known, ..)| known == name)
+                .map(|(_, value, _)| value.clone())
+        };
         variable.or_else(|| (self.before)(name)).or_else(earlier)
     }
 
@@ -107,11 +122,15 @@ impl Known<'_> {
 
 /// The name and the value that a text begins with, and what follows.
 fn statement<'a>(text: &'a str, known: &Known<'_>) -> Option<(&'a str, String, &'a str)> {
-    let exported = text.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+    let exported = text
+        .strip_prefix("export")
+        .filter(|rest| rest.starts_with([' ', '\t']));
     let (name, rest) = exported.unwrap_or(text).split_once('=')?;
     let name = name.trim_matches([' ', '\t']);
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     let rest = rest.trim_start_matches([' ', '\t']);
     let (value, after) = match rest.chars().next() {
         _ if !is_name => return None,
@@ -122,13 +141,23 @@ fn statement<'a>(text: &'a str, known: &Known<'_>) -> Option<(&'a str, String, &
             if !left.is_empty() && !left.starts_with('#') {
                 return None;
             }
-            (if quote == '"' { expanded(&quoted, true, known)? } else { quoted }, after)
+            (
+                if quote == '"' {
+                    expanded(&quoted, true, known)?
+                } else {
+                    quoted
+                },
+                after,
+            )
         }
         // A value to Compose, where most mean a comment.
         Some('#') => return None,
         _ => {
             let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-            let line = line.split_once(" #").map_or(line, |(value, _)| value).trim_end();
+            let line = line
+                .split_once(" #")
+                .map_or(line, |(value, _)| value)
+                .trim_end();
             (expanded(line, false, known)?, after)
         }
     };
@@ -198,26 +227,43 @@ fn braced(inside: &str, known: &Known<'_>) -> Option<String> {
         Some(known.find(name).unwrap_or_else(|| default.to_owned()))
     } else {
         let default = modifier.strip_prefix(":-")?;
-        Some(known.find(name).filter(|found| !found.is_empty()).unwrap_or_else(|| default.to_owned()))
+        Some(
+            known
+                .find(name)
+                .filter(|found| !found.is_empty())
+                .unwrap_or_else(|| default.to_owned()),
+        )
     }
 }
 
 /// The name of a variable that a text begins with; empty where it does not.
 fn name_at(text: &str) -> &str {
-    let text = if text.starts_with(|c: char| c.is_ascii_digit()) { "" } else { text };
-    &text[..text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())]
+    let text = if text.starts_with(|c: char| c.is_ascii_digit()) {
+        ""
+    } else {
+        text
+    };
+    &text[..text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len())]
 }
 
 /// `NAME=value` as a line that [`read`] and Compose give the same value back for.
 pub fn line(name: &str, value: &str) -> String {
-    if value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:,@%+=*".contains(c)) {
+    if value
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_./:,@%+=*".contains(c))
+    {
         return format!("{name}={value}");
     }
     // A closing quote after a backslash closes nothing.
     if !value.contains('\'') && !value.ends_with('\\') {
         return format!("{name}='{value}'");
     }
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
+    let escaped = value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('$', "\\$");
     format!("{name}=\"{escaped}\"")
 }
 
@@ -229,10 +275,19 @@ mod tests {
     fn values_comments_and_quotes() {
         let text = "# a comment\nA=1 # one\r\n\nexport B='it$ \"2\" #'\nC=\"x y\"\nD=\nE=http://localhost:*,capacitor://localhost\n";
         let read = read(text).unwrap();
-        let plain: Vec<_> = read.iter().map(|(n, v, l)| (n.as_str(), v.as_str(), *l)).collect();
+        let plain: Vec<_> = read
+            .iter()
+            .map(|(n, v, l)| (n.as_str(), v.as_str(), *l))
+            .collect();
         assert_eq!(
             plain,
-            [("A", "1", 2), ("B", "it$ \"2\" #", 4), ("C", "x y", 5), ("D", "", 6), ("E", "http://localhost:*,capacitor://localhost", 7)]
+            [
+                ("A", "1", 2),
+                ("B", "it$ \"2\" #", 4),
+                ("C", "x y", 5),
+                ("D", "", 6),
+                ("E", "http://localhost:*,capacitor://localhost", 7)
+            ]
         );
     }
 
@@ -255,35 +310,82 @@ mod tests {
             let read = read(text).unwrap();
             assert_eq!(read.last().unwrap().1, value, "{text}");
         }
-        for text in ["X='a\\'", "X='a'b", "X= # c", "X: v", "X", "X=${Y", "X=${Y:?}", "X=${Y:-$Z}", "1X=a", "X Y=a", "X=\"\\a\""] {
+        for text in [
+            "X='a\\'",
+            "X='a'b",
+            "X= # c",
+            "X: v",
+            "X",
+            "X=${Y",
+            "X=${Y:?}",
+            "X=${Y:-$Z}",
+            "1X=a",
+            "X Y=a",
+            "X=\"\\a\"",
+        ] {
             assert_eq!(read(text), Err(BadLine::Form { line: 1 }), "{text}");
         }
     }
 
     #[test]
     fn a_bad_line_has_its_number() {
-        assert_eq!(read("A=1\n\nthis is no setting\nB=2\n"), Err(BadLine::Form { line: 3 }));
+        assert_eq!(
+            read("A=1\n\nthis is no setting\nB=2\n"),
+            Err(BadLine::Form { line: 3 })
+        );
         assert_eq!(read("A=1\nB='open\n"), Err(BadLine::Form { line: 2 }));
     }
 
     #[test]
     fn what_refers_to_nothing() {
-        let before = |name: &str| (name == "BEFORE_THIS_TEST").then(|| "of another file".to_owned());
+        let before =
+            |name: &str| (name == "BEFORE_THIS_TEST").then(|| "of another file".to_owned());
         let text = |value: &str| format!("A_1=x\nY=$OF_NOBODY\nX={value}\n");
         for value in ["pa$word_of_nobody", "${OF_NOBODY}", "\"a$OF_NOBODY\"", "$X"] {
             let bad = read_after(&text(value), before, |name| name == "X").unwrap_err();
-            assert_eq!(bad, BadLine::RefersToNothing { line: 3, name: "X".to_owned() }, "{value}");
+            assert_eq!(
+                bad,
+                BadLine::RefersToNothing {
+                    line: 3,
+                    name: "X".to_owned()
+                },
+                "{value}"
+            );
         }
-        for value in ["'pa$word_of_nobody'", "pa$$word", "${OF_NOBODY:-x}", "${OF_NOBODY-x}", "$A_1", "$BEFORE_THIS_TEST"] {
+        for value in [
+            "'pa$word_of_nobody'",
+            "pa$$word",
+            "${OF_NOBODY:-x}",
+            "${OF_NOBODY-x}",
+            "$A_1",
+            "$BEFORE_THIS_TEST",
+        ] {
             read_after(&text(value), before, |name| name == "X").unwrap();
         }
-        let read = read_after("BEFORE_THIS_TEST=later\nX=$BEFORE_THIS_TEST", before, |_| true).unwrap();
+        let read = read_after(
+            "BEFORE_THIS_TEST=later\nX=$BEFORE_THIS_TEST",
+            before,
+            |_| true,
+        )
+        .unwrap();
         assert_eq!(read[1].1, "of another file");
     }
 
     #[test]
     fn any_value_comes_back() {
-        for value in ["plain", "p@ss w#rd", "$HOME", "a'b", "a'b$c\"d\\e", "a\"b\\c", "ä", "a\\", "it's \\", "two\nlines'", "$$"] {
+        for value in [
+            "plain",
+            "p@ss w#rd",
+            "$HOME",
+            "a'b",
+            "a'b$c\"d\\e",
+            "a\"b\\c",
+            "ä",
+            "a\\",
+            "it's \\",
+            "two\nlines'",
+            "$$",
+        ] {
             assert_eq!(read(&line("X", value)).unwrap()[0].1, value, "{value}");
         }
     }

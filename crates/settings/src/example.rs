@@ -18,7 +18,9 @@ pub fn env_example() -> String {
                 text += &format!("# {}\n", line.trim());
             }
             text += &match (info.example, info.default) {
-                (Some(example), Some(default)) => format!("# Default: {default}\n{}={example}\n", info.name),
+                (Some(example), Some(default)) => {
+                    format!("# Default: {default}\n{}={example}\n", info.name)
+                }
                 (Some(value), None) | (None, Some(value)) => format!("{}={value}\n", info.name),
                 (None, None) => format!("#{}=\n", info.name),
             };
@@ -50,7 +52,10 @@ mod tests {
     fn the_example_can_be_read() {
         let values = crate::env_file::read(&super::env_example()).unwrap();
         for info in crate::declared::ALL {
-            let there = values.iter().find(|(name, _, _)| name == info.name).map(|(_, value, _)| value.as_str());
+            let there = values
+                .iter()
+                .find(|(name, _, _)| name == info.name)
+                .map(|(_, value, _)| value.as_str());
             assert_eq!(there, info.example.or(info.default), "{}", info.name);
         }
     }

@@ -70,7 +70,8 @@ impl Kind for DatabaseUrl {
     const TAKES: &'static str = "a URL such as postgres://user:password@host:5432/database";
 
     fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|e: crate::database_url::BadUrl| e.to_string())
+        text.parse()
+            .map_err(|e: crate::database_url::BadUrl| e.to_string())
     }
 }
 
@@ -176,7 +177,10 @@ impl Kind for Proxies {
         text.split(',')
             .map(str::trim)
             .filter(|a| !a.is_empty())
-            .map(|a| a.parse::<IpNet>().or_else(|_| a.parse::<IpAddr>().map(IpNet::from)))
+            .map(|a| {
+                a.parse::<IpNet>()
+                    .or_else(|_| a.parse::<IpAddr>().map(IpNet::from))
+            })
             .collect::<Result<_, _>>()
             .map(Self)
             .map_err(|_| not::<Self>())
@@ -191,7 +195,10 @@ mod tests {
     fn log_levels_in_any_case() {
         assert_eq!(LogLevel::read("WARNING"), Ok(LogLevel::Warning));
         assert_eq!(LogLevel::read("Critical"), Ok(LogLevel::Critical));
-        assert_eq!(LogLevel::read("loud").unwrap_err(), "must be debug, info, warning, error or critical");
+        assert_eq!(
+            LogLevel::read("loud").unwrap_err(),
+            "must be debug, info, warning, error or critical"
+        );
     }
 
     #[test]

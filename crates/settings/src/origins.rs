@@ -10,12 +10,17 @@ pub struct Origins(Vec<String>);
 impl Origins {
     /// Returns whether a request's `Origin` header matches.
     pub fn allow(&self, origin: &str) -> bool {
-        self.0.iter().any(|allowed| match allowed.strip_suffix(":*") {
-            Some(any_port) => origin
-                .strip_prefix(any_port)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())),
-            None => allowed == origin,
-        })
+        self.0
+            .iter()
+            .any(|allowed| match allowed.strip_suffix(":*") {
+                Some(any_port) => origin.strip_prefix(any_port).is_some_and(|rest| {
+                    rest.is_empty()
+                        || rest
+                            .strip_prefix(':')
+                            .is_some_and(|port| port.parse::<u16>().is_ok())
+                }),
+                None => allowed == origin,
+            })
     }
 
     /// Adds any port of a host.
@@ -37,19 +42,31 @@ impl fmt::Display for Origins {
 }
 
 impl Kind for Origins {
-    const TAKES: &'static str =
-        "origins (scheme://host or scheme://host:port, where the port may be *), separated by commas or as a JSON list";
+    const TAKES: &'static str = "origins (scheme://host or scheme://host:port, where the port may be *), separated by commas or as a JSON list";
 
     fn read(text: &str) -> Result<Self, String> {
         let origins: Vec<String> = if text.trim_start().starts_with('[') {
-            serde_json::from_str(text)
-                .map_err(|_| format!("begins with [ but is not a JSON list of strings: it must be {}", Self::TAKES))?
+            serde_json::from_str(text).map_err(|_| {
+                format!(
+                    "begins with [ but is not a JSON list of strings: it must be {}",
+                    Self::TAKES
+                )
+            })?
         } else {
-            text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+            text.split(',')
+                .map(str::trim)
+                .filter(|origin| !origin.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         let origins: Vec<String> = origins.into_iter().map(without_slash).collect();
-        match origins.iter().find_map(|origin| Some((origin, rule(origin).err()?))) {
-            Some((origin, rule)) => Err(format!("has \"{origin}\", which no browser sends as an origin: {rule}")),
+        match origins
+            .iter()
+            .find_map(|origin| Some((origin, rule(origin).err()?)))
+        {
+            Some((origin, rule)) => Err(format!(
+                "has \"{origin}\", which no browser sends as an origin: {rule}"
+            )),
             None => Ok(Self(origins)),
         }
     }
@@ -96,8 +113,14 @@ fn rule(origin: &str) -> Result<(), &'static str> {
     };
     match (scheme, port) {
         (_, None | Some("*")) => {}
-        ("http", Some("80")) | ("https", Some("443")) => return Err("browsers leave out the default port"),
-        (_, Some(port)) if port.starts_with('0') || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err() => {
+        ("http", Some("80")) | ("https", Some("443")) => {
+            return Err("browsers leave out the default port");
+        }
+        (_, Some(port))
+            if port.starts_with('0')
+                || !port.bytes().all(|b| b.is_ascii_digit())
+                || port.parse::<u16>().is_err() =>
+        {
             return Err("the port must be a number from 1 to 65535, or * for any");
         }
         _ => {}
@@ -106,7 +129,11 @@ fn rule(origin: &str) -> Result<(), &'static str> {
         return Err("only the port may be *");
     }
     // Applications choose the hosts of their own schemes: `app://.`, `file://`.
-    if matches!(scheme, "http" | "https") { is_host(host) } else { Ok(()) }
+    if matches!(scheme, "http" | "https") {
+        is_host(host)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_host(host: &str) -> Result<(), &'static str> {
@@ -118,17 +145,31 @@ fn is_host(host: &str) -> Result<(), &'static str> {
     }
     if let Some(address) = host.strip_prefix('[') {
         let address = address.strip_suffix(']').unwrap_or_default();
-        let is_written_so = address.parse::<Ipv6Addr>().is_ok_and(|read| written(read) == address);
-        return if is_written_so { Ok(()) } else { Err("an IPv6 address must be in its shortest form, in lower case, between [ and ]") };
+        let is_written_so = address
+            .parse::<Ipv6Addr>()
+            .is_ok_and(|read| written(read) == address);
+        return if is_written_so {
+            Ok(())
+        } else {
+            Err("an IPv6 address must be in its shortest form, in lower case, between [ and ]")
+        };
     }
     if host.contains(|c: char| c.is_ascii_uppercase()) {
         return Err("the host must be in lower case");
     }
-    if !host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) || host.starts_with('.') || host.contains("..") {
+    if !host
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        || host.starts_with('.')
+        || host.contains("..")
+    {
         return Err("the host must be a name or an address");
     }
     // Browsers treat a host that ends with a number as an IPv4 address, and write it in full.
-    let is_number = host.rsplit('.').next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
+    let is_number = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
     if is_number && host.parse::<Ipv4Addr>().is_err() {
         return Err("an IPv4 address must have four numbers");
     }
@@ -150,8 +191,17 @@ mod tests {
 
     #[test]
     fn origins_are_allowed_as_written_or_on_any_port() {
-        let o = Origins::read("http://localhost:*, capacitor://localhost,ionic://localhost,https://app.example,").unwrap();
-        for yes in ["http://localhost:3000", "http://localhost", "capacitor://localhost", "ionic://localhost", "https://app.example"] {
+        let o = Origins::read(
+            "http://localhost:*, capacitor://localhost,ionic://localhost,https://app.example,",
+        )
+        .unwrap();
+        for yes in [
+            "http://localhost:3000",
+            "http://localhost",
+            "capacitor://localhost",
+            "ionic://localhost",
+            "https://app.example",
+        ] {
             assert!(o.allow(yes), "{yes}");
         }
         for no in [
@@ -181,7 +231,10 @@ mod tests {
         for (text, why) in [
             ("[http://a.example]", "is not a JSON list of strings"),
             (r#"["http://a.example""#, "is not a JSON list of strings"),
-            (r#"["http://a.example", 7]"#, "is not a JSON list of strings"),
+            (
+                r#"["http://a.example", 7]"#,
+                "is not a JSON list of strings",
+            ),
             (r#"["http://a.example//"]"#, "it must have no path"),
             (r#"[""]"#, "must begin with a scheme"),
             (r#""http://a.example""#, "the scheme must be of"),
@@ -258,18 +311,31 @@ mod tests {
 
     #[test]
     fn one_slash_at_the_end_is_ignored() {
-        for text in ["https://app.example/,app://./", r#"["https://app.example/", "app://./"]"#] {
+        for text in [
+            "https://app.example/,app://./",
+            r#"["https://app.example/", "app://./"]"#,
+        ] {
             let origins = Origins::read(text).unwrap();
-            assert!(origins.allow("https://app.example") && origins.allow("app://."), "{origins}");
+            assert!(
+                origins.allow("https://app.example") && origins.allow("app://."),
+                "{origins}"
+            );
         }
-        for text in ["https://app.example//", "https:///", "https://app.example/path/"] {
+        for text in [
+            "https://app.example//",
+            "https:///",
+            "https://app.example/path/",
+        ] {
             assert!(Origins::read(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_lan_host_is_added_to_the_origins_once() {
-        let o = Origins::read(r#"["https://app.example"]"#).unwrap().with_any_port_of("192.168.1.20").with_any_port_of("192.168.1.20");
+        let o = Origins::read(r#"["https://app.example"]"#)
+            .unwrap()
+            .with_any_port_of("192.168.1.20")
+            .with_any_port_of("192.168.1.20");
         assert_eq!(o.to_string(), "https://app.example,http://192.168.1.20:*");
         assert_eq!(Origins::read(&o.to_string()), Ok(o));
     }

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::declared::{
-    ACCESS_TOKEN_EXPIRE_MINUTES, ALLOWED_ORIGINS, API_HOST, API_PORT, APP_ENV, DATABASE_CONNECTIONS, DATABASE_URL, DEBUG, GEMINI_API_KEY,
-    JWT_ALGORITHM, JWT_SECRET_KEY, LOG_DIR, LOG_LEVEL, MIGRATION_DATABASE_URL, NANOBANANA_API_KEY, PLACEHOLDER_KEYS, PUBLIC_SECRETS,
-    RATE_LIMITS, TRUSTED_PROXIES,
+    ACCESS_TOKEN_EXPIRE_MINUTES, ALLOWED_ORIGINS, API_HOST, API_PORT, APP_ENV,
+    DATABASE_CONNECTIONS, DATABASE_URL, DEBUG, GEMINI_API_KEY, JWT_ALGORITHM, JWT_SECRET_KEY,
+    LOG_DIR, LOG_LEVEL, MIGRATION_DATABASE_URL, NANOBANANA_API_KEY, PLACEHOLDER_KEYS,
+    PUBLIC_SECRETS, RATE_LIMITS, TRUSTED_PROXIES,
 };
-use crate::{AppEnv, DatabaseUrl, Kind, LogLevel, Origins, Problem, Problems, Proxies, Setting, Values};
+use crate::{
+    AppEnv, DatabaseUrl, Kind, LogLevel, Origins, Problem, Problems, Proxies, Setting, Values,
+};
 
 /// The service's configuration, a field a topic.
 #[derive(Clone, Debug)]
@@ -105,10 +108,20 @@ impl Service {
         );
         match parts {
             (Ok(http), Ok(database), Ok(security), Ok(logging), Ok(limits), Ok(providers)) => {
-                Ok(Self { http, database, security, logging, limits, providers })
+                Ok(Self {
+                    http,
+                    database,
+                    security,
+                    logging,
+                    limits,
+                    providers,
+                })
             }
             (a, b, c, d, e, f) => {
-                let problems = [a.err(), b.err(), c.err(), d.err(), e.err(), f.err()].into_iter().flatten().flat_map(|p| p.0);
+                let problems = [a.err(), b.err(), c.err(), d.err(), e.err(), f.err()]
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|p| p.0);
                 // APP_ENV is read by several topics.
                 Err(problems.fold(Problems::default(), |mut all, problem| {
                     if !all.0.contains(&problem) {
@@ -129,7 +142,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(values: &'a Values) -> Self {
-        Self { values, problems: Problems::default() }
+        Self {
+            values,
+            problems: Problems::default(),
+        }
     }
 
     fn note<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
@@ -152,7 +168,9 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse<T>(&mut self, setting: &Setting<T>, what: &str) {
-        self.problems.0.push(self.values.problem(&setting.info, what));
+        self.problems
+            .0
+            .push(self.values.problem(&setting.info, what));
     }
 
     /// An environment that cannot be read is as strict as production.
@@ -177,7 +195,14 @@ impl Http {
         let mut r = Reader::new(values);
         let (host, port, origins) = (r.get(&API_HOST), r.get(&API_PORT), r.get(&ALLOWED_ORIGINS));
         let trusted_proxies = r.read(&TRUSTED_PROXIES).unwrap_or_default();
-        let made = || Some(Self { host: host?, port: port?, origins: origins?, trusted_proxies });
+        let made = || {
+            Some(Self {
+                host: host?,
+                port: port?,
+                origins: origins?,
+                trusted_proxies,
+            })
+        };
         r.done(made())
     }
 }
@@ -200,11 +225,20 @@ impl Database {
         let connections = r.get(&DATABASE_CONNECTIONS);
         for (setting, url) in [(&DATABASE_URL, &url), (&MIGRATION_DATABASE_URL, &migration)] {
             let password = url.as_ref().and_then(|url| url.password.as_ref());
-            if production && values.is_set(&setting.info) && password.is_some_and(|p| PUBLIC_SECRETS.contains(&p.expose_secret())) {
+            if production
+                && values.is_set(&setting.info)
+                && password.is_some_and(|p| PUBLIC_SECRETS.contains(&p.expose_secret()))
+            {
                 r.refuse(setting, "has the example password, which everybody knows: set another one in production");
             }
         }
-        let made = || Some(Self { migration_url: migration.or_else(|| url.clone())?, url: url?, connections: connections? });
+        let made = || {
+            Some(Self {
+                migration_url: migration.or_else(|| url.clone())?,
+                url: url?,
+                connections: connections?,
+            })
+        };
         r.done(made())
     }
 }
@@ -229,11 +263,21 @@ impl Security {
                 r.refuse(&JWT_SECRET_KEY, "is shorter than 32 bytes: set a longer one in production (openssl rand -hex 32)");
             }
         }
-        if r.get(&JWT_ALGORITHM).is_some_and(|algorithm| algorithm != "HS256") {
-            r.refuse(&JWT_ALGORITHM, "must be HS256: the service signs its tokens with no other algorithm");
+        if r.get(&JWT_ALGORITHM)
+            .is_some_and(|algorithm| algorithm != "HS256")
+        {
+            r.refuse(
+                &JWT_ALGORITHM,
+                "must be HS256: the service signs its tokens with no other algorithm",
+            );
         }
         let token_minutes = r.get(&ACCESS_TOKEN_EXPIRE_MINUTES);
-        let made = || Some(Self { jwt_secret: jwt_secret?, token_minutes: token_minutes? });
+        let made = || {
+            Some(Self {
+                jwt_secret: jwt_secret?,
+                token_minutes: token_minutes?,
+            })
+        };
         r.done(made())
     }
 }
@@ -249,10 +293,20 @@ impl Logging {
         let (environment, level) = (r.get(&APP_ENV), r.get(&LOG_LEVEL));
         let debug = r.get(&DEBUG).map(crate::Switch::is_on);
         if production && debug == Some(true) {
-            r.refuse(&DEBUG, "must be off in production: it adds detail to the logs that does not belong there");
+            r.refuse(
+                &DEBUG,
+                "must be off in production: it adds detail to the logs that does not belong there",
+            );
         }
         let dir = r.read(&LOG_DIR).map(PathBuf::from);
-        let made = || Some(Self { environment: environment?, level: level?, debug: debug?, dir });
+        let made = || {
+            Some(Self {
+                environment: environment?,
+                level: level?,
+                debug: debug?,
+                dir,
+            })
+        };
         r.done(made())
     }
 }
@@ -277,8 +331,14 @@ impl Providers {
     /// All of its problems.
     pub fn from_values(values: &Values) -> Result<Self, Problems> {
         let mut r = Reader::new(values);
-        let mut key = |setting| r.read(setting).filter(|key: &SecretString| !PLACEHOLDER_KEYS.contains(&key.expose_secret()));
-        let made = Self { gemini_api_key: key(&GEMINI_API_KEY), nanobanana_api_key: key(&NANOBANANA_API_KEY) };
+        let mut key = |setting| {
+            r.read(setting)
+                .filter(|key: &SecretString| !PLACEHOLDER_KEYS.contains(&key.expose_secret()))
+        };
+        let made = Self {
+            gemini_api_key: key(&GEMINI_API_KEY),
+            nanobanana_api_key: key(&NANOBANANA_API_KEY),
+        };
         r.done(Some(made))
     }
 }
@@ -289,10 +349,15 @@ mod tests {
     use crate::Origin;
 
     fn values(pairs: &[(&str, &str)]) -> Values {
-        Values::default().or(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned(), Origin::Environment)))
+        Values::default().or(pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned(), Origin::Environment)))
     }
 
-    const GOOD: [(&str, &str); 2] = [("DATABASE_URL", "postgres://a:b@h/d"), ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef")];
+    const GOOD: [(&str, &str); 2] = [
+        ("DATABASE_URL", "postgres://a:b@h/d"),
+        ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+    ];
 
     fn with(more: &[(&'static str, &'static str)]) -> Result<Service, String> {
         Service::from_values(&values(&[more, &GOOD].concat())).map_err(|p| p.to_string())
@@ -302,19 +367,30 @@ mod tests {
     fn the_least_that_is_needed() {
         let service = with(&[]).unwrap();
         assert_eq!(service.logging.environment, AppEnv::Production);
-        assert_eq!((service.http.port, service.security.token_minutes), (8000, 60));
+        assert_eq!(
+            (service.http.port, service.security.token_minutes),
+            (8000, 60)
+        );
         assert_eq!(service.database.migration_url.database, "d");
         assert!(service.limits.on);
     }
 
     #[test]
     fn every_problem_at_once() {
-        let error = Service::from_values(&values(&[("API_PORT", "eighty"), ("LOG_LEVEL", "loud"), ("JWT_ALGORITHM", "none")]))
-            .unwrap_err()
-            .to_string();
-        for part in
-            ["API_PORT must be", "LOG_LEVEL must be", "JWT_ALGORITHM must be HS256", "DATABASE_URL is not set", "JWT_SECRET_KEY is not set"]
-        {
+        let error = Service::from_values(&values(&[
+            ("API_PORT", "eighty"),
+            ("LOG_LEVEL", "loud"),
+            ("JWT_ALGORITHM", "none"),
+        ]))
+        .unwrap_err()
+        .to_string();
+        for part in [
+            "API_PORT must be",
+            "LOG_LEVEL must be",
+            "JWT_ALGORITHM must be HS256",
+            "DATABASE_URL is not set",
+            "JWT_SECRET_KEY is not set",
+        ] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
@@ -322,11 +398,27 @@ mod tests {
     #[test]
     fn production_refuses_what_everybody_knows() {
         for secret in PUBLIC_SECRETS {
-            assert!(with(&[("JWT_SECRET_KEY", secret)]).unwrap_err().contains("everybody knows"));
+            assert!(
+                with(&[("JWT_SECRET_KEY", secret)])
+                    .unwrap_err()
+                    .contains("everybody knows")
+            );
         }
-        assert!(with(&[("JWT_SECRET_KEY", "short")]).unwrap_err().contains("shorter than 32 bytes"));
-        assert!(with(&[("DATABASE_URL", "postgres://a:devpassword@h/d")]).unwrap_err().contains("everybody knows"));
-        assert!(with(&[("DEBUG", "true")]).unwrap_err().contains("off in production"));
+        assert!(
+            with(&[("JWT_SECRET_KEY", "short")])
+                .unwrap_err()
+                .contains("shorter than 32 bytes")
+        );
+        assert!(
+            with(&[("DATABASE_URL", "postgres://a:devpassword@h/d")])
+                .unwrap_err()
+                .contains("everybody knows")
+        );
+        assert!(
+            with(&[("DEBUG", "true")])
+                .unwrap_err()
+                .contains("off in production")
+        );
         with(&[
             ("APP_ENV", "development"),
             ("JWT_SECRET_KEY", "short"),
@@ -338,8 +430,15 @@ mod tests {
 
     #[test]
     fn placeholders_are_no_keys() {
-        let service = with(&[("GEMINI_API_KEY", "your-gemini-api-key-here"), ("NANOBANANA_API_KEY", "real")]).unwrap();
-        assert!(service.providers.gemini_api_key.is_none() && service.providers.nanobanana_api_key.is_some());
+        let service = with(&[
+            ("GEMINI_API_KEY", "your-gemini-api-key-here"),
+            ("NANOBANANA_API_KEY", "real"),
+        ])
+        .unwrap();
+        assert!(
+            service.providers.gemini_api_key.is_none()
+                && service.providers.nanobanana_api_key.is_some()
+        );
     }
 
     #[test]
@@ -351,6 +450,9 @@ mod tests {
     fn no_secret_is_printed() {
         let service = with(&[("GEMINI_API_KEY", "planted")]).unwrap();
         let printed = format!("{service:?} {:?}", values(&GOOD));
-        assert!(!printed.contains("planted") && !printed.contains("0123456789abcdef"), "{printed}");
+        assert!(
+            !printed.contains("planted") && !printed.contains("0123456789abcdef"),
+            "{printed}"
+        );
     }
 }

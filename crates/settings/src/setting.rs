@@ -19,7 +19,14 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [Self::Database, Self::Api, Self::ExternalServices, Self::Security, Self::Cors, Self::Tools];
+    pub const ALL: [Self; 6] = [
+        Self::Database,
+        Self::Api,
+        Self::ExternalServices,
+        Self::Security,
+        Self::Cors,
+        Self::Tools,
+    ];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -71,7 +78,11 @@ pub struct Info {
 impl Info {
     /// What it does, in a sentence or two.
     pub fn meaning(&self) -> String {
-        self.meaning.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+        self.meaning
+            .iter()
+            .map(|line| line.trim())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 

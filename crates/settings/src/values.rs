@@ -54,7 +54,9 @@ pub struct Problems(pub Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the settings do not fit:")?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -64,7 +66,9 @@ pub struct Values(BTreeMap<String, (String, Origin)>);
 
 impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(name, (_, origin))| (name, origin))).finish()
+        f.debug_map()
+            .entries(self.0.iter().map(|(name, (_, origin))| (name, origin)))
+            .finish()
     }
 }
 
@@ -86,9 +90,16 @@ impl Values {
     }
 
     /// The process environment as the top layer. Names or values that are no UTF-8 are passed over.
-    pub fn from_environment(vars: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Self {
-        Self::default()
-            .or(vars.into_iter().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?, Origin::Environment))))
+    pub fn from_environment(
+        vars: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Self {
+        Self::default().or(vars.into_iter().filter_map(|(name, text)| {
+            Some((
+                name.into_string().ok()?,
+                text.into_string().ok()?,
+                Origin::Environment,
+            ))
+        }))
     }
 
     /// The text of a setting and where it comes from; the default when nobody set it.
@@ -101,7 +112,9 @@ impl Values {
 
     /// Returns the value and origin of a variable that is not a setting of this project.
     pub fn foreign(&self, name: &str) -> Option<(&str, &Origin)> {
-        self.0.get(name).map(|(text, origin)| (text.as_str(), origin))
+        self.0
+            .get(name)
+            .map(|(text, origin)| (text.as_str(), origin))
     }
 
     /// Whether somebody set it.
@@ -114,8 +127,14 @@ impl Values {
     /// # Errors
     /// The problem, when the text is no value of the setting's type.
     pub fn read<T: Kind>(&self, setting: &Setting<T>) -> Result<Option<T>, Problem> {
-        let Some((text, origin)) = self.text(&setting.info) else { return Ok(None) };
-        T::read(text).map(Some).map_err(|what| Problem { name: setting.info.name, origin, what })
+        let Some((text, origin)) = self.text(&setting.info) else {
+            return Ok(None);
+        };
+        T::read(text).map(Some).map_err(|what| Problem {
+            name: setting.info.name,
+            origin,
+            what,
+        })
     }
 
     /// The value of a setting that has a default.
@@ -126,7 +145,9 @@ impl Values {
     /// # Panics
     /// When the setting is declared without a default.
     pub fn get<T: Kind>(&self, setting: &Setting<T>) -> Result<T, Problem> {
-        self.read(setting).map(|value| value.unwrap_or_else(|| panic!("{} is declared without a default", setting.info.name)))
+        self.read(setting).map(|value| {
+            value.unwrap_or_else(|| panic!("{} is declared without a default", setting.info.name))
+        })
     }
 
     /// The value of a setting that somebody must set.
@@ -134,12 +155,19 @@ impl Values {
     /// # Errors
     /// The problem, when it is not set, or the text is no value of the setting's type.
     pub fn require<T: Kind>(&self, setting: &Setting<T>) -> Result<T, Problem> {
-        self.read(setting)?.ok_or_else(|| self.problem(&setting.info, "is not set"))
+        self.read(setting)?
+            .ok_or_else(|| self.problem(&setting.info, "is not set"))
     }
 
     /// A problem with a setting's value, whatever it is.
     pub fn problem(&self, info: &Info, what: impl Into<String>) -> Problem {
-        let origin = self.text(info).map_or(Origin::Default, |(_, origin)| origin);
-        Problem { name: info.name, origin, what: what.into() }
+        let origin = self
+            .text(info)
+            .map_or(Origin::Default, |(_, origin)| origin);
+        Problem {
+            name: info.name,
+            origin,
+            what: what.into(),
+        }
     }
 }

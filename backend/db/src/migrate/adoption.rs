@@ -39,7 +39,10 @@ pub struct Adoption {
 
 /// Applies [`LAST`] in the transaction of the connection, and keeps the user's objects on these tables. The file must not change, because
 /// databases record its checksum.
-pub(super) async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<(Step, Adoption), Error> {
+pub(super) async fn apply(
+    conn: &mut PgConnection,
+    migration: &Migration,
+) -> Result<(Step, Adoption), Error> {
     let aside = kept::put_aside(conn).await?;
     odd_rows::refuse(conn).await?;
     let undated = count_undated(conn).await?;
@@ -64,11 +67,17 @@ async fn count_undated(conn: &mut PgConnection) -> Result<i64, Error> {
 pub(super) async fn key_addresses_again(conn: &mut PgConnection) -> Result<(), Error> {
     let has_keys = "SELECT count(*) = 4 FROM pg_attribute
                     WHERE attrelid = to_regclass('users') AND attname IN ('id', 'email', 'email_key', 'created_at') AND NOT attisdropped";
-    if !sqlx::query_scalar::<_, bool>(has_keys).fetch_one(&mut *conn).await? {
+    if !sqlx::query_scalar::<_, bool>(has_keys)
+        .fetch_one(&mut *conn)
+        .await?
+    {
         return Ok(());
     }
     let set = "SELECT set_config('session_replication_role', $1, true) FROM pg_roles WHERE rolname = current_user AND rolsuper";
-    let before: Option<String> = sqlx::query_scalar("SELECT current_setting('session_replication_role')").fetch_one(&mut *conn).await?;
+    let before: Option<String> =
+        sqlx::query_scalar("SELECT current_setting('session_replication_role')")
+            .fetch_one(&mut *conn)
+            .await?;
     sqlx::query(set).bind("replica").execute(&mut *conn).await?;
     key_addresses(conn).await?;
     sqlx::query(set).bind(before).execute(&mut *conn).await?;
@@ -78,14 +87,23 @@ pub(super) async fn key_addresses_again(conn: &mut PgConnection) -> Result<(), E
 /// Sets the keys of addresses that are not ASCII, which the migration treats as ASCII. If accounts share a key, the newest keeps it, as in
 /// the migration.
 async fn key_addresses(conn: &mut PgConnection) -> Result<(), Error> {
-    let stored: Vec<(Uuid, String, String)> =
-        sqlx::query_as("SELECT id, email::text, email_key FROM users WHERE email::text !~ '^[!-~]*$'").fetch_all(&mut *conn).await?;
-    let keyed = stored.into_iter().map(|(id, address, stored)| (id, email::key(&address), stored));
+    let stored: Vec<(Uuid, String, String)> = sqlx::query_as(
+        "SELECT id, email::text, email_key FROM users WHERE email::text !~ '^[!-~]*$'",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let keyed = stored
+        .into_iter()
+        .map(|(id, address, stored)| (id, email::key(&address), stored));
     let addresses: Vec<(Uuid, String, String)> = keyed.collect();
-    if addresses.iter().all(|(id, key, stored)| stored == key || *stored == id.to_string()) {
+    if addresses
+        .iter()
+        .all(|(id, key, stored)| stored == key || *stored == id.to_string())
+    {
         return Ok(());
     }
-    let (ids, keys): (Vec<Uuid>, Vec<String>) = addresses.into_iter().map(|(id, key, _)| (id, key)).unzip();
+    let (ids, keys): (Vec<Uuid>, Vec<String>) =
+        addresses.into_iter().map(|(id, key, _)| (id, key)).unzip();
     for keeps_it in [false, true] {
         // Keys are removed first, because a key is unique after each statement.
         sqlx::query(

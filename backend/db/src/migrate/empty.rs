@@ -13,7 +13,11 @@ fn says_nothing(sql: &str) -> bool {
     let mut rest = sql.trim_ascii_start();
     while !rest.is_empty() {
         let after = match rest.strip_prefix("--") {
-            Some(comment) => Some(comment.split_once(['\n', '\r']).map_or("", |(_, after)| after)),
+            Some(comment) => Some(
+                comment
+                    .split_once(['\n', '\r'])
+                    .map_or("", |(_, after)| after),
+            ),
             None => after_block(rest),
         };
         let Some(after) = after else { return false };
@@ -56,7 +60,18 @@ mod tests {
         ] {
             assert!(says_nothing(sql), "{sql}");
         }
-        for sql in ["SELECT 1", "-- a\nSELECT 1; -- b", "/* /* nested */ open", "/* a */ SELECT 1", "- - a", "/", "/*", "/*/", ";", "*/"] {
+        for sql in [
+            "SELECT 1",
+            "-- a\nSELECT 1; -- b",
+            "/* /* nested */ open",
+            "/* a */ SELECT 1",
+            "- - a",
+            "/",
+            "/*",
+            "/*/",
+            ";",
+            "*/",
+        ] {
             assert!(!says_nothing(sql), "{sql}");
         }
     }

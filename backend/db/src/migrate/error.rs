@@ -7,7 +7,9 @@ pub enum Error {
     #[error("the database did not answer: {0}")]
     Database(#[from] sqlx::Error),
     /// A migration's statement failed.
-    #[error("migration {version} ({description}) failed, and nothing of it was applied: {cause}{place}")]
+    #[error(
+        "migration {version} ({description}) failed, and nothing of it was applied: {cause}{place}"
+    )]
     Failed {
         /// The migration.
         version: i64,
@@ -30,7 +32,9 @@ pub enum Error {
         description: String,
     },
     /// This binary has no such migration.
-    #[error("this version of the code has no migration {0}; `migrate status` lists those that it has")]
+    #[error(
+        "this version of the code has no migration {0}; `migrate status` lists those that it has"
+    )]
     Unknown(i64),
     /// What undoes a migration is not written.
     #[error(
@@ -121,7 +125,9 @@ pub enum Error {
         back: String,
     },
     /// Another process migrates for too long.
-    #[error("another process has been migrating this database for {0} s; its role and pid are in pg_stat_activity. Nothing was changed")]
+    #[error(
+        "another process has been migrating this database for {0} s; its role and pid are in pg_stat_activity. Nothing was changed"
+    )]
     Locked(u64),
 }
 
@@ -137,21 +143,36 @@ impl From<MigrateError> for Error {
 impl Error {
     pub(super) fn failed(migration: &Migration, error: impl Into<Cause>) -> Self {
         let Cause(error) = error.into();
-        let (cause, place) = match error.as_database_error().and_then(|e| e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()) {
+        let (cause, place) = match error
+            .as_database_error()
+            .and_then(|e| e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+        {
             Some(e) => {
                 let detail = e.detail().map(|d| format!(" ({d})")).unwrap_or_default();
-                (format!("{}{detail}", e.message()), place(migration.sql.as_str(), e.position()))
+                (
+                    format!("{}{detail}", e.message()),
+                    place(migration.sql.as_str(), e.position()),
+                )
             }
             None => (error.to_string(), String::new()),
         };
-        Self::Failed { version: migration.version, description: migration.description.to_string(), cause, place }
+        Self::Failed {
+            version: migration.version,
+            description: migration.description.to_string(),
+            cause,
+            place,
+        }
     }
 }
 
 fn place(sql: &str, position: Option<sqlx::postgres::PgErrorPosition<'_>>) -> String {
     match position {
         Some(sqlx::postgres::PgErrorPosition::Original(character)) => {
-            let line = 1 + sql.chars().take(character.saturating_sub(1)).filter(|c| *c == '\n').count();
+            let line = 1 + sql
+                .chars()
+                .take(character.saturating_sub(1))
+                .filter(|c| *c == '\n')
+                .count();
             format!(" (line {line} of its file)")
         }
         _ => String::new(),

@@ -10,7 +10,14 @@ use super::{APPLIED, Error, crlf_checksum, is_empty, ups};
 const REVISION: &str = "00d62578dab9";
 
 /// The names of the tables and indexes that the migrations create.
-const OWN_TABLES: [&str; 6] = ["users", "intake_sessions", "emotion_entries", "visualizations", "revoked_tokens", "rate_limits"];
+const OWN_TABLES: [&str; 6] = [
+    "users",
+    "intake_sessions",
+    "emotion_entries",
+    "visualizations",
+    "revoked_tokens",
+    "rate_limits",
+];
 
 /// The tables in which migration tools record applied migrations.
 const RECORDS: [&str; 20] = [
@@ -83,28 +90,52 @@ struct Object {
 /// # Errors
 /// The database belongs to another application, or to the Python backend and cannot be adopted.
 pub(super) async fn recognise(conn: &mut PgConnection) -> Result<Identity, Error> {
-    let applied = record(conn, APPLIED, "version", "description").await?.unwrap_or_default();
+    let applied = record(conn, APPLIED, "version", "description")
+        .await?
+        .unwrap_or_default();
     if !applied.is_empty() {
         let is_ours = has_record_of_ours(conn).await? || {
-            let first = ups().next().map(|m| (Some(m.version.to_string()), Some(m.description.to_string())));
+            let first = ups()
+                .next()
+                .map(|m| (Some(m.version.to_string()), Some(m.description.to_string())));
             // Where the file was edited since.
             first.is_some_and(|first| applied.contains(&first))
-                && lacking(conn, &[("users", &["id", "email", "hashed_password"]), ("emotion_entries", &["user_id", "emotions"])])
-                    .await?
-                    .is_none()
+                && lacking(
+                    conn,
+                    &[
+                        ("users", &["id", "email", "hashed_password"]),
+                        ("emotion_entries", &["user_id", "emotions"]),
+                    ],
+                )
+                .await?
+                .is_none()
         };
-        return if is_ours { Ok(Identity::Ours) } else { Err(foreign(conn, &applied).await?) };
+        return if is_ours {
+            Ok(Identity::Ours)
+        } else {
+            Err(foreign(conn, &applied).await?)
+        };
     }
     let revisions = record(conn, "alembic_version", "version_num", "version_num").await?;
     match revisions.as_deref() {
         None => new(conn).await,
         Some([(Some(revision), _)]) if revision == REVISION => python(conn).await,
         Some(revisions) => {
-            if lacking(conn, &[("emotion_entries", &[]), ("intake_sessions", &[])]).await?.is_some() {
+            if lacking(conn, &[("emotion_entries", &[]), ("intake_sessions", &[])])
+                .await?
+                .is_some()
+            {
                 return Err(foreign(conn, &[]).await?);
             }
-            let names: Vec<&str> = revisions.iter().filter_map(|(revision, _)| revision.as_deref()).collect();
-            Err(Error::OtherRevision(if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }))
+            let names: Vec<&str> = revisions
+                .iter()
+                .filter_map(|(revision, _)| revision.as_deref())
+                .collect();
+            Err(Error::OtherRevision(if names.is_empty() {
+                "(none)".to_owned()
+            } else {
+                names.join(", ")
+            }))
         }
     }
 }
@@ -116,28 +147,48 @@ async fn record(
     first: &str,
     second: &str,
 ) -> Result<Option<Vec<(Option<String>, Option<String>)>>, Error> {
-    if !sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(&mut *conn).await? {
+    if !sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL")
+        .bind(table)
+        .fetch_one(&mut *conn)
+        .await?
+    {
         return Ok(None);
     }
     let sql = format!("SELECT to_jsonb(t) ->> $1, to_jsonb(t) ->> $2 FROM {table} t ORDER BY 1");
-    Ok(Some(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(first).bind(second).fetch_all(conn).await?))
+    Ok(Some(
+        sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(first)
+            .bind(second)
+            .fetch_all(conn)
+            .await?,
+    ))
 }
 
 /// Returns whether a migration of this application is recorded with its checksum.
 async fn has_record_of_ours(conn: &mut PgConnection) -> Result<bool, Error> {
     let (versions, checksums): (Vec<String>, Vec<Vec<u8>>) = ups()
         .filter(|m| !is_empty(m))
-        .flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)].map(|checksum| (m.version.to_string(), checksum)))
+        .flat_map(|m| {
+            [m.checksum.to_vec(), crlf_checksum(m)]
+                .map(|checksum| (m.version.to_string(), checksum))
+        })
         .unzip();
     let sql = format!(
         "SELECT EXISTS (SELECT FROM {APPLIED} t JOIN unnest($1::text[], $2::bytea[]) AS ours (version, checksum)
                         ON to_jsonb(t) ->> 'version' = ours.version AND to_jsonb(t) -> 'checksum' = to_jsonb(ours.checksum))"
     );
-    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(versions).bind(checksums).fetch_one(conn).await?)
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(versions)
+        .bind(checksums)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Returns the first of these tables or columns that is missing.
-async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<Option<String>, Error> {
+async fn lacking(
+    conn: &mut PgConnection,
+    tables: &[(&str, &[&str])],
+) -> Result<Option<String>, Error> {
     for (table, columns) in tables {
         let there: Option<Vec<String>> = sqlx::query_scalar(
             "SELECT array_agg(attname::text) FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
@@ -146,8 +197,13 @@ async fn lacking(conn: &mut PgConnection, tables: &[(&str, &[&str])]) -> Result<
         .bind(table)
         .fetch_one(&mut *conn)
         .await?;
-        let Some(there) = there else { return Ok(Some(format!("the table \"{table}\""))) };
-        if let Some(column) = columns.iter().find(|column| !there.iter().any(|name| name == *column)) {
+        let Some(there) = there else {
+            return Ok(Some(format!("the table \"{table}\"")));
+        };
+        if let Some(column) = columns
+            .iter()
+            .find(|column| !there.iter().any(|name| name == *column))
+        {
             return Ok(Some(format!("the column \"{column}\" of \"{table}\"")));
         }
     }
@@ -165,21 +221,36 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
     .fetch_one(&mut *conn)
     .await?;
     // A revert of all migrations pauses automatic migration.
-    let reverted = reverted && sqlx::query_scalar("SELECT EXISTS (SELECT FROM _migrations_paused)").fetch_one(&mut *conn).await?;
+    let reverted = reverted
+        && sqlx::query_scalar("SELECT EXISTS (SELECT FROM _migrations_paused)")
+            .fetch_one(&mut *conn)
+            .await?;
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
-    let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *conn).await?;
+    let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()::text")
+        .fetch_one(&mut *conn)
+        .await?;
     let in_the_way = |o: &Object| {
         !reverted && RECORDS.contains(&o.name.as_str())
-            || schema.as_ref() == Some(&o.schema) && OWN_TABLES.contains(&o.name.as_str()) && o.kind != "function"
+            || schema.as_ref() == Some(&o.schema)
+                && OWN_TABLES.contains(&o.name.as_str())
+                && o.kind != "function"
     };
     let may_stay = !objects.iter().any(in_the_way);
     if objects.is_empty() || (prepared || reverted) && may_stay {
         return Ok(Identity::New);
     }
     let mut error = foreign(conn, &[]).await?;
-    if let (Error::Foreign { database, way_out, .. }, true) = (&mut error, may_stay) {
+    if let (
+        Error::Foreign {
+            database, way_out, ..
+        },
+        true,
+    ) = (&mut error, may_stay)
+    {
         let database = database.replace('"', "\"\"");
-        *way_out = format!("; where what it holds may stay: GRANT CONNECT ON DATABASE \"{database}\" TO emotionviz_api, then migrate up");
+        *way_out = format!(
+            "; where what it holds may stay: GRANT CONNECT ON DATABASE \"{database}\" TO emotionviz_api, then migrate up"
+        );
     }
     Err(error)
 }
@@ -187,7 +258,20 @@ async fn new(conn: &mut PgConnection) -> Result<Identity, Error> {
 /// Checks a database of the Python backend: all of its tables exist, and no name that the migrations need is in use.
 async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
     let tables: [(&str, &[&str]); 4] = [
-        ("users", &["id", "email", "hashed_password", "name", "is_active", "is_verified", "created_at", "updated_at", "last_login_at"]),
+        (
+            "users",
+            &[
+                "id",
+                "email",
+                "hashed_password",
+                "name",
+                "is_active",
+                "is_verified",
+                "created_at",
+                "updated_at",
+                "last_login_at",
+            ],
+        ),
         (
             "intake_sessions",
             &[
@@ -206,7 +290,18 @@ async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
         ),
         (
             "emotion_entries",
-            &["id", "user_id", "situation", "emotions", "intensity", "notes", "source", "intake_session_id", "created_at", "updated_at"],
+            &[
+                "id",
+                "user_id",
+                "situation",
+                "emotions",
+                "intensity",
+                "notes",
+                "source",
+                "intake_session_id",
+                "created_at",
+                "updated_at",
+            ],
         ),
         (
             "visualizations",
@@ -235,7 +330,9 @@ async fn python(conn: &mut PgConnection) -> Result<Identity, Error> {
         return Err(Error::Incomplete(lacking));
     }
     let taken: Option<(String, String)> = sqlx::query_as(TAKEN).fetch_optional(conn).await?;
-    taken.map_or(Ok(Identity::Python), |(object, statement)| Err(Error::Taken { object, statement }))
+    taken.map_or(Ok(Identity::Python), |(object, statement)| {
+        Err(Error::Taken { object, statement })
+    })
 }
 
 /// Returns an object with a name that the migrations need, and the statement that renames it.
@@ -264,22 +361,37 @@ const TAKEN: &str = "
     LIMIT 1";
 
 /// Describes the content of a database of another application.
-async fn foreign(conn: &mut PgConnection, applied: &[(Option<String>, Option<String>)]) -> Result<Error, Error> {
+async fn foreign(
+    conn: &mut PgConnection,
+    applied: &[(Option<String>, Option<String>)],
+) -> Result<Error, Error> {
     const SHOWN: usize = 5;
     let objects: Vec<Object> = sqlx::query_as(OBJECTS).fetch_all(&mut *conn).await?;
-    let database: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(conn).await?;
+    let database: String = sqlx::query_scalar("SELECT current_database()::text")
+        .fetch_one(conn)
+        .await?;
     let mut found: Vec<String> = Vec::new();
     if let (Some((first, _)), Some((last, _))) = (applied.first(), applied.last()) {
-        let [first, last] = [first, last].map(|version| version.as_deref().unwrap_or("without a version"));
+        let [first, last] =
+            [first, last].map(|version| version.as_deref().unwrap_or("without a version"));
         found.push(match applied.len() {
             1 => format!("another migration in {APPLIED} ({first})"),
             count => format!("{count} other migrations in {APPLIED} ({first} to {last})"),
         });
     }
-    found.extend(objects.iter().take(SHOWN).map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)));
+    found.extend(
+        objects
+            .iter()
+            .take(SHOWN)
+            .map(|o| format!("the {} {}.{}", o.kind, o.schema, o.name)),
+    );
     let mut found = found.join(", ");
     if objects.len() > SHOWN {
         let _ = write!(found, " and {} more objects", objects.len() - SHOWN);
     }
-    Ok(Error::Foreign { database, found, way_out: String::new() })
+    Ok(Error::Foreign {
+        database,
+        found,
+        way_out: String::new(),
+    })
 }

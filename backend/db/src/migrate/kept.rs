@@ -21,14 +21,18 @@ pub(super) struct Aside(Vec<Kept>);
 /// Something cannot be put aside.
 pub(super) async fn put_aside(conn: &mut PgConnection) -> Result<Aside, Error> {
     lock(conn).await?;
-    sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL check_function_bodies = off").execute(&mut *conn).await?;
+    sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL check_function_bodies = off")
+        .execute(&mut *conn)
+        .await?;
     put_aside_what(conn, include_str!("kept.sql")).await
 }
 
 /// Locks the tables.
 async fn lock(conn: &mut PgConnection) -> Result<(), Error> {
     let mut attempt = conn.begin().await?;
-    let locked = sqlx::raw_sql("LOCK TABLE users, intake_sessions, emotion_entries, visualizations IN ACCESS EXCLUSIVE MODE");
+    let locked = sqlx::raw_sql(
+        "LOCK TABLE users, intake_sessions, emotion_entries, visualizations IN ACCESS EXCLUSIVE MODE",
+    );
     match locked.execute(&mut *attempt).await {
         Ok(_) => Ok(attempt.commit().await?),
         // lock_not_available
@@ -52,7 +56,9 @@ async fn lock(conn: &mut PgConnection) -> Result<(), Error> {
 /// # Errors
 /// Something cannot be put aside.
 pub(super) async fn put_aside_first(conn: &mut PgConnection) -> Result<Aside, Error> {
-    sqlx::raw_sql("SET LOCAL lock_timeout = '15s'").execute(&mut *conn).await?;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '15s'")
+        .execute(&mut *conn)
+        .await?;
     lock(conn).await?;
     put_aside_what(conn, include_str!("kept_first.sql")).await
 }
@@ -78,7 +84,9 @@ impl Aside {
     pub(super) async fn put_back(self, conn: &mut PgConnection) -> Result<(), Error> {
         for kept in self.0.iter().rev() {
             for statement in kept.back.iter().flatten() {
-                run(conn, statement).await.map_err(|cause| kept.lost(cause))?;
+                run(conn, statement)
+                    .await
+                    .map_err(|cause| kept.lost(cause))?;
             }
         }
         Ok(())
@@ -87,18 +95,37 @@ impl Aside {
 
 impl Kept {
     fn lost(&self, cause: String) -> Error {
-        let back = self.back.as_ref().map_or_else(|| "the statement that created it".to_owned(), |back| format!("{};", back.join("; ")));
-        Error::NotKept { object: self.object.clone(), cause, away: format!("{};", self.away.clone().unwrap_or_default()), back }
+        let back = self.back.as_ref().map_or_else(
+            || "the statement that created it".to_owned(),
+            |back| format!("{};", back.join("; ")),
+        );
+        Error::NotKept {
+            object: self.object.clone(),
+            cause,
+            away: format!("{};", self.away.clone().unwrap_or_default()),
+            back,
+        }
     }
 }
 
 /// Runs a statement that the query generated; its names come from the catalog, quoted with `format('%I')`.
 async fn run(conn: &mut PgConnection, statement: &str) -> Result<(), String> {
-    match sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(conn).await {
+    match sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+        .execute(conn)
+        .await
+    {
         Ok(_) => Ok(()),
         Err(sqlx::Error::Database(e)) => {
-            let detail = e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|e| e.detail());
-            Err(format!("{}{}", e.message(), detail.map(|detail| format!(" ({detail})")).unwrap_or_default()))
+            let detail = e
+                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                .and_then(|e| e.detail());
+            Err(format!(
+                "{}{}",
+                e.message(),
+                detail
+                    .map(|detail| format!(" ({detail})"))
+                    .unwrap_or_default()
+            ))
         }
         Err(other) => Err(other.to_string()),
     }

@@ -15,7 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(super) async fn acquire(conn: &mut PgConnection) -> Result<(), Error> {
     let started = Instant::now();
     let mut said = false;
-    while !sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut *conn).await? {
+    while !sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
+        .bind(KEY)
+        .fetch_one(&mut *conn)
+        .await?
+    {
         if started.elapsed() > PATIENCE {
             return Err(Error::Locked(PATIENCE.as_secs()));
         }
@@ -30,13 +34,20 @@ pub(super) async fn acquire(conn: &mut PgConnection) -> Result<(), Error> {
 
 /// Gives the lock back; when that fails the connection is broken, and its end gives it back.
 pub(super) async fn release(conn: &mut PgConnection) {
-    if let Err(error) = sqlx::query("SELECT pg_advisory_unlock($1)").bind(KEY).execute(conn).await {
+    if let Err(error) = sqlx::query("SELECT pg_advisory_unlock($1)")
+        .bind(KEY)
+        .execute(conn)
+        .await
+    {
         tracing::warn!(%error, "the migration lock could not be given back");
     }
 }
 
 /// Removes the invalid indexes that a failed CREATE INDEX CONCURRENTLY of this migration left.
-pub(super) async fn drop_invalid_indexes(conn: &mut PgConnection, migration: &Migration) -> Result<(), sqlx::Error> {
+pub(super) async fn drop_invalid_indexes(
+    conn: &mut PgConnection,
+    migration: &Migration,
+) -> Result<(), sqlx::Error> {
     let invalid: Vec<String> = sqlx::query_scalar(
         "SELECT format('%I.%I', n.nspname, c.relname)
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -47,7 +58,11 @@ pub(super) async fn drop_invalid_indexes(conn: &mut PgConnection, migration: &Mi
     .await?;
     for index in invalid {
         // The name is the catalogue's own, quoted by format('%I').
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))).execute(&mut *conn).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "DROP INDEX CONCURRENTLY IF EXISTS {index}"
+        )))
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(())
 }

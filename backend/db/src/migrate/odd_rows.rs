@@ -87,10 +87,15 @@ const BELONGS: &str = "no account can see them";
 /// There is one.
 pub(super) async fn refuse_inconsistent(conn: &mut PgConnection) -> Result<(), Error> {
     for (table, column, reason, rows, mends, effect) in LOST {
-        let find = format!("SELECT id::text FROM ({rows}) AS every (id, is_odd) WHERE is_odd ORDER BY id");
-        let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(find)).fetch_all(&mut *conn).await?;
+        let find =
+            format!("SELECT id::text FROM ({rows}) AS every (id, is_odd) WHERE is_odd ORDER BY id");
+        let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(find))
+            .fetch_all(&mut *conn)
+            .await?;
         if !ids.is_empty() {
-            let statement = format!("{mends} WHERE id IN (SELECT id FROM ({rows}) AS every (id, is_odd) WHERE is_odd);");
+            let statement = format!(
+                "{mends} WHERE id IN (SELECT id FROM ({rows}) AS every (id, is_odd) WHERE is_odd);"
+            );
             return Err(odd(table, column, reason, &ids, &statement, effect));
         }
     }
@@ -117,40 +122,84 @@ async fn json(conn: &mut PgConnection) -> Result<(), Error> {
             )
         };
         let find = format!("DO $${}$$", each("odd := odd || r.id || ' '"));
-        sqlx::raw_sql(AssertSqlSafe(find)).execute(&mut *conn).await?;
-        let ids: String = sqlx::query_scalar("SELECT current_setting('emotionviz.odd_rows')").fetch_one(&mut *conn).await?;
+        sqlx::raw_sql(AssertSqlSafe(find))
+            .execute(&mut *conn)
+            .await?;
+        let ids: String = sqlx::query_scalar("SELECT current_setting('emotionviz.odd_rows')")
+            .fetch_one(&mut *conn)
+            .await?;
         let ids: Vec<String> = ids.split_whitespace().map(str::to_owned).collect();
         if !ids.is_empty() {
             let reason = "has JSON that jsonb cannot hold (\\u0000, half of a surrogate pair, or a number that is out of range)";
-            let statement = format!("DO $${}$$;", each(&format!("UPDATE {table} SET {column} = to_json({column}::text) WHERE id = r.id")));
-            return Err(odd(&table, &column, reason, &ids, &statement, "its text is kept as one JSON string"));
+            let statement = format!(
+                "DO $${}$$;",
+                each(&format!(
+                    "UPDATE {table} SET {column} = to_json({column}::text) WHERE id = r.id"
+                ))
+            );
+            return Err(odd(
+                &table,
+                &column,
+                reason,
+                &ids,
+                &statement,
+                "its text is kept as one JSON string",
+            ));
         }
     }
     Ok(())
 }
 
 async fn emotions(conn: &mut PgConnection) -> Result<(), Error> {
-    const LONG: &str = "EXISTS (SELECT FROM unnest(emotions::text[]) AS emotion WHERE octet_length(emotion) > $1)";
+    const LONG: &str =
+        "EXISTS (SELECT FROM unnest(emotions::text[]) AS emotion WHERE octet_length(emotion) > $1)";
     let find = format!("SELECT id::text FROM emotion_entries WHERE {LONG} ORDER BY id");
-    let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(find)).bind(LONGEST_EMOTION).fetch_all(conn).await?;
+    let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(find))
+        .bind(LONGEST_EMOTION)
+        .fetch_all(conn)
+        .await?;
     if ids.is_empty() {
         return Ok(());
     }
-    let reason = format!("has an emotion of more than {LONGEST_EMOTION} bytes, which is too long for the index");
+    let reason = format!(
+        "has an emotion of more than {LONGEST_EMOTION} bytes, which is too long for the index"
+    );
     let mends = "UPDATE emotion_entries SET notes = concat_ws(E'\\n', notes, array_to_string(emotions, E'\\n')), \
                 emotions = ARRAY(SELECT left(e, 255) FROM unnest(emotions) WITH ORDINALITY AS u (e, n) ORDER BY n)";
     let statement = format!("{mends} WHERE {LONG};").replace("$1", &LONGEST_EMOTION.to_string());
-    Err(odd("emotion_entries", "emotions", &reason, &ids, &statement, "the whole text is kept in the notes"))
+    Err(odd(
+        "emotion_entries",
+        "emotions",
+        &reason,
+        &ids,
+        &statement,
+        "the whole text is kept in the notes",
+    ))
 }
 
-fn odd(table: &str, column: &str, reason: &str, ids: &[String], statement: &str, effect: &str) -> Error {
+fn odd(
+    table: &str,
+    column: &str,
+    reason: &str,
+    ids: &[String],
+    statement: &str,
+    effect: &str,
+) -> Error {
     let named = &ids[..ids.len().min(NAMED)];
-    let more = if ids.len() > NAMED { format!(" (the first {NAMED} of {} rows)", ids.len()) } else { String::new() };
+    let more = if ids.len() > NAMED {
+        format!(" (the first {NAMED} of {} rows)", ids.len())
+    } else {
+        String::new()
+    };
     Error::OddRows {
         table: table.to_owned(),
         column: column.to_owned(),
         reason: reason.to_owned(),
-        rows: format!("the row{} with the id {}{more}", if ids.len() > 1 { "s" } else { "" }, named.join(", ")),
+        rows: format!(
+            "the row{} with the id {}{more}",
+            if ids.len() > 1 { "s" } else { "" },
+            named.join(", ")
+        ),
         statement: format!("{statement} -- {effect}"),
     }
 }

@@ -53,7 +53,9 @@ pub struct Status {
 
 impl Status {
     pub(super) fn is_pending(&self, version: i64) -> bool {
-        self.entries.iter().any(|e| e.version == version && e.state == State::Pending)
+        self.entries
+            .iter()
+            .any(|e| e.version == version && e.state == State::Pending)
     }
 
     /// Those that are not written yet.
@@ -63,7 +65,9 @@ impl Status {
 
     /// Those that are applied and not what this code has.
     pub fn damaged(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|e| matches!(e.state, State::Edited | State::Missing))
+        self.entries
+            .iter()
+            .filter(|e| matches!(e.state, State::Edited | State::Missing))
     }
 }
 
@@ -78,9 +82,15 @@ pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
             .await?;
     let mut applied: BTreeMap<i64, (String, Vec<u8>, DateTime<Utc>)> = BTreeMap::new();
     if recorded {
-        let rows: Vec<(i64, String, Vec<u8>, DateTime<Utc>)> =
-            sqlx::query_as("SELECT version, description, checksum, installed_on FROM _sqlx_migrations").fetch_all(&mut *conn).await?;
-        applied.extend(rows.into_iter().map(|(version, description, checksum, at)| (version, (description, checksum, at))));
+        let rows: Vec<(i64, String, Vec<u8>, DateTime<Utc>)> = sqlx::query_as(
+            "SELECT version, description, checksum, installed_on FROM _sqlx_migrations",
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        applied.extend(
+            rows.into_iter()
+                .map(|(version, description, checksum, at)| (version, (description, checksum, at))),
+        );
     }
     let revision = applied.keys().next_back().copied();
     let mut entries = Vec::new();
@@ -93,18 +103,43 @@ pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
             Some(_) => State::Edited,
         };
         let description = migration.description.to_string();
-        let checksum = Some(migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect());
-        entries.push(Entry { version: migration.version, description, state, applied_at: row.map(|(_, _, at)| at), checksum });
+        let checksum = Some(
+            migration
+                .checksum
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        );
+        entries.push(Entry {
+            version: migration.version,
+            description,
+            state,
+            applied_at: row.map(|(_, _, at)| at),
+            checksum,
+        });
     }
-    let latest = entries.iter().filter(|e| e.state != State::Empty).map(|e| e.version).max();
-    entries.extend(applied.into_iter().map(|(version, (description, _, at))| Entry {
-        version,
-        description,
-        state: State::Missing,
-        applied_at: Some(at),
-        checksum: None,
-    }));
+    let latest = entries
+        .iter()
+        .filter(|e| e.state != State::Empty)
+        .map(|e| e.version)
+        .max();
+    entries.extend(
+        applied
+            .into_iter()
+            .map(|(version, (description, _, at))| Entry {
+                version,
+                description,
+                state: State::Missing,
+                applied_at: Some(at),
+                checksum: None,
+            }),
+    );
     entries.sort_by_key(|e| e.version);
     let paused = pausable && pause::is_on(conn).await?;
-    Ok(Status { revision, latest, paused, entries })
+    Ok(Status {
+        revision,
+        latest,
+        paused,
+        entries,
+    })
 }

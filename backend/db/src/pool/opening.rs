@@ -32,7 +32,11 @@ impl Pool {
         match connector.create().await {
             // The connection was opened, which is all that the check needs.
             Ok(lent) => drop(lent.connection.close().await),
-            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some(FULL) && usage.open > 0 => connector.note_opened(),
+            Err(sqlx::Error::Database(e))
+                if e.code().as_deref() == Some(FULL) && usage.open > 0 =>
+            {
+                connector.note_opened()
+            }
             Err(other) => return Err(other.into()),
         }
         Ok(())
@@ -45,7 +49,10 @@ impl Connector {
     }
 
     fn has_just_opened(&self) -> bool {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < TRUSTED)
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|at| at.elapsed() < TRUSTED)
     }
 }
 
@@ -60,13 +67,21 @@ mod tests {
     use super::*;
 
     fn pool(url: DatabaseUrl) -> Pool {
-        Pool::new(&Database { migration_url: url.clone(), url, connections: 9 })
+        Pool::new(&Database {
+            migration_url: url.clone(),
+            url,
+            connections: 9,
+        })
     }
 
     #[tokio::test]
     async fn of_callers_at_once_one_opens_a_connection() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let pool = pool(format!("postgres://ann@{}/journal", server.local_addr().unwrap()).parse().unwrap());
+        let pool = pool(
+            format!("postgres://ann@{}/journal", server.local_addr().unwrap())
+                .parse()
+                .unwrap(),
+        );
         let check = || {
             let pool = pool.clone();
             tokio::spawn(async move { pool.check_opening().await })
@@ -74,16 +89,25 @@ mod tests {
         let _callers: Vec<_> = (0..9).map(|_| check()).collect();
         // It never answers, so each that connects stays.
         let _first = server.accept().await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(200), server.accept()).await.is_err(), "a second one connects");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(200), server.accept())
+                .await
+                .is_err(),
+            "a second one connects"
+        );
     }
 
     #[tokio::test]
     async fn a_full_server_counts_where_no_connection_is_open_alone() {
-        let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
+        let url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
         let mut url: DatabaseUrl = url.parse().unwrap();
         let mut admin = crate::pool::connect_options(&url).connect().await.unwrap();
         let drop_role = "DROP ROLE IF EXISTS test_one_connection";
-        for sql in [drop_role, "CREATE ROLE test_one_connection LOGIN PASSWORD 'x' CONNECTION LIMIT 1"] {
+        for sql in [
+            drop_role,
+            "CREATE ROLE test_one_connection LOGIN PASSWORD 'x' CONNECTION LIMIT 1",
+        ] {
             sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
         }
         url.user = "test_one_connection".to_owned();
@@ -102,7 +126,9 @@ mod tests {
                 }
             }
         };
-        let other = tokio::time::timeout(Duration::from_secs(20), connect).await.expect("the pool's connection ends");
+        let other = tokio::time::timeout(Duration::from_secs(20), connect)
+            .await
+            .expect("the pool's connection ends");
         forget();
         pool.check_opening().await.unwrap_err();
         drop(other);

@@ -28,12 +28,25 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let (engine, events) = (context.engine_to_read().await?, context.printer.events(Lines::Build));
-        let written = context.or_stop(backup::backup(&engine, self.output.as_deref(), self.force, &events)).await?;
+        let (engine, events) = (
+            context.engine_to_read().await?,
+            context.printer.events(Lines::Build),
+        );
+        let written = context
+            .or_stop(backup::backup(
+                &engine,
+                self.output.as_deref(),
+                self.force,
+                &events,
+            ))
+            .await?;
         context.printer.finish();
         if let Written::File(path) = written {
             context.printer.data(&path.display().to_string())?;
-            context.printer.note(&format!("restore it with: cargo dev restore '{}'", path.display()));
+            context.printer.note(&format!(
+                "restore it with: cargo dev restore '{}'",
+                path.display()
+            ));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -33,14 +33,25 @@ enum What {
 
 impl Bench {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let figures = context.or_stop(async { Ok(self.measure(context).await) }).await??;
+        let figures = context
+            .or_stop(async { Ok(self.measure(context).await) })
+            .await??;
         if self.json {
-            context.printer.json(&serde_json::json!({ "figures": figures }))?;
+            context
+                .printer
+                .json(&serde_json::json!({ "figures": figures }))?;
             return Ok(ExitCode::SUCCESS);
         }
         context.printer.finish();
-        let width = figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or(0);
-        context.printer.data(&format!("{:width$}  {:>12}  {:>12}  {:>5}", "", "measured", "target", "ratio"))?;
+        let width = figures
+            .iter()
+            .map(|figure| figure.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        context.printer.data(&format!(
+            "{:width$}  {:>12}  {:>12}  {:>5}",
+            "", "measured", "target", "ratio"
+        ))?;
         for figure in &figures {
             context.printer.data(&row(figure, width))?;
             context.printer.data(&format!("  {}", figure.compared))?;
@@ -62,7 +73,15 @@ impl Bench {
             false => Vec::new(),
         };
         let reload = match asked(What::Reload) {
-            true => bench::reload(&environment, &std::env::current_exe()?, context.engine().await?.kind(), &events).await?,
+            true => {
+                bench::reload(
+                    &environment,
+                    &std::env::current_exe()?,
+                    context.engine().await?.kind(),
+                    &events,
+                )
+                .await?
+            }
             false => Vec::new(),
         };
         Ok([http, tool, reload].concat())
@@ -77,13 +96,21 @@ fn row(figure: &Figure, width: usize) -> String {
         Some(Target::AtMost(wanted)) => format!("≤ {}", amount(wanted, figure.unit)),
         None => String::new(),
     };
-    let ratio = figure.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+    let ratio = figure
+        .ratio()
+        .map(|ratio| format!("{ratio:.2}"))
+        .unwrap_or_default();
     let met = match figure.met() {
         Some(true) => "ok",
         Some(false) => "missed",
         None => "",
     };
-    format!("{:width$}  {measured:>12}  {target:>12}  {ratio:>5}  {met}", figure.name).trim_end().to_owned()
+    format!(
+        "{:width$}  {measured:>12}  {target:>12}  {ratio:>5}  {met}",
+        figure.name
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn amount(value: f64, unit: Unit) -> String {
@@ -101,11 +128,26 @@ mod tests {
 
     #[test]
     fn rows() {
-        let figure = |value, unit, target| Figure { name: "GET /".to_owned(), value, unit, target, compared: String::new() };
+        let figure = |value, unit, target| Figure {
+            name: "GET /".to_owned(),
+            value,
+            unit,
+            target,
+            compared: String::new(),
+        };
         for (figure, printed) in [
-            (figure(13000.4, Unit::PerSecond, Some(Target::AtLeast(6500.0))), "GET /       13000/s      ≥ 6500/s   2.00  ok"),
-            (figure(0.85, Unit::Ratio, Some(Target::AtLeast(0.9))), "GET /          0.85        ≥ 0.90   0.94  missed"),
-            (figure(19.96, Unit::Megabytes, Some(Target::AtMost(20.0))), "GET /       20.0 MB     ≤ 20.0 MB   1.00  ok"),
+            (
+                figure(13000.4, Unit::PerSecond, Some(Target::AtLeast(6500.0))),
+                "GET /       13000/s      ≥ 6500/s   2.00  ok",
+            ),
+            (
+                figure(0.85, Unit::Ratio, Some(Target::AtLeast(0.9))),
+                "GET /          0.85        ≥ 0.90   0.94  missed",
+            ),
+            (
+                figure(19.96, Unit::Megabytes, Some(Target::AtMost(20.0))),
+                "GET /       20.0 MB     ≤ 20.0 MB   1.00  ok",
+            ),
             (figure(7.0, Unit::Milliseconds, None), "GET /        7.0 ms"),
         ] {
             assert_eq!(row(&figure, 5), printed);

@@ -35,7 +35,9 @@ impl Check {
                 Outcome::Passed => "passed".to_owned(),
                 Outcome::Unreachable => "not checked: their database cannot be reached".to_owned(),
                 Outcome::Failed => "FAILED".to_owned(),
-                Outcome::Missing { install } => format!("FAILED: its tool is missing; install it: {install}"),
+                Outcome::Missing { install } => {
+                    format!("FAILED: its tool is missing; install it: {install}")
+                }
             };
             // What was not looked at is not known to be good.
             if matches!(outcome, Outcome::Failed | Outcome::Missing { .. }) {

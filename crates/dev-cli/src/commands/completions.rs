@@ -28,7 +28,11 @@ impl Completions {
         let script = String::from_utf8(script)?;
         // PowerShell wants its `using` lines before anything else; zsh its #compdef line.
         let before = matches!(shell, Shell::PowerShell | Shell::Zsh);
-        let text = if before { format!("{script}\n{function}") } else { format!("{function}\n{script}") };
+        let text = if before {
+            format!("{script}\n{function}")
+        } else {
+            format!("{function}\n{script}")
+        };
         std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }

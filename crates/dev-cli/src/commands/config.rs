@@ -49,7 +49,11 @@ async fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
     }
     for setting in settings {
         let value = setting.value.as_deref().unwrap_or("-");
-        context.printer.data(&format!("{:28} {value:36} {}", setting.name, origin(&setting)))?;
+        context.printer.data(&format!(
+            "{:28} {value:36} {}",
+            setting.name,
+            origin(&setting)
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,17 +61,28 @@ async fn show(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
 async fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
     let setting = config_report::explain(&context.environment().await?.configuration, name)?;
     let value = setting.shown.value.as_deref().unwrap_or("not set");
-    context.printer.data(&format!("{}\n  {}", setting.shown.name, setting.meaning))?;
-    context.printer.data(&format!("  takes    {}", setting.takes))?;
-    context.printer.data(&format!("  default  {}", setting.default.unwrap_or("none")))?;
-    context.printer.data(&format!("  now      {value} (from {})", origin(&setting.shown)))?;
+    context
+        .printer
+        .data(&format!("{}\n  {}", setting.shown.name, setting.meaning))?;
+    context
+        .printer
+        .data(&format!("  takes    {}", setting.takes))?;
+    context
+        .printer
+        .data(&format!("  default  {}", setting.default.unwrap_or("none")))?;
+    context.printer.data(&format!(
+        "  now      {value} (from {})",
+        origin(&setting.shown)
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn check(context: &Context) -> anyhow::Result<ExitCode> {
     let configuration = context.environment().await?.configuration;
     for (name, origin) in configuration.undeclared() {
-        context.printer.note(&format!("{name} ({origin}) is no setting of this project"));
+        context
+            .printer
+            .note(&format!("{name} ({origin}) is no setting of this project"));
     }
     let problems = configuration.problems();
     if problems.0.is_empty() {
@@ -78,5 +93,8 @@ async fn check(context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 fn origin(setting: &Shown) -> String {
-    setting.place.clone().unwrap_or_else(|| setting.origin.to_owned())
+    setting
+        .place
+        .clone()
+        .unwrap_or_else(|| setting.origin.to_owned())
 }

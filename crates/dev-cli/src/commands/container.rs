@@ -35,7 +35,9 @@ pub(crate) enum Container {
         args: Vec<OsString>,
     },
     /// Run tests on databases of their own, beside the development database
-    #[command(after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz")]
+    #[command(
+        after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz"
+    )]
     Test {
         /// The program
         program: OsString,
@@ -47,9 +49,16 @@ pub(crate) enum Container {
 
 impl Container {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let (folder, variables) = (context.checkout()?.root().to_owned(), std::env::vars_os().collect());
+        let (folder, variables) = (
+            context.checkout()?.root().to_owned(),
+            std::env::vars_os().collect(),
+        );
         match self {
-            Self::Up { no_migrate, no_reload, lan_address } => {
+            Self::Up {
+                no_migrate,
+                no_reload,
+                lan_address,
+            } => {
                 let events = context.printer.events(Lines::All);
                 let options = UpOptions {
                     migrate: !no_migrate,
@@ -63,12 +72,21 @@ impl Container {
                 container::up(&folder, variables, options, &events, &context.stop).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Run { program, args } => Ok(code(container::run(&folder, variables, program, args).await?)),
-            Self::Test { program, args } => Ok(code(container::test(&folder, variables, program, args).await?)),
+            Self::Run { program, args } => Ok(code(
+                container::run(&folder, variables, program, args).await?,
+            )),
+            Self::Test { program, args } => Ok(code(
+                container::test(&folder, variables, program, args).await?,
+            )),
         }
     }
 }
 
 fn code(status: ExitStatus) -> ExitCode {
-    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    )
 }

@@ -42,7 +42,9 @@ pub(crate) enum Db {
         yes: bool,
     },
     /// Give the database another password, and .env; works without the old one
-    #[command(after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one")]
+    #[command(
+        after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one"
+    )]
     Password {
         /// Read the new one from standard input, where no list of processes shows it [default: one that is made up]
         #[arg(long)]
@@ -61,9 +63,18 @@ impl Db {
     }
 }
 
-async fn shell(context: &Context, command: Option<String>, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let (engine, events) = (context.engine_to_read().await?, context.printer.events(Lines::Build));
-    let session = context.or_stop(engine.session("cargo dev db shell", &events)).await?;
+async fn shell(
+    context: &Context,
+    command: Option<String>,
+    file: Option<PathBuf>,
+) -> anyhow::Result<ExitCode> {
+    let (engine, events) = (
+        context.engine_to_read().await?,
+        context.printer.events(Lines::Build),
+    );
+    let session = context
+        .or_stop(engine.session("cargo dev db shell", &events))
+        .await?;
     context.printer.finish();
     if command.is_none() && (file.is_some() || !std::io::stdin().is_terminal()) {
         let ran = sql_script::run(&session, file.as_deref()).await;
@@ -73,20 +84,28 @@ async fn shell(context: &Context, command: Option<String>, file: Option<PathBuf>
     }
     let outcome = match context.or_stop(session.psql()).await {
         Ok(psql) => {
-            let psql = command.iter().fold(psql, |psql, sql| psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", sql]));
+            let psql = command.iter().fold(psql, |psql, sql| {
+                psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            });
             on_terminal(psql).await.map_err(anyhow::Error::from)
         }
         Err(error) => Err(error),
     };
     session.end().await?;
-    Ok(if outcome?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome?.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn url(context: &Context) -> anyhow::Result<ExitCode> {
     let (url, runs) = context.or_stop(context.engine().await?.url()).await?;
     context.printer.data(url.to_secret().expose_secret())?;
     if !runs {
-        context.printer.note("nothing answers there now: cargo dev up");
+        context
+            .printer
+            .note("nothing answers there now: cargo dev up");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,9 +114,15 @@ async fn seed(context: &Context, yes: bool) -> anyhow::Result<ExitCode> {
     let engine = context.engine_to_change("db seed", yes).await?;
     let environment = context.environment().await?;
     let events = context.printer.events(Lines::Build);
-    let entries = context.or_stop(seed::seed(&environment, &engine, &events)).await?;
+    let entries = context
+        .or_stop(seed::seed(&environment, &engine, &events))
+        .await?;
     context.printer.finish();
-    context.printer.data(&format!("{} with the password {} has {entries} entries", seed::EMAIL, seed::PASSWORD))?;
+    context.printer.data(&format!(
+        "{} with the password {} has {entries} entries",
+        seed::EMAIL,
+        seed::PASSWORD
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,13 +130,25 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
     let events = context.printer.events(Lines::Build);
     let new = if stdin {
         events.phase("waiting for a password on standard input");
-        Some(context.or_stop(async { Ok(read_password().await) }).await??)
+        Some(
+            context
+                .or_stop(async { Ok(read_password().await) })
+                .await??,
+        )
     } else {
         None
     };
-    let file = context.engine().await?.change_password(new, &events, &context.stop).await?.ok_or(Interrupted)?;
+    let file = context
+        .engine()
+        .await?
+        .change_password(new, &events, &context.stop)
+        .await?
+        .ok_or(Interrupted)?;
     context.printer.finish();
-    context.printer.note(&format!("the database has a new password, and {} says it", file.display()));
+    context.printer.note(&format!(
+        "the database has a new password, and {} says it",
+        file.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,6 +162,8 @@ async fn read_password() -> anyhow::Result<String> {
     let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
     match line.transpose()? {
         Some(line) if !line.is_empty() => Ok(line),
-        _ => anyhow::bail!("there is no password on standard input\nlet one be made up: cargo dev db password"),
+        _ => anyhow::bail!(
+            "there is no password on standard input\nlet one be made up: cargo dev db password"
+        ),
     }
 }

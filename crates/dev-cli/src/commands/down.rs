@@ -17,7 +17,9 @@ pub(crate) struct Down {}
 impl Down {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let engine = context.engine_to_stop().await?;
-        let ran = context.or_stop(engine.down(&context.printer.events(Lines::Build))).await?;
+        let ran = context
+            .or_stop(engine.down(&context.printer.events(Lines::Build)))
+            .await?;
         Ok(stopped(context, ran))
     }
 }

@@ -47,7 +47,11 @@ enum Name {
 impl Logs {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let engine = context.engine().await?;
-        let since = self.since.as_deref().map(|text| logs::since(text, SystemTime::now())).transpose()?;
+        let since = self
+            .since
+            .as_deref()
+            .map(|text| logs::since(text, SystemTime::now()))
+            .transpose()?;
         let narrowed = since.is_some() || self.request.is_some();
         let source = |name: &Name| match name {
             Name::Api => Source::Api,

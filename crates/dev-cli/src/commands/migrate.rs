@@ -42,7 +42,9 @@ pub(crate) enum Migrate {
         yes: bool,
     },
     /// Migrate up or down to a version; 0 reverts all migrations, and asks for confirmation
-    #[command(after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes")]
+    #[command(
+        after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes"
+    )]
     To {
         /// The version that is the newest one afterwards
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
@@ -74,11 +76,27 @@ impl Migrate {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
         let (change, engine) = match self {
-            Self::Up { dry_run: false, yes } => (Change::Up { dry_run: false }, context.engine_to_change("migrate up", yes).await?),
-            Self::Up { dry_run: true, .. } => (Change::Up { dry_run: true }, context.engine_to_read().await?),
-            Self::Down { count, yes } => (Change::Down { count }, context.engine_to_change(&format!("migrate down {count}"), yes).await?),
+            Self::Up {
+                dry_run: false,
+                yes,
+            } => (
+                Change::Up { dry_run: false },
+                context.engine_to_change("migrate up", yes).await?,
+            ),
+            Self::Up { dry_run: true, .. } => (
+                Change::Up { dry_run: true },
+                context.engine_to_read().await?,
+            ),
+            Self::Down { count, yes } => (
+                Change::Down { count },
+                context
+                    .engine_to_change(&format!("migrate down {count}"), yes)
+                    .await?,
+            ),
             Self::To { version, yes } => {
-                let engine = context.engine_to_change(&format!("migrate to {version}"), yes).await?;
+                let engine = context
+                    .engine_to_change(&format!("migrate to {version}"), yes)
+                    .await?;
                 if version == 0 && !yes {
                     agree_to_revert_everything(context, &engine).await?;
                 }
@@ -89,7 +107,14 @@ impl Migrate {
             Self::New { description } => return new(context, &description.join(" ")),
         };
         let events = printer.events(Lines::Build);
-        let changed = schema::change(&engine, change, printer.has_colour(), &events, &context.stop).await?;
+        let changed = schema::change(
+            &engine,
+            change,
+            printer.has_colour(),
+            &events,
+            &context.stop,
+        )
+        .await?;
         let printed = changed.ok_or(Interrupted)?;
         printer.finish();
         for line in printed.stdout.lines() {
@@ -100,7 +125,11 @@ impl Migrate {
             return Ok(ExitCode::SUCCESS);
         }
         let said = printed.stderr.trim();
-        printer.error(said.strip_prefix("error: ").or_else(|| said.strip_prefix("Error: ")).unwrap_or(said));
+        printer.error(
+            said.strip_prefix("error: ")
+                .or_else(|| said.strip_prefix("Error: "))
+                .unwrap_or(said),
+        );
         Ok(ExitCode::FAILURE)
     }
 }

@@ -32,7 +32,14 @@ impl Restart {
             Name::Api => Service::Api,
             Name::Db => Service::Db,
         });
-        context.or_stop(context.engine().await?.restart(service, &context.printer.events(Lines::Build))).await?;
+        context
+            .or_stop(
+                context
+                    .engine()
+                    .await?
+                    .restart(service, &context.printer.events(Lines::Build)),
+            )
+            .await?;
         context.printer.finish();
         Ok(ExitCode::SUCCESS)
     }

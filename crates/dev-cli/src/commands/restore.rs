@@ -31,10 +31,22 @@ impl Restore {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let printer = &context.printer;
         let (engine, events) = (context.engine().await?, printer.events(Lines::Build));
-        let restored = restore::restore(&engine, &context.checkout()?, &self.file, printer.has_colour(), &events, &context.stop).await?;
+        let restored = restore::restore(
+            &engine,
+            &context.checkout()?,
+            &self.file,
+            printer.has_colour(),
+            &events,
+            &context.stop,
+        )
+        .await?;
         let restored = restored.ok_or(Interrupted)?;
         printer.finish();
-        printer.data(&format!("{} is as it is in {}", restored.database, self.file.display()))?;
+        printer.data(&format!(
+            "{} is as it is in {}",
+            restored.database,
+            self.file.display()
+        ))?;
         for rows in &restored.rows {
             printer.data(&format!("  {}", line(rows)))?;
         }
@@ -70,7 +82,13 @@ mod tests {
 
     #[test]
     fn row_counts_are_printed_with_thousands_separators() {
-        assert_eq!(line(&("entries".to_owned(), Some(3030), Some(1_234_567))), "entries 3,030 → 1,234,567");
-        assert_eq!(line(&("moods".to_owned(), None, Some(999))), "moods no table → 999");
+        assert_eq!(
+            line(&("entries".to_owned(), Some(3030), Some(1_234_567))),
+            "entries 3,030 → 1,234,567"
+        );
+        assert_eq!(
+            line(&("moods".to_owned(), None, Some(999))),
+            "moods no table → 999"
+        );
     }
 }

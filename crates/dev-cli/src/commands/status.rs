@@ -31,7 +31,11 @@ impl Status {
             "SERVICE",
             "STATE",
             "HEALTH",
-            if status.engine == "docker" { "CONTAINER" } else { "PID" },
+            if status.engine == "docker" {
+                "CONTAINER"
+            } else {
+                "PID"
+            },
             "PORT",
             "UPTIME",
             "VERSION"
@@ -43,13 +47,25 @@ impl Status {
             }
         }
         let schema = &status.schema;
-        let number = |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());
+        let number =
+            |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());
         printer.data(&match schema.state {
-            SchemaState::Unknown => format!("schema   unknown (the code's is {})", number(schema.code)),
-            state => format!("schema   {}: {} (the code's is {})", state.as_str(), number(schema.revision), number(schema.code)),
+            SchemaState::Unknown => {
+                format!("schema   unknown (the code's is {})", number(schema.code))
+            }
+            state => format!(
+                "schema   {}: {} (the code's is {})",
+                state.as_str(),
+                number(schema.revision),
+                number(schema.code)
+            ),
         })?;
         if let (SchemaState::Behind, Some(pending)) = (schema.state, schema.pending) {
-            let paused = if schema.paused == Some(true) { ", and automatic migration is paused since `migrate down`" } else { "" };
+            let paused = if schema.paused == Some(true) {
+                ", and automatic migration is paused since `migrate down`"
+            } else {
+                ""
+            };
             printer.note(&format!("{pending} pending{paused}: cargo dev migrate up"));
         }
         if let Some(empty) = schema.empty.filter(|empty| *empty > 0) {
@@ -58,12 +74,24 @@ impl Status {
         }
         if let Some(reload) = status.reloads.last() {
             let told = format!("{} {reload}\n{}", reload.at, reload.compiler());
-            if reload.failed() { printer.warn(told.trim_end()) } else { printer.note(told.trim_end()) }
+            if reload.failed() {
+                printer.warn(told.trim_end())
+            } else {
+                printer.note(told.trim_end())
+            }
         }
         match (&status.doing, status.pid) {
-            (Some(doing), Some(pid)) => printer.note(&format!("the environment (pid {pid}) is {doing}")),
+            (Some(doing), Some(pid)) => {
+                printer.note(&format!("the environment (pid {pid}) is {doing}"))
+            }
             (Some(doing), None) => printer.note(&format!("the environment is {doing}")),
-            _ if status.services.iter().all(|service| service.state == State::Stopped) => printer.note("nothing runs: cargo dev up"),
+            _ if status
+                .services
+                .iter()
+                .all(|service| service.state == State::Stopped) =>
+            {
+                printer.note("nothing runs: cargo dev up")
+            }
             _ => {}
         }
         Ok(ExitCode::SUCCESS)
@@ -72,13 +100,22 @@ impl Status {
 
 fn row(service: &ServiceStatus) -> String {
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let restarts = if service.restarts > 0 { format!("  (restarted {} times)", service.restarts) } else { String::new() };
+    let restarts = if service.restarts > 0 {
+        format!("  (restarted {} times)", service.restarts)
+    } else {
+        String::new()
+    };
     format!(
         "{:8} {:9} {:10} {:>12} {:>6} {:>8}  {:9} {}{restarts}",
         service.name,
         service.state.as_str(),
         service.health.map_or("-", |health| health.as_str()),
-        text(service.pid.map(|pid| pid.to_string()).or_else(|| service.container.clone())),
+        text(
+            service
+                .pid
+                .map(|pid| pid.to_string())
+                .or_else(|| service.container.clone())
+        ),
         text(service.port.map(|port| port.to_string())),
         text(service.uptime_seconds.map(uptime)),
         text(service.version.clone()),

@@ -27,13 +27,27 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let environment = context.environment().await?;
-        if let Err(reason) = context.or_stop(async { Ok(docker::available().await) }).await? {
-            context.printer.note(&format!("the tests of docker-compose.yml are skipped: {reason}"));
+        if let Err(reason) = context
+            .or_stop(async { Ok(docker::available().await) })
+            .await?
+        {
+            context.printer.note(&format!(
+                "the tests of docker-compose.yml are skipped: {reason}"
+            ));
         }
-        let server = context.or_stop(TestServer::start(&environment, &context.printer.events(Lines::Build))).await?;
+        let server = context
+            .or_stop(TestServer::start(
+                &environment,
+                &context.printer.events(Lines::Build),
+            ))
+            .await?;
         context.printer.finish();
         let outcome = testing::run(&environment, &server, &self.filters, &self.args).await;
         server.stop().await?;
-        Ok(if outcome?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if outcome?.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

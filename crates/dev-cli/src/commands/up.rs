@@ -49,10 +49,22 @@ impl Up {
         let up = if self.background {
             let outcome = self.start(context, &Reporter::events()).await;
             Reporter::ended(&outcome);
-            return Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if outcome.is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         } else {
             // In the background the logs have their own verb.
-            self.start(context, &printer.events(if self.detach { Lines::Build } else { Lines::All })).await?
+            self.start(
+                context,
+                &printer.events(if self.detach {
+                    Lines::Build
+                } else {
+                    Lines::All
+                }),
+            )
+            .await?
         };
         printer.finish();
         match up {
@@ -60,17 +72,31 @@ impl Up {
             engine::Up::Stopped if self.detach => return Err(Interrupted.into()),
             engine::Up::Stopped => printer.note("everything is stopped"),
             engine::Up::Background { pid } => {
-                printer.note(&format!("it runs in the background{}: cargo dev logs -f, cargo dev down", in_brackets(pid, None)));
+                printer.note(&format!(
+                    "it runs in the background{}: cargo dev logs -f, cargo dev down",
+                    in_brackets(pid, None)
+                ));
             }
-            engine::Up::Already { pid, doing, addresses } => {
-                printer.note(&format!("it runs already{}: cargo dev logs -f, cargo dev down", in_brackets(pid, doing)));
+            engine::Up::Already {
+                pid,
+                doing,
+                addresses,
+            } => {
+                printer.note(&format!(
+                    "it runs already{}: cargo dev logs -f, cargo dev down",
+                    in_brackets(pid, doing)
+                ));
                 printer.addresses(&addresses);
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn start(&self, context: &Context, events: &dev_env::events::Events) -> anyhow::Result<engine::Up> {
+    async fn start(
+        &self,
+        context: &Context,
+        events: &dev_env::events::Events,
+    ) -> anyhow::Result<engine::Up> {
         let options = UpOptions {
             migrate: !self.no_migrate,
             reload: !self.no_reload,
@@ -80,13 +106,24 @@ impl Up {
             detach: self.detach,
             colour: context.printer.has_colour(),
         };
-        Ok(context.engine_to_change("up", self.yes).await?.up(options, events, &context.stop).await?)
+        Ok(context
+            .engine_to_change("up", self.yes)
+            .await?
+            .up(options, events, &context.stop)
+            .await?)
     }
 }
 
 /// What is known of what runs.
 fn in_brackets(pid: Option<u32>, doing: Option<String>) -> String {
-    let known = [pid.map(|pid| format!("pid {pid}")), doing.map(|doing| format!("and is {doing}"))];
+    let known = [
+        pid.map(|pid| format!("pid {pid}")),
+        doing.map(|doing| format!("and is {doing}")),
+    ];
     let known: Vec<String> = known.into_iter().flatten().collect();
-    if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) }
+    if known.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", known.join(", "))
+    }
 }

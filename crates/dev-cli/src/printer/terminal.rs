@@ -32,7 +32,11 @@ pub(super) enum Item {
     /// What goes on.
     Spin(String),
     /// How far it has come.
-    Progress { what: String, done: u64, total: Option<u64> },
+    Progress {
+        what: String,
+        done: u64,
+        total: Option<u64>,
+    },
     /// Nothing goes on any more.
     Clear,
 }
@@ -60,13 +64,32 @@ struct Shared {
 impl Terminal {
     /// Starts the thread, which lives as long as the process.
     pub(super) fn start(has_bar: bool) -> io::Result<Self> {
-        let (standing, _) = watch::channel(Standing { idle: true, failed: None });
-        let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new(), shown: Condvar::new(), standing });
-        let (terminal, target) = (Self(shared), if has_bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let (standing, _) = watch::channel(Standing {
+            idle: true,
+            failed: None,
+        });
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            more: Condvar::new(),
+            shown: Condvar::new(),
+            standing,
+        });
+        let (terminal, target) = (
+            Self(shared),
+            if has_bar {
+                ProgressDrawTarget::stderr()
+            } else {
+                ProgressDrawTarget::hidden()
+            },
+        );
         let writer = terminal.clone();
         std::thread::Builder::new()
             .name("printer".to_owned())
-            .spawn(move || writer.write(&Screen { bar: ProgressBar::with_draw_target(None, target) }))?;
+            .spawn(move || {
+                writer.write(&Screen {
+                    bar: ProgressBar::with_draw_target(None, target),
+                })
+            })?;
         Ok(terminal)
     }
 
@@ -74,7 +97,9 @@ impl Terminal {
     pub(super) fn show(&self, item: Item) {
         let mut waiting = self.lock();
         waiting.push(item);
-        self.0.standing.send_modify(|standing| standing.idle = false);
+        self.0
+            .standing
+            .send_modify(|standing| standing.idle = false);
         drop(waiting);
         self.0.more.notify_one();
     }
@@ -87,20 +112,29 @@ impl Terminal {
     /// Waits until everything is shown.
     pub(super) async fn idle(&self) {
         let mut standing = self.0.standing.subscribe();
-        standing.wait_for(|standing| standing.idle).await.expect("self holds the sender");
+        standing
+            .wait_for(|standing| standing.idle)
+            .await
+            .expect("self holds the sender");
     }
 
     /// The same, blocking, and not for longer than `bound`.
     pub(super) fn idle_within(&self, bound: Duration) {
         let busy = |_: &mut Waiting| !self.0.standing.borrow().idle;
-        let _in_time = self.0.shown.wait_timeout_while(self.lock(), bound, busy).unwrap_or_else(PoisonError::into_inner);
+        let _in_time = self
+            .0
+            .shown
+            .wait_timeout_while(self.lock(), bound, busy)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 
     fn write(&self, screen: &Screen) {
         loop {
             let item = self.next();
             if let Err(error) = screen.show(item) {
-                self.0.standing.send_modify(|standing| standing.failed = standing.failed.or(Some(error.kind())));
+                self.0.standing.send_modify(|standing| {
+                    standing.failed = standing.failed.or(Some(error.kind()))
+                });
             }
         }
     }
@@ -113,12 +147,19 @@ impl Terminal {
             }
             self.0.standing.send_modify(|standing| standing.idle = true);
             self.0.shown.notify_all();
-            waiting = self.0.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self
+                .0
+                .more
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,7 +184,9 @@ impl Waiting {
             item => item,
         };
         // Only the latest progress is of interest.
-        if let (Some(last @ Item::Progress { .. }), Item::Progress { .. }) = (self.items.back_mut(), &item) {
+        if let (Some(last @ Item::Progress { .. }), Item::Progress { .. }) =
+            (self.items.back_mut(), &item)
+        {
             *last = item;
             return;
         }
@@ -170,9 +213,13 @@ impl Screen {
     fn show(&self, item: Item) -> io::Result<()> {
         match item {
             Item::Data(line) => return self.bar.suspend(|| writeln!(anstream::stdout(), "{line}")),
-            Item::Address(line) => drop(self.bar.suspend(|| writeln!(anstream::stdout(), "{line}"))),
+            Item::Address(line) => {
+                drop(self.bar.suspend(|| writeln!(anstream::stdout(), "{line}")))
+            }
             Item::Line(line) | Item::Service(line) => self.line(&line),
-            Item::NotShown(count) => self.line(&format!("{DIM}… {count} lines not shown: cargo dev logs{DIM:#}")),
+            Item::NotShown(count) => self.line(&format!(
+                "{DIM}… {count} lines not shown: cargo dev logs{DIM:#}"
+            )),
             Item::Spin(what) => {
                 self.bar.set_style(style("{spinner} {msg} ({elapsed})"));
                 self.bar.set_message(what);
@@ -181,7 +228,8 @@ impl Screen {
             }
             Item::Progress { what, done, total } => {
                 if let Some(total) = total {
-                    self.bar.set_style(style("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes}"));
+                    self.bar
+                        .set_style(style("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes}"));
                     self.bar.set_length(total);
                 } else {
                     self.bar.set_style(style("{spinner} {msg} {bytes}"));
@@ -220,16 +268,29 @@ mod tests {
             assert_eq!(waiting.pop(), Some(Item::Service(n.to_string())));
         }
         let rest: Vec<Item> = std::iter::from_fn(|| waiting.pop()).collect();
-        let expected = [Item::NotShown(2), Item::Line("a warning".to_owned()), Item::NotShown(1), Item::Data("data".to_owned())];
+        let expected = [
+            Item::NotShown(2),
+            Item::Line("a warning".to_owned()),
+            Item::NotShown(1),
+            Item::Data("data".to_owned()),
+        ];
         assert_eq!(rest, expected);
         waiting.push(Item::Service("again".to_owned()));
-        assert_eq!(waiting.pop(), Some(Item::Service("again".to_owned())), "there is room again");
+        assert_eq!(
+            waiting.pop(),
+            Some(Item::Service("again".to_owned())),
+            "there is room again"
+        );
     }
 
     #[test]
     fn progress_that_was_overtaken_is_left_out() {
         let mut waiting = Waiting::default();
-        let progress = |done| Item::Progress { what: "x".to_owned(), done, total: None };
+        let progress = |done| Item::Progress {
+            what: "x".to_owned(),
+            done,
+            total: None,
+        };
         (0..5).for_each(|done| waiting.push(progress(done)));
         assert_eq!((waiting.pop(), waiting.pop()), (Some(progress(4)), None));
     }

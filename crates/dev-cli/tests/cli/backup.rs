@@ -9,7 +9,8 @@ use nix::sys::signal::Signal;
 use crate::support::small_disk::SmallDisk;
 use crate::support::{Running, Scratch, eventually};
 
-const DATABASES: &str = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
+const DATABASES: &str =
+    "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
 
 fn databases(scratch: &Scratch) -> Vec<String> {
     scratch.sql(DATABASES).lines().map(str::to_owned).collect()
@@ -39,9 +40,16 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     let entries = scratch.sql("SELECT count(*) FROM emotion_entries");
     let backup = scratch.ok(&["backup"]);
     let copy = backup.stdout.trim().to_owned();
-    assert!(copy.starts_with(&*scratch.path("data/backups").to_string_lossy()) && copy.ends_with(".dump"), "{backup}");
+    assert!(
+        copy.starts_with(&*scratch.path("data/backups").to_string_lossy())
+            && copy.ends_with(".dump"),
+        "{backup}"
+    );
     let mut check = Command::new("sha256sum");
-    check.args(["--check", "--quiet"]).arg(format!("{copy}.sha256")).current_dir(scratch.path("data/backups"));
+    check
+        .args(["--check", "--quiet"])
+        .arg(format!("{copy}.sha256"))
+        .current_dir(scratch.path("data/backups"));
     assert!(check.status().unwrap().success());
 
     run(&scratch, ODD_SETTINGS);
@@ -55,14 +63,20 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
     assert_eq!(scratch.sql("SELECT to_regclass('of_today') IS NULL"), "t");
     assert_eq!(scratch.sql(SETTINGS), settings, "they are of the name");
-    let [kept, now] = &databases(&scratch)[..] else { panic!("{:?}", databases(&scratch)) };
+    let [kept, now] = &databases(&scratch)[..] else {
+        panic!("{:?}", databases(&scratch))
+    };
     assert!(kept.starts_with("before_restore_") && now == "emotionviz_db");
 
     // The API was not started anew. It has its rights, and no more than those.
-    eventually("a ready API", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+    eventually("a ready API", || {
+        scratch
+            .get("/health/ready")
+            .contains("\"ready\"")
+            .then_some(())
+    });
     assert_eq!(scratch.service("api")["restarts"], 0);
-    let rights =
-        "SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT'), has_schema_privilege('emotionviz_api', 'public', 'CREATE')";
+    let rights = "SELECT has_table_privilege('emotionviz_api', 'users', 'INSERT'), has_schema_privilege('emotionviz_api', 'public', 'CREATE')";
     assert_eq!(scratch.sql(rights), "t\tf");
 
     // Without an environment that runs, and from SQL as pg_dump prints it.
@@ -71,7 +85,9 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert!(dump.status.success(), "{dump:?}");
     fs::write(scratch.path("backup.sql"), dump.stdout).unwrap();
     scratch.ok(&["down"]);
-    scratch.ok(&["restore", "backup.sql"]).says("the copy was not verified with a checksum");
+    scratch
+        .ok(&["restore", "backup.sql"])
+        .says("the copy was not verified with a checksum");
     scratch.up();
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
 }
@@ -86,11 +102,20 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(scratch.path("mine.dump"), bytes).unwrap();
-    scratch.dev(&["restore", "mine.dump"]).expect_code(1).says("is damaged: it does not match the checksum next to it");
+    scratch
+        .dev(&["restore", "mine.dump"])
+        .expect_code(1)
+        .says("is damaged: it does not match the checksum next to it");
 
     scratch.write("half.sql", "CREATE TABLE half ();\nSELECT nonsense;\n");
-    scratch.dev(&["restore", "half.sql"]).expect_code(1).says("has no tables of this application");
-    scratch.dev(&["restore", "not-there.sql"]).expect_code(1).says("not-there.sql");
+    scratch
+        .dev(&["restore", "half.sql"])
+        .expect_code(1)
+        .says("has no tables of this application");
+    scratch
+        .dev(&["restore", "not-there.sql"])
+        .expect_code(1)
+        .says("not-there.sql");
     assert_eq!(databases(&scratch), ["emotionviz_db"]);
     assert_eq!(scratch.sql("SELECT count(*) FROM kept"), "1");
 }
@@ -110,13 +135,22 @@ fn backup_replaces_no_foreign_files_without_force() {
         ("notes.txt", "not a copy that this tool made"),
         (".env", "not a copy that this tool made"),
         ("Cargo.toml", "not a copy that this tool made"),
-        ("link", "notes.txt exists and is not a copy that this tool made"),
+        (
+            "link",
+            "notes.txt exists and is not a copy that this tool made",
+        ),
         ("forged.dump", "not a copy that this tool made"),
-        ("new.dump", "new.dump.sha256 exists and is not a checksum that this tool wrote"),
+        (
+            "new.dump",
+            "new.dump.sha256 exists and is not a checksum that this tool wrote",
+        ),
         ("backend", "is a folder"),
         ("data/backups/", "is a folder"),
         ("not/there/a.dump", "backup creates folders only below"),
-        ("data/../elsewhere/a.dump", "backup creates folders only below"),
+        (
+            "data/../elsewhere/a.dump",
+            "backup creates folders only below",
+        ),
     ] {
         let refused = scratch.dev(&["backup", "--output", path]).expect_code(1);
         refused.says(words);
@@ -124,7 +158,11 @@ fn backup_replaces_no_foreign_files_without_force() {
         refused.says("hint: ");
     }
     assert_eq!(
-        [scratch.read("notes.txt"), scratch.read("new.dump.sha256"), scratch.read(".env")],
+        [
+            scratch.read("notes.txt"),
+            scratch.read("new.dump.sha256"),
+            scratch.read(".env")
+        ],
         ["mine".to_owned(), "mine".to_owned(), env]
     );
     assert!(!scratch.path("elsewhere").exists() && !scratch.path("not").exists());
@@ -140,16 +178,33 @@ fn backup_replaces_no_foreign_files_without_force() {
         scratch.ok(&["restore", link]);
     }
     for copy in ["data/a/b.dump", "notes.txt", "elsewhere.dump"] {
-        let check = format!("cd \"$(dirname '{copy}')\" && sha256sum --check --strict --quiet \"$(basename '{copy}').sha256\"");
-        assert!(Command::new("sh").args(["-c", &check]).current_dir(scratch.root()).status().unwrap().success(), "{copy}");
+        let check = format!(
+            "cd \"$(dirname '{copy}')\" && sha256sum --check --strict --quiet \"$(basename '{copy}').sha256\""
+        );
+        assert!(
+            Command::new("sh")
+                .args(["-c", &check])
+                .current_dir(scratch.root())
+                .status()
+                .unwrap()
+                .success(),
+            "{copy}"
+        );
     }
     assert_eq!(scratch.read("data/backups/.unfinished-novel"), "mine");
 
     // Standard output, a FIFO and devices are written to, and are not replaced.
     let piped = |command: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-c", command, "sh", env!("CARGO_BIN_EXE_dev-cli")]).current_dir(scratch.root());
-        shell.envs(scratch.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+            .args(["-c", command, "sh", env!("CARGO_BIN_EXE_dev-cli")])
+            .current_dir(scratch.root());
+        shell.envs(
+            scratch
+                .command(&[])
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         let ended = Running::start(shell).finish().expect_code(0);
         assert_eq!(ended.stdout, "", "{ended}");
     };
@@ -161,22 +216,58 @@ fn backup_replaces_no_foreign_files_without_force() {
     for copy in ["stdout.dump", "fifo.dump", "device.dump"] {
         scratch.ok(&["restore", copy]);
     }
-    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-    assert!(fs::symlink_metadata(scratch.path("fifo")).unwrap().file_type().is_fifo() && !scratch.path("-").exists());
+    assert!(
+        fs::metadata("/dev/null")
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
+    assert!(
+        fs::symlink_metadata(scratch.path("fifo"))
+            .unwrap()
+            .file_type()
+            .is_fifo()
+            && !scratch.path("-").exists()
+    );
 }
 
 #[test]
 fn git_ignores_copies_and_their_checksums() {
     let scratch = Scratch::new();
-    let git = |args: &[&str]| Command::new("git").args(args).current_dir(scratch.root()).output().unwrap();
+    let git = |args: &[&str]| {
+        Command::new("git")
+            .args(args)
+            .current_dir(scratch.root())
+            .output()
+            .unwrap()
+    };
     assert!(git(&["init", "--quiet"]).status.success());
-    for name in
-        ["backup.sql", "backup.sql.sha256", "a.dump", "a.dump.sha256", "docs/b.dump", "backup.sql.gz", ".emotionviz-unfinished-x/copy"]
-    {
-        assert!(git(&["check-ignore", "--quiet", "--no-index", name]).status.success(), "{name}");
+    for name in [
+        "backup.sql",
+        "backup.sql.sha256",
+        "a.dump",
+        "a.dump.sha256",
+        "docs/b.dump",
+        "backup.sql.gz",
+        ".emotionviz-unfinished-x/copy",
+    ] {
+        assert!(
+            git(&["check-ignore", "--quiet", "--no-index", name])
+                .status
+                .success(),
+            "{name}"
+        );
     }
-    for name in ["backend/tests/data/python_backend.sql", "backend/db/migrations/1_a.up.sql"] {
-        assert!(!git(&["check-ignore", "--quiet", "--no-index", name]).status.success(), "{name}");
+    for name in [
+        "backend/tests/data/python_backend.sql",
+        "backend/db/migrations/1_a.up.sql",
+    ] {
+        assert!(
+            !git(&["check-ignore", "--quiet", "--no-index", name])
+                .status
+                .success(),
+            "{name}"
+        );
     }
 }
 
@@ -184,7 +275,9 @@ fn git_ignores_copies_and_their_checksums() {
 fn backup_reports_the_missing_space_on_a_full_disk_and_keeps_the_old_copy() {
     let scratch = Scratch::new();
     scratch.up();
-    let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else { return };
+    let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else {
+        return;
+    };
     scratch.ok(&["backup", "--output", "data/small/a.dump"]);
     let old = fs::read(scratch.path("data/small/a.dump")).unwrap();
     // Random texts, which cannot be compressed.
@@ -192,12 +285,25 @@ fn backup_reports_the_missing_space_on_a_full_disk_and_keeps_the_old_copy() {
         &scratch,
         "CREATE TABLE large AS SELECT string_agg(md5(random()::text), '') AS a FROM generate_series(1, 400000) GROUP BY random() < 0.5",
     );
-    let refused = scratch.dev(&["backup", "--output", "data/small/a.dump"]).expect_code(1);
-    for words in ["the disk of ", "data/small", "is full", "are free", "are missing", "Nothing was changed", "hint: "] {
+    let refused = scratch
+        .dev(&["backup", "--output", "data/small/a.dump"])
+        .expect_code(1);
+    for words in [
+        "the disk of ",
+        "data/small",
+        "is full",
+        "are free",
+        "are missing",
+        "Nothing was changed",
+        "hint: ",
+    ] {
         refused.says(words);
     }
     assert_eq!(fs::read(scratch.path("data/small/a.dump")).unwrap(), old);
-    let mut names: Vec<_> = fs::read_dir(scratch.path("data/small")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(scratch.path("data/small"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["a.dump", "a.dump.sha256"]);
     scratch.ok(&["restore", "data/small/a.dump"]);
@@ -208,12 +314,21 @@ fn a_killed_backup_keeps_the_old_pair_and_the_next_backup_cleans_up() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["backup", "--output", "a.dump"]);
-    let pair = || [scratch.path("a.dump"), scratch.path("a.dump.sha256")].map(|path| fs::read(path).unwrap());
+    let pair = || {
+        [scratch.path("a.dump"), scratch.path("a.dump.sha256")].map(|path| fs::read(path).unwrap())
+    };
     let old = pair();
-    run(&scratch, "CREATE TABLE large AS SELECT md5(random()::text) AS a FROM generate_series(1, 300000)");
+    run(
+        &scratch,
+        "CREATE TABLE large AS SELECT md5(random()::text) AS a FROM generate_series(1, 300000)",
+    );
     let left = || {
-        let names = fs::read_dir(scratch.root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with(".emotionviz-unfinished-")).count()
+        let names = fs::read_dir(scratch.root())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.starts_with(".emotionviz-unfinished-"))
+            .count()
     };
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let backup = scratch.start(&["backup", "--output", "a.dump"]);

@@ -1,6 +1,8 @@
 //! docker-compose.yml against the declared settings. (What it does is tested in `tests/docker`.)
 
-use emotionviz_settings::declared::{self, API_HOST, API_PORT, DATABASE_URL, LOG_DIR, MIGRATION_DATABASE_URL};
+use emotionviz_settings::declared::{
+    self, API_HOST, API_PORT, DATABASE_URL, LOG_DIR, MIGRATION_DATABASE_URL,
+};
 use emotionviz_settings::{Info, Use};
 
 use crate::support::workspace;
@@ -24,9 +26,15 @@ fn defaults_are_those_of_the_declarations() {
     let variables = variables(&text);
     assert!(variables.len() > 15, "{variables:?}");
     // Every tool's, and no setting of ours.
-    for (name, default) in variables.into_iter().filter(|(name, _)| *name != "NO_COLOR") {
+    for (name, default) in variables
+        .into_iter()
+        .filter(|(name, _)| *name != "NO_COLOR")
+    {
         let info = declared::find(name).unwrap_or_else(|| panic!("{name} is no setting"));
-        assert!(default.is_empty() || Some(default) == info.default, "{name} has another default than the code: {default:?}");
+        assert!(
+            default.is_empty() || Some(default) == info.default,
+            "{name} has another default than the code: {default:?}"
+        );
     }
 }
 
@@ -34,9 +42,18 @@ fn defaults_are_those_of_the_declarations() {
 fn every_setting_of_the_service_is_passed_on() {
     let text = compose_file();
     // Where the service runs and what it connects to is the container's own business.
-    let own =
-        [&API_HOST.info, &API_PORT.info, &DATABASE_URL.info, &MIGRATION_DATABASE_URL.info, &LOG_DIR.info].map(|info: &Info| info.name);
-    for info in declared::ALL.iter().filter(|info| info.used_by != Use::Tool && !own.contains(&info.name)) {
+    let own = [
+        &API_HOST.info,
+        &API_PORT.info,
+        &DATABASE_URL.info,
+        &MIGRATION_DATABASE_URL.info,
+        &LOG_DIR.info,
+    ]
+    .map(|info: &Info| info.name);
+    for info in declared::ALL
+        .iter()
+        .filter(|info| info.used_by != Use::Tool && !own.contains(&info.name))
+    {
         let line = format!("{0}: ${{{0}:-}}", info.name);
         assert!(text.contains(&line), "docker-compose.yml has no {line}");
     }
@@ -45,21 +62,39 @@ fn every_setting_of_the_service_is_passed_on() {
 #[test]
 fn nothing_that_ties_it_to_one_checkout() {
     let text = compose_file();
-    for key in ["version:", "container_name:", "    name:", ":latest", "privileged"] {
+    for key in [
+        "version:",
+        "container_name:",
+        "    name:",
+        ":latest",
+        "privileged",
+    ] {
         assert!(!text.contains(key), "{key}");
     }
     // As the Dockerfile and the scripts of the database have them.
     let settings = std::fs::read_to_string(workspace().join("backend/docker/db/settings")).unwrap();
-    for info in [&declared::POSTGRES_USER.info, &declared::POSTGRES_PASSWORD.info, &declared::POSTGRES_DB.info] {
+    for info in [
+        &declared::POSTGRES_USER.info,
+        &declared::POSTGRES_PASSWORD.info,
+        &declared::POSTGRES_DB.info,
+    ] {
         let default = info.default.or(info.example).unwrap();
-        assert!(settings.contains(&format!("${{{}:-{default}}}", info.name)), "{}", info.name);
+        assert!(
+            settings.contains(&format!("${{{}:-{default}}}", info.name)),
+            "{}",
+            info.name
+        );
     }
 }
 
 /// What a program has in its environment after the scripts of the database's container have read their settings.
 fn environment_in_the_container(variables: &[(&str, &str)]) -> String {
     let mut script = std::process::Command::new("sh");
-    script.args(["-eu", "-c", ". ./backend/docker/db/settings && env"]).current_dir(workspace()).env_clear().env("PATH", "/usr/bin:/bin");
+    script
+        .args(["-eu", "-c", ". ./backend/docker/db/settings && env"])
+        .current_dir(workspace())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
     let ended = script.envs(variables.iter().copied()).output().unwrap();
     assert!(ended.status.success(), "{ended:?}");
     String::from_utf8(ended.stdout).unwrap()
@@ -90,7 +125,10 @@ fn libpq_variables_in_env_do_not_affect_the_database_container() {
         ("POSTGRES_PASSWORD_FILE", "/run/secrets/x"),
     ];
     let plain = environment_in_the_container(&[("POSTGRES_DB", "journal")]);
-    assert!(plain.contains("POSTGRES_DB=journal") && plain.contains("POSTGRES_USER=emotionviz"), "{plain}");
+    assert!(
+        plain.contains("POSTGRES_DB=journal") && plain.contains("POSTGRES_USER=emotionviz"),
+        "{plain}"
+    );
     let mut variables = foreign.to_vec();
     variables.push(("POSTGRES_DB", "journal"));
     let sorted = |text: &str| {
@@ -98,7 +136,10 @@ fn libpq_variables_in_env_do_not_affect_the_database_container() {
         lines.sort();
         lines
     };
-    assert_eq!(sorted(&environment_in_the_container(&variables)), sorted(&plain));
+    assert_eq!(
+        sorted(&environment_in_the_container(&variables)),
+        sorted(&plain)
+    );
 }
 
 #[test]
@@ -107,17 +148,39 @@ fn the_health_check_of_the_api_runs_the_script_of_the_checkout_whatever_image_th
     let script = std::fs::read_to_string(workspace().join("backend/docker/patiently")).unwrap();
     std::fs::create_dir_all(checkout.path().join("backend/docker")).unwrap();
     // As a checkout of Windows may have it.
-    std::fs::write(checkout.path().join("backend/docker/patiently"), script.replace('\n', "\r\n")).unwrap();
+    std::fs::write(
+        checkout.path().join("backend/docker/patiently"),
+        script.replace('\n', "\r\n"),
+    )
+    .unwrap();
     let text = compose_file();
-    let (_, api) = text.split_once("test: [CMD, /bin/sh, -c, '").expect("the check of the API is a command line of a shell");
+    let (_, api) = text
+        .split_once("test: [CMD, /bin/sh, -c, '")
+        .expect("the check of the API is a command line of a shell");
     let (line, arguments) = api.split_once("', ").unwrap();
-    assert!(arguments.starts_with("patiently, /tmp/healthy, /cache/target/dev-env/emotionviz, healthcheck]"), "{arguments}");
-    let line = line.replace("$$", "$").replace("/app/", &format!("{}/", checkout.path().display()));
+    assert!(
+        arguments
+            .starts_with("patiently, /tmp/healthy, /cache/target/dev-env/emotionviz, healthcheck]"),
+        "{arguments}"
+    );
+    let line = line
+        .replace("$$", "$")
+        .replace("/app/", &format!("{}/", checkout.path().display()));
     let mark = checkout.path().join("healthy");
-    let check = || std::process::Command::new("/bin/sh").args(["-c", &line, "patiently"]).arg(&mark).arg("true").output().unwrap();
+    let check = || {
+        std::process::Command::new("/bin/sh")
+            .args(["-c", &line, "patiently"])
+            .arg(&mark)
+            .arg("true")
+            .output()
+            .unwrap()
+    };
 
     let ended = check();
     assert!(ended.status.success() && mark.exists(), "{ended:?}");
     std::fs::remove_file(checkout.path().join("backend/docker/patiently")).unwrap();
-    assert!(!check().status.success(), "a check without its script succeeds");
+    assert!(
+        !check().status.success(),
+        "a check without its script succeeds"
+    );
 }

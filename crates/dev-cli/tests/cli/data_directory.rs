@@ -27,7 +27,10 @@ fn with_something_else_in_it() {
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
     refused.says("is left alone");
     assert_eq!(scratch.read("data/postgres/thesis.txt"), "years of work");
-    assert_eq!(fs::read_dir(scratch.path("data/postgres")).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(scratch.path("data/postgres")).unwrap().count(),
+        1
+    );
     expect_none(scratch.root());
 }
 
@@ -45,7 +48,10 @@ fn that_lacks_a_part() {
     scratch.up();
     scratch.ok(&["down"]);
     fs::remove_file(scratch.path("data/postgres/global/pg_control")).unwrap();
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("is left alone");
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("is left alone");
     expect_none(scratch.root());
 }
 
@@ -55,10 +61,19 @@ fn that_cannot_be_written() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["down"]);
-    let mode = |mode| fs::set_permissions(scratch.path("data/postgres"), PermissionsExt::from_mode(mode)).unwrap();
+    let mode = |mode| {
+        fs::set_permissions(
+            scratch.path("data/postgres"),
+            PermissionsExt::from_mode(mode),
+        )
+        .unwrap()
+    };
     mode(0o500);
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
-    refused.says(&format!("may not write in {}", scratch.path("data/postgres").display()));
+    refused.says(&format!(
+        "may not write in {}",
+        scratch.path("data/postgres").display()
+    ));
     refused.says("make that folder writable");
     mode(0o700);
     scratch.up();

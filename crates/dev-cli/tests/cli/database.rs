@@ -5,21 +5,37 @@ use crate::support::processes::{expect_end, expect_none};
 fn the_shell_needs_no_password_on_its_command_line() {
     let scratch = Scratch::new();
     scratch.up();
-    let shell = scratch.ok(&["db", "shell", "-c", "SELECT current_user, current_database(), pg_backend_pid()"]);
+    let shell = scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "SELECT current_user, current_database(), pg_backend_pid()",
+    ]);
     shell.prints("emotionviz");
-    scratch.dev(&["db", "shell", "-c", "SELECT nonsense"]).expect_code(1).says("nonsense");
+    scratch
+        .dev(&["db", "shell", "-c", "SELECT nonsense"])
+        .expect_code(1)
+        .says("nonsense");
 
     // What is piped into it runs.
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
-    let psql = std::process::Command::new("psql").args([&url, "-Atc", "SELECT 6 * 7"]).output();
+    let psql = std::process::Command::new("psql")
+        .args([&url, "-Atc", "SELECT 6 * 7"])
+        .output();
     if let Ok(psql) = psql {
         assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "42");
     }
-    let password = scratch.read(".env").lines().find_map(|l| l.strip_prefix("POSTGRES_PASSWORD=")).unwrap().to_owned();
+    let password = scratch
+        .read(".env")
+        .lines()
+        .find_map(|l| l.strip_prefix("POSTGRES_PASSWORD="))
+        .unwrap()
+        .to_owned();
     let slow = scratch.start(&["db", "shell", "-c", "SELECT 'started', pg_sleep(30)"]);
     let arguments = crate::support::eventually("psql", || {
-        let mine =
-            crate::support::processes::all().into_iter().find(|(_, command)| command.contains("pg_sleep(30)") && command.contains("psql"));
+        let mine = crate::support::processes::all()
+            .into_iter()
+            .find(|(_, command)| command.contains("pg_sleep(30)") && command.contains("psql"));
         mine.map(|(_, command)| command)
     });
     assert!(!arguments.contains(&password));
@@ -46,21 +62,37 @@ fn db_shell_runs_a_file_without_psqlrc_up_to_the_first_error_and_counts_statemen
         assert!(!shell.stdout.contains("psqlrc"), "{shell}");
     }
     let bad = "CREATE TABLE first ();\nSELECT nonsense;\nCREATE TABLE second ();\n";
-    for (sql, ran, kept) in [(bad.to_owned(), 1, "t"), (format!("BEGIN;\n{bad}COMMIT;\n"), 2, "f")] {
+    for (sql, ran, kept) in [
+        (bad.to_owned(), 1, "t"),
+        (format!("BEGIN;\n{bad}COMMIT;\n"), 2, "f"),
+    ] {
         scratch.write("bad.sql", &sql);
-        let shell = scratch.dev(&["db", "shell", "-f", "bad.sql"]).expect_code(1);
+        let shell = scratch
+            .dev(&["db", "shell", "-f", "bad.sql"])
+            .expect_code(1);
         shell.says("nonsense");
-        shell.says(&format!("in the database emotionviz_db; the {ran} statements before the error ran"));
-        assert_eq!(scratch.sql("SELECT to_regclass('first') IS NOT NULL, to_regclass('second') IS NULL"), format!("{kept}\tt"));
+        shell.says(&format!(
+            "in the database emotionviz_db; the {ran} statements before the error ran"
+        ));
+        assert_eq!(
+            scratch.sql("SELECT to_regclass('first') IS NOT NULL, to_regclass('second') IS NULL"),
+            format!("{kept}\tt")
+        );
         scratch.ok(&["db", "shell", "-c", "DROP TABLE IF EXISTS first"]);
     }
-    scratch.dev(&["db", "shell", "-f", "absent.sql"]).expect_code(1).says("absent.sql");
+    scratch
+        .dev(&["db", "shell", "-f", "absent.sql"])
+        .expect_code(1)
+        .says("absent.sql");
 }
 
 #[test]
 fn verbs_start_the_database_for_the_moment() {
     let scratch = Scratch::new();
-    scratch.dev(&["db", "shell", "-c", "SELECT 1"]).expect_code(1).says("cargo dev up");
+    scratch
+        .dev(&["db", "shell", "-c", "SELECT 1"])
+        .expect_code(1)
+        .says("cargo dev up");
     scratch.up();
     scratch.ok(&["down"]);
     let shell = scratch.ok(&["db", "shell", "-c", "SELECT 40 + 2"]);
@@ -75,14 +107,32 @@ fn what_users_wrote_is_in_no_log_of_the_database() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     scratch.up();
-    scratch.ok(&["db", "shell", "-c", "CREATE TABLE notes (note text CHECK (length(note) < 3))"]);
-    let refused = scratch.dev(&["db", "shell", "-c", "INSERT INTO notes VALUES ('planted text')"]).expect_code(1);
+    scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "CREATE TABLE notes (note text CHECK (length(note) < 3))",
+    ]);
+    let refused = scratch
+        .dev(&[
+            "db",
+            "shell",
+            "-c",
+            "INSERT INTO notes VALUES ('planted text')",
+        ])
+        .expect_code(1);
     refused.says("planted text");
     scratch.ok(&["down"]);
     let log = scratch.read("data/logs/postgres.log");
-    assert!(log.contains("violates check constraint") && !log.contains("planted"), "{log}");
+    assert!(
+        log.contains("violates check constraint") && !log.contains("planted"),
+        "{log}"
+    );
     for name in ["postgres.log", "dev.log", "app.log"] {
-        let mode = std::fs::metadata(scratch.path("data/logs").join(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(scratch.path("data/logs").join(name))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -92,7 +142,9 @@ fn demonstration_data_once() {
     let mut scratch = Scratch::new();
     scratch.up();
     for _ in 0..2 {
-        scratch.ok(&["db", "seed"]).prints("demo@example.com with the password demo-password-1 has 30 entries");
+        scratch
+            .ok(&["db", "seed"])
+            .prints("demo@example.com with the password demo-password-1 has 30 entries");
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "30");
     let login = scratch.login("demo@example.com", "demo-password-1");
@@ -100,7 +152,10 @@ fn demonstration_data_once() {
     scratch.ok(&["down"]);
     scratch.set("APP_ENV", "production");
     scratch.set("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
-    scratch.dev(&["db", "seed"]).expect_code(1).says("production");
+    scratch
+        .dev(&["db", "seed"])
+        .expect_code(1)
+        .says("production");
 }
 
 #[test]
@@ -116,7 +171,12 @@ fn a_new_password_everywhere_at_once() {
     assert_eq!(scratch.sql("SELECT 1"), "1");
     scratch.write("new", "it's $new \"here\"\n");
     scratch.ok_reading(&["db", "password", "--stdin"], "new");
-    assert!(scratch.ok(&["db", "url"]).stdout.contains("it%27s%20%24new%20%22here%22"));
+    assert!(
+        scratch
+            .ok(&["db", "url"])
+            .stdout
+            .contains("it%27s%20%24new%20%22here%22")
+    );
     assert_eq!(scratch.sql("SELECT 1"), "1");
     scratch.ok(&["restart"]);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
@@ -127,7 +187,10 @@ fn no_password_on_standard_input_changes_nothing() {
     let scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
-    scratch.dev(&["db", "password", "--stdin"]).expect_code(1).says("no password on standard input");
+    scratch
+        .dev(&["db", "password", "--stdin"])
+        .expect_code(1)
+        .says("no password on standard input");
     assert_eq!(scratch.read(".env"), kept);
 }
 
@@ -138,11 +201,23 @@ fn a_lost_password_is_explained_and_replaced() {
     scratch.ok(&["down"]);
     let kept = scratch.read(".env");
     scratch.write(".env", "");
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("cargo dev db password");
-    assert!(!scratch.read(".env").contains("POSTGRES_PASSWORD="), "a database that exists gets no new password");
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("cargo dev db password");
+    assert!(
+        !scratch.read(".env").contains("POSTGRES_PASSWORD="),
+        "a database that exists gets no new password"
+    );
 
-    scratch.write(".env", &kept.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x"));
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("cargo dev db password");
+    scratch.write(
+        ".env",
+        &kept.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x"),
+    );
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("cargo dev db password");
     expect_none(scratch.root());
     scratch.ok(&["db", "password"]);
     scratch.up();

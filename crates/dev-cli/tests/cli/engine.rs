@@ -15,20 +15,39 @@ fn with_docker(text: &str) -> Scratch {
 
 #[test]
 fn asked_for_then_the_setting_then_what_ran_last() {
-    let mut scratch = with_docker("echo 'Cannot connect to the Docker daemon at unix:///none' >&2; exit 1");
-    let is_docker = |scratch: &Scratch, args: &[&str]| scratch.dev(args).stderr.contains("no Docker engine answers");
-    assert!(!is_docker(&scratch, &["status"]) && is_docker(&scratch, &["status", "--engine", "docker"]));
-    scratch.dev(&["status", "--engine", "podman"]).expect_code(2).says("podman");
+    let mut scratch =
+        with_docker("echo 'Cannot connect to the Docker daemon at unix:///none' >&2; exit 1");
+    let is_docker = |scratch: &Scratch, args: &[&str]| {
+        scratch
+            .dev(args)
+            .stderr
+            .contains("no Docker engine answers")
+    };
+    assert!(
+        !is_docker(&scratch, &["status"]) && is_docker(&scratch, &["status", "--engine", "docker"])
+    );
+    scratch
+        .dev(&["status", "--engine", "podman"])
+        .expect_code(2)
+        .says("podman");
 
     // `up` is remembered, whatever becomes of it.
-    scratch.dev(&["up", "--engine", "docker"]).expect_code(1).says("without Docker: cargo dev up --engine native");
-    assert!(is_docker(&scratch, &["status"]) && !is_docker(&scratch, &["--engine", "native", "status"]));
+    scratch
+        .dev(&["up", "--engine", "docker"])
+        .expect_code(1)
+        .says("without Docker: cargo dev up --engine native");
+    assert!(
+        is_docker(&scratch, &["status"]) && !is_docker(&scratch, &["--engine", "native", "status"])
+    );
     scratch.write(".env", "DEV_ENGINE=native\n");
     assert!(!is_docker(&scratch, &["status"]));
     scratch.set("DEV_ENGINE", "docker");
     assert!(is_docker(&scratch, &["status"]));
     scratch.set("DEV_ENGINE", "containers");
-    scratch.dev(&["status"]).expect_code(1).says("DEV_ENGINE must be native or docker");
+    scratch
+        .dev(&["status"])
+        .expect_code(1)
+        .says("DEV_ENGINE must be native or docker");
     scratch.set("DEV_ENGINE", "");
     assert!(!scratch.path("data/postgres").exists());
     expect_none(scratch.root());
@@ -37,15 +56,30 @@ fn asked_for_then_the_setting_then_what_ran_last() {
 #[test]
 fn what_is_wrong_with_docker_is_said_with_its_remedy() {
     for (docker, said) in [
-        ("echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1", "usermod -aG docker"),
-        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "start it (Docker Desktop, or: sudo systemctl start docker)"),
-        ("test $1 != compose || exit 1; echo 20.10", "this Docker has no Compose v2"),
+        (
+            "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1",
+            "usermod -aG docker",
+        ),
+        (
+            "echo 'Cannot connect to the Docker daemon' >&2; exit 1",
+            "start it (Docker Desktop, or: sudo systemctl start docker)",
+        ),
+        (
+            "test $1 != compose || exit 1; echo 20.10",
+            "this Docker has no Compose v2",
+        ),
         (
             "case \"$*\" in info*) echo 20.10;; 'compose version'*) echo 2.23.3;; esac",
             "the version of Docker Compose is 2.23.3, and docker-compose.yml needs 2.24",
         ),
-        ("case \"$*\" in info*) echo 20.10;; 'compose version'*) echo v1.29.2;; esac", "the version of Docker Compose is v1.29.2"),
-        ("echo 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' >&2; exit 125", "`docker` is Podman here"),
+        (
+            "case \"$*\" in info*) echo 20.10;; 'compose version'*) echo v1.29.2;; esac",
+            "the version of Docker Compose is v1.29.2",
+        ),
+        (
+            "echo 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' >&2; exit 125",
+            "`docker` is Podman here",
+        ),
         (
             "echo 'Error: template: info:1:2: executing \"info\" at <.ServerVersion>: can'\\''t evaluate field ServerVersion in type interface {}' >&2; exit 125",
             "`docker` is Podman here",
@@ -68,29 +102,52 @@ fn what_is_wrong_with_docker_is_said_with_its_remedy() {
         ),
     ] {
         let scratch = with_docker(docker);
-        scratch.dev(&["up", "--engine", "docker", "--detach"]).expect_code(1).says(said);
+        scratch
+            .dev(&["up", "--engine", "docker", "--detach"])
+            .expect_code(1)
+            .says(said);
     }
     let mut scratch = Scratch::new();
     scratch.set("PATH", scratch.beside().to_owned());
-    scratch.dev(&["up", "--engine", "docker"]).expect_code(1).says("Docker is not installed");
+    scratch
+        .dev(&["up", "--engine", "docker"])
+        .expect_code(1)
+        .says("Docker is not installed");
     scratch.set("DATABASE_URL", "postgres://a@b/c");
-    scratch.dev(&["up", "--engine", "docker"]).expect_code(1).says("leave those settings out, or type cargo dev --engine native");
+    scratch
+        .dev(&["up", "--engine", "docker"])
+        .expect_code(1)
+        .says("leave those settings out, or type cargo dev --engine native");
 }
 
 #[test]
 fn a_database_belongs_to_the_engine_that_made_it() {
     let scratch = with_docker("test $1 != compose || exit 1; echo 20.10");
     scratch.write("data/postgres/PG_VERSION", "15\n");
-    scratch.write("data/postgres/pg_hba.conf", "host all all all scram-sha-256\n");
-    for verb in [&["up"][..], &["db", "shell"], &["backup"], &["migrate", "status"], &["db", "password"]] {
+    scratch.write(
+        "data/postgres/pg_hba.conf",
+        "host all all all scram-sha-256\n",
+    );
+    for verb in [
+        &["up"][..],
+        &["db", "shell"],
+        &["backup"],
+        &["migrate", "status"],
+        &["db", "password"],
+    ] {
         let refused = scratch.dev(verb).expect_code(1);
         refused.says("data/postgres was made by the docker engine, and this is the native engine");
         refused.says("cargo dev engine switch native");
     }
-    scratch.write("data/postgres/pg_hba.conf", "local all \"emotionviz\" peer map=owner\n");
+    scratch.write(
+        "data/postgres/pg_hba.conf",
+        "local all \"emotionviz\" peer map=owner\n",
+    );
     let refused = scratch.dev(&["up", "--engine", "docker"]).expect_code(1);
     refused.says("cargo dev up --engine native, or move the data: cargo dev engine switch docker");
     // There is nothing to move.
     let empty = Scratch::new();
-    empty.ok(&["engine", "switch", "native"]).prints("there was no database to move");
+    empty
+        .ok(&["engine", "switch", "native"])
+        .prints("there was no database to move");
 }

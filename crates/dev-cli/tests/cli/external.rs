@@ -5,7 +5,10 @@ use std::process::Command;
 use crate::support::Scratch;
 
 fn psql(url: &str, sql: &str) {
-    let done = Command::new("psql").args(["-Xq", url, "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
+    let done = Command::new("psql")
+        .args(["-Xq", url, "-v", "ON_ERROR_STOP=1", "-c", sql])
+        .output()
+        .unwrap();
     assert!(done.status.success(), "{done:?}");
 }
 
@@ -45,8 +48,14 @@ fn the_first_change_of_an_external_database_needs_yes_and_is_remembered() {
     assert_eq!(theirs.status()["schema"]["state"], "current");
 
     ours.set("DATABASE_URL", &url);
-    ours.ok(&["migrate", "up", "--yes"]).says("has not used yet");
-    assert!(!ours.read("data/run/external-databases.json").contains(url.split([':', '@']).nth(2).unwrap()), "the password was written");
+    ours.ok(&["migrate", "up", "--yes"])
+        .says("has not used yet");
+    assert!(
+        !ours
+            .read("data/run/external-databases.json")
+            .contains(url.split([':', '@']).nth(2).unwrap()),
+        "the password was written"
+    );
     let again = ours.ok(&["migrate", "up"]);
     assert!(!again.stderr.contains("has not used yet"), "{again}");
     // Another database of the same server needs its own confirmation.
@@ -55,7 +64,9 @@ fn the_first_change_of_an_external_database_needs_yes_and_is_remembered() {
     // An unreadable note counts as missing.
     ours.write("data/run/external-databases.json", "[{");
     ours.set("DATABASE_URL", &url);
-    ours.dev(&["migrate", "up"]).expect_code(1).says("has not used yet");
+    ours.dev(&["migrate", "up"])
+        .expect_code(1)
+        .says("has not used yet");
     ours.set("DATABASE_URL", "");
 }
 
@@ -65,8 +76,13 @@ fn a_running_environment_switches_to_an_external_database_only_after_confirmatio
     theirs.up();
     ours.up();
     let (kept, db) = (ours.read(".env"), ours.pid("db"));
-    ours.write(".env", &format!("{kept}DATABASE_URL={}", theirs.ok(&["db", "url"]).stdout));
-    ours.dev(&["restart"]).expect_code(1).says("cargo dev up --yes");
+    ours.write(
+        ".env",
+        &format!("{kept}DATABASE_URL={}", theirs.ok(&["db", "url"]).stdout),
+    );
+    ours.dev(&["restart"])
+        .expect_code(1)
+        .says("cargo dev up --yes");
     assert_eq!(ours.pid("db"), db);
     ours.write(".env", &kept);
 }
@@ -75,7 +91,10 @@ fn a_running_environment_switches_to_an_external_database_only_after_confirmatio
 fn migrate_down_prints_the_database_and_migrate_to_0_needs_yes() {
     let scratch = Scratch::new();
     scratch.up();
-    let database = format!("postgres://emotionviz:***@127.0.0.1:{}/emotionviz_db", scratch.port("db"));
+    let database = format!(
+        "postgres://emotionviz:***@127.0.0.1:{}/emotionviz_db",
+        scratch.port("db")
+    );
     let refused = scratch.dev(&["migrate", "to", "0"]).expect_code(1);
     refused.says(&database);
     refused.says("hint: cargo dev migrate to 0 --yes");

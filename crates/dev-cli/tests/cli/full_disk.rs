@@ -8,14 +8,20 @@ use crate::support::processes::expect_none;
 use crate::support::small_disk::SmallDisk;
 
 fn expect_empty(folder: &Path) {
-    let left: Vec<_> = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
 fn while_the_database_is_made() {
     let scratch = Scratch::new();
-    let Some(disk) = SmallDisk::mount(scratch.path("data"), 12) else { return };
+    let Some(disk) = SmallDisk::mount(scratch.path("data"), 12) else {
+        return;
+    };
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
     refused.says("disk");
     refused.says("full");
@@ -28,7 +34,9 @@ fn while_the_database_is_made() {
 #[test]
 fn of_the_logs() {
     let scratch = Scratch::new();
-    let Some(disk) = SmallDisk::mount(scratch.path("data/logs"), 1) else { return };
+    let Some(disk) = SmallDisk::mount(scratch.path("data/logs"), 1) else {
+        return;
+    };
     let filler = disk.fill();
     scratch.up();
     scratch.ok(&["db", "shell", "-c", "select 1"]);

@@ -37,8 +37,14 @@ fn each_verb_has_an_example() {
     for verb in VERBS {
         let help = scratch.ok(&[verb, &["--help"]].concat());
         let example = [&["cargo", "dev"], verb].concat().join(" ");
-        let (_, examples) = help.stdout.split_once("Examples:").unwrap_or_else(|| panic!("no example: {help}"));
-        assert!(examples.contains(&example), "no example of {example}: {help}");
+        let (_, examples) = help
+            .stdout
+            .split_once("Examples:")
+            .unwrap_or_else(|| panic!("no example: {help}"));
+        assert!(
+            examples.contains(&example),
+            "no example of {example}: {help}"
+        );
         help.prints(&format!("Usage: {example}"));
     }
 }
@@ -46,8 +52,14 @@ fn each_verb_has_an_example() {
 #[test]
 fn wrong_usage_is_status_2() {
     let scratch = Scratch::new();
-    for wrong in [&["nonsense"][..], &["up", "--nonsense"], &[], &["restart", "cache"], &["migrate", "down", "0"], &["completions", "tcsh"]]
-    {
+    for wrong in [
+        &["nonsense"][..],
+        &["up", "--nonsense"],
+        &[],
+        &["restart", "cache"],
+        &["migrate", "down", "0"],
+        &["completions", "tcsh"],
+    ] {
         let refused = scratch.dev(wrong).expect_code(2);
         assert!(refused.stdout.is_empty(), "{refused}");
         refused.says("--help");
@@ -65,7 +77,11 @@ fn completions_that_the_shell_understands() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&check.stdout);
-    assert!(said.contains("function") && said.trim_end().ends_with("status"), "{said}{}", String::from_utf8_lossy(&check.stderr));
+    assert!(
+        said.contains("function") && said.trim_end().ends_with("status"),
+        "{said}{}",
+        String::from_utf8_lossy(&check.stderr)
+    );
     for shell in ["zsh", "fish", "powershell"] {
         scratch.ok(&["completions", shell]).prints("cargo dev");
     }

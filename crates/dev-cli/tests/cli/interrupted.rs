@@ -36,7 +36,13 @@ fn while_the_database_starts() {
 fn while_the_service_is_built() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", "");
-    scratch.set("CARGO", scratch.script("cargo", "echo '   Compiling for ever' >&2\nsleep 1000 &\nwait"));
+    scratch.set(
+        "CARGO",
+        scratch.script(
+            "cargo",
+            "echo '   Compiling for ever' >&2\nsleep 1000 &\nwait",
+        ),
+    );
     interrupt(&scratch, "Compiling for ever");
 }
 
@@ -52,8 +58,7 @@ fn while_migrations_run() {
 #[test]
 fn while_the_api_is_waited_for() {
     let mut scratch = Scratch::new();
-    let migrated =
-        "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) sleep 1000;; esac";
+    let migrated = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) sleep 1000;; esac";
     scratch.set("SERVICE_BINARY", scratch.script("service", migrated));
     // After a second it says what it waits for.
     interrupt(&scratch, "waiting for the API");
@@ -83,7 +88,9 @@ fn twice_is_at_once_in_the_background_too() {
     up.signal(Signal::SIGINT);
     up.printed("stopping");
     up.signal(Signal::SIGINT);
-    up.finish().expect_code(130).says("ending everything at once");
+    up.finish()
+        .expect_code(130)
+        .says("ending everything at once");
     expect_none(scratch.root());
 }
 
@@ -92,7 +99,10 @@ fn while_a_check_asks_for_its_tool_or_the_network() {
     let mut scratch = Scratch::new();
     for asked in ["*--version", "deny\\ fetch\\ db"] {
         let started = scratch.beside().join("started");
-        let cargo = format!("case \"$*\" in {asked}) touch '{}'; sleep 1000;; esac", started.display());
+        let cargo = format!(
+            "case \"$*\" in {asked}) touch '{}'; sleep 1000;; esac",
+            started.display()
+        );
         scratch.set("CARGO", scratch.script("cargo", &cargo));
         let check = scratch.start(&["check"]);
         crate::support::eventually("the probe", || started.exists().then_some(()));

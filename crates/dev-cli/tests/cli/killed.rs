@@ -35,7 +35,11 @@ fn the_tool_and_then_down() {
 #[test]
 fn the_tool_while_it_makes_the_database() {
     let scratch = Scratch::new();
-    for phase in ["making a database", "starting PostgreSQL", "applying migrations"] {
+    for phase in [
+        "making a database",
+        "starting PostgreSQL",
+        "applying migrations",
+    ] {
         let mut up = scratch.start(&["up", "--verbose"]);
         up.printed(phase);
         up.signal(Signal::SIGKILL);
@@ -57,7 +61,10 @@ fn the_api() {
     up.printed("the API is ready again");
     assert!(scratch.get("/health/ready").contains("ready"));
     let service = scratch.service("api");
-    assert_eq!((service["state"].as_str(), service["restarts"].as_u64()), (Some("running"), Some(1)));
+    assert_eq!(
+        (service["state"].as_str(), service["restarts"].as_u64()),
+        (Some("running"), Some(1))
+    );
     assert!(scratch.status()["doing"].is_null());
     up.signal(Signal::SIGINT);
     up.finish().expect_code(0);
@@ -75,7 +82,12 @@ fn postgresql() {
         (service["state"] == "running" && service["pid"].as_i64() != Some(db.into())).then_some(())
     });
     assert_eq!(scratch.sql("SELECT n FROM kept"), "42");
-    eventually("readiness", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+    eventually("readiness", || {
+        scratch
+            .get("/health/ready")
+            .contains("\"ready\"")
+            .then_some(())
+    });
     scratch.ok(&["logs", "dev"]).prints("PostgreSQL runs again");
     assert!(scratch.status()["doing"].is_null());
 }
@@ -88,15 +100,24 @@ fn the_tests_while_their_database_is_made() {
     // It holds its folder open from the start.
     let open = std::path::PathBuf::from(format!("/proc/{}/fd", test.pid()));
     let folder = eventually("the folder", || {
-        let mut files = std::fs::read_dir(&open).unwrap().filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-        files.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("emotionviz-test-")))
+        let mut files = std::fs::read_dir(&open)
+            .unwrap()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        files.find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("emotionviz-test-"))
+        })
     });
     test.signal(Signal::SIGKILL);
     test.finish();
     expect_none(&folder);
     scratch.set("CARGO", scratch.script("cargo", "exit 0"));
     scratch.ok(&["test"]);
-    let socket = folder.file_name().unwrap().to_string_lossy().replace("emotionviz-test-", "emotionviz-socket-");
+    let socket = folder
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .replace("emotionviz-test-", "emotionviz-socket-");
     assert!(!folder.exists() && !std::path::Path::new("/tmp").join(socket).exists());
 }
 
@@ -104,7 +125,10 @@ fn the_tests_while_their_database_is_made() {
 fn the_tool_while_it_builds() {
     let mut scratch = Scratch::new();
     // As cargo does: another standard input for its compilers, which outlive it.
-    let cargo = scratch.script("cargo", "sleep 1000 </dev/null >/dev/null 2>&1 &\necho '   Compiling for ever' >&2\nwait");
+    let cargo = scratch.script(
+        "cargo",
+        "sleep 1000 </dev/null >/dev/null 2>&1 &\necho '   Compiling for ever' >&2\nwait",
+    );
     for next in ["down", "up"] {
         scratch.set("SERVICE_BINARY", "");
         scratch.set("CARGO", &cargo);
@@ -112,7 +136,11 @@ fn the_tool_while_it_builds() {
         up.printed("Compiling for ever");
         up.signal(Signal::SIGKILL);
         up.finish();
-        let compiler = of(scratch.root()).into_iter().find(|(_, command)| command.contains("sleep 1000")).unwrap().0;
+        let compiler = of(scratch.root())
+            .into_iter()
+            .find(|(_, command)| command.contains("sleep 1000"))
+            .unwrap()
+            .0;
         scratch.set("SERVICE_BINARY", service_binary());
         if next == "down" {
             scratch.ok(&["down"])

@@ -11,23 +11,47 @@ fn up_look_at_it_down() {
         up.prints(name);
     }
     up.says("it runs in the background");
-    assert!(!up.stdout.contains(scratch.read(".env").lines().find_map(|l| l.strip_prefix("POSTGRES_PASSWORD=")).unwrap()));
+    assert!(
+        !up.stdout.contains(
+            scratch
+                .read(".env")
+                .lines()
+                .find_map(|l| l.strip_prefix("POSTGRES_PASSWORD="))
+                .unwrap()
+        )
+    );
 
     let (api, db) = (scratch.service("api"), scratch.service("db"));
     for service in [&api, &db] {
-        assert_eq!((service["state"].as_str(), service["health"].as_str()), (Some("running"), Some("healthy")), "{service}");
-        assert!(service["uptime_seconds"].is_u64() && service["version"].is_string() && service["url"].is_string(), "{service}");
+        assert_eq!(
+            (service["state"].as_str(), service["health"].as_str()),
+            (Some("running"), Some("healthy")),
+            "{service}"
+        );
+        assert!(
+            service["uptime_seconds"].is_u64()
+                && service["version"].is_string()
+                && service["url"].is_string(),
+            "{service}"
+        );
     }
     let status = scratch.status();
     assert_eq!(status["schema"]["state"], "current");
-    assert!(scratch.get("/health/ready").contains("\"status\":\"ready\""));
+    assert!(
+        scratch
+            .get("/health/ready")
+            .contains("\"status\":\"ready\"")
+    );
     scratch.ok(&["status"]).prints("current");
 
     // A service sees the role without rights, and never the owner's password.
     let pid = api["pid"].as_u64().unwrap();
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment);
-    assert!(environment.contains("DATABASE_URL=postgres://emotionviz_api:") && !environment.contains("MIGRATION_DATABASE_URL"));
+    assert!(
+        environment.contains("DATABASE_URL=postgres://emotionviz_api:")
+            && !environment.contains("MIGRATION_DATABASE_URL")
+    );
     assert!(!environment.contains("POSTGRES_PASSWORD"));
 
     let logs = scratch.ok(&["logs"]);
@@ -35,11 +59,20 @@ fn up_look_at_it_down() {
     logs.prints("listening on");
     logs.prints("applied ");
     let api_alone = scratch.ok(&["logs", "api"]);
-    assert!(api_alone.stdout.contains("listening on") && !api_alone.stdout.contains("database system is ready"));
+    assert!(
+        api_alone.stdout.contains("listening on")
+            && !api_alone.stdout.contains("database system is ready")
+    );
     assert_eq!(scratch.ok(&["logs", "-n", "3"]).stdout.lines().count(), 3);
-    scratch.ok(&["logs", "--since", "1h"]).prints("listening on");
+    scratch
+        .ok(&["logs", "--since", "1h"])
+        .prints("listening on");
 
-    let pids = [scratch.pid("api"), scratch.pid("db"), i32::try_from(status["pid"].as_i64().unwrap()).unwrap()];
+    let pids = [
+        scratch.pid("api"),
+        scratch.pid("db"),
+        i32::try_from(status["pid"].as_i64().unwrap()).unwrap(),
+    ];
     scratch.ok(&["down"]).says("everything is stopped");
     for pid in pids {
         assert!(!is_alive(pid));
@@ -78,7 +111,9 @@ fn up_while_it_is_stopping_starts_it_again() {
     scratch.up();
     let old = scratch.status()["pid"].clone();
     let down = scratch.start(&["down"]);
-    eventually("stopping", || (scratch.status()["doing"] == "stopping").then_some(()));
+    eventually("stopping", || {
+        (scratch.status()["doing"] == "stopping").then_some(())
+    });
     scratch.set("SERVICE_BINARY", real);
     let mut up = scratch.start(&["up", "--detach"]);
     up.printed("is stopping");
@@ -96,10 +131,17 @@ fn down_when_nothing_runs_is_no_error() {
         scratch.ok(&[verb]).says("nothing was running");
     }
     let status = scratch.status();
-    assert!(status["pid"].is_null() && status["services"][0]["state"] == "stopped" && status["schema"]["state"] == "unknown");
+    assert!(
+        status["pid"].is_null()
+            && status["services"][0]["state"] == "stopped"
+            && status["schema"]["state"] == "unknown"
+    );
     assert!(status["schema"]["code"].is_i64());
     scratch.ok(&["status"]).says("cargo dev up");
-    scratch.dev(&["restart"]).expect_code(1).says("cargo dev up");
+    scratch
+        .dev(&["restart"])
+        .expect_code(1)
+        .says("cargo dev up");
 }
 
 #[test]
@@ -113,9 +155,18 @@ fn in_the_foreground_with_logs_until_ctrl_c() {
     up.signal(Signal::SIGINT);
     let ended = up.finish().expect_code(0);
     ended.says("everything is stopped");
-    assert!(!ended.stderr.contains("initdb") && !ended.stderr.contains("creating subdirectories"), "{ended}");
-    let (stopped, shut_down) = (ended.stderr.find("stopping on SIGTERM"), ended.stderr.rfind("received fast shutdown request"));
-    assert!(stopped.is_some() && stopped < shut_down, "the API ends before the database: {ended}");
+    assert!(
+        !ended.stderr.contains("initdb") && !ended.stderr.contains("creating subdirectories"),
+        "{ended}"
+    );
+    let (stopped, shut_down) = (
+        ended.stderr.find("stopping on SIGTERM"),
+        ended.stderr.rfind("received fast shutdown request"),
+    );
+    assert!(
+        stopped.is_some() && stopped < shut_down,
+        "the API ends before the database: {ended}"
+    );
     assert!(!is_alive(api) && !is_alive(db));
     expect_none(scratch.root());
 }
@@ -147,7 +198,10 @@ fn the_data_is_there_the_next_time() {
     scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);
     scratch.ok(&["down"]);
     let up = scratch.up();
-    assert!(!up.stderr.contains("made "), "no secret is made twice: {up}");
+    assert!(
+        !up.stderr.contains("made "),
+        "no secret is made twice: {up}"
+    );
     assert_eq!(scratch.sql("SELECT n FROM kept"), "42");
 }
 
@@ -156,12 +210,17 @@ fn restart_reads_the_settings_again() {
     let scratch = Scratch::new();
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
-    scratch.write(".env", &(scratch.read(".env") + "ALLOWED_ORIGINS=https://restarted.example\n"));
+    scratch.write(
+        ".env",
+        &(scratch.read(".env") + "ALLOWED_ORIGINS=https://restarted.example\n"),
+    );
     scratch.ok(&["restart", "api"]).prints("API");
     expect_end(api);
     assert_eq!(scratch.pid("db"), db, "the database goes on");
     let environment = std::fs::read(format!("/proc/{}/environ", scratch.pid("api"))).unwrap();
-    assert!(String::from_utf8_lossy(&environment).contains("ALLOWED_ORIGINS=https://restarted.example"));
+    assert!(
+        String::from_utf8_lossy(&environment).contains("ALLOWED_ORIGINS=https://restarted.example")
+    );
 
     // Settings that do not fit leave what runs as it is.
     let api = scratch.pid("api");
@@ -170,7 +229,10 @@ fn restart_reads_the_settings_again() {
     refused.says("LOG_LEVEL must be");
     assert_eq!(scratch.pid("api"), api);
 
-    scratch.write(".env", &scratch.read(".env").replace("LOG_LEVEL=loud\n", ""));
+    scratch.write(
+        ".env",
+        &scratch.read(".env").replace("LOG_LEVEL=loud\n", ""),
+    );
     scratch.ok(&["restart"]);
     assert_ne!(scratch.pid("db"), db);
     assert!(scratch.get("/health/ready").contains("ready"));
@@ -185,13 +247,20 @@ fn live_without_migrations() {
     assert_eq!(scratch.service("api")["health"], "unhealthy");
     assert!(scratch.get("/health").starts_with("HTTP/1.1 200"));
     scratch.ok(&["migrate", "up"]).prints("applied");
-    eventually("readiness", || scratch.get("/health/ready").contains("\"ready\"").then_some(()));
+    eventually("readiness", || {
+        scratch
+            .get("/health/ready")
+            .contains("\"ready\"")
+            .then_some(())
+    });
 }
 
 #[test]
 fn adminer_needs_docker() {
     let scratch = Scratch::new();
-    scratch.ok(&["up", "--detach", "--tools"]).says("cargo dev db shell");
+    scratch
+        .ok(&["up", "--detach", "--tools"])
+        .says("cargo dev db shell");
 }
 
 #[test]
@@ -205,18 +274,33 @@ fn the_local_network_reaches_the_api_alone() {
         .and_then(|line| line.split("//").nth(1)?.split(':').next());
     // A machine without a network has none.
     if let Some(address) = address {
-        up.says(&format!("web pages on http://{address} (any port) may also call the API"));
-        for (origin, allowed) in
-            [(format!("http://{address}:8100"), true), ("https://localhost".to_owned(), true), ("http://192.0.2.7:8100".to_owned(), false)]
-        {
+        up.says(&format!(
+            "web pages on http://{address} (any port) may also call the API"
+        ));
+        for (origin, allowed) in [
+            (format!("http://{address}:8100"), true),
+            ("https://localhost".to_owned(), true),
+            ("http://192.0.2.7:8100".to_owned(), false),
+        ] {
             let mut curl = std::process::Command::new("curl");
-            curl.args(["-sSi", "-H", &format!("origin: {origin}"), &format!("http://127.0.0.1:{}/health", scratch.port("api"))]);
+            curl.args([
+                "-sSi",
+                "-H",
+                &format!("origin: {origin}"),
+                &format!("http://127.0.0.1:{}/health", scratch.port("api")),
+            ]);
             let answer = Running::start(curl).finish().stdout;
-            assert_eq!(answer.contains(&format!("access-control-allow-origin: {origin}")), allowed, "{answer}");
+            assert_eq!(
+                answer.contains(&format!("access-control-allow-origin: {origin}")),
+                allowed,
+                "{answer}"
+            );
         }
     }
     let listeners = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let listens = |address: &str, port: u16| listeners.contains(&format!("{address}:{port:04X} 00000000:0000 0A"));
+    let listens = |address: &str, port: u16| {
+        listeners.contains(&format!("{address}:{port:04X} 00000000:0000 0A"))
+    };
     assert!(listens("00000000", scratch.port("api")), "{listeners}");
     assert!(listens("0100007F", scratch.port("db")) && !listens("00000000", scratch.port("db")));
     assert!(get(scratch.port("api"), "/health").contains("healthy"));
@@ -228,7 +312,9 @@ fn logs_as_they_come() {
     scratch.up();
     let mut logs = scratch.start(&["logs", "db", "--follow", "-n", "1"]);
     logs.printed("LOG:");
-    scratch.dev(&["db", "shell", "-c", "SELECT nonsense_that_is_logged"]).expect_code(1);
+    scratch
+        .dev(&["db", "shell", "-c", "SELECT nonsense_that_is_logged"])
+        .expect_code(1);
     logs.printed("nonsense_that_is_logged");
     logs.signal(Signal::SIGINT);
     logs.finish().expect_code(130);

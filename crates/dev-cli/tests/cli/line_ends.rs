@@ -7,10 +7,26 @@ use crate::support::{Scratch, workspace};
 
 #[test]
 fn git_keeps_lf_in_every_checkout() {
-    let files = ["backend/docker/db/start", "backend/db/migrations/20261123000000_present_shape.up.sql", ".ci/run", "Cargo.lock"];
-    let asked = Command::new("git").args(["check-attr", "eol", "--"]).args(files).current_dir(workspace()).output().unwrap();
+    let files = [
+        "backend/docker/db/start",
+        "backend/db/migrations/20261123000000_present_shape.up.sql",
+        ".ci/run",
+        "Cargo.lock",
+    ];
+    let asked = Command::new("git")
+        .args(["check-attr", "eol", "--"])
+        .args(files)
+        .current_dir(workspace())
+        .output()
+        .unwrap();
     let said = String::from_utf8(asked.stdout).unwrap();
-    assert_eq!(said.lines().filter(|line| line.ends_with("eol: lf")).count(), files.len(), "{said}");
+    assert_eq!(
+        said.lines()
+            .filter(|line| line.ends_with("eol: lf"))
+            .count(),
+        files.len(),
+        "{said}"
+    );
 }
 
 #[test]
@@ -25,5 +41,8 @@ fn migrations_and_settings_with_crlf_equal_those_with_lf() {
     scratch.up();
     assert_eq!(scratch.status()["schema"]["state"], "current");
     scratch.ok(&["migrate", "verify"]);
-    assert_eq!(scratch.sql("SELECT current_user || ' ' || current_database()"), "ann journal");
+    assert_eq!(
+        scratch.sql("SELECT current_user || ' ' || current_database()"),
+        "ann journal"
+    );
 }

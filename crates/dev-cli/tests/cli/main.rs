@@ -1,6 +1,9 @@
 //! `cargo dev` as somebody types it: the real binary, real processes, a real PostgreSQL, in scratch checkouts that are gone afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
 
 mod at_once;
 mod backup;

@@ -36,10 +36,16 @@ fn a_settings_pipe_without_a_writer_is_reported_within_seconds() {
     pipe(&linked);
     for file in [".env", "backend/.env"] {
         symlink(&linked, scratch.path(file)).unwrap();
-        let started: Vec<_> = VERBS.iter().map(|verb| (Instant::now(), scratch.start(verb))).collect();
+        let started: Vec<_> = VERBS
+            .iter()
+            .map(|verb| (Instant::now(), scratch.start(verb)))
+            .collect();
         for (since, verb) in started {
             let refused = verb.finish().expect_code(1);
-            refused.says(&format!("{} is a pipe (FIFO), and no process wrote to it", scratch.path(file).display()));
+            refused.says(&format!(
+                "{} is a pipe (FIFO), and no process wrote to it",
+                scratch.path(file).display()
+            ));
             refused.says("hint: ");
             assert!(since.elapsed() < Duration::from_secs(30), "{refused}");
         }
@@ -54,13 +60,23 @@ fn a_wait_for_a_settings_pipe_ends_on_every_signal() {
     let scratch = Scratch::new();
     pipe(&scratch.path(".env"));
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        for verb in [&["status"][..], &["up"], &["up", "--detach"], &["config", "show"], &["db", "password"], &["down"]] {
+        for verb in [
+            &["status"][..],
+            &["up"],
+            &["up", "--detach"],
+            &["config", "show"],
+            &["db", "password"],
+            &["down"],
+        ] {
             let mut waiting = scratch.start(&[verb, &["--verbose"]].concat());
             waiting.printed("waiting for a settings file");
             let since = Instant::now();
             waiting.signal(signal);
             waiting.finish().expect_code(130);
-            assert!(since.elapsed() < Duration::from_secs(3), "{verb:?} {signal}");
+            assert!(
+                since.elapsed() < Duration::from_secs(3),
+                "{verb:?} {signal}"
+            );
         }
     }
 }
@@ -85,27 +101,45 @@ fn a_settings_pipe_with_a_writer_is_read_and_never_replaced() {
     fs::remove_file(scratch.path(".env")).unwrap();
     pipe(&scratch.path(".env"));
     // A password manager serves the content to each reader.
-    let script = "trap '' PIPE; while true; do printf '%s' \"$1\" > \"$2\"; sleep 0.05; done 2>/dev/null";
-    let mut writer = std::process::Command::new("sh").args(["-c", script, "sh", &text]).arg(scratch.path(".env")).spawn().unwrap();
+    let script =
+        "trap '' PIPE; while true; do printf '%s' \"$1\" > \"$2\"; sleep 0.05; done 2>/dev/null";
+    let mut writer = std::process::Command::new("sh")
+        .args(["-c", script, "sh", &text])
+        .arg(scratch.path(".env"))
+        .spawn()
+        .unwrap();
     scratch.ok(&["status"]).prints("running");
     assert_eq!(scratch.sql("SELECT 1"), "1");
     let refused = scratch.dev(&["db", "password"]).expect_code(1);
-    refused.says("is a pipe (FIFO): settings are written to regular files only, and nothing was changed");
+    refused.says(
+        "is a pipe (FIFO): settings are written to regular files only, and nothing was changed",
+    );
     assert_eq!(scratch.sql("SELECT 1"), "1", "with the old password");
     scratch.ok(&["restart"]);
     scratch.ok(&["down"]);
     scratch.up();
     assert_eq!(scratch.service("api")["health"], "healthy");
-    assert_eq!(scratch.status()["reloads"].as_array().unwrap().len(), 0, "a read of the pipe must not count as a change");
+    assert_eq!(
+        scratch.status()["reloads"].as_array().unwrap().len(),
+        0,
+        "a read of the pipe must not count as a change"
+    );
     scratch.ok(&["down"]);
     writer.kill().unwrap();
     writer.wait().unwrap();
-    assert!(fs::symlink_metadata(scratch.path(".env")).unwrap().file_type().is_fifo());
+    assert!(
+        fs::symlink_metadata(scratch.path(".env"))
+            .unwrap()
+            .file_type()
+            .is_fifo()
+    );
     eventually("no one writes to the pipe", || processes_end(&scratch));
 }
 
 fn processes_end(scratch: &Scratch) -> Option<()> {
-    crate::support::processes::of(scratch.root()).is_empty().then_some(())
+    crate::support::processes::of(scratch.root())
+        .is_empty()
+        .then_some(())
 }
 
 #[test]
@@ -120,17 +154,29 @@ fn a_settings_file_that_is_not_a_regular_file_is_never_replaced() {
         refused.says(&format!("{} {what}", env.display()));
         refused.says("nothing was changed");
         assert!(env.is_symlink() && !gone.exists());
-        assert!(fs::metadata(null).unwrap().file_type().is_char_device(), "/dev/null is a device");
+        assert!(
+            fs::metadata(null).unwrap().file_type().is_char_device(),
+            "/dev/null is a device"
+        );
         fs::remove_file(&env).unwrap();
     }
     let _listener = std::os::unix::net::UnixListener::bind(&env).unwrap();
-    scratch.dev(&["status"]).expect_code(1).says("is a socket, and cannot hold settings");
+    scratch
+        .dev(&["status"])
+        .expect_code(1)
+        .says("is a socket, and cannot hold settings");
     fs::remove_file(&env).unwrap();
     fs::create_dir(&env).unwrap();
-    scratch.dev(&["status"]).expect_code(1).says("is a folder, and cannot hold settings");
+    scratch
+        .dev(&["status"])
+        .expect_code(1)
+        .says("is a folder, and cannot hold settings");
     fs::remove_dir(&env).unwrap();
     symlink("/dev/zero", &env).unwrap();
-    scratch.dev(&["status"]).expect_code(1).says("is larger than 1 MB");
+    scratch
+        .dev(&["status"])
+        .expect_code(1)
+        .says("is larger than 1 MB");
     expect_none(scratch.root());
 }
 
@@ -141,10 +187,16 @@ fn a_program_setting_that_names_a_pipe_is_reported() {
     pipe(&path);
     scratch.set("SERVICE_BINARY", &path);
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
-    refused.says(&format!("SERVICE_BINARY (from the environment) is {}", path.display()));
+    refused.says(&format!(
+        "SERVICE_BINARY (from the environment) is {}",
+        path.display()
+    ));
     scratch.set("SERVICE_BINARY", "");
     scratch.set("POSTGRES_BIN_DIR", &path);
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("POSTGRES_BIN_DIR");
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("POSTGRES_BIN_DIR");
     expect_none(scratch.root());
 }
 
@@ -154,7 +206,12 @@ fn the_native_engine_reports_a_database_url_of_the_containers() {
     let url = "DATABASE_URL=postgresql+asyncpg://emotionviz:planted@db:5432/emotionviz_db\n";
     for file in ["backend/.env", ".env"] {
         scratch.write(file, url);
-        for verb in [&["up", "--detach"][..], &["up", "--detach", "--engine", "docker"], &["db", "shell"], &["config", "check"]] {
+        for verb in [
+            &["up", "--detach"][..],
+            &["up", "--detach", "--engine", "docker"],
+            &["db", "shell"],
+            &["config", "check"],
+        ] {
             let refused = scratch.dev(verb).expect_code(1);
             refused.says("DATABASE_URL names the host db");
             refused.says(&format!("{}:1", scratch.path(file).display()));
@@ -164,8 +221,13 @@ fn the_native_engine_reports_a_database_url_of_the_containers() {
         fs::remove_file(scratch.path(file)).unwrap();
     }
     for host in ["localhost", "127.0.0.1", "[::1]"] {
-        scratch.write("backend/.env", &format!("DATABASE_URL=postgres://a:planted@{host}/d\n"));
-        let refused = scratch.dev(&["up", "--detach", "--engine", "docker"]).expect_code(1);
+        scratch.write(
+            "backend/.env",
+            &format!("DATABASE_URL=postgres://a:planted@{host}/d\n"),
+        );
+        let refused = scratch
+            .dev(&["up", "--detach", "--engine", "docker"])
+            .expect_code(1);
         refused.says("which in a container is the container itself");
         refused.says("--engine native");
     }
@@ -184,7 +246,12 @@ fn libpq_variables_in_settings_files_do_not_affect_the_native_engine() {
     scratch.write("backend/.env", foreign);
     scratch.up();
     assert_eq!(scratch.service("api")["health"], "healthy");
-    assert_eq!(scratch.sql("SELECT current_setting('datestyle') || current_setting('timezone') || current_user"), "ISO, MDYUTCemotionviz");
+    assert_eq!(
+        scratch.sql(
+            "SELECT current_setting('datestyle') || current_setting('timezone') || current_user"
+        ),
+        "ISO, MDYUTCemotionviz"
+    );
     scratch.ok(&["backup"]);
     scratch.ok(&["migrate", "status"]).prints("applied");
 }
@@ -194,16 +261,33 @@ fn compose_variables_that_compose_would_ignore_are_refused_by_name() {
     let scratch = Scratch::new();
     scratch.write("docker-compose.yml", "services: {}\n");
     let cases = [
-        (".env", "COMPOSE_ENV_FILES=other.env\n", "COMPOSE_ENV_FILES (from "),
-        (".env", "COMPOSE_FILE=docker-compose.yml:gone.yml\n", "gone.yml, which does not exist"),
-        ("backend/.env", "COMPOSE_FILE=docker-compose.yml\n", "which Docker Compose does not read"),
+        (
+            ".env",
+            "COMPOSE_ENV_FILES=other.env\n",
+            "COMPOSE_ENV_FILES (from ",
+        ),
+        (
+            ".env",
+            "COMPOSE_FILE=docker-compose.yml:gone.yml\n",
+            "gone.yml, which does not exist",
+        ),
+        (
+            "backend/.env",
+            "COMPOSE_FILE=docker-compose.yml\n",
+            "which Docker Compose does not read",
+        ),
     ];
     for (file, text, said) in cases {
         scratch.write(file, text);
-        let refused = scratch.dev(&["up", "--detach", "--engine", "docker"]).expect_code(1);
+        let refused = scratch
+            .dev(&["up", "--detach", "--engine", "docker"])
+            .expect_code(1);
         refused.says(said);
         refused.says("Nothing was started\n  hint: ");
-        assert!(!scratch.path("data/run/engine").exists(), "what is refused has not run here");
+        assert!(
+            !scratch.path("data/run/engine").exists(),
+            "what is refused has not run here"
+        );
         fs::remove_file(scratch.path(file)).unwrap();
     }
 }

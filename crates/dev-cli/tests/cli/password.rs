@@ -24,7 +24,10 @@ fn two_at_once_leave_one_password() {
     let scratch = Scratch::new();
     scratch.up();
     let both = |scratch: &Scratch| {
-        let two = [scratch.start(&["db", "password"]), scratch.start(&["db", "password"])];
+        let two = [
+            scratch.start(&["db", "password"]),
+            scratch.start(&["db", "password"]),
+        ];
         for one in two {
             one.finish().expect_code(0);
         }
@@ -44,12 +47,23 @@ fn what_the_database_refuses_is_not_in_the_file() {
     scratch.up();
     let kept = scratch.read(".env");
     // The new ones are given to both roles or to none.
-    scratch.ok(&["db", "shell", "-c", "ALTER ROLE emotionviz_api RENAME TO elsewhere"]);
-    scratch.dev(&["db", "password"]).expect_code(1).says("emotionviz_api");
+    scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "ALTER ROLE emotionviz_api RENAME TO elsewhere",
+    ]);
+    scratch
+        .dev(&["db", "password"])
+        .expect_code(1)
+        .says("emotionviz_api");
     assert_eq!(scratch.read(".env"), kept);
     assert_eq!(scratch.sql("SELECT 1"), "1");
     scratch.ok(&["down"]);
-    scratch.dev(&["db", "password"]).expect_code(1).says("emotionviz_api");
+    scratch
+        .dev(&["db", "password"])
+        .expect_code(1)
+        .says("emotionviz_api");
     assert_eq!(scratch.read(".env"), kept);
     expect_none(scratch.root());
     // The role belongs to the tool: it is made anew.
@@ -62,7 +76,10 @@ fn one_of_the_shell_is_refused_before_anything_is_written() {
     scratch.up();
     let kept = scratch.read(".env");
     scratch.set("POSTGRES_PASSWORD", "of the shell");
-    scratch.dev(&["db", "password"]).expect_code(1).says("env -u POSTGRES_PASSWORD");
+    scratch
+        .dev(&["db", "password"])
+        .expect_code(1)
+        .says("env -u POSTGRES_PASSWORD");
     assert_eq!(scratch.read(".env"), kept);
     scratch.set("POSTGRES_PASSWORD", "");
     assert_eq!(scratch.sql("SELECT 1"), "1");
@@ -73,9 +90,14 @@ fn a_service_that_does_not_compile_does_not_matter() {
     let mut scratch = Scratch::new();
     let switch = scratch.path("broken");
     let real = crate::support::service_binary();
-    let program =
-        format!("{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"emotionviz\"}},\"executable\":\"{}\"}}", real.display());
-    let cargo = format!("test -e '{}' && exit 101\necho '{program}'", switch.display());
+    let program = format!(
+        "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"emotionviz\"}},\"executable\":\"{}\"}}",
+        real.display()
+    );
+    let cargo = format!(
+        "test -e '{}' && exit 101\necho '{program}'",
+        switch.display()
+    );
     scratch.set("SERVICE_BINARY", "");
     scratch.set("CARGO", scratch.script("cargo", &cargo));
     scratch.up();
@@ -85,7 +107,10 @@ fn a_service_that_does_not_compile_does_not_matter() {
     expect_end(api);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
     assert_eq!(scratch.sql("SELECT 1"), "1");
-    scratch.dev(&["restart"]).expect_code(1).says("does not compile");
+    scratch
+        .dev(&["restart"])
+        .expect_code(1)
+        .says("does not compile");
     assert!(scratch.get("/health/ready").contains("\"ready\""));
 }
 
@@ -94,7 +119,10 @@ fn ctrl_c_while_it_waits_for_standard_input() {
     let scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
-    let mut waiting = Running::reading(scratch.command(&["db", "password", "--stdin", "--verbose"]), std::process::Stdio::piped());
+    let mut waiting = Running::reading(
+        scratch.command(&["db", "password", "--stdin", "--verbose"]),
+        std::process::Stdio::piped(),
+    );
     waiting.printed("waiting for a password on standard input");
     waiting.signal(Signal::SIGINT);
     waiting.finish().expect_code(130);
@@ -107,8 +135,13 @@ fn none_is_typed_where_it_stays_readable() {
     let typed = format!("'{}' db password --stdin", env!("CARGO_BIN_EXE_dev-cli"));
     // It gives the command a terminal.
     let mut script = std::process::Command::new("script");
-    script.args(["--quiet", "--return", "--command", &typed, "/dev/null"]).current_dir(scratch.root());
-    Running::start(script).finish().expect_code(1).prints("pipe it in");
+    script
+        .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
+        .current_dir(scratch.root());
+    Running::start(script)
+        .finish()
+        .expect_code(1)
+        .prints("pipe it in");
 }
 
 #[test]
@@ -118,7 +151,9 @@ fn ctrl_c_between_the_file_and_the_database() {
     for runs in [true, false] {
         let kept = scratch.read(".env");
         let change = scratch.start(&["db", "password"]);
-        eventually("a new .env", || (scratch.read(".env") != kept).then_some(()));
+        eventually("a new .env", || {
+            (scratch.read(".env") != kept).then_some(())
+        });
         change.signal(Signal::SIGINT);
         let ended = change.finish();
         assert!([0, 130].contains(&ended.code), "{ended}");

@@ -30,14 +30,18 @@ fn from_any_folder_of_the_checkout_and_from_no_other() {
         command.current_dir(folder);
         Running::start(command).finish()
     };
-    typed_in(&scratch.path("backend/db/migrations")).expect_code(0).prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
+    typed_in(&scratch.path("backend/db/migrations"))
+        .expect_code(0)
+        .prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
     let outside = typed_in(scratch.beside()).expect_code(1);
     outside.says("is in no checkout of the project");
 
     // Through a link it is the same checkout.
     let link = scratch.beside().join("link");
     std::os::unix::fs::symlink(scratch.root(), &link).unwrap();
-    typed_in(&link).expect_code(0).prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
+    typed_in(&link)
+        .expect_code(0)
+        .prints(&format!("\"checkout\": \"{}\"", scratch.root().display()));
 }
 
 #[test]
@@ -63,8 +67,14 @@ fn the_shells_time_zone_locale_and_postgresql_variables_change_nothing() {
     scratch.up();
     assert_eq!(scratch.service("api")["health"], "healthy");
     assert_eq!(scratch.sql("SELECT current_setting('timezone')"), "UTC");
-    assert_eq!(scratch.sql("SELECT datcollate FROM pg_database WHERE datname = current_database()"), "C");
-    assert_eq!(scratch.sql("SELECT current_setting('server_encoding')"), "UTF8");
+    assert_eq!(
+        scratch.sql("SELECT datcollate FROM pg_database WHERE datname = current_database()"),
+        "C"
+    );
+    assert_eq!(
+        scratch.sql("SELECT current_setting('server_encoding')"),
+        "UTF8"
+    );
     let since = scratch.ok(&["logs", "--since", "5m"]);
     since.prints("listening on");
     since.prints("database system is ready");
@@ -79,7 +89,16 @@ fn git_sees_nothing_of_it() {
     let scratch = Scratch::new();
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
-        command.args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]).args(args);
+        command
+            .args([
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@example.com",
+                "-c",
+                "init.defaultBranch=main",
+            ])
+            .args(args);
         Running::start({
             command.current_dir(scratch.root());
             command
@@ -120,7 +139,10 @@ fn what_root_makes_is_the_users() {
     let mut folders = vec![scratch.path("data")];
     let mut seen = vec![scratch.path(".env")];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
+        for entry in std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+        {
             let kind = entry.file_type().unwrap();
             if kind.is_dir() {
                 folders.push(entry.path());
@@ -129,11 +151,30 @@ fn what_root_makes_is_the_users() {
         }
         seen.push(folder);
     }
-    for name in ["dev.log", "app.log", "postgres.log", "supervisor.lock", "api.pid", "postgres.pid", "PG_VERSION"] {
-        assert!(seen.iter().any(|path| path.ends_with(name)), "no {name} in {seen:?}");
+    for name in [
+        "dev.log",
+        "app.log",
+        "postgres.log",
+        "supervisor.lock",
+        "api.pid",
+        "postgres.pid",
+        "PG_VERSION",
+    ] {
+        assert!(
+            seen.iter().any(|path| path.ends_with(name)),
+            "no {name} in {seen:?}"
+        );
     }
-    assert!(seen.iter().any(|path| path.parent().is_some_and(|folder| folder.ends_with("backups"))));
+    assert!(seen.iter().any(|path| {
+        path.parent()
+            .is_some_and(|folder| folder.ends_with("backups"))
+    }));
     for path in seen {
-        assert_eq!(std::fs::symlink_metadata(&path).unwrap().uid(), user.uid.as_raw(), "{}", path.display());
+        assert_eq!(
+            std::fs::symlink_metadata(&path).unwrap().uid(),
+            user.uid.as_raw(),
+            "{}",
+            path.display()
+        );
     }
 }

@@ -16,7 +16,10 @@ fn one_that_somebody_set_is_used_or_its_holder_named() {
         expect_none(scratch.root());
         drop(listener);
         scratch.up();
-        assert_eq!(scratch.port(if setting == "API_PORT" { "api" } else { "db" }), port);
+        assert_eq!(
+            scratch.port(if setting == "API_PORT" { "api" } else { "db" }),
+            port
+        );
         scratch.ok(&["down"]);
         scratch.set(setting, "0");
     }
@@ -38,7 +41,10 @@ fn another_address_is_asked_before_anything_is_made() {
     scratch.set("API_HOST", "127.0.0.2");
     refused(&scratch, &["up", "--detach"]);
     scratch.set("API_HOST", "192.0.2.1");
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("192.0.2.1 (API_HOST) is no address of this machine");
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("192.0.2.1 (API_HOST) is no address of this machine");
     assert!(!scratch.path("data/postgres").exists());
 }
 
@@ -62,12 +68,17 @@ fn a_default_that_is_taken_gives_way_and_the_choice_is_kept() {
 #[test]
 fn two_checkouts_at_once() {
     let (one, two) = (Scratch::named("same name"), Scratch::named("same name"));
-    let (first, second) = (one.start(&["up", "--detach"]), two.start(&["up", "--detach"]));
+    let (first, second) = (
+        one.start(&["up", "--detach"]),
+        two.start(&["up", "--detach"]),
+    );
     first.finish().expect_code(0);
     second.finish().expect_code(0);
     assert!(one.port("api") != two.port("api") && one.port("db") != two.port("db"));
     one.ok(&["db", "shell", "-c", "CREATE TABLE of_one (n int)"]);
-    two.dev(&["db", "shell", "-c", "SELECT n FROM of_one"]).expect_code(1).says("does not exist");
+    two.dev(&["db", "shell", "-c", "SELECT n FROM of_one"])
+        .expect_code(1)
+        .says("does not exist");
     one.ok(&["down"]);
     assert!(two.get("/health/ready").contains("\"ready\""));
 }
@@ -82,12 +93,18 @@ fn the_api_answers_on_both_loopback_addresses() {
     scratch.up();
     let ask = |host: &str| {
         let url = format!("http://{host}:{}/health/ready", scratch.port("api"));
-        Command::new("curl").args(["-gsS", "--noproxy", "*", &url]).output().unwrap()
+        Command::new("curl")
+            .args(["-gsS", "--noproxy", "*", &url])
+            .output()
+            .unwrap()
     };
     let expect_answers = || {
         for host in ["127.0.0.1", "[::1]"] {
             let answer = ask(host);
-            assert!(String::from_utf8_lossy(&answer.stdout).contains("\"ready\""), "{host}: {answer:?}");
+            assert!(
+                String::from_utf8_lossy(&answer.stdout).contains("\"ready\""),
+                "{host}: {answer:?}"
+            );
         }
     };
     expect_answers();
@@ -97,7 +114,9 @@ fn the_api_answers_on_both_loopback_addresses() {
 
 #[test]
 fn a_program_that_uses_the_port_on_the_other_loopback_address_is_reported() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        return;
+    };
     let port = listener.local_addr().unwrap().port();
     let mut scratch = Scratch::new();
     scratch.set("API_PORT", port.to_string());

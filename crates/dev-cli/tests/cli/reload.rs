@@ -32,10 +32,17 @@ fn environment(pid: i32) -> String {
 
 /// Puts another program in the place of the service: a script that does something first.
 fn replace_program(scratch: &Scratch, script: &str) {
-    let text = format!("#!/bin/sh\n[ \"$1\" = serve ] || exec {0} \"$@\"\n{script}\nexec {0} \"$@\"\n", service_binary().display());
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = serve ] || exec {0} \"$@\"\n{script}\nexec {0} \"$@\"\n",
+        service_binary().display()
+    );
     let unfinished = scratch.beside().join("unfinished");
     std::fs::write(&unfinished, text).unwrap();
-    std::fs::set_permissions(&unfinished, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        &unfinished,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     std::fs::create_dir_all(scratch.beside().join("bin")).unwrap();
     std::fs::rename(&unfinished, scratch.beside().join("bin/service")).unwrap();
 }
@@ -58,17 +65,32 @@ fn settings_go_live_under_load() {
         let before = scratch.pid("api");
         append(&scratch, &format!("ALLOWED_ORIGINS=https://n{n}.example"));
         let reload = reload(&scratch, n);
-        assert_eq!((reload["outcome"].as_str(), &reload["changed"]), (Some("live"), &serde_json::json!([".env"])), "{reload}");
-        assert!(reload["compile_ms"].is_null() && reload["start_ms"].is_u64(), "{reload}");
+        assert_eq!(
+            (reload["outcome"].as_str(), &reload["changed"]),
+            (Some("live"), &serde_json::json!([".env"])),
+            "{reload}"
+        );
+        assert!(
+            reload["compile_ms"].is_null() && reload["start_ms"].is_u64(),
+            "{reload}"
+        );
         assert!(environment(scratch.pid("api")).contains(&format!("https://n{n}.example")));
         expect_end(before);
     }
     let counted = load.finish();
-    assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 100, "{counted:?}");
-    scratch.ok(&["logs", "dev"]).prints("reloaded .env: live in");
+    assert!(
+        counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 100,
+        "{counted:?}"
+    );
+    scratch
+        .ok(&["logs", "dev"])
+        .prints("reloaded .env: live in");
     scratch.ok(&["status"]).says("reloaded .env: live in");
     let service = scratch.service("api");
-    assert_eq!((service["state"].as_str(), service["restarts"].as_u64()), (Some("running"), Some(0)));
+    assert_eq!(
+        (service["state"].as_str(), service["restarts"].as_u64()),
+        (Some("running"), Some(0))
+    );
 }
 
 #[test]
@@ -80,16 +102,32 @@ fn settings_that_change_nothing_or_do_not_fit() {
     append(&scratch, "LOG_LEVEL=loud");
     let failed = reload(&scratch, 1);
     assert_eq!(failed["outcome"], "failed");
-    assert!(failed["reason"].as_str().unwrap().contains("LOG_LEVEL must be"), "{failed}");
-    eventually("the header", || get(port, "/health").contains("x-reload: failed").then_some(()));
+    assert!(
+        failed["reason"]
+            .as_str()
+            .unwrap()
+            .contains("LOG_LEVEL must be"),
+        "{failed}"
+    );
+    eventually("the header", || {
+        get(port, "/health")
+            .contains("x-reload: failed")
+            .then_some(())
+    });
     scratch.ok(&["status"]).says("LOG_LEVEL must be");
     assert_eq!(scratch.pid("api"), pid, "what ran goes on");
 
-    scratch.write(".env", &scratch.read(".env").replace("LOG_LEVEL=loud\n", ""));
+    scratch.write(
+        ".env",
+        &scratch.read(".env").replace("LOG_LEVEL=loud\n", ""),
+    );
     assert_eq!(reload(&scratch, 2)["outcome"], "live");
     expect_end(pid);
     let answer = get(port, "/health");
-    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("x-reload"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && !answer.contains("x-reload"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -102,8 +140,14 @@ fn a_restart_of_the_api_loses_nothing() {
     scratch.ok(&["restart", "api"]);
     assert!(environment(scratch.pid("api")).contains("https://changed.example"));
     let counted = load.finish();
-    assert!(counted.failed.is_empty() && counted.longest < LONGEST, "{counted:?}");
-    assert!(scratch.status()["reloads"].as_array().unwrap().is_empty(), "nothing is reloaded with --no-reload");
+    assert!(
+        counted.failed.is_empty() && counted.longest < LONGEST,
+        "{counted:?}"
+    );
+    assert!(
+        scratch.status()["reloads"].as_array().unwrap().is_empty(),
+        "nothing is reloaded with --no-reload"
+    );
 }
 
 #[test]
@@ -114,11 +158,18 @@ fn another_port() {
     scratch.write(".env", &format!("API_PORT={first}\n"));
     scratch.up();
     assert_eq!(scratch.port("api"), first);
-    scratch.write(".env", &scratch.read(".env").replace(&first.to_string(), &second.to_string()));
+    scratch.write(
+        ".env",
+        &scratch
+            .read(".env")
+            .replace(&first.to_string(), &second.to_string()),
+    );
     assert_eq!(reload(&scratch, 1)["outcome"], "live");
     assert_eq!(scratch.port("api"), second);
     assert!(get(second, "/health").starts_with("HTTP/1.1 200"));
-    eventually("the end of the old socket", || get(first, "/health").contains("refused").then_some(()));
+    eventually("the end of the old socket", || {
+        get(first, "/health").contains("refused").then_some(())
+    });
 }
 
 fn free_port() -> u16 {
@@ -131,16 +182,33 @@ fn programs_that_do_not_start_under_load() {
     scratch.up();
     let (pid, port) = (scratch.pid("api"), scratch.port("api"));
     let load = Load::start(port);
-    for (n, (script, reason)) in [("echo 'what a mess' >&2; exit 3", "what a mess"), ("kill -9 $$", "signal 9")].into_iter().enumerate() {
+    for (n, (script, reason)) in [
+        ("echo 'what a mess' >&2; exit 3", "what a mess"),
+        ("kill -9 $$", "signal 9"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         replace_program(&scratch, script);
         let failed = reload(&scratch, n + 1);
-        assert!(failed["outcome"] == "failed" && failed["reason"].as_str().unwrap().contains(reason), "{failed}");
+        assert!(
+            failed["outcome"] == "failed" && failed["reason"].as_str().unwrap().contains(reason),
+            "{failed}"
+        );
         assert_eq!(scratch.pid("api"), pid);
-        eventually("the header", || get(port, "/health").contains("x-reload: failed").then_some(()));
+        eventually("the header", || {
+            get(port, "/health")
+                .contains("x-reload: failed")
+                .then_some(())
+        });
     }
     // One that is never ready is given up by the next that is.
     replace_program(&scratch, "sleep 1000 & echo $! > sleeper; wait");
-    eventually("the sleeper", || std::fs::read_to_string(scratch.path("sleeper")).ok().filter(|text| text.ends_with('\n')));
+    eventually("the sleeper", || {
+        std::fs::read_to_string(scratch.path("sleeper"))
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
     let sleeper: i32 = scratch.read("sleeper").trim().parse().unwrap();
     replace_program(&scratch, ": better");
     assert_eq!(reload(&scratch, 3)["outcome"], "live");
@@ -148,7 +216,10 @@ fn programs_that_do_not_start_under_load() {
     expect_end(pid);
     assert!(!get(port, "/health").contains("x-reload"));
     let counted = load.finish();
-    assert!(counted.failed.is_empty() && counted.longest < LONGEST, "{counted:?}");
+    assert!(
+        counted.failed.is_empty() && counted.longest < LONGEST,
+        "{counted:?}"
+    );
 }
 
 #[test]
@@ -158,9 +229,18 @@ fn one_that_is_never_ready_is_ended() {
     let pid = scratch.pid("api");
     replace_program(&scratch, "sleep 1000");
     let failed = reload(&scratch, 1);
-    assert!(failed["outcome"] == "failed" && failed["reason"].as_str().unwrap().contains("was not ready after"), "{failed}");
+    assert!(
+        failed["outcome"] == "failed"
+            && failed["reason"]
+                .as_str()
+                .unwrap()
+                .contains("was not ready after"),
+        "{failed}"
+    );
     assert_eq!(scratch.pid("api"), pid);
-    let sleeps = processes::of(scratch.beside()).into_iter().any(|(_, command)| command.contains("sleep 1000"));
+    let sleeps = processes::of(scratch.beside())
+        .into_iter()
+        .any(|(_, command)| command.contains("sleep 1000"));
     assert!(!sleeps);
 }
 
@@ -170,11 +250,17 @@ fn the_old_one_is_killed_while_the_new_one_starts() {
     scratch.up();
     let (pid, port) = (scratch.pid("api"), scratch.port("api"));
     replace_program(&scratch, "while [ ! -e go ]; do sleep 0.01; done");
-    eventually("two of them", || scratch.path("data/run/api-2.pid").exists().then_some(()));
+    eventually("two of them", || {
+        scratch.path("data/run/api-2.pid").exists().then_some(())
+    });
     kill(pid, Signal::SIGKILL);
     expect_end(pid);
     scratch.write("go", "");
-    eventually("an answer", || get(port, "/health/ready").contains("\"ready\"").then_some(()));
+    eventually("an answer", || {
+        get(port, "/health/ready")
+            .contains("\"ready\"")
+            .then_some(())
+    });
     assert_eq!(reload(&scratch, 1)["outcome"], "live");
     scratch.ok(&["down"]);
     expect_none(scratch.beside());
@@ -187,7 +273,9 @@ fn the_supervisor_is_killed_while_the_new_one_starts_and_while_the_old_one_drain
         scratch.up();
         let supervisor = i32::try_from(scratch.status()["pid"].as_i64().unwrap()).unwrap();
         replace_program(&scratch, script);
-        eventually("two of them", || scratch.path("data/run/api-2.pid").exists().then_some(()));
+        eventually("two of them", || {
+            scratch.path("data/run/api-2.pid").exists().then_some(())
+        });
         kill(supervisor, Signal::SIGKILL);
         expect_end(supervisor);
         replace_program(&scratch, "");
@@ -204,7 +292,9 @@ fn everything_ends_while_one_follows_on_another() {
     let scratch = replaceable();
     scratch.up();
     replace_program(&scratch, "sleep 1000");
-    eventually("two of them", || scratch.path("data/run/api-2.pid").exists().then_some(()));
+    eventually("two of them", || {
+        scratch.path("data/run/api-2.pid").exists().then_some(())
+    });
     scratch.ok(&["down"]).says("everything is stopped");
     expect_none(scratch.beside());
 }

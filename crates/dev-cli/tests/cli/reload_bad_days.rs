@@ -13,15 +13,23 @@ const TEXT: &str = "EmotionVisualizer API";
 #[test]
 fn a_disk_that_is_full_and_a_toolchain_that_is_not_there() {
     let mut scratch = Scratch::with_sources();
-    let (disk, target) = (scratch.beside().join("disk"), scratch.beside().join("disk/target"));
-    let Some(disk) = SmallDisk::mount(disk, 400) else { return };
+    let (disk, target) = (
+        scratch.beside().join("disk"),
+        scratch.beside().join("disk/target"),
+    );
+    let Some(disk) = SmallDisk::mount(disk, 400) else {
+        return;
+    };
     scratch.set("CARGO_TARGET_DIR", &target);
     let mut s = Edited::of(scratch);
 
     let filler = disk.fill();
     s.edit(WELCOME, TEXT, "Edited API");
     let failed = s.next("failed");
-    assert!(failed.to_string().contains("No space left on device"), "{failed}");
+    assert!(
+        failed.to_string().contains("No space left on device"),
+        "{failed}"
+    );
     assert!(s.answer("/").contains(TEXT));
     std::fs::remove_file(filler).unwrap();
     s.edit(WELCOME, "Edited API", "Saved again API");
@@ -29,7 +37,10 @@ fn a_disk_that_is_full_and_a_toolchain_that_is_not_there() {
     assert!(s.answer("/").contains("Saved again API"));
 
     let toolchain = s.scratch.read("rust-toolchain.toml");
-    s.scratch.write("rust-toolchain.toml", "[toolchain]\nchannel = \"not-installed\"\n");
+    s.scratch.write(
+        "rust-toolchain.toml",
+        "[toolchain]\nchannel = \"not-installed\"\n",
+    );
     let failed = s.next("failed");
     assert!(failed.to_string().contains("not-installed"), "{failed}");
     assert!(s.answer("/").contains("Saved again API"));
@@ -48,9 +59,20 @@ fn through_a_link_to_the_checkout() {
     let mut up = scratch.command(&["up", "--detach"]);
     up.current_dir(&link);
     Running::start(up).finish().expect_code(0);
-    std::fs::write(link.join(".env"), format!("{}ALLOWED_ORIGINS=https://linked.example\n", scratch.read(".env"))).unwrap();
+    std::fs::write(
+        link.join(".env"),
+        format!(
+            "{}ALLOWED_ORIGINS=https://linked.example\n",
+            scratch.read(".env")
+        ),
+    )
+    .unwrap();
     let live = reload(&scratch, 1);
-    assert_eq!((live["outcome"].as_str(), &live["changed"]), (Some("live"), &serde_json::json!([".env"])), "{live}");
+    assert_eq!(
+        (live["outcome"].as_str(), &live["changed"]),
+        (Some("live"), &serde_json::json!([".env"])),
+        "{live}"
+    );
 }
 
 /// A namespace of users in which one folder can be watched and no more. Only root can make one whose users are those outside.
@@ -58,7 +80,10 @@ struct FewWatches(Child);
 
 impl FewWatches {
     fn new() -> Option<Self> {
-        let child = Command::new("unshare").args(["--user", "sleep", "1000"]).spawn().ok()?;
+        let child = Command::new("unshare")
+            .args(["--user", "sleep", "1000"])
+            .spawn()
+            .ok()?;
         let namespace = Self(child);
         let mapped = eventually("a namespace", || {
             let own = std::fs::read_link("/proc/self/ns/user").ok()?;
@@ -82,7 +107,13 @@ impl FewWatches {
 
     fn enter(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--user", "--target", &self.0.id().to_string(), "--", program]);
+        command.args([
+            "--user",
+            "--target",
+            &self.0.id().to_string(),
+            "--",
+            program,
+        ]);
         command
     }
 }
@@ -96,16 +127,31 @@ impl Drop for FewWatches {
 
 #[test]
 fn no_more_folders_can_be_watched() {
-    let Some(namespace) = FewWatches::new() else { return };
+    let Some(namespace) = FewWatches::new() else {
+        return;
+    };
     let scratch = Scratch::new();
     let typed = scratch.command(&["up", "--detach"]);
     let mut up = namespace.enter(typed.get_program().to_str().unwrap());
     up.args(typed.get_args())
         .current_dir(scratch.root())
         .env_clear()
-        .envs(typed.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Running::start(up).finish().expect_code(0).says("sudo sysctl fs.inotify.max_user_watches=");
+        .envs(
+            typed
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    Running::start(up)
+        .finish()
+        .expect_code(0)
+        .says("sudo sysctl fs.inotify.max_user_watches=");
     assert_eq!(scratch.status()["watching"]["by"], "polling");
-    scratch.write(".env", &format!("{}ALLOWED_ORIGINS=https://seen.example\n", scratch.read(".env")));
+    scratch.write(
+        ".env",
+        &format!(
+            "{}ALLOWED_ORIGINS=https://seen.example\n",
+            scratch.read(".env")
+        ),
+    );
     assert_eq!(reload(&scratch, 1)["outcome"], "live");
 }

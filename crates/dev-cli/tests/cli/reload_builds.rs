@@ -35,7 +35,11 @@ impl Edited {
         up.patiently();
         up.finish().expect_code(0);
         let port = scratch.port("api");
-        Self { scratch, port, reloads: 0 }
+        Self {
+            scratch,
+            port,
+            reloads: 0,
+        }
     }
 
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
@@ -62,7 +66,10 @@ impl Edited {
 
     /// A migration that makes a table.
     pub(crate) fn migration(&self, version: i64, table: &str) -> [PathBuf; 2] {
-        let files = [("up", format!("CREATE TABLE {table} (id int);\n")), ("down", format!("DROP TABLE {table};\n"))];
+        let files = [
+            ("up", format!("CREATE TABLE {table} (id int);\n")),
+            ("down", format!("DROP TABLE {table};\n")),
+        ];
         files.map(|(way, sql)| {
             let file = format!("backend/db/migrations/{version}_{table}.{way}.sql");
             self.scratch.write(&file, &sql);
@@ -71,12 +78,16 @@ impl Edited {
     }
 
     pub(crate) fn tables(&self, name: &str) -> String {
-        self.scratch.sql(&format!("SELECT count(*) FROM pg_tables WHERE tablename = '{name}'"))
+        self.scratch.sql(&format!(
+            "SELECT count(*) FROM pg_tables WHERE tablename = '{name}'"
+        ))
     }
 }
 
 fn remove(files: &[PathBuf]) {
-    files.iter().for_each(|file: &PathBuf| std::fs::remove_file(file as &Path).unwrap());
+    files
+        .iter()
+        .for_each(|file: &PathBuf| std::fs::remove_file(file as &Path).unwrap());
 }
 
 #[test]
@@ -115,10 +126,17 @@ fn edits_of_every_kind() {
     // An error, another one, and mended.
     s.edit(WELCOME, "message: \"Second", "message: 2, more: \"Third");
     let failed = s.next("failed");
-    assert!(failed["compiler"].as_str().unwrap().starts_with("error"), "{failed}");
+    assert!(
+        failed["compiler"].as_str().unwrap().starts_with("error"),
+        "{failed}"
+    );
     s.scratch.ok(&["status"]).says("error[E");
     assert!(s.answer("/").contains("Second"));
-    eventually("the header", || s.answer("/health").contains("x-reload: failed").then_some(()));
+    eventually("the header", || {
+        s.answer("/health")
+            .contains("x-reload: failed")
+            .then_some(())
+    });
     s.edit("backend/core/src/lib.rs", "mod envelope;", "mod envelope");
     s.next("failed");
     assert_eq!(s.scratch.pid("api"), pid);
@@ -130,35 +148,67 @@ fn edits_of_every_kind() {
 
     // It compiles, and panics at its start.
     let pid = s.scratch.pid("api");
-    s.edit("backend/app/src/serve.rs", "let settings =", "if when_ready { panic!(\"no luck\") }\n    let settings =");
+    s.edit(
+        "backend/app/src/serve.rs",
+        "let settings =",
+        "if when_ready { panic!(\"no luck\") }\n    let settings =",
+    );
     let failed = s.next("failed");
-    assert!(failed["reason"].as_str().unwrap().contains("no luck"), "{failed}");
+    assert!(
+        failed["reason"].as_str().unwrap().contains("no luck"),
+        "{failed}"
+    );
     assert_eq!(s.scratch.pid("api"), pid);
-    s.edit("backend/app/src/serve.rs", "if when_ready { panic!(\"no luck\") }\n    let settings =", "let settings =");
+    s.edit(
+        "backend/app/src/serve.rs",
+        "if when_ready { panic!(\"no luck\") }\n    let settings =",
+        "let settings =",
+    );
     s.next("live");
 
     // A change while the one before it is built.
     s.edit(WELCOME, "Third", "Fourth");
-    eventually("the build", || s.scratch.status()["doing"].as_str().filter(|doing| doing.contains("building")).map(drop));
+    eventually("the build", || {
+        s.scratch.status()["doing"]
+            .as_str()
+            .filter(|doing| doing.contains("building"))
+            .map(drop)
+    });
     s.edit(WELCOME, "Fourth", "Fifth");
     s.next("live");
     assert!(s.answer("/").contains("Fifth"));
 
     // A file that is older than what was built: cargo goes by times.
     s.edit(WELCOME, "Fifth", "Moved back");
-    std::fs::File::options().write(true).open(s.scratch.path(WELCOME)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(s.scratch.path(WELCOME))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH)
+        .unwrap();
     s.next("live");
     assert!(s.answer("/").contains("Moved back"));
     s.edit(WELCOME, "Moved back", "Fifth");
     s.next("live");
 
     // As `git switch` does: many files at once, one of them new.
-    s.edit("backend/app/src/main.rs", "mod app;", "mod another;\nmod app;");
-    s.scratch.write("backend/app/src/another.rs", "//! Another.\n");
+    s.edit(
+        "backend/app/src/main.rs",
+        "mod app;",
+        "mod another;\nmod app;",
+    );
+    s.scratch
+        .write("backend/app/src/another.rs", "//! Another.\n");
     for feature in ["accounts", "entries"] {
         for room in ["api", "models", "schemas", "services"] {
             let file = format!("backend/{feature}/src/{room}.rs");
-            s.scratch.write(&file, &format!("{}\n/// New.\n#[allow(dead_code)]\nconst NEW: u8 = 1;\n", s.scratch.read(&file)));
+            s.scratch.write(
+                &file,
+                &format!(
+                    "{}\n/// New.\n#[allow(dead_code)]\nconst NEW: u8 = 1;\n",
+                    s.scratch.read(&file)
+                ),
+            );
         }
     }
     let live = s.next("live");
@@ -167,10 +217,19 @@ fn edits_of_every_kind() {
     // Migrations: applied before the code serves; one that fails leaves what runs.
     s.migration(29_990_101_000_000, "reloaded");
     let live = s.next("live");
-    assert!(live["migrate_ms"].is_u64() && s.tables("reloaded") == "1", "{live}");
+    assert!(
+        live["migrate_ms"].is_u64() && s.tables("reloaded") == "1",
+        "{live}"
+    );
     let bad = s.migration(29_990_101_000_001, "reloaded");
     let failed = s.next("failed");
-    assert!(failed["reason"].as_str().unwrap().contains("already exists"), "{failed}");
+    assert!(
+        failed["reason"]
+            .as_str()
+            .unwrap()
+            .contains("already exists"),
+        "{failed}"
+    );
     remove(&bad);
     s.next("live");
 
@@ -181,17 +240,33 @@ fn edits_of_every_kind() {
     assert!(s.answer("/").contains("Sixth") && s.tables("reloaded") == "0");
     s.migration(29_990_101_000_002, "once_more");
     s.next("live");
-    assert_eq!((s.tables("reloaded"), s.tables("once_more")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(
+        (s.tables("reloaded"), s.tables("once_more")),
+        ("1".to_owned(), "1".to_owned())
+    );
 
     // Data that the program holds, and its settings.
-    s.edit("backend/app/assets/redoc/index.html", "<title>", "<title>Changed ");
+    s.edit(
+        "backend/app/assets/redoc/index.html",
+        "<title>",
+        "<title>Changed ",
+    );
     s.next("live");
     assert!(s.answer("/redoc").contains("Changed "));
-    s.scratch.write(".env", &format!("{}ALLOWED_ORIGINS=https://new.example\n", s.scratch.read(".env")));
+    s.scratch.write(
+        ".env",
+        &format!(
+            "{}ALLOWED_ORIGINS=https://new.example\n",
+            s.scratch.read(".env")
+        ),
+    );
     assert!(s.next("live")["compile_ms"].is_null());
 
     let counted = load.finish();
-    assert!(counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000, "{counted:?}");
+    assert!(
+        counted.failed.is_empty() && counted.longest < LONGEST && counted.answered > 1000,
+        "{counted:?}"
+    );
 }
 
 #[test]
@@ -205,7 +280,10 @@ fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_onc
     up.printed("Compiling emotionviz-");
     killpg(Pid::from_raw(up.pid()), Signal::SIGINT).unwrap();
     let ended = up.finish();
-    assert!([0, 130].contains(&ended.code) && !ended.stderr.contains("error:"), "{ended}");
+    assert!(
+        [0, 130].contains(&ended.code) && !ended.stderr.contains("error:"),
+        "{ended}"
+    );
     expect_none(scratch.root());
     let mut s = Edited::of(scratch);
 
@@ -214,23 +292,46 @@ fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_onc
         s.scratch.ok(&["down"]);
         let (place, other) = (s.scratch.path(WELCOME), s.scratch.beside().join("other.rs"));
         let before = s.scratch.read(WELCOME);
-        std::fs::write(&other, before.replacen(MESSAGE, &format!("{MESSAGE}{text}"), 1)).unwrap();
+        std::fs::write(
+            &other,
+            before.replacen(MESSAGE, &format!("{MESSAGE}{text}"), 1),
+        )
+        .unwrap();
         let old = SystemTime::now() - Duration::from_secs(24 * 3600);
-        std::fs::File::options().write(true).open(&other).unwrap().set_modified(old).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
         let mut put = std::process::Command::new(way);
-        put.args((way == "cp").then_some("-p")).args([&other, &place]);
+        put.args((way == "cp").then_some("-p"))
+            .args([&other, &place]);
         assert!(put.status().unwrap().success());
         let mut up = s.scratch.start(&["up", "--detach"]);
         up.patiently();
         up.finish().expect_code(0);
-        assert!(s.scratch.get("/").contains(text), "{way}: what answers is older than what was saved");
+        assert!(
+            s.scratch.get("/").contains(text),
+            "{way}: what answers is older than what was saved"
+        );
     }
 
     // What git checks out goes live as a whole, there and back.
     let root = s.scratch.root().to_owned();
     let git = |args: &[&str]| {
         let mut git = std::process::Command::new("git");
-        git.args(["-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false", "-C"]).arg(&root).args(args);
+        git.args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@localhost",
+            "-c",
+            "commit.gpgsign=false",
+            "-C",
+        ])
+        .arg(&root)
+        .args(args);
         assert!(git.status().unwrap().success(), "git {args:?}");
     };
     git(&["init", "--quiet", "--initial-branch=few"]);
@@ -238,18 +339,53 @@ fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_onc
     git(&["commit", "--quiet", "--message=few"]);
     // Made where nobody watches.
     let elsewhere = s.scratch.beside().join("elsewhere");
-    git(&["worktree", "add", "--quiet", "-b", "many", elsewhere.to_str().unwrap()]);
+    git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "many",
+        elsewhere.to_str().unwrap(),
+    ]);
     let write = |file: &str, text: &str| std::fs::write(elsewhere.join(file), text).unwrap();
     std::fs::create_dir(elsewhere.join("backend/app/src/many")).unwrap();
     let names: Vec<String> = (0..500).map(|n| format!("m{n}")).collect();
     for name in &names {
-        write(&format!("backend/app/src/many/{name}.rs"), "//! One of many.\n");
+        write(
+            &format!("backend/app/src/many/{name}.rs"),
+            "//! One of many.\n",
+        );
     }
-    write("backend/app/src/many.rs", &format!("//! Many.\n\n{}", names.iter().map(|name| format!("mod {name};\n")).collect::<String>()));
-    write("backend/app/src/main.rs", &s.scratch.read("backend/app/src/main.rs").replacen("mod app;", "mod app;\nmod many;", 1));
-    write(WELCOME, &s.scratch.read(WELCOME).replacen(MESSAGE, &format!("{MESSAGE}Many "), 1));
+    write(
+        "backend/app/src/many.rs",
+        &format!(
+            "//! Many.\n\n{}",
+            names
+                .iter()
+                .map(|name| format!("mod {name};\n"))
+                .collect::<String>()
+        ),
+    );
+    write(
+        "backend/app/src/main.rs",
+        &s.scratch
+            .read("backend/app/src/main.rs")
+            .replacen("mod app;", "mod app;\nmod many;", 1),
+    );
+    write(
+        WELCOME,
+        &s.scratch
+            .read(WELCOME)
+            .replacen(MESSAGE, &format!("{MESSAGE}Many "), 1),
+    );
     git(&["-C", elsewhere.to_str().unwrap(), "add", "."]);
-    git(&["-C", elsewhere.to_str().unwrap(), "commit", "--quiet", "--message=many"]);
+    git(&[
+        "-C",
+        elsewhere.to_str().unwrap(),
+        "commit",
+        "--quiet",
+        "--message=many",
+    ]);
     git(&["worktree", "remove", elsewhere.to_str().unwrap()]);
     for (branch, has) in [("many", true), ("few", false)] {
         git(&["checkout", "--quiet", branch]);
@@ -258,8 +394,13 @@ fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_onc
             let status = s.scratch.status();
             let reloads = status["reloads"].as_array().unwrap();
             let new = &reloads[s.reloads..];
-            let changed: BTreeSet<_> = new.iter().flat_map(|reload| reload["changed"].as_array().unwrap()).map(Value::to_string).collect();
-            (new.last()?["outcome"] == "live" && changed.len() >= 503).then_some((changed, reloads.len()))
+            let changed: BTreeSet<_> = new
+                .iter()
+                .flat_map(|reload| reload["changed"].as_array().unwrap())
+                .map(Value::to_string)
+                .collect();
+            (new.last()?["outcome"] == "live" && changed.len() >= 503)
+                .then_some((changed, reloads.len()))
         });
         assert_eq!(changed.len(), 503, "{changed:?}");
         s.reloads = reloads;

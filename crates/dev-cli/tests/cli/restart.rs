@@ -14,15 +14,24 @@ fn a_port_that_is_taken_stops_nothing() {
     let (_listener, port) = taken_port();
     let kept = scratch.read(".env");
     for setting in ["API_PORT", "POSTGRES_PORT"] {
-        scratch.write(".env", &kept.replace(&format!("{setting}=0"), &format!("{setting}={port}")));
-        scratch.dev(&["restart"]).expect_code(1).says(&format!("port {port} ({setting}) is taken by"));
+        scratch.write(
+            ".env",
+            &kept.replace(&format!("{setting}=0"), &format!("{setting}={port}")),
+        );
+        scratch
+            .dev(&["restart"])
+            .expect_code(1)
+            .says(&format!("port {port} ({setting}) is taken by"));
         assert_eq!((scratch.pid("api"), scratch.pid("db")), (api, db));
     }
     scratch.write(".env", &kept);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
     // The port that it has is no hindrance.
     let port = scratch.port("api");
-    scratch.write(".env", &kept.replace("API_PORT=0", &format!("API_PORT={port}")));
+    scratch.write(
+        ".env",
+        &kept.replace("API_PORT=0", &format!("API_PORT={port}")),
+    );
     scratch.ok(&["restart", "api"]);
     assert_eq!(scratch.port("api"), port);
     expect_end(api);
@@ -34,9 +43,15 @@ fn a_wrong_password_stops_nothing() {
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
     let kept = scratch.read(".env");
-    scratch.write(".env", &kept.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x"));
+    scratch.write(
+        ".env",
+        &kept.replace("POSTGRES_PASSWORD=", "POSTGRES_PASSWORD=x"),
+    );
     for args in [&["restart"][..], &["restart", "db"], &["restart", "api"]] {
-        scratch.dev(args).expect_code(1).says("cargo dev db password");
+        scratch
+            .dev(args)
+            .expect_code(1)
+            .says("cargo dev db password");
         assert_eq!((scratch.pid("api"), scratch.pid("db")), (api, db));
     }
     scratch.write(".env", &kept);
@@ -61,7 +76,10 @@ fn a_program_that_does_not_start_gives_way_to_the_old_one() {
     let script = scratch.script("service", &wrapper);
     scratch.write("broken", "");
     let kept = scratch.read(".env");
-    scratch.write(".env", &kept.replace(&real.display().to_string(), &script.display().to_string()));
+    scratch.write(
+        ".env",
+        &kept.replace(&real.display().to_string(), &script.display().to_string()),
+    );
     let refused = scratch.dev(&["restart", "api"]).expect_code(1);
     refused.says("a bad day");
     refused.says("goes on with the old settings");
@@ -82,8 +100,13 @@ fn from_somebody_elses_database_to_one_of_its_own_and_back() {
     // Nobody listens there: its own goes on.
     let db = ours.pid("db");
     let own = ours.read(".env");
-    ours.write(".env", &format!("{own}DATABASE_URL=postgres://a:b@127.0.0.1:1/c\n"));
-    ours.dev(&["restart"]).expect_code(1).says("cargo dev up --yes");
+    ours.write(
+        ".env",
+        &format!("{own}DATABASE_URL=postgres://a:b@127.0.0.1:1/c\n"),
+    );
+    ours.dev(&["restart"])
+        .expect_code(1)
+        .says("cargo dev up --yes");
     assert_eq!(ours.pid("db"), db);
     ours.write(".env", &format!("{own}{url}"));
     ours.ok(&["restart"]);

@@ -9,20 +9,32 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Running, Scratch, service_binary};
 
-const DATABASES: &str =
-    "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
+const DATABASES: &str = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
 pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
 pub(crate) const ENTRIES: &str = "SELECT count(*) FROM emotion_entries";
 
 /// Runs a program of PostgreSQL, which must succeed.
 pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
-    let Output { status, stdout, stderr } = Command::new(program).args(args).output().unwrap();
-    assert!(status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&stderr));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(program).args(args).output().unwrap();
+    assert!(
+        status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&stderr)
+    );
     stdout
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = Command::new("gzip").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut gzip = Command::new("gzip")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (mut stdin, bytes) = (gzip.stdin.take().unwrap(), bytes.to_owned());
     let fed = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
     let packed = gzip.wait_with_output().unwrap().stdout;
@@ -44,7 +56,10 @@ pub(crate) fn with_dump() -> (Scratch, String, String) {
 fn refused(scratch: &Scratch, file: &str, words: &[&str]) {
     let refused = scratch.dev(&["restore", file]).expect_code(1);
     for word in words.iter().chain(&["othing was changed", "hint: "]) {
-        assert!(refused.stderr.contains(word), "{file}: {word:?} is not in {refused}");
+        assert!(
+            refused.stderr.contains(word),
+            "{file}: {word:?} is not in {refused}"
+        );
     }
     for bare in ["psql:", "pg_restore: error: input file", "os error"] {
         assert!(!refused.stderr.contains(bare), "{file}: {refused}");
@@ -61,12 +76,19 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     let rows = dump.find("COPY public.emotion_entries").unwrap();
     let row = rows + dump[rows..].match_indices('\n').nth(3).unwrap().0 + 1;
     let last_rows = dump.rfind("\n\\.\n").unwrap() + 4;
-    let end = dump.find("--\n-- PostgreSQL database dump complete").unwrap();
+    let end = dump
+        .find("--\n-- PostgreSQL database dump complete")
+        .unwrap();
     write("rows.sql", &dump.as_bytes()[..row]);
     write("half-a-row.sql", &dump.as_bytes()[..row + 9]);
     write("last-rows.sql", &dump.as_bytes()[..last_rows]);
     write("without-end.sql", &dump.as_bytes()[..end]);
-    for file in ["rows.sql", "half-a-row.sql", "last-rows.sql", "without-end.sql"] {
+    for file in [
+        "rows.sql",
+        "half-a-row.sql",
+        "last-rows.sql",
+        "without-end.sql",
+    ] {
         refused(&scratch, file, &[file, "is truncated"]);
     }
     write("rows.sql.gz", &gzip(&dump.as_bytes()[..row]));
@@ -79,17 +101,41 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     // Whole dumps without a part of the schema.
     let index = dump.find("CREATE INDEX").unwrap();
     let index_end = index + dump[index..].find(";\n").unwrap() + 2;
-    write("without-index.sql", format!("{}{}", &dump[..index], &dump[index_end..]).as_bytes());
-    refused(&scratch, "without-index.sql", &["its schema differs from the schema of the migrations", "index of "]);
-    write("without-table.sql", &run("pg_dump", &[&url, "--exclude-table=intake_sessions"]));
-    refused(&scratch, "without-table.sql", &["lacks tables of this application: intake_sessions"]);
+    write(
+        "without-index.sql",
+        format!("{}{}", &dump[..index], &dump[index_end..]).as_bytes(),
+    );
+    refused(
+        &scratch,
+        "without-index.sql",
+        &[
+            "its schema differs from the schema of the migrations",
+            "index of ",
+        ],
+    );
+    write(
+        "without-table.sql",
+        &run("pg_dump", &[&url, "--exclude-table=intake_sessions"]),
+    );
+    refused(
+        &scratch,
+        "without-table.sql",
+        &["lacks tables of this application: intake_sessions"],
+    );
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
     refused(&scratch, "data.sql", &["--data-only"]);
 
     // A dump of another project.
     scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);
     let films = url.replace("/emotionviz_db", "/films");
-    run("psql", &[&films, "-c", "CREATE TABLE films AS SELECT 1 AS id; CREATE TABLE actors (); CREATE TABLE users ()"]);
+    run(
+        "psql",
+        &[
+            &films,
+            "-c",
+            "CREATE TABLE films AS SELECT 1 AS id; CREATE TABLE actors (); CREATE TABLE users ()",
+        ],
+    );
     write("films.sql", &run("pg_dump", &[&films]));
     write("films.dump", &run("pg_dump", &[&films, "--format=custom"]));
     run("psql", &[&films, "-c", "DROP TABLE users"]);
@@ -97,10 +143,18 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     write("other.tar", &run("pg_dump", &[&films, "--format=tar"]));
     scratch.ok(&["db", "shell", "-c", "DROP DATABASE films"]);
     for file in ["films.sql", "films.dump"] {
-        refused(&scratch, file, &["lacks tables of this application: emotion_entries"]);
+        refused(
+            &scratch,
+            file,
+            &["lacks tables of this application: emotion_entries"],
+        );
     }
     for file in ["other.sql", "other.tar"] {
-        refused(&scratch, file, &["has no tables of this application", "actors, films"]);
+        refused(
+            &scratch,
+            file,
+            &["has no tables of this application", "actors, films"],
+        );
     }
 
     // Statements that would do more than fill a database.
@@ -123,7 +177,11 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     {
         let file = format!("command-{number}.sql");
         write(&file, after(words).as_bytes());
-        refused(&scratch, &file, &[&line, words.split_whitespace().next().unwrap()]);
+        refused(
+            &scratch,
+            &file,
+            &[&line, words.split_whitespace().next().unwrap()],
+        );
     }
     for (number, (words, rights)) in [
         (format!("DO $$ BEGIN EXECUTE 'COPY public.users FROM PROGRAM ''{touch}'''; END $$;"), "must be superuser"),
@@ -142,11 +200,25 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
         refused(&scratch, &file, &["PostgreSQL refused", &line, rights]);
     }
     // A checksum that says that this tool wrote it gives a file no rights.
-    write("forged.sql", after("SELECT pg_read_file('/etc/passwd');").as_bytes());
+    write(
+        "forged.sql",
+        after("SELECT pg_read_file('/etc/passwd');").as_bytes(),
+    );
     let path = scratch.path("forged.sql");
     let sum = String::from_utf8(run("sha256sum", &[path.to_str().unwrap()])).unwrap();
-    write("forged.sql.sha256", format!("{}  forged.sql\n# written by cargo dev backup\n", &sum[..64]).as_bytes());
-    refused(&scratch, "forged.sql", &["PostgreSQL refused", &line, "permission denied"]);
+    write(
+        "forged.sql.sha256",
+        format!(
+            "{}  forged.sql\n# written by cargo dev backup\n",
+            &sum[..64]
+        )
+        .as_bytes(),
+    );
+    refused(
+        &scratch,
+        "forged.sql",
+        &["PostgreSQL refused", &line, "permission denied"],
+    );
 
     // Code that would run with the rights of the owner: what `migrate` writes to, and functions that become his.
     let on_delete = |body: &str| {
@@ -156,9 +228,18 @@ CREATE TRIGGER t BEFORE DELETE ON public._migrations_paused FOR EACH STATEMENT E
         )
     };
     for (number, (words, why)) in [
-        (on_delete(&format!("EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}''';")), "must be superuser"),
+        (
+            on_delete(&format!(
+                "EXECUTE 'COPY (SELECT 1) TO PROGRAM ''{touch}''';"
+            )),
+            "must be superuser",
+        ),
         (on_delete(""), "trigger t of public._migrations_paused"),
-        ("CREATE FUNCTION public.g() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';".to_owned(), "function public.g()"),
+        (
+            "CREATE FUNCTION public.g() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';"
+                .to_owned(),
+            "function public.g()",
+        ),
     ]
     .iter()
     .enumerate()
@@ -170,32 +251,77 @@ CREATE TRIGGER t BEFORE DELETE ON public._migrations_paused FOR EACH STATEMENT E
     assert!(!marker.exists());
 
     // Other formats.
-    let random: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
+    let random: Vec<u8> = (0..4096_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80)
+        .collect();
     for (file, bytes, words) in [
         ("a.pdf", &b"%PDF-1.7\n"[..], "a PDF"),
         ("a.html", b"<!DOCTYPE html>\n<html>", "HTML"),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "PNG"),
         ("a.zip", b"PK\x03\x04\x14\0\0\0", "ZIP"),
         ("a.db", b"SQLite format 3\0", "SQLite"),
-        ("mysql.sql", b"-- MySQL dump 10.13\nSET NAMES utf8;\n", "MySQL"),
-        ("cluster.sql", b"--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE a;\n", "pg_dumpall"),
+        (
+            "mysql.sql",
+            b"-- MySQL dump 10.13\nSET NAMES utf8;\n",
+            "MySQL",
+        ),
+        (
+            "cluster.sql",
+            b"--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE a;\n",
+            "pg_dumpall",
+        ),
         ("random", &random, "of an unknown format"),
     ] {
         write(file, bytes);
         refused(&scratch, file, &[words, "not a dump"]);
     }
     refused(&scratch, "backend", &["a folder without toc.dat"]);
-    refused(&scratch, "not-there.sql", &["neither a file nor a kept database"]);
-    refused(&scratch, "before_restore_20251124", &["neither a file nor a kept database"]);
+    refused(
+        &scratch,
+        "not-there.sql",
+        &["neither a file nor a kept database"],
+    );
+    refused(
+        &scratch,
+        "before_restore_20251124",
+        &["neither a file nor a kept database"],
+    );
     write("no-tables.sql", b"SELECT 1;\n");
-    refused(&scratch, "no-tables.sql", &["has no tables of this application"]);
-    write("half.sql", dump.replace("CREATE TABLE public.users", "CREATE TABLE public.users (); nonsense here").as_bytes());
-    refused(&scratch, "half.sql", &["is not a statement that pg_dump writes", "nonsense here"]);
+    refused(
+        &scratch,
+        "no-tables.sql",
+        &["has no tables of this application"],
+    );
+    write(
+        "half.sql",
+        dump.replace(
+            "CREATE TABLE public.users",
+            "CREATE TABLE public.users (); nonsense here",
+        )
+        .as_bytes(),
+    );
+    refused(
+        &scratch,
+        "half.sql",
+        &["is not a statement that pg_dump writes", "nonsense here"],
+    );
     write(
         "wrong.sql",
-        dump.replace("ADD CONSTRAINT users_pkey", "ADD CONSTRAINT users_pkey CHECK (nonsense), ADD CONSTRAINT b").as_bytes(),
+        dump.replace(
+            "ADD CONSTRAINT users_pkey",
+            "ADD CONSTRAINT users_pkey CHECK (nonsense), ADD CONSTRAINT b",
+        )
+        .as_bytes(),
     );
-    refused(&scratch, "wrong.sql", &["PostgreSQL refused a statement", "line ", "\"nonsense\" does not exist"]);
+    refused(
+        &scratch,
+        "wrong.sql",
+        &[
+            "PostgreSQL refused a statement",
+            "line ",
+            "\"nonsense\" does not exist",
+        ],
+    );
 
     // Damaged archives without a checksum.
     let archive = run("pg_dump", &[&url, "--format=custom"]);
@@ -213,10 +339,23 @@ fn restore_returns_to_a_kept_database() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     scratch.ok(&["db", "shell", "-c", "DELETE FROM emotion_entries"]);
-    scratch.ok(&["db", "shell", "-c", "COMMENT ON DATABASE emotionviz_db IS 'it''s mine'"]);
+    scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "COMMENT ON DATABASE emotionviz_db IS 'it''s mine'",
+    ]);
     let restored = scratch.ok(&["restore", &copy]);
     restored.prints("emotion_entries 0 → 30");
-    let kept = restored.stderr.split("cargo dev restore ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let kept = restored
+        .stderr
+        .split("cargo dev restore ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
     let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'emotionviz_db'";
     assert_eq!(scratch.sql(comment), "it's mine");
     let back = scratch.ok(&["restore", &kept]);
@@ -225,7 +364,10 @@ fn restore_returns_to_a_kept_database() {
     assert!(!scratch.sql(DATABASES).contains(&kept));
     // A file of that name takes precedence.
     scratch.write(&kept, "");
-    scratch.dev(&["restore", &kept]).expect_code(1).says("empty (0 bytes)");
+    scratch
+        .dev(&["restore", &kept])
+        .expect_code(1)
+        .says("empty (0 bytes)");
 }
 
 #[test]
@@ -235,9 +377,29 @@ fn a_kept_database_that_lacks_migrations_stays_what_it_was() {
     scratch.ok(&["migrate", "down"]);
     scratch.ok(&["db", "shell", "-c", "DELETE FROM _migrations_paused"]);
     let restored = scratch.ok(&["restore", &copy]);
-    let kept = restored.stderr.split("cargo dev restore ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    scratch.ok(&["restore", &kept]).says("applied 20261123000100");
-    let lacks = |url: &str| run("psql", &["-XAt", url, "-c", "SELECT to_regclass('revoked_tokens') IS NULL"]) == b"t\n";
+    let kept = restored
+        .stderr
+        .split("cargo dev restore ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    scratch
+        .ok(&["restore", &kept])
+        .says("applied 20261123000100");
+    let lacks = |url: &str| {
+        run(
+            "psql",
+            &[
+                "-XAt",
+                url,
+                "-c",
+                "SELECT to_regclass('revoked_tokens') IS NULL",
+            ],
+        ) == b"t\n"
+    };
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
     let (server, _) = url.rsplit_once('/').unwrap();
     assert!(!lacks(&url) && lacks(&format!("{server}/{kept}")));
@@ -268,27 +430,50 @@ fn restore_works_while_the_sources_do_not_compile_or_a_migration_was_edited() {
         fs::copy(service_binary(), &built).unwrap();
     }
     scratch.set("SERVICE_BINARY", "");
-    scratch.set("CARGO", scratch.script("cargo", "echo 'error: expected one of' >&2\nexit 101"));
-    scratch.ok(&["restore", &copy]).says("the sources do not compile; using the last build of the service");
+    scratch.set(
+        "CARGO",
+        scratch.script("cargo", "echo 'error: expected one of' >&2\nexit 101"),
+    );
+    scratch
+        .ok(&["restore", &copy])
+        .says("the sources do not compile; using the last build of the service");
 
     scratch.set("SERVICE_BINARY", service_binary());
     scratch.set("CARGO", "");
-    scratch.ok(&["db", "shell", "-c", "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 20261123000100"]);
+    scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 20261123000100",
+    ]);
     scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations VALUES (20991231235959, 'of tomorrow', now(), true, '\\x00', 1)"]);
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
     let restored = scratch.ok(&["restore", &copy]);
-    restored.says(&format!("migrations that were edited after {copy} was written: 20261123000100"));
-    restored.says(&format!("migrations that are applied in {copy} and are not in this code: 20991231235959"));
+    restored.says(&format!(
+        "migrations that were edited after {copy} was written: 20261123000100"
+    ));
+    restored.says(&format!(
+        "migrations that are applied in {copy} and are not in this code: 20991231235959"
+    ));
 }
 
 #[test]
 fn restore_removes_only_the_objects_of_a_killed_restore() {
     let (scratch, ..) = with_dump();
     let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
-    for sql in ["CREATE DATABASE restoring_novel", "CREATE DATABASE emotionviz_restoring_mine", "CREATE ROLE emotionviz_restoring_me"] {
+    for sql in [
+        "CREATE DATABASE restoring_novel",
+        "CREATE DATABASE emotionviz_restoring_mine",
+        "CREATE ROLE emotionviz_restoring_me",
+    ] {
         scratch.ok(&["db", "shell", "-c", sql]);
     }
-    for phase in ["checking the copy", "restoring into a new database", "applying migrations", "comparing the schema"] {
+    for phase in [
+        "checking the copy",
+        "restoring into a new database",
+        "applying migrations",
+        "comparing the schema",
+    ] {
         let mut restore = scratch.start(&["--verbose", "restore", &copy]);
         restore.printed(phase);
         restore.signal(Signal::SIGKILL);
@@ -298,8 +483,14 @@ fn restore_removes_only_the_objects_of_a_killed_restore() {
     restore.printed("applying migrations");
     restore.signal(Signal::SIGINT);
     restore.finish().expect_code(130);
-    assert_eq!(scratch.sql(DATABASES), "emotionviz_db emotionviz_restoring_mine restoring_novel");
-    assert_eq!(scratch.sql(ROLES), "emotionviz emotionviz_api emotionviz_restoring_me");
+    assert_eq!(
+        scratch.sql(DATABASES),
+        "emotionviz_db emotionviz_restoring_mine restoring_novel"
+    );
+    assert_eq!(
+        scratch.sql(ROLES),
+        "emotionviz emotionviz_api emotionviz_restoring_me"
+    );
     assert_eq!(scratch.sql(ENTRIES), "30");
 }
 
@@ -311,7 +502,8 @@ fn ctrl_c_ends_a_restore_from_a_silent_pipe() {
     for path in ["fifo", "-"] {
         // A writer holds the pipe open, and writes nothing.
         let (reader, _writer) = std::io::pipe().unwrap();
-        let mut restore = Running::reading(scratch.command(&["--verbose", "restore", path]), reader);
+        let mut restore =
+            Running::reading(scratch.command(&["--verbose", "restore", path]), reader);
         restore.printed("reading the copy");
         restore.signal(Signal::SIGINT);
         restore.finish().expect_code(130);

@@ -52,9 +52,14 @@ fn the_specified_example_works_byte_for_byte() {
     scratch.write("backend/.env", SPECIFIED);
     scratch.up().says("POSTGRES_API_PASSWORD");
     assert!(scratch.get("/health/ready").contains("\"ready\""));
-    scratch.ok(&["db", "url"]).prints("postgres://emotionviz:devpassword@127.0.0.1:");
+    scratch
+        .ok(&["db", "url"])
+        .prints("postgres://emotionviz:devpassword@127.0.0.1:");
     assert_eq!(scratch.read("backend/.env"), SPECIFIED);
-    assert!(!scratch.read(".env").contains("POSTGRES_PASSWORD=") && !scratch.read(".env").contains("JWT_SECRET_KEY"));
+    assert!(
+        !scratch.read(".env").contains("POSTGRES_PASSWORD=")
+            && !scratch.read(".env").contains("JWT_SECRET_KEY")
+    );
     scratch.ok(&["config", "check"]);
 }
 
@@ -64,19 +69,35 @@ fn our_own_example_works_too() {
     scratch.write(".env", &scratch.read("backend/.env.example"));
     scratch.up();
     assert!(scratch.get("/health/ready").contains("\"ready\""));
-    assert!(scratch.read(".env").starts_with(&scratch.read("backend/.env.example")), "existing lines are kept");
+    assert!(
+        scratch
+            .read(".env")
+            .starts_with(&scratch.read("backend/.env.example")),
+        "existing lines are kept"
+    );
 }
 
 #[test]
 fn a_bad_line_is_named() {
     let scratch = Scratch::new();
     scratch.write(".env", "LOG_LEVEL=info\n\nthis is no setting\n");
-    for verb in [&["up"][..], &["up", "--detach"], &["status"], &["config", "check"]] {
+    for verb in [
+        &["up"][..],
+        &["up", "--detach"],
+        &["status"],
+        &["config", "check"],
+    ] {
         let refused = scratch.dev(verb).expect_code(1);
-        refused.says(&format!("{}:3 cannot be read", scratch.path(".env").display()));
+        refused.says(&format!(
+            "{}:3 cannot be read",
+            scratch.path(".env").display()
+        ));
         refused.says("NAME=value");
     }
-    assert_eq!(scratch.read(".env"), "LOG_LEVEL=info\n\nthis is no setting\n");
+    assert_eq!(
+        scratch.read(".env"),
+        "LOG_LEVEL=info\n\nthis is no setting\n"
+    );
     // It does not keep anything running.
     scratch.ok(&["down"]);
     expect_none(scratch.root());
@@ -86,21 +107,38 @@ fn a_bad_line_is_named() {
 fn a_dollar_that_refers_to_nothing_is_named() {
     let mut scratch = Scratch::new();
     // What is no setting of ours is nobody's business; what is set elsewhere counts.
-    scratch.write(".env", "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD=pa$planted\n");
+    scratch.write(
+        ".env",
+        "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD=pa$planted\n",
+    );
     for verb in [&["up", "--detach"][..], &["status"], &["config", "check"]] {
         let refused = scratch.dev(verb).expect_code(1);
-        refused.says(&format!("{}:3 cannot be read", scratch.path(".env").display()));
+        refused.says(&format!(
+            "{}:3 cannot be read",
+            scratch.path(".env").display()
+        ));
         refused.says("POSTGRES_PASSWORD='…'");
-        assert!(!refused.stderr.contains("planted"), "it may be a part of the password: {refused}");
+        assert!(
+            !refused.stderr.contains("planted"),
+            "it may be a part of the password: {refused}"
+        );
     }
     scratch.set("POSTGRES_PASSWORD", "set");
     scratch.ok(&["config", "check"]);
     scratch.set("POSTGRES_PASSWORD", "");
 
-    scratch.write(".env", "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD='pa$planted'\n");
-    scratch.write("backend/.env", "POSTGRES_DB=\"of_${USER_OF_OURS}\"\nPOSTGRES_USER=$USER_OF_OURS # as above\n");
+    scratch.write(
+        ".env",
+        "MINE=$NOBODY\nUSER_OF_OURS=ann\nPOSTGRES_PASSWORD='pa$planted'\n",
+    );
+    scratch.write(
+        "backend/.env",
+        "POSTGRES_DB=\"of_${USER_OF_OURS}\"\nPOSTGRES_USER=$USER_OF_OURS # as above\n",
+    );
     scratch.up();
-    scratch.ok(&["db", "url"]).prints("postgres://ann:pa%24planted@127.0.0.1:");
+    scratch
+        .ok(&["db", "url"])
+        .prints("postgres://ann:pa%24planted@127.0.0.1:");
     assert_eq!(scratch.sql("SELECT current_database()"), "of_ann");
 }
 
@@ -129,13 +167,19 @@ fn a_wrong_database_url_is_refused_and_nothing_is_started() {
     // One where nobody listens.
     let (listener, port) = crate::support::taken_port();
     drop(listener);
-    scratch.set("DATABASE_URL", format!("postgresql+asyncpg://ann:planted@127.0.0.1:{port}/journal"));
+    scratch.set(
+        "DATABASE_URL",
+        format!("postgresql+asyncpg://ann:planted@127.0.0.1:{port}/journal"),
+    );
     let refused = scratch.dev(&["up", "--detach", "--yes"]).expect_code(1);
     refused.says("cannot be reached");
     refused.says(&format!("postgres://ann:***@127.0.0.1:{port}/journal"));
     assert!(!refused.stderr.contains("planted"), "{refused}");
     assert!(!scratch.path("data/postgres").exists());
-    scratch.dev(&["db", "password"]).expect_code(1).says("DATABASE_URL");
+    scratch
+        .dev(&["db", "password"])
+        .expect_code(1)
+        .says("DATABASE_URL");
     expect_none(scratch.root());
 }
 
@@ -145,7 +189,8 @@ fn somebody_elses_database_is_used_and_left_alone() {
     theirs.up();
     let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
     ours.write(".env", &format!("DATABASE_URL={url}\n"));
-    ours.ok(&["up", "--detach", "--yes"]).says("none is started here");
+    ours.ok(&["up", "--detach", "--yes"])
+        .says("none is started here");
     assert_eq!(ours.service("db")["state"], "external");
     assert_eq!(ours.status()["schema"]["state"], "current");
     assert!(ours.get("/health/ready").contains("\"ready\""));
@@ -160,23 +205,59 @@ fn somebody_elses_database_is_used_and_left_alone() {
 fn what_is_set_where() {
     let mut scratch = Scratch::new();
     scratch.write(".env", "POSTGRES_PASSWORD=planted\nLOG_LEVEL=\n");
-    scratch.write("backend/.env", "LOG_LEVEL=debug\nPOSTGRES_PASSWORD=hidden\n");
+    scratch.write(
+        "backend/.env",
+        "LOG_LEVEL=debug\nPOSTGRES_PASSWORD=hidden\n",
+    );
     scratch.set("ADMINER_PORT", "8181");
     let shown = scratch.ok(&["config", "show", "--json"]);
     assert!(!shown.stdout.contains("planted") && !shown.stdout.contains("hidden"));
     let settings: Value = serde_json::from_str(&shown.stdout).unwrap();
-    let one = |name: &str| settings.as_array().unwrap().iter().find(|setting| setting["name"] == name).unwrap();
-    assert_eq!((one("POSTGRES_PASSWORD")["value"].as_str(), one("POSTGRES_PASSWORD")["origin"].as_str()), (Some("***"), Some("file")));
-    assert!(one("POSTGRES_PASSWORD")["place"].as_str().unwrap().ends_with("/.env:1"));
-    assert!(one("LOG_LEVEL")["place"].as_str().unwrap().ends_with("backend/.env:1"), "an empty value counts as not set");
-    assert_eq!((one("ADMINER_PORT")["origin"].as_str(), one("POSTGRES_DB")["origin"].as_str()), (Some("environment"), Some("default")));
+    let one = |name: &str| {
+        settings
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|setting| setting["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(
+        (
+            one("POSTGRES_PASSWORD")["value"].as_str(),
+            one("POSTGRES_PASSWORD")["origin"].as_str()
+        ),
+        (Some("***"), Some("file"))
+    );
+    assert!(
+        one("POSTGRES_PASSWORD")["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("/.env:1")
+    );
+    assert!(
+        one("LOG_LEVEL")["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("backend/.env:1"),
+        "an empty value counts as not set"
+    );
+    assert_eq!(
+        (
+            one("ADMINER_PORT")["origin"].as_str(),
+            one("POSTGRES_DB")["origin"].as_str()
+        ),
+        (Some("environment"), Some("default"))
+    );
     assert_eq!(one("APP_ENV")["value"], "development");
     scratch.ok(&["config", "show"]).prints("LOG_LEVEL");
 
     let explained = scratch.ok(&["config", "explain", "log_level"]);
     explained.prints("takes    debug, info, warning, error or critical");
     explained.prints("now      debug (from ");
-    scratch.dev(&["config", "explain", "POSTGRES_PASSWROD"]).expect_code(1).says("did you mean POSTGRES_");
+    scratch
+        .dev(&["config", "explain", "POSTGRES_PASSWROD"])
+        .expect_code(1)
+        .says("did you mean POSTGRES_");
 }
 
 #[test]
@@ -184,14 +265,33 @@ fn secrets_are_made_once_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     scratch.write(".env", "# mine\nLOG_LEVEL=debug");
-    scratch.up().says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY");
+    scratch
+        .up()
+        .says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY");
     let text = scratch.read(".env");
     assert!(text.starts_with("# mine\nLOG_LEVEL=debug\n"), "{text}");
-    for name in ["POSTGRES_PASSWORD=", "POSTGRES_API_PASSWORD=", "JWT_SECRET_KEY="] {
-        let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        assert!(value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric()), "{name}");
+    for name in [
+        "POSTGRES_PASSWORD=",
+        "POSTGRES_API_PASSWORD=",
+        "JWT_SECRET_KEY=",
+    ] {
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        assert!(
+            value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric()),
+            "{name}"
+        );
     }
-    assert_eq!(std::fs::metadata(scratch.path(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(scratch.path(".env"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     scratch.ok(&["restart"]);
     assert_eq!(scratch.read(".env"), text);
 }

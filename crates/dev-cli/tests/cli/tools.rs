@@ -16,13 +16,24 @@ echo done";
     let test = scratch.ok(&["test", "login", "--", "--nocapture"]);
     test.prints("asked: test --workspace -- login --nocapture");
     test.prints("off\nt\ndone");
-    let settings = test.stdout.lines().find_map(|line| line.strip_prefix("settings:")).unwrap();
-    assert_eq!(settings.trim(), "", "the settings of whoever types are not the tests'");
+    let settings = test
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("settings:"))
+        .unwrap();
+    assert_eq!(
+        settings.trim(),
+        "",
+        "the settings of whoever types are not the tests'"
+    );
     assert!(!scratch.path("data/postgres").exists());
 
     let nextest = "test \"$2\" = --version && exit 0\necho \"asked: $*\"\nexit 3";
     scratch.set("CARGO", scratch.script("cargo", nextest));
-    scratch.dev(&["test", "one", "two"]).expect_code(1).prints("asked: nextest run --workspace one two");
+    scratch
+        .dev(&["test", "one", "two"])
+        .expect_code(1)
+        .prints("asked: nextest run --workspace one two");
     expect_none(scratch.root());
 }
 
@@ -31,7 +42,13 @@ fn tests_run_beside_the_environment() {
     let mut scratch = Scratch::new();
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
-    scratch.set("CARGO", scratch.script("cargo", "test \"$2\" = --version || psql -X -At \"$TEST_DATABASE_URL\" -c 'SELECT 40 + 2'"));
+    scratch.set(
+        "CARGO",
+        scratch.script(
+            "cargo",
+            "test \"$2\" = --version || psql -X -At \"$TEST_DATABASE_URL\" -c 'SELECT 40 + 2'",
+        ),
+    );
     scratch.ok(&["test"]).prints("42");
     assert_eq!((scratch.pid("api"), scratch.pid("db")), (api, db));
 }
@@ -52,12 +69,21 @@ esac";
     check.prints("cargo install --locked cargo-deny");
 
     // What is missing is a failure by itself.
-    scratch.set("CARGO", scratch.script("cargo", "test \"$*\" != 'deny --version'"));
+    scratch.set(
+        "CARGO",
+        scratch.script("cargo", "test \"$*\" != 'deny --version'"),
+    );
     let check = scratch.dev(&["check"]).expect_code(1);
     check.prints("advisories               FAILED: its tool is missing; install it: cargo install --locked cargo-deny");
     check.prints("lints                    passed");
 
-    scratch.set("CARGO", scratch.script("cargo", "case \"$*\" in 'deny fetch db') exit 1;; *advisories*) exit 9;; esac"));
+    scratch.set(
+        "CARGO",
+        scratch.script(
+            "cargo",
+            "case \"$*\" in 'deny fetch db') exit 1;; *advisories*) exit 9;; esac",
+        ),
+    );
     scratch.ok(&["check"]).prints("cannot be reached");
 }
 
@@ -65,8 +91,19 @@ esac";
 fn a_service_that_does_not_compile() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", "");
-    scratch.set("CARGO", scratch.script("cargo", "sleep 1\necho 'error[E0308]: mismatched types' >&2\nexit 101"));
-    for args in [&["up"][..], &["up", "--detach"], &["up", "--quiet"], &["up", "--quiet", "--detach"]] {
+    scratch.set(
+        "CARGO",
+        scratch.script(
+            "cargo",
+            "sleep 1\necho 'error[E0308]: mismatched types' >&2\nexit 101",
+        ),
+    );
+    for args in [
+        &["up"][..],
+        &["up", "--detach"],
+        &["up", "--quiet"],
+        &["up", "--quiet", "--detach"],
+    ] {
         let refused = scratch.dev(args).expect_code(1);
         refused.says("error[E0308]: mismatched types");
         refused.says("does not compile");
@@ -75,5 +112,8 @@ fn a_service_that_does_not_compile() {
     }
     scratch.set("CARGO", "");
     scratch.set("SERVICE_BINARY", "no/such/file");
-    scratch.dev(&["up", "--detach"]).expect_code(1).says("SERVICE_BINARY");
+    scratch
+        .dev(&["up", "--detach"])
+        .expect_code(1)
+        .says("SERVICE_BINARY");
 }

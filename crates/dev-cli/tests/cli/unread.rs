@@ -16,14 +16,26 @@ fn talkative(scratch: &mut Scratch) -> (Child, PipeReader) {
     scratch.set("RATE_LIMITS", "off");
     let (reader, writer) = pipe().unwrap();
     let mut up = scratch.command(&["up"]);
-    let up = up.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
-    eventually("readiness", || (scratch.service("api")["health"] == "healthy").then_some(()));
+    let up = up
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    eventually("readiness", || {
+        (scratch.service("api")["health"] == "healthy").then_some(())
+    });
     let port = scratch.port("api");
     for _ in 0..REQUESTS / 100 {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let one = |end: &str| format!("GET /api/v1/nothing HTTP/1.1\r\nHost: localhost\r\n{end}\r\n");
-        stream.write_all(format!("{}{}", one("").repeat(99), one("Connection: close\r\n")).as_bytes()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let one =
+            |end: &str| format!("GET /api/v1/nothing HTTP/1.1\r\nHost: localhost\r\n{end}\r\n");
+        stream
+            .write_all(format!("{}{}", one("").repeat(99), one("Connection: close\r\n")).as_bytes())
+            .unwrap();
         stream.read_to_end(&mut Vec::new()).unwrap();
     }
     (up, reader)
@@ -37,9 +49,15 @@ fn down_ends_it_in_order() {
     let asked = Instant::now();
     scratch.ok(&["down"]).says("everything is stopped");
     let ended = eventually("the end of up", || up.try_wait().unwrap());
-    assert!(ended.success() && asked.elapsed() < Duration::from_secs(20), "{ended} after {:?}", asked.elapsed());
+    assert!(
+        ended.success() && asked.elapsed() < Duration::from_secs(20),
+        "{ended} after {:?}",
+        asked.elapsed()
+    );
     expect_none(scratch.root());
-    scratch.ok(&["logs", "db"]).prints("database system is shut down");
+    scratch
+        .ok(&["logs", "db"])
+        .prints("database system is shut down");
 }
 
 #[test]
@@ -54,7 +72,10 @@ fn whoever_reads_again_is_told_what_was_left_out() {
     });
     assert!(not_shown.is_some(), "{seen:?}");
     for address in ["API ", "documentation ", "database "] {
-        assert!(seen.iter().any(|line| line.starts_with(address)), "no {address}: {seen:?}");
+        assert!(
+            seen.iter().any(|line| line.starts_with(address)),
+            "no {address}: {seen:?}"
+        );
     }
     let pid = i32::try_from(up.id()).unwrap();
     crate::support::processes::kill(pid, nix::sys::signal::Signal::SIGINT);

@@ -28,7 +28,10 @@ impl Writer {
         let ended = Arc::clone(&end);
         let thread = std::thread::spawn(move || {
             let texts = (0..).map(|number| format!("{name}-{number}-"));
-            texts.take_while(|_| !ended.load(Ordering::Relaxed)).filter(|text| write(text)).collect()
+            texts
+                .take_while(|_| !ended.load(Ordering::Relaxed))
+                .filter(|text| write(text))
+                .collect()
         });
         Self { end, thread }
     }
@@ -47,16 +50,27 @@ struct Api {
 
 impl Api {
     fn of(scratch: &Scratch) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build();
-        Self { agent: config.into(), base: format!("http://127.0.0.1:{}/api/v1", scratch.port("api")) }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build();
+        Self {
+            agent: config.into(),
+            base: format!("http://127.0.0.1:{}/api/v1", scratch.port("api")),
+        }
     }
 
     fn post(&self, path: &str, token: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
         let request = self.agent.post(format!("{}{path}", self.base));
-        let request = request.header("content-type", "application/json").header("authorization", format!("Bearer {token}"));
+        let request = request
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"));
         let mut answer = request.send(body.to_string()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
-        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
+        (
+            answer.status().as_u16(),
+            serde_json::from_str(&text).unwrap_or_default(),
+        )
     }
 
     fn register(&self, name: &str) -> String {
@@ -68,7 +82,11 @@ impl Api {
     }
 
     fn entry(&self, token: &str, text: &str) -> (u16, serde_json::Value) {
-        self.post("/entries", token, &serde_json::json!({"situation": text, "emotions": ["joy"], "intensity": 0.5}))
+        self.post(
+            "/entries",
+            token,
+            &serde_json::json!({"situation": text, "emotions": ["joy"], "intensity": 0.5}),
+        )
     }
 }
 
@@ -89,19 +107,27 @@ fn owner_writer(scratch: &Scratch, name: &str) -> Writer {
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
     let mut psql = None;
     let write = move |text: &str| {
-        let (child, lines): &mut (std::process::Child, BufReader<std::process::ChildStdout>) = psql.get_or_insert_with(|| {
-            let mut command = Command::new("psql");
-            command.args(["-XqAt", &url]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-            let mut child = command.spawn().unwrap();
-            let lines = BufReader::new(child.stdout.take().unwrap());
-            (child, lines)
-        });
+        let (child, lines): &mut (std::process::Child, BufReader<std::process::ChildStdout>) = psql
+            .get_or_insert_with(|| {
+                let mut command = Command::new("psql");
+                command
+                    .args(["-XqAt", &url])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null());
+                let mut child = command.spawn().unwrap();
+                let lines = BufReader::new(child.stdout.take().unwrap());
+                (child, lines)
+            });
         let sql = format!(
             "INSERT INTO emotion_entries (user_id, situation, emotions, intensity) SELECT id, '{text}', '{{joy}}', 0.5 FROM users LIMIT 1 RETURNING 'ok';\n\\echo :ERROR\n"
         );
         let mut said = String::new();
         let _ended = child.stdin.as_mut().unwrap().write_all(sql.as_bytes());
-        while !said.ends_with("false\n") && !said.ends_with("true\n") && lines.read_line(&mut said).is_ok_and(|length| length > 0) {}
+        while !said.ends_with("false\n")
+            && !said.ends_with("true\n")
+            && lines.read_line(&mut said).is_ok_and(|length| length > 0)
+        {}
         let acknowledged = said.contains("ok\n");
         if !acknowledged {
             // The session was terminated, or is read-only.
@@ -117,20 +143,34 @@ fn owner_writer(scratch: &Scratch, name: &str) -> Writer {
 /// The texts of entries in the copies and in all databases.
 fn kept(scratch: &Scratch) -> BTreeSet<String> {
     let mut texts = String::new();
-    for entry in fs::read_dir(scratch.path("data/backups")).into_iter().flatten() {
+    for entry in fs::read_dir(scratch.path("data/backups"))
+        .into_iter()
+        .flatten()
+    {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "dump") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "dump")
+        {
             let data = ["-f", "-", "--data-only", "--table", "emotion_entries"];
-            let restored = Command::new("pg_restore").args(data).arg(&path).output().unwrap();
+            let restored = Command::new("pg_restore")
+                .args(data)
+                .arg(&path)
+                .output()
+                .unwrap();
             assert!(restored.status.success(), "{restored:?}");
             texts += &String::from_utf8(restored.stdout).unwrap();
         }
     }
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
-    let databases = scratch.sql("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate");
+    let databases =
+        scratch.sql("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate");
     for database in databases.lines() {
         let url = format!("{}/{database}", url.rsplit_once('/').unwrap().0);
-        let found = Command::new("psql").args(["-XAt", &url, "-c", "SELECT situation FROM emotion_entries"]).output().unwrap();
+        let found = Command::new("psql")
+            .args(["-XAt", &url, "-c", "SELECT situation FROM emotion_entries"])
+            .output()
+            .unwrap();
         texts += &String::from_utf8(found.stdout).unwrap();
     }
     texts.split_ascii_whitespace().map(str::to_owned).collect()
@@ -142,21 +182,38 @@ fn every_acknowledged_row_is_in_the_copy_or_in_a_database() {
     scratch.set("RATE_LIMITS", "off");
     scratch.up();
     scratch.ok(&["backup", "--output", "earlier.dump"]);
-    for (round, command) in
-        [&["migrate", "down", "3"][..], &["migrate", "to", "0", "--yes"], &["restore", "earlier.dump"]].iter().enumerate()
+    for (round, command) in [
+        &["migrate", "down", "3"][..],
+        &["migrate", "to", "0", "--yes"],
+        &["restore", "earlier.dump"],
+    ]
+    .iter()
+    .enumerate()
     {
         scratch.ok(&["migrate", "up"]);
-        let writers = [api_writer(&scratch, &format!("api{round}")), owner_writer(&scratch, &format!("owner{round}"))];
+        let writers = [
+            api_writer(&scratch, &format!("api{round}")),
+            owner_writer(&scratch, &format!("owner{round}")),
+        ];
         std::thread::sleep(Duration::from_millis(200));
         scratch.ok(command);
         std::thread::sleep(Duration::from_millis(200));
         let kept = kept(&scratch);
         for writer in writers {
             let acknowledged = writer.finish();
-            assert!(!acknowledged.is_empty(), "{command:?}: the writer wrote nothing");
-            let lost: Vec<_> = acknowledged.iter().filter(|text| !kept.contains(*text)).collect();
+            assert!(
+                !acknowledged.is_empty(),
+                "{command:?}: the writer wrote nothing"
+            );
+            let lost: Vec<_> = acknowledged
+                .iter()
+                .filter(|text| !kept.contains(*text))
+                .collect();
             // Rows that were written after the tables were read are in the database.
-            let lost: Vec<_> = lost.into_iter().filter(|text| !crate::writers::kept(&scratch).contains(*text)).collect();
+            let lost: Vec<_> = lost
+                .into_iter()
+                .filter(|text| !crate::writers::kept(&scratch).contains(*text))
+                .collect();
             assert!(lost.is_empty(), "{command:?} lost {lost:?}");
         }
         assert_eq!(scratch.sql(STOPPED), "");
@@ -180,13 +237,19 @@ fn in_the_middle_of_a_step_back(scratch: &mut Scratch) -> Running {
 }
 
 fn copies(scratch: &Scratch) -> Vec<String> {
-    let entries = fs::read_dir(scratch.path("data/backups")).into_iter().flatten();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = fs::read_dir(scratch.path("data/backups"))
+        .into_iter()
+        .flatten();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 /// The API and the owner write as before.
 fn expect_writes(scratch: &Scratch, api: &Api, token: &str) {
-    eventually("an entry", || (api.entry(token, "afterwards").0 == 201).then_some(()));
+    eventually("an entry", || {
+        (api.entry(token, "afterwards").0 == 201).then_some(())
+    });
     scratch.ok(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]);
     assert_eq!(scratch.sql(STOPPED), "");
 }
@@ -200,15 +263,33 @@ fn clients_get_503_for_writes_while_writers_are_stopped_until_ctrl_c() {
     let down = in_the_middle_of_a_step_back(&mut scratch);
     for _ in 0..5 {
         let (status, answer) = api.entry(&token, "meanwhile");
-        assert_eq!((status, &answer["success"]), (503, &false.into()), "{answer}");
+        assert_eq!(
+            (status, &answer["success"]),
+            (503, &false.into()),
+            "{answer}"
+        );
         assert_eq!(answer["error"]["code"], "SERVICE_UNAVAILABLE", "{answer}");
     }
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), "0");
-    scratch.dev(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"]).expect_code(1).says("read-only");
-    scratch.dev(&["migrate", "down"]).expect_code(1).says("another command that replaces the database or reverts its schema");
-    assert_eq!(copies(&scratch).iter().filter(|name| name.ends_with(".dump")).count(), 1);
+    scratch
+        .dev(&["db", "shell", "-c", "CREATE TABLE of_the_owner ()"])
+        .expect_code(1)
+        .says("read-only");
+    scratch
+        .dev(&["migrate", "down"])
+        .expect_code(1)
+        .says("another command that replaces the database or reverts its schema");
+    assert_eq!(
+        copies(&scratch)
+            .iter()
+            .filter(|name| name.ends_with(".dump"))
+            .count(),
+        1
+    );
     down.signal(Signal::SIGINT);
-    down.finish().expect_code(130).says("nothing of emotionviz_db was reverted");
+    down.finish()
+        .expect_code(130)
+        .says("nothing of emotionviz_db was reverted");
     assert_eq!(copies(&scratch), Vec::<String>::new());
     expect_writes(&scratch, &api, &token);
 }
@@ -240,13 +321,22 @@ fn a_failed_migrate_down_keeps_its_copy_only_after_a_revert() {
         scratch.set("SERVICE_BINARY", scratch.script("service", &script));
         let failed = scratch.dev(&["migrate", "down", "2"]).expect_code(1);
         failed.says("a bad day");
-        failed.says(if copies_left == 0 { "nothing of emotionviz_db was reverted" } else { "hint: restore it: cargo dev restore" });
+        failed.says(if copies_left == 0 {
+            "nothing of emotionviz_db was reverted"
+        } else {
+            "hint: restore it: cargo dev restore"
+        });
         assert_eq!(copies(&scratch).len(), copies_left, "{failed}");
         assert_eq!(scratch.sql(STOPPED), "");
     }
     scratch.set("SERVICE_BINARY", real);
     // A migration that cannot be reverted is refused before the copy.
-    scratch.ok(&["db", "shell", "-c", "INSERT INTO _sqlx_migrations SELECT 29991231235959, 'newer', now(), true, '', 1"]);
+    scratch.ok(&[
+        "db",
+        "shell",
+        "-c",
+        "INSERT INTO _sqlx_migrations SELECT 29991231235959, 'newer', now(), true, '', 1",
+    ]);
     scratch
         .dev(&["migrate", "down"])
         .expect_code(1)
@@ -266,7 +356,11 @@ fn the_next_start_allows_writes_that_a_lost_command_stopped() {
         if start != "up where it runs" {
             scratch.ok(&["down"]);
         }
-        let command: &[&str] = if start == "backup" { &["backup"] } else { &["up", "--detach"] };
+        let command: &[&str] = if start == "backup" {
+            &["backup"]
+        } else {
+            &["up", "--detach"]
+        };
         let started = scratch.ok(command);
         started.says("cargo dev migrate down 3, 09:30:00Z stopped the writers of emotionviz_db");
         scratch.up();
@@ -296,7 +390,10 @@ fn a_setting_that_overrides_stopped_writers_is_reported_with_its_reset() {
             "ALTER ROLE emotionviz_api IN DATABASE emotionviz_db SET default_transaction_read_only = off",
             "ALTER ROLE emotionviz_api IN DATABASE emotionviz_db RESET default_transaction_read_only",
         ),
-        ("ALTER DATABASE emotionviz_db SET application_name = mine", "ALTER DATABASE emotionviz_db RESET application_name"),
+        (
+            "ALTER DATABASE emotionviz_db SET application_name = mine",
+            "ALTER DATABASE emotionviz_db RESET application_name",
+        ),
     ] {
         scratch.ok(&["db", "shell", "-c", set]);
         let refused = scratch.dev(&["migrate", "down"]).expect_code(1);

@@ -4,7 +4,9 @@ use crate::support::{Project, eventually};
 
 #[test]
 fn as_the_specification_has_them() {
-    let Some(project) = Project::new() else { return };
+    let Some(project) = Project::new() else {
+        return;
+    };
     let psql = ["psql", "-U", "emotionviz", "-d", "emotionviz_db"];
     project.up();
 
@@ -14,34 +16,104 @@ fn as_the_specification_has_them() {
         .expect_code(0)
         .says("alembic upgrade head is here: emotionviz migrate up")
         .says("up to date");
-    let made = project.exec("api", &["alembic", "revision", "--autogenerate", "-m", "description of mine"]).expect_code(0);
-    let file = made.stdout.lines().find_map(|line| line.strip_prefix("/app/")).unwrap_or_else(|| panic!("{made}")).to_owned();
+    let made = project
+        .exec(
+            "api",
+            &[
+                "alembic",
+                "revision",
+                "--autogenerate",
+                "-m",
+                "description of mine",
+            ],
+        )
+        .expect_code(0);
+    let file = made
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("/app/"))
+        .unwrap_or_else(|| panic!("{made}"))
+        .to_owned();
     assert!(file.ends_with("_description_of_mine.up.sql"), "{file}");
     assert_eq!(project.owner_of(&file), project.owner());
-    project.exec("api", &["alembic", "current"]).expect_code(0).says("applied");
-    project.exec("api", &["alembic", "history"]).expect_code(0).says("20251124000000");
-    project.exec("api", &["alembic", "downgrade", "-1"]).expect_code(0).says("reverted");
-    project.exec("api", &["alembic", "upgrade", "head"]).expect_code(0).says("applied");
-    project.exec("api", &["alembic", "stamp", "x"]).expect_code(2).says("no counterpart");
+    project
+        .exec("api", &["alembic", "current"])
+        .expect_code(0)
+        .says("applied");
+    project
+        .exec("api", &["alembic", "history"])
+        .expect_code(0)
+        .says("20251124000000");
+    project
+        .exec("api", &["alembic", "downgrade", "-1"])
+        .expect_code(0)
+        .says("reverted");
+    project
+        .exec("api", &["alembic", "upgrade", "head"])
+        .expect_code(0)
+        .says("applied");
+    project
+        .exec("api", &["alembic", "stamp", "x"])
+        .expect_code(2)
+        .says("no counterpart");
 
     // Backup, and onto a database that was made anew.
-    let dump = project.ok(&["exec", "-T", "db", "pg_dump", "-U", "emotionviz", "emotionviz_db"]).stdout;
+    let dump = project
+        .ok(&[
+            "exec",
+            "-T",
+            "db",
+            "pg_dump",
+            "-U",
+            "emotionviz",
+            "emotionviz_db",
+        ])
+        .stdout;
     assert!(dump.contains("CREATE TABLE public.users"), "{dump}");
-    project.exec("db", &["createdb", "-U", "emotionviz", "anew"]).expect_code(0);
-    let into = ["exec", "-T", "db", "psql", "-U", "emotionviz", "-v", "ON_ERROR_STOP=1", "-q", "anew"];
+    project
+        .exec("db", &["createdb", "-U", "emotionviz", "anew"])
+        .expect_code(0);
+    let into = [
+        "exec",
+        "-T",
+        "db",
+        "psql",
+        "-U",
+        "emotionviz",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-q",
+        "anew",
+    ];
     project.feed(&into, dump.as_bytes()).expect_code(0);
 
     // Looking at things.
-    project.exec("db", &[&psql[..], &["-c", "\\dt"]].concat()).expect_code(0).says("emotion_entries");
-    let ready = project.exec("db", &["pg_isready", "-U", "emotionviz"]).expect_code(0);
-    assert_eq!(ready.text(), "/var/run/postgresql:5432 - accepting connections");
+    project
+        .exec("db", &[&psql[..], &["-c", "\\dt"]].concat())
+        .expect_code(0)
+        .says("emotion_entries");
+    let ready = project
+        .exec("db", &["pg_isready", "-U", "emotionviz"])
+        .expect_code(0);
+    assert_eq!(
+        ready.text(),
+        "/var/run/postgresql:5432 - accepting connections"
+    );
     project.ok(&["ps"]).says("(healthy)");
     project.ok(&["ps", "db"]).says("(healthy)");
     project.ok(&["logs", "api"]).says("listening on");
-    project.ok(&["logs", "db"]).says("ready to accept connections");
-    project.exec("api", &["psql", "-c", "select 40 + 2 as answer"]).expect_code(0).says("42");
+    project
+        .ok(&["logs", "db"])
+        .says("ready to accept connections");
+    project
+        .exec("api", &["psql", "-c", "select 40 + 2 as answer"])
+        .expect_code(0)
+        .says("42");
     let health = project.get("/health");
-    assert!(health.contains("\"status\":\"healthy\"") && health.contains("\"timestamp\":\"20"), "{health}");
+    assert!(
+        health.contains("\"status\":\"healthy\"") && health.contains("\"timestamp\":\"20"),
+        "{health}"
+    );
 
     // Tools of the development image.
     for tool in [
@@ -57,37 +129,76 @@ fn as_the_specification_has_them() {
     project.sql("INSERT INTO users (id, email, email_key, hashed_password, name) VALUES (gen_random_uuid(), $$late@example.com$$, $$late@example.com$$, $$x$$, $$Late$$)");
     project.write("backup.sql", &dump);
     let document = project.read("docs/operations.md");
-    let (_, lines) = document.split_once("the old one is kept:\n\n```sh\n").unwrap();
-    project.typed(lines.split("```").next().unwrap()).expect_code(0);
+    let (_, lines) = document
+        .split_once("the old one is kept:\n\n```sh\n")
+        .unwrap();
+    project
+        .typed(lines.split("```").next().unwrap())
+        .expect_code(0);
     assert_eq!(project.sql("SELECT count(*) FROM users"), "0");
-    let before = ["psql", "-U", "emotionviz", "-d", "before_restore", "-XAtqc", "SELECT email FROM users"];
-    assert_eq!(project.exec("db", &before).expect_code(0).text(), "late@example.com");
-    eventually("the API after the swap", || project.get("/health/ready").contains("\"ready\"").then_some(()));
+    let before = [
+        "psql",
+        "-U",
+        "emotionviz",
+        "-d",
+        "before_restore",
+        "-XAtqc",
+        "SELECT email FROM users",
+    ];
+    assert_eq!(
+        project.exec("db", &before).expect_code(0).text(),
+        "late@example.com"
+    );
+    eventually("the API after the swap", || {
+        project
+            .get("/health/ready")
+            .contains("\"ready\"")
+            .then_some(())
+    });
 
     // Building, and stopping; `docker-compose` is the same command where it is version 2.
     project.ok(&["build", "--quiet", "api"]);
     project.ok(&["up", "-d", "--build", "--quiet-pull"]);
     project.ok(&["restart", "api"]);
-    project.typed("docker-compose ps && docker-compose logs --tail 1 db").expect_code(0).says("(healthy)");
+    project
+        .typed("docker-compose ps && docker-compose logs --tail 1 db")
+        .expect_code(0)
+        .says("(healthy)");
     project.ok(&["stop"]);
     project.ok(&["--profile", "tools", "up", "-d"]);
     project.ok(&["--profile", "tools", "down"]);
     assert!(project.path("data/postgres/PG_VERSION").exists());
 
     // What the specification advises against corruption, with what was there kept.
-    project.typed("mv data/postgres data/postgres.old && docker compose up -d --wait db").expect_code(0);
-    assert_eq!(project.sql("SELECT count(*) FROM pg_database WHERE datname = $$before_restore$$"), "0");
+    project
+        .typed("mv data/postgres data/postgres.old && docker compose up -d --wait db")
+        .expect_code(0);
+    assert_eq!(
+        project.sql("SELECT count(*) FROM pg_database WHERE datname = $$before_restore$$"),
+        "0"
+    );
     project.ok(&["down"]);
 }
 
 #[test]
 fn tests_in_the_container_leave_the_development_database_alone() {
-    let Some(project) = Project::new() else { return };
+    let Some(project) = Project::new() else {
+        return;
+    };
     project.up();
     project.sql("CREATE TABLE kept AS SELECT 1");
-    let tests = project.exec("api", &["pytest", "-k", "health"]).expect_code(0);
+    let tests = project
+        .exec("api", &["pytest", "-k", "health"])
+        .expect_code(0);
     let tests = tests.says("pytest -k health is here: cargo nextest run --package emotionviz");
-    assert!(tests.stderr.contains(" passed") && !tests.stderr.contains(" 0 passed"), "{tests}");
+    assert!(
+        tests.stderr.contains(" passed") && !tests.stderr.contains(" 0 passed"),
+        "{tests}"
+    );
     assert_eq!(project.sql("SELECT count(*) FROM kept"), "1");
-    assert_eq!(project.sql("SELECT count(*) FROM pg_database WHERE datname LIKE $$test\\_%$$"), "0", "a test's database stays");
+    assert_eq!(
+        project.sql("SELECT count(*) FROM pg_database WHERE datname LIKE $$test\\_%$$"),
+        "0",
+        "a test's database stays"
+    );
 }

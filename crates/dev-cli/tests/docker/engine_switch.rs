@@ -23,53 +23,103 @@ CREATE TABLE there AS SELECT 1 AS n;
 
 fn rows(project: &Project, engine: &str) -> String {
     let look = "SET timezone = 'UTC'; TABLE awkward ORDER BY id; SELECT sum(n), count(*) FROM \"Odd | name\"; SELECT nextval('awkward_id_seq') > 4";
-    project.dev(&["--engine", engine, "db", "shell", "-c", look]).expect_code(0).stdout
+    project
+        .dev(&["--engine", engine, "db", "shell", "-c", look])
+        .expect_code(0)
+        .stdout
 }
 
 #[test]
 fn to_native_and_back_row_by_row() {
-    let Some(project) = Project::new() else { return };
+    let Some(project) = Project::new() else {
+        return;
+    };
     project.ok(&["up", "-d", "--wait", "db"]);
-    finish(project.dev_command(&["--engine", "docker", "db", "shell"]), ROWS.as_bytes()).expect_code(0);
+    finish(
+        project.dev_command(&["--engine", "docker", "db", "shell"]),
+        ROWS.as_bytes(),
+    )
+    .expect_code(0);
     let before = rows(&project, "docker");
     project.write(".env", "DEV_ENGINE=docker\n");
 
     let moved = project.dev(&["engine", "switch", "native"]).expect_code(0);
-    let moved = moved.says("stopping the environment to move its database").says("the native engine has the database: 4 tables, 1005 rows");
-    assert!(moved.stderr.contains("rm -rf '") && moved.stderr.contains("postgres.docker-"), "{moved}");
-    assert!(project.read(".env").contains("DEV_ENGINE=native\n") && project.read(".env").contains("POSTGRES_PASSWORD=devpassword\n"));
+    let moved = moved
+        .says("stopping the environment to move its database")
+        .says("the native engine has the database: 4 tables, 1005 rows");
+    assert!(
+        moved.stderr.contains("rm -rf '") && moved.stderr.contains("postgres.docker-"),
+        "{moved}"
+    );
+    assert!(
+        project.read(".env").contains("DEV_ENGINE=native\n")
+            && project
+                .read(".env")
+                .contains("POSTGRES_PASSWORD=devpassword\n")
+    );
     assert_eq!(rows(&project, "native"), before);
-    project.dev(&["up", "--engine", "docker"]).expect_code(1).says("data/postgres was made by the native engine");
+    project
+        .dev(&["up", "--engine", "docker"])
+        .expect_code(1)
+        .says("data/postgres was made by the native engine");
     // The old one is a database still, as it was.
     assert_eq!(kept(&project), 1);
 
     killed_half_way(&project);
-    assert_eq!(rows(&project, "native"), before, "the next command puts it back");
+    assert_eq!(
+        rows(&project, "native"),
+        before,
+        "the next command puts it back"
+    );
     assert!(!project.path("data/switch.json").exists());
 
-    project.dev(&["db", "shell", "-c", "INSERT INTO empty DEFAULT VALUES"]).expect_code(0);
-    project.dev(&["engine", "switch", "docker"]).expect_code(0).says("4 tables, 1006 rows");
+    project
+        .dev(&["db", "shell", "-c", "INSERT INTO empty DEFAULT VALUES"])
+        .expect_code(0);
+    project
+        .dev(&["engine", "switch", "docker"])
+        .expect_code(0)
+        .says("4 tables, 1006 rows");
     assert_eq!(rows(&project, "docker"), before);
-    project.dev(&["backup", "--engine", "native"]).expect_code(1).says("data/postgres was made by the docker engine");
-    project.dev(&["engine", "switch", "docker"]).expect_code(0).says("there was no database to move");
+    project
+        .dev(&["backup", "--engine", "native"])
+        .expect_code(1)
+        .says("data/postgres was made by the docker engine");
+    project
+        .dev(&["engine", "switch", "docker"])
+        .expect_code(0)
+        .says("there was no database to move");
     assert_eq!(kept(&project), 2);
     project.dev(&["down"]).expect_code(0);
 }
 
 /// How many old databases are kept, complete.
 fn kept(project: &Project) -> usize {
-    let names = std::fs::read_dir(project.path("data")).unwrap().map(|entry| entry.unwrap());
-    let kept =
-        names.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with("postgres.") && !name.contains("begun")));
-    kept.filter(|entry| entry.path().join("PG_VERSION").exists()).count()
+    let names = std::fs::read_dir(project.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap());
+    let kept = names.filter(|entry| {
+        entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with("postgres.") && !name.contains("begun"))
+    });
+    kept.filter(|entry| entry.path().join("PG_VERSION").exists())
+        .count()
 }
 
 /// A switch whose tool is killed when the old database has been moved aside and the new one is being made.
 fn killed_half_way(project: &Project) {
     let mut command = project.dev_command(&["engine", "switch", "docker"]);
-    let mut switch = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut switch = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     eventually("a database that is moved aside", || {
-        (project.path("data/switch.json").exists() && project.path("data/postgres").exists()).then_some(())
+        (project.path("data/switch.json").exists() && project.path("data/postgres").exists())
+            .then_some(())
     });
     switch.kill().unwrap();
     switch.wait().unwrap();

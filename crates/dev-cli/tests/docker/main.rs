@@ -3,7 +3,10 @@
 //! Without Docker each test says so and does nothing; `DOCKER_TESTS=required` makes that a failure. The image and what was
 //! compiled are shared: the volumes `emotionviz-test-cargo` and `emotionviz-test-target` stay, as `target/` does.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as expected")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
 
 mod browser;
 mod commands;

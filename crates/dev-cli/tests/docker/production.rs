@@ -26,21 +26,37 @@ fn build(project: &Project) -> Finished {
         "VERSION=test",
         ".",
     ]);
-    build.current_dir(project.root()).env("DOCKER_BUILDKIT", "1");
+    build
+        .current_dir(project.root())
+        .env("DOCKER_BUILDKIT", "1");
     finish(build, b"").expect_code(0)
 }
 
 /// Whether a text is in any layer, or in the configuration, of an image.
 fn holds(image: &str, text: &str) -> bool {
     let mut save = Command::new("sh");
-    save.args(["-c", "docker save \"$1\" | grep --quiet --binary --fixed-strings \"$2\"", "-", image, text]);
+    save.args([
+        "-c",
+        "docker save \"$1\" | grep --quiet --binary --fixed-strings \"$2\"",
+        "-",
+        image,
+        text,
+    ]);
     finish(save, b"").code == 0
 }
 
 #[test]
 fn the_production_image() {
-    let Some(project) = Project::new() else { return };
-    for file in [".env", "backend/.env", "backend/.env.production", "backup.sql", "backend/debug.log"] {
+    let Some(project) = Project::new() else {
+        return;
+    };
+    for file in [
+        ".env",
+        "backend/.env",
+        "backend/.env.production",
+        "backup.sql",
+        "backend/debug.log",
+    ] {
         project.write(file, &format!("JWT_SECRET_KEY={SECRET}\n"));
     }
     std::fs::create_dir_all(project.path("data/postgres")).unwrap();
@@ -50,10 +66,19 @@ fn the_production_image() {
     for image in [PRODUCTION, "emotionviz-test:development"] {
         assert!(!holds(image, SECRET), "a secret is in {image}");
     }
-    assert!(holds(PRODUCTION, "JWT_SECRET_KEY"), "the search finds what is there");
+    assert!(
+        holds(PRODUCTION, "JWT_SECRET_KEY"),
+        "the search finds what is there"
+    );
 
-    let size: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", PRODUCTION]).text().parse().unwrap();
-    eprintln!("content of the production image: {:.1} MB", size as f64 / 1e6);
+    let size: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", PRODUCTION])
+        .text()
+        .parse()
+        .unwrap();
+    eprintln!(
+        "content of the production image: {:.1} MB",
+        size as f64 / 1e6
+    );
     assert!(size <= CONTENT_LIMIT, "{size} bytes");
     let config = docker(&[
         "image",
@@ -62,22 +87,49 @@ fn the_production_image() {
         "{{.Config.User}} {{json .Config.ExposedPorts}} {{.Config.Healthcheck.Test}}",
         PRODUCTION,
     ]);
-    assert_eq!(config.text(), r#"10001:10001 {"8000/tcp":{}} [CMD /emotionviz healthcheck]"#);
-    let label = docker(&["image", "inspect", "--format", "{{index .Config.Labels \"org.opencontainers.image.version\"}}", PRODUCTION]);
+    assert_eq!(
+        config.text(),
+        r#"10001:10001 {"8000/tcp":{}} [CMD /emotionviz healthcheck]"#
+    );
+    let label = docker(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{index .Config.Labels \"org.opencontainers.image.version\"}}",
+        PRODUCTION,
+    ]);
     assert_eq!(label.text(), "test");
 
     let created = docker(&["create", PRODUCTION]);
     let mut list = Command::new("sh");
-    list.args(["-c", "docker export \"$1\" | tar --list | grep --invert-match '/$' | sort", "-", created.text()]);
+    list.args([
+        "-c",
+        "docker export \"$1\" | tar --list | grep --invert-match '/$' | sort",
+        "-",
+        created.text(),
+    ]);
     let files = finish(list, b"").expect_code(0).stdout;
     docker(&["rm", created.text()]);
     let ours: Vec<_> = files
         .lines()
         .filter(|file| {
-            !["etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab", "dev/", ".dockerenv"].iter().any(|made| file.starts_with(made))
+            ![
+                "etc/hosts",
+                "etc/hostname",
+                "etc/resolv.conf",
+                "etc/mtab",
+                "dev/",
+                ".dockerenv",
+            ]
+            .iter()
+            .any(|made| file.starts_with(made))
         })
         .collect();
-    assert_eq!(ours, ["emotionviz", "etc/ssl/certs/ca-certificates.crt"], "the program, the roots of trust, nothing else");
+    assert_eq!(
+        ours,
+        ["emotionviz", "etc/ssl/certs/ca-certificates.crt"],
+        "the program, the roots of trust, nothing else"
+    );
     it_runs(&project);
 }
 
@@ -90,8 +142,20 @@ fn it_runs(project: &Project) {
     let network = format!("{}_database", project.name());
     let name = format!("{}-production", project.name());
     let run = |name: &[&str], url: &str, command: &[&str]| {
-        let hardened = ["--network", &network, "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=64m"];
-        let url = ["--env", url, "--env", "JWT_SECRET_KEY=a key that is only for this test, 32+ bytes"];
+        let hardened = [
+            "--network",
+            &network,
+            "--read-only",
+            "--cap-drop=ALL",
+            "--security-opt=no-new-privileges",
+            "--memory=64m",
+        ];
+        let url = [
+            "--env",
+            url,
+            "--env",
+            "JWT_SECRET_KEY=a key that is only for this test, 32+ bytes",
+        ];
         docker(&[&["run"], name, &hardened, &url, &[PRODUCTION], command].concat())
     };
     let owner = "DATABASE_URL=postgres://emotionviz:of%20the%20owner@db/emotionviz_db";
@@ -105,16 +169,29 @@ fn it_runs(project: &Project) {
         (finish(check, b"").code == 0).then_some(())
     });
     eventually("a healthy container", || {
-        (docker(&["inspect", "--format", "{{.State.Health.Status}}", &name]).text() == "healthy").then_some(())
+        (docker(&["inspect", "--format", "{{.State.Health.Status}}", &name]).text() == "healthy")
+            .then_some(())
     });
     let usage = docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", &name]);
     eprintln!("memory of the production container: {}", usage.text());
     let started = Instant::now();
     docker(&["stop", "--time", "10", &name]);
-    assert!(started.elapsed() < Duration::from_secs(8), "SIGTERM ends it");
-    let ended = docker(&["inspect", "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}", &name]);
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "SIGTERM ends it"
+    );
+    let ended = docker(&[
+        "inspect",
+        "--format",
+        "{{.State.ExitCode}} {{.State.OOMKilled}}",
+        &name,
+    ]);
     assert_eq!(ended.text(), "0 false");
-    assert!(docker(&["logs", &name]).stdout.contains("stopping on SIGTERM"));
+    assert!(
+        docker(&["logs", &name])
+            .stdout
+            .contains("stopping on SIGTERM")
+    );
 }
 
 /// A container that is removed, however the test ends.

@@ -19,6 +19,10 @@ impl Finished {
 
 impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ended with {}\n--- stdout\n{}\n--- stderr\n{}", self.shown, self.code, self.stdout, self.stderr)
+        write!(
+            f,
+            "{} ended with {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.shown, self.code, self.stdout, self.stderr
+        )
     }
 }

@@ -59,7 +59,10 @@ fn ask_on_and_on(port: u16, keeps: bool, end: &AtomicBool) -> Counted {
             Ok(()) => counted.answered += 1,
             Err(error) => {
                 kept = None;
-                counted.failed.push(format!("{} connection: {error}", if keeps { "kept" } else { "new" }));
+                counted.failed.push(format!(
+                    "{} connection: {error}",
+                    if keeps { "kept" } else { "new" }
+                ));
             }
         }
         counted.longest = counted.longest.max(started.elapsed());
@@ -78,7 +81,10 @@ fn ask(port: u16, keeps: bool, kept: &mut Option<BufReader<TcpStream>>) -> std::
         }
     };
     let close = if keeps { "" } else { "Connection: close\r\n" };
-    write!(connection.get_mut(), "GET /health HTTP/1.1\r\nHost: localhost\r\n{close}\r\n")?;
+    write!(
+        connection.get_mut(),
+        "GET /health HTTP/1.1\r\nHost: localhost\r\n{close}\r\n"
+    )?;
     let (mut length, mut ends, mut line) = (0, !keeps, String::new());
     loop {
         line.clear();

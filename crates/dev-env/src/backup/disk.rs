@@ -10,7 +10,10 @@ pub(crate) fn free(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     // The types differ between systems.
     #[allow(clippy::useless_conversion)]
-    let (blocks, size) = (u64::from(disk.blocks_available()), u64::from(disk.fragment_size()));
+    let (blocks, size) = (
+        u64::from(disk.blocks_available()),
+        u64::from(disk.fragment_size()),
+    );
     Some(blocks.saturating_mul(size))
 }
 
@@ -19,7 +22,11 @@ pub(crate) fn mount(folder: &Path) -> PathBuf {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
     let disk = device(&real);
-    real.ancestors().take_while(|above| device(above) == disk).last().unwrap_or(&real).to_owned()
+    real.ancestors()
+        .take_while(|above| device(above) == disk)
+        .last()
+        .unwrap_or(&real)
+        .to_owned()
 }
 
 /// Formats bytes as megabytes.
@@ -35,7 +42,13 @@ mod tests {
     fn a_disk_has_a_mount_point_and_a_size() {
         let folder = tempfile::tempdir().unwrap();
         assert!(free(folder.path()).unwrap() > 0);
-        assert!(folder.path().canonicalize().unwrap().starts_with(mount(folder.path())));
+        assert!(
+            folder
+                .path()
+                .canonicalize()
+                .unwrap()
+                .starts_with(mount(folder.path()))
+        );
         assert_eq!(megabytes(23_456_789), "23.4 MB");
     }
 }

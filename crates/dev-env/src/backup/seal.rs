@@ -27,9 +27,13 @@ impl Key {
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let path = folder.join(NAME);
         // A FIFO would be waited for.
-        std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+        std::fs::metadata(&path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?;
         let mut text = String::new();
-        std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text)).ok()?;
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+            .ok()?;
         (text.trim().len() >= SHORTEST).then(|| Self(text.trim().into()))
     }
 
@@ -42,7 +46,9 @@ impl Key {
             return Ok(key);
         }
         let path = folder.join(NAME);
-        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(files::SECRET)).tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(files::SECRET))
+            .tempfile_in(folder)?;
         file.write_all(generate().as_bytes())?;
         files::hand_over(file.as_file(), &path)?;
         file.as_file().sync_all()?;
@@ -52,7 +58,9 @@ impl Key {
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.error),
         }
-        Self::read(folder).ok_or_else(|| Error::other(format!("{} is not a key: remove that file", path.display())))
+        Self::read(folder).ok_or_else(|| {
+            Error::other(format!("{} is not a key: remove that file", path.display()))
+        })
     }
 
     /// What proves that this checkout has written a copy with this checksum.
@@ -63,12 +71,17 @@ impl Key {
     /// Whether this is the seal of a checksum. Takes the same time for each wrong one.
     pub(super) fn fits(&self, checksum: &str, seal: &str) -> bool {
         let digits = seal.as_bytes().as_chunks::<2>().0;
-        let bytes = digits.iter().map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
-        bytes.collect::<Option<Vec<u8>>>().is_some_and(|bytes| self.of(checksum).verify_slice(&bytes).is_ok())
+        let bytes = digits
+            .iter()
+            .map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes
+            .collect::<Option<Vec<u8>>>()
+            .is_some_and(|bytes| self.of(checksum).verify_slice(&bytes).is_ok())
     }
 
     fn of(&self, checksum: &str) -> Hmac<Sha256> {
-        let hmac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()).expect("a key of any length");
+        let hmac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes())
+            .expect("a key of any length");
         hmac.chain_update(checksum)
     }
 }
@@ -82,7 +95,10 @@ mod tests {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         assert!(Key::read(folder.path()).is_none());
         let key = Key::make(folder.path()).unwrap();
-        let mode = std::fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join(NAME))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let seal = key.seal("abc");
         assert!(Key::make(folder.path()).unwrap().fits("abc", &seal));
@@ -97,7 +113,9 @@ mod tests {
     fn commands_that_make_a_key_at_once_get_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let seals: Vec<String> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| Key::make(folder.path()).unwrap().seal("abc"))).collect();
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| Key::make(folder.path()).unwrap().seal("abc")))
+                .collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(seals.iter().all(|seal| *seal == seals[0]));

@@ -32,35 +32,59 @@ pub(super) enum Target {
 ///
 /// # Errors
 /// Another file exists there, or the folder does not exist.
-pub(super) async fn choose(checkout: &Checkout, asked: &Path, force: bool) -> Result<Target, Error> {
+pub(super) async fn choose(
+    checkout: &Checkout,
+    asked: &Path,
+    force: bool,
+) -> Result<Target, Error> {
     if asked == Path::new("-") {
         if std::io::stdout().is_terminal() {
             return Err(BackupError::Terminal.into());
         }
         return Ok(Target::Stream(Stdio::from(std::io::stdout())));
     }
-    let io = |source| BackupError::Io { path: asked.to_owned(), source };
+    let io = |source| BackupError::Io {
+        path: asked.to_owned(),
+        source,
+    };
     let path = std::path::absolute(asked).map_err(io)?;
     if asked.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(BackupError::Folder { path }.into());
     }
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => Err(BackupError::Folder { path }.into()),
-        Ok(metadata) if metadata.file_type().is_socket() => Err(BackupError::Socket { path }.into()),
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            Err(BackupError::Socket { path }.into())
+        }
         Ok(metadata) if metadata.file_type().is_fifo() => fifo(&path).await.map(Target::Stream),
         Ok(metadata) if metadata.file_type().is_block_device() && !force => {
-            Err(BackupError::Exists { asked: path.clone(), path, what: "a disk, whose contents the copy would overwrite" }.into())
+            Err(BackupError::Exists {
+                asked: path.clone(),
+                path,
+                what: "a disk, whose contents the copy would overwrite",
+            }
+            .into())
         }
         Ok(metadata) if !metadata.is_file() => {
-            let device = OpenOptions::new().write(true).open(&path).map_err(|source| BackupError::Io { path, source })?;
+            let device = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(|source| BackupError::Io { path, source })?;
             Ok(Target::Stream(device.into()))
         }
         Ok(_) => {
             let real = path.canonicalize().map_err(io)?;
             let replaced = real.clone();
-            let ours = tokio::task::spawn_blocking(move || checksum::is_our_copy(&replaced)).await.unwrap_or(false);
+            let ours = tokio::task::spawn_blocking(move || checksum::is_our_copy(&replaced))
+                .await
+                .unwrap_or(false);
             if !ours && !force {
-                return Err(BackupError::Exists { path: real, asked: path, what: "not a copy that this tool made" }.into());
+                return Err(BackupError::Exists {
+                    path: real,
+                    asked: path,
+                    what: "not a copy that this tool made",
+                }
+                .into());
             }
             file(checkout, real, &path, force)
         }
@@ -81,7 +105,12 @@ fn file(checkout: &Checkout, to: PathBuf, asked: &Path, force: bool) -> Result<T
         }
         Ok(_) if !force && !checksum::read(&beside).is_ok_and(|text| checksum::is_ours(&text)) => {
             let what = "not a checksum that this tool wrote";
-            return Err(BackupError::Exists { path: beside, asked: asked.to_owned(), what }.into());
+            return Err(BackupError::Exists {
+                path: beside,
+                asked: asked.to_owned(),
+                what,
+            }
+            .into());
         }
         _ => {}
     }
@@ -107,13 +136,24 @@ fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let data = checkout.root().join("data");
-    let missing = || BackupError::NoFolder { folder: folder.to_owned(), data: data.clone() };
+    let missing = || BackupError::NoFolder {
+        folder: folder.to_owned(),
+        data: data.clone(),
+    };
     // Links are resolved, and the missing part must not contain `..`.
-    let existing = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+    let existing = folder
+        .ancestors()
+        .find(|above| above.exists())
+        .unwrap_or(Path::new("/"));
     let rest = folder.strip_prefix(existing).unwrap_or(Path::new(""));
-    let real = existing.canonicalize().map_err(|source| BackupError::Io { path: to.to_owned(), source })?;
+    let real = existing.canonicalize().map_err(|source| BackupError::Io {
+        path: to.to_owned(),
+        source,
+    })?;
     let real_data = data.canonicalize().unwrap_or_else(|_| data.clone());
-    let plain = rest.components().all(|part| part.as_os_str() != OsStr::new(".."));
+    let plain = rest
+        .components()
+        .all(|part| part.as_os_str() != OsStr::new(".."));
     if !plain || !real.join(rest).starts_with(&real_data) {
         return Err(missing().into());
     }
@@ -123,17 +163,29 @@ fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
 /// Opens a FIFO as soon as a process reads from it.
 async fn fifo(path: &Path) -> Result<Stdio, Error> {
     let deadline = tokio::time::Instant::now() + READER_BOUND;
-    let io = |source| BackupError::Io { path: path.to_owned(), source };
+    let io = |source| BackupError::Io {
+        path: path.to_owned(),
+        source,
+    };
     loop {
-        match OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+        match OpenOptions::new()
+            .write(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)
+        {
             Ok(file) => {
                 // The copy waits for a slow reader.
-                fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| io(errno.into()))?;
+                fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))
+                    .map_err(|errno| io(errno.into()))?;
                 return Ok(file.into());
             }
             Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
                 if tokio::time::Instant::now() >= deadline {
-                    return Err(BackupError::NoReader { path: path.to_owned(), seconds: READER_BOUND.as_secs() }.into());
+                    return Err(BackupError::NoReader {
+                        path: path.to_owned(),
+                        seconds: READER_BOUND.as_secs(),
+                    }
+                    .into());
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -144,6 +196,9 @@ async fn fifo(path: &Path) -> Result<Stdio, Error> {
 
 /// Syncs the folder, so that the name of a file survives a crash.
 pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

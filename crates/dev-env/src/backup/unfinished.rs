@@ -31,14 +31,20 @@ impl Unfinished {
     /// It cannot be written.
     pub(super) fn new(parent: &Path) -> Result<Self> {
         sweep(parent);
-        let folder = tempfile::Builder::new().prefix(PREFIX).permissions(PermissionsExt::from_mode(0o700)).tempdir_in(parent)?;
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(PermissionsExt::from_mode(0o700))
+            .tempdir_in(parent)?;
         files::hand_over(&File::open(folder.path())?, folder.path())?;
         let mut mark = File::create_new(folder.path().join(MARK))?;
         mark.lock()?;
         mark.write_all(MARK_TEXT.as_bytes())?;
         files::hand_over(&mark, &folder.path().join(MARK))?;
         // From here on files are removed by name: files of other programs stay.
-        Ok(Self { folder: folder.keep(), _mark: mark })
+        Ok(Self {
+            folder: folder.keep(),
+            _mark: mark,
+        })
     }
 
     /// The path of the copy.
@@ -80,7 +86,12 @@ impl Unfinished {
 }
 
 fn make(path: &Path) -> Result<File> {
-    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     files::hand_over(&file, path)?;
     Ok(file)
 }
@@ -94,7 +105,12 @@ impl Drop for Unfinished {
 /// Removes the marked folders without a lock holder.
 fn sweep(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+        {
             continue;
         }
         let mark = entry.path().join(MARK);
@@ -122,7 +138,10 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

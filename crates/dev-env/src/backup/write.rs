@@ -35,11 +35,22 @@ struct Stored {
 ///
 /// # Errors
 /// The database cannot be read, or the disk is full; existing files stay.
-pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path, keys: &Path) -> Result<(), Error> {
-    let io = |source| BackupError::Io { path: to.to_owned(), source };
+pub(super) async fn to_file(
+    pg_dump: Configuration,
+    database: &str,
+    to: &Path,
+    keys: &Path,
+) -> Result<(), Error> {
+    let io = |source| BackupError::Io {
+        path: to.to_owned(),
+        source,
+    };
     let folder = to.parent().unwrap_or(Path::new("/"));
     let unfinished = Unfinished::new(folder);
-    let file = unfinished.as_ref().map_err(copy_of).and_then(Unfinished::make_copy);
+    let file = unfinished
+        .as_ref()
+        .map_err(copy_of)
+        .and_then(Unfinished::make_copy);
     if let Err(error) = &file
         && !is_full(error)
     {
@@ -60,9 +71,21 @@ pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path, k
     dumped.map_err(|error| failed(error, database, &to.display().to_string()))?;
     let unfinished = unfinished.map_err(io)?;
     let (target, keys) = (to.to_owned(), keys.to_owned());
-    let published = in_thread(move |cancelled| publish(&unfinished, &stored.checksum, &target, &keys, PATIENCE, cancelled)).await;
+    let published = in_thread(move |cancelled| {
+        publish(
+            &unfinished,
+            &stored.checksum,
+            &target,
+            &keys,
+            PATIENCE,
+            cancelled,
+        )
+    })
+    .await;
     match published.unwrap_or_else(|| Err(io(IoError::other("the work broke off")))) {
-        Err(BackupError::Io { source, .. }) if is_full(&source) => Err(full(folder, stored.length).into()),
+        Err(BackupError::Io { source, .. }) if is_full(&source) => {
+            Err(full(folder, stored.length).into())
+        }
         published => Ok(published?),
     }
 }
@@ -71,8 +94,15 @@ pub(super) async fn to_file(pg_dump: Configuration, database: &str, to: &Path, k
 ///
 /// # Errors
 /// The database cannot be read, or the stream is closed.
-pub(super) async fn to_stream(pg_dump: Configuration, database: &str, to: &str, stream: Stdio) -> Result<(), Error> {
-    into_file(archive(pg_dump), stream, BOUND).await.map_err(|error| failed(error, database, to))
+pub(super) async fn to_stream(
+    pg_dump: Configuration,
+    database: &str,
+    to: &str,
+    stream: Stdio,
+) -> Result<(), Error> {
+    into_file(archive(pg_dump), stream, BOUND)
+        .await
+        .map_err(|error| failed(error, database, to))
 }
 
 fn archive(pg_dump: Configuration) -> Configuration {
@@ -80,23 +110,45 @@ fn archive(pg_dump: Configuration) -> Configuration {
 }
 
 fn failed(error: ProcessError, database: &str, to: &str) -> Error {
-    let ProcessError::Exited { status, tail, .. } = error else { return error.into() };
-    let reason = if tail.is_empty() { describe(status) } else { tail.join("\n") };
-    BackupError::Dump { database: database.to_owned(), to: to.to_owned(), reason }.into()
+    let ProcessError::Exited { status, tail, .. } = error else {
+        return error.into();
+    };
+    let reason = if tail.is_empty() {
+        describe(status)
+    } else {
+        tail.join("\n")
+    };
+    BackupError::Dump {
+        database: database.to_owned(),
+        to: to.to_owned(),
+        reason,
+    }
+    .into()
 }
 
 fn full(folder: &Path, needed: u64) -> BackupError {
     let free = disk::free(folder).unwrap_or(0);
-    BackupError::DiskFull { folder: folder.to_owned(), mount: disk::mount(folder), needed, free }
+    BackupError::DiskFull {
+        folder: folder.to_owned(),
+        mount: disk::mount(folder),
+        needed,
+        free,
+    }
 }
 
 fn is_full(error: &IoError) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 /// An error has no copy of its own.
 fn copy_of(error: &IoError) -> IoError {
-    error.raw_os_error().map_or_else(|| IoError::other(error.to_string()), IoError::from_raw_os_error)
+    error.raw_os_error().map_or_else(
+        || IoError::other(error.to_string()),
+        IoError::from_raw_os_error,
+    )
 }
 
 /// Reads all of `from`, and writes it while the disk has space. Counts the bytes that do not fit, so that the error can report them.
@@ -132,8 +184,15 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
     if let Some(file) = &file {
         failed = file.sync_all().err();
     }
-    let checksum = Checksum { whole: sha256::hexadecimal(&hash.finalize()), begins: sha256::of(first) };
-    Ok(Stored { checksum, length, failed })
+    let checksum = Checksum {
+        whole: sha256::hexadecimal(&hash.finalize()),
+        begins: sha256::of(first),
+    };
+    Ok(Stored {
+        checksum,
+        length,
+        failed,
+    })
 }
 
 /// Renames the copy and its checksum.
@@ -148,7 +207,10 @@ fn publish(
     patience: Duration,
     cancelled: &AtomicBool,
 ) -> Result<(), BackupError> {
-    let io = |source| BackupError::Io { path: to.to_owned(), source };
+    let io = |source| BackupError::Io {
+        path: to.to_owned(),
+        source,
+    };
     let key = Key::make(keys).map_err(io)?;
     // Two copies with one name must not mix.
     let folder = to.parent().unwrap_or(Path::new("/"));
@@ -158,11 +220,19 @@ fn publish(
 }
 
 /// Locks a folder until the file is closed. A file system without locks is assumed to have one user.
-fn lock(open: &File, folder: &Path, patience: Duration, cancelled: &AtomicBool) -> Result<(), BackupError> {
+fn lock(
+    open: &File,
+    folder: &Path,
+    patience: Duration,
+    cancelled: &AtomicBool,
+) -> Result<(), BackupError> {
     let begun = Instant::now();
     while let Err(TryLockError::WouldBlock) = open.try_lock() {
         if cancelled.load(Ordering::Relaxed) || begun.elapsed() >= patience {
-            return Err(BackupError::Locked { folder: folder.to_owned(), seconds: patience.as_secs() });
+            return Err(BackupError::Locked {
+                folder: folder.to_owned(),
+                seconds: patience.as_secs(),
+            });
         }
         std::thread::sleep(POLL);
     }
@@ -172,7 +242,9 @@ fn lock(open: &File, folder: &Path, patience: Duration, cancelled: &AtomicBool) 
 fn rename(unfinished: &Unfinished, new: &Checksum, to: &Path, key: &Key) -> IoResult<()> {
     let beside = checksum::path(to);
     let text = checksum::text(new, to.file_name().unwrap_or_default(), key);
-    let old = checksum::read(&beside).ok().filter(|old| checksum::is_ours(old) && to.exists());
+    let old = checksum::read(&beside)
+        .ok()
+        .filter(|old| checksum::is_ours(old) && to.exists());
     let last = unfinished.write_checksum(&text)?;
     if let Some(old) = old {
         let both = unfinished.write_checksum_of_both(&checksum::text_for_both(&old, new, key))?;
@@ -199,7 +271,10 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -209,9 +284,17 @@ mod tests {
         let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let to = folder.path().join("a.dump");
         for text in ["one", "two"] {
-            to_file(says(&format!("echo {text}")), "d", &to, keys.path()).await.unwrap();
+            to_file(says(&format!("echo {text}")), "d", &to, keys.path())
+                .await
+                .unwrap();
             assert_eq!(std::fs::read_to_string(&to).unwrap(), format!("{text}\n"));
-            assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true });
+            assert_eq!(
+                compare(&to, Key::read(keys.path()).as_ref()).unwrap(),
+                Verdict::Whole {
+                    is_ours: true,
+                    is_sealed: true
+                }
+            );
             assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
         }
     }
@@ -220,11 +303,32 @@ mod tests {
     async fn a_copy_that_fails_leaves_the_old_one_and_names_the_database() {
         let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let to = folder.path().join("a.dump");
-        to_file(says("echo old"), "d", &to, keys.path()).await.unwrap();
-        let error = to_file(says("echo half; echo 'no such role' >&2; exit 1"), "journal", &to, keys.path()).await.unwrap_err().to_string();
-        assert!(["Nothing was changed", "no such role", "journal", "a.dump"].iter().all(|part| error.contains(part)), "{error}");
+        to_file(says("echo old"), "d", &to, keys.path())
+            .await
+            .unwrap();
+        let error = to_file(
+            says("echo half; echo 'no such role' >&2; exit 1"),
+            "journal",
+            &to,
+            keys.path(),
+        )
+        .await
+        .unwrap_err()
+        .to_string();
+        assert!(
+            ["Nothing was changed", "no such role", "journal", "a.dump"]
+                .iter()
+                .all(|part| error.contains(part)),
+            "{error}"
+        );
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "old\n");
-        assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true });
+        assert_eq!(
+            compare(&to, Key::read(keys.path()).as_ref()).unwrap(),
+            Verdict::Whole {
+                is_ours: true,
+                is_sealed: true
+            }
+        );
         assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
     }
 
@@ -235,8 +339,14 @@ mod tests {
         let other = open();
         other.lock().unwrap();
         let (bound, endless) = (Duration::from_millis(1), Duration::from_secs(3600));
-        let refused = lock(&open(), folder.path(), bound, &AtomicBool::new(false)).unwrap_err().to_string();
-        assert!(refused.contains(&folder.path().display().to_string()) && refused.contains("Nothing was changed"), "{refused}");
+        let refused = lock(&open(), folder.path(), bound, &AtomicBool::new(false))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains(&folder.path().display().to_string())
+                && refused.contains("Nothing was changed"),
+            "{refused}"
+        );
         assert!(lock(&open(), folder.path(), endless, &AtomicBool::new(true)).is_err());
         drop(other);
         lock(&open(), folder.path(), bound, &AtomicBool::new(false)).unwrap();
@@ -245,19 +355,34 @@ mod tests {
     /// The states that a kill leaves between the steps of [`publish`].
     #[test]
     fn a_kill_between_the_renames_leaves_a_copy_that_matches_its_checksum() {
-        let of = |text: &str| Checksum { whole: sha256::of(text), begins: sha256::of(text) };
+        let of = |text: &str| Checksum {
+            whole: sha256::of(text),
+            begins: sha256::of(text),
+        };
         let name = std::ffi::OsStr::new("a.dump");
         let keys = tempfile::tempdir().unwrap();
         let key = Key::make(keys.path()).unwrap();
         let old = checksum::text(&of("old"), name, &key);
         let both = checksum::text_for_both(&old, &of("new"), &key);
-        let states = [("old", &old), ("old", &both), ("new", &both), ("new", &checksum::text(&of("new"), name, &key))];
+        let states = [
+            ("old", &old),
+            ("old", &both),
+            ("new", &both),
+            ("new", &checksum::text(&of("new"), name, &key)),
+        ];
         for (copy, sums) in states {
             let folder = tempfile::tempdir().unwrap();
             let to = folder.path().join("a.dump");
             std::fs::write(&to, copy).unwrap();
             std::fs::write(checksum::path(&to), sums).unwrap();
-            assert_eq!(compare(&to, Key::read(keys.path()).as_ref()).unwrap(), Verdict::Whole { is_ours: true, is_sealed: true }, "{copy}");
+            assert_eq!(
+                compare(&to, Key::read(keys.path()).as_ref()).unwrap(),
+                Verdict::Whole {
+                    is_ours: true,
+                    is_sealed: true
+                },
+                "{copy}"
+            );
             assert!(checksum::is_our_copy(&to), "{copy}");
         }
     }

@@ -8,7 +8,13 @@ use crate::postgres::psql::literal;
 use crate::process::{Configuration, capture};
 
 /// Its own load generator, with the connections that a service would have.
-const ARGS: [&str; 5] = ["--no-vacuum", "--protocol=prepared", "--client=8", "--time=2", "--file=-"];
+const ARGS: [&str; 5] = [
+    "--no-vacuum",
+    "--protocol=prepared",
+    "--client=8",
+    "--time=2",
+    "--file=-",
+];
 /// What that may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -22,8 +28,15 @@ pub(super) struct Alone {
 impl Alone {
     /// On one of the databases, whose reader has entries. Nothing when `pgbench` is not among PostgreSQL's programs.
     pub(super) async fn new(database: &Database, name: &str) -> Result<Option<Self>, BenchError> {
-        let Some(pgbench) = database.pgbench(name) else { return Ok(None) };
-        let reader = database.run(name, &format!("SELECT id FROM users WHERE email = {}", literal(READER))).await?;
+        let Some(pgbench) = database.pgbench(name) else {
+            return Ok(None);
+        };
+        let reader = database
+            .run(
+                name,
+                &format!("SELECT id FROM users WHERE email = {}", literal(READER)),
+            )
+            .await?;
         let another = "INSERT INTO users (email, email_key, hashed_password, name) VALUES ('alone', 'alone', '', '') RETURNING id";
         let writer = database.run(name, another).await?;
         let list = format!(
@@ -38,7 +51,11 @@ impl Alone {
                      '{{anger,frustration}}', 0.7, 'I went for a walk and it got better.') RETURNING id;",
             literal(&writer)
         );
-        Ok(Some(Self { pgbench, list, create }))
+        Ok(Some(Self {
+            pgbench,
+            list,
+            create,
+        }))
     }
 
     /// How many pages of fifty entries it reads in a second.
@@ -53,16 +70,29 @@ impl Alone {
 
     async fn per_second(&self, statement: &str) -> Result<f64, BenchError> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let pgbench = self.pgbench.clone().args(ARGS).args([format!("--jobs={threads}")]);
+        let pgbench = self
+            .pgbench
+            .clone()
+            .args(ARGS)
+            .args([format!("--jobs={threads}")]);
         let program = pgbench.program.clone();
         let output = capture(pgbench, statement.as_bytes(), PATIENCE).await?;
-        rate(&String::from_utf8_lossy(&output.stdout)).ok_or(BenchError::NoReport { program, reason: output.stderr.trim().to_owned() })
+        rate(&String::from_utf8_lossy(&output.stdout)).ok_or(BenchError::NoReport {
+            program,
+            reason: output.stderr.trim().to_owned(),
+        })
     }
 }
 
 /// The number of `tps = 12472.1 (without initial connection time)`.
 fn rate(printed: &str) -> Option<f64> {
-    printed.lines().find_map(|line| line.strip_prefix("tps = "))?.split(' ').next()?.parse().ok()
+    printed
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = "))?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -71,7 +101,10 @@ mod tests {
 
     #[test]
     fn what_pgbench_prints() {
-        assert_eq!(rate("latency average = 0.6 ms\ntps = 12472.1 (without initial connection time)\n"), Some(12472.1));
+        assert_eq!(
+            rate("latency average = 0.6 ms\ntps = 12472.1 (without initial connection time)\n"),
+            Some(12472.1)
+        );
         assert_eq!(rate("pgbench: error\n"), None);
     }
 }

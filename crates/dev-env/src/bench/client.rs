@@ -13,7 +13,13 @@ pub(super) async fn ask(port: u16, method: &str, path: &str, body: &str) -> Resu
 }
 
 /// The whole answer, head and body, to a request with more headers, each of which ends its line.
-pub(super) async fn whole(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Result<String> {
+pub(super) async fn whole(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let length = body.len();
     let request = format!(
@@ -27,7 +33,12 @@ pub(super) async fn whole(port: u16, method: &str, path: &str, headers: &str, bo
 
 fn split(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.1 ")?.split_whitespace().next()?.parse().ok()?;
+    let status = head
+        .strip_prefix("HTTP/1.1 ")?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
     Some((status, body.to_owned()))
 }
 
@@ -37,9 +48,17 @@ mod tests {
 
     #[test]
     fn status_and_body() {
-        assert_eq!(split("HTTP/1.1 201 Created\r\nx: y\r\n\r\n{}\r\n\r\n"), Some((201, "{}\r\n\r\n".to_owned())));
+        assert_eq!(
+            split("HTTP/1.1 201 Created\r\nx: y\r\n\r\n{}\r\n\r\n"),
+            Some((201, "{}\r\n\r\n".to_owned()))
+        );
         assert_eq!(split("HTTP/1.1 204\r\n\r\n"), Some((204, String::new())));
-        for answer in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", "HTTP/1.1 OK\r\n\r\n"] {
+        for answer in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "SSH-2.0\r\n\r\n",
+            "HTTP/1.1 OK\r\n\r\n",
+        ] {
             assert_eq!(split(answer), None, "{answer:?}");
         }
     }

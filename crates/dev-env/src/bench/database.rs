@@ -45,16 +45,30 @@ impl Scratch {
     pub(super) async fn new(checkout: &Checkout) -> Result<Self, BenchError> {
         let lock = lock::file(checkout, "bench.lock")?.ok_or(BenchError::Busy)?;
         let owner = Owner::of_checkout(checkout.root()).map_err(Error::from)?;
-        let data_dir = owner::data_home(checkout.root(), &owner).map_err(Error::from)?.data_dir;
+        let data_dir = owner::data_home(checkout.root(), &owner)
+            .map_err(Error::from)?
+            .data_dir;
         let folder = data_dir.with_file_name("bench");
-        PidFile::end_leftover(&pid_file(&folder), StopSignal::Quit, PATIENCE).await.map_err(Error::from)?;
+        PidFile::end_leftover(&pid_file(&folder), StopSignal::Quit, PATIENCE)
+            .await
+            .map_err(Error::from)?;
         match std::fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &folder, source).into()),
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(Error::io("remove", &folder, source).into());
+            }
             _ => {}
         }
         owner::make_parents(&folder.join("file")).map_err(Error::from)?;
         let exists = cluster::major_of(&data_dir).is_some();
-        Ok(Self { folder, development: Place { owner, data_dir, exists }, _lock: lock })
+        Ok(Self {
+            folder,
+            development: Place {
+                owner,
+                data_dir,
+                exists,
+            },
+            _lock: lock,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -77,11 +91,23 @@ pub(super) struct Database {
 
 impl Database {
     /// With the programs that the development database runs on.
-    pub(super) async fn start(checkout: &Checkout, tool: &Tool, scratch: &Scratch, events: &Events) -> Result<Self, Error> {
+    pub(super) async fn start(
+        checkout: &Checkout,
+        tool: &Tool,
+        scratch: &Scratch,
+        events: &Events,
+    ) -> Result<Self, Error> {
         let owner = scratch.development.owner.clone();
         let socket_dir = throw_away::socket_folder(&format!("bench-{}", checkout.hash()), &owner);
         let binaries = database::binaries(tool, Some(&scratch.development), events).await?;
-        let (server, config) = throw_away::start(scratch.path(), binaries, owner, socket_dir, Durability::Development).await?;
+        let (server, config) = throw_away::start(
+            scratch.path(),
+            binaries,
+            owner,
+            socket_dir,
+            Durability::Development,
+        )
+        .await?;
         Ok(Self { server, config })
     }
 
@@ -98,19 +124,35 @@ impl Database {
 
     /// A copy of the first one, which nobody may be connected to.
     pub(super) async fn copy_to(&self, name: &str) -> Result<(), Error> {
-        let sql = format!("CREATE DATABASE {} TEMPLATE {}", identifier(name), identifier(self.first()));
-        self.config.psql().in_database("postgres").run(&sql, PATIENCE).await?;
+        let sql = format!(
+            "CREATE DATABASE {} TEMPLATE {}",
+            identifier(name),
+            identifier(self.first())
+        );
+        self.config
+            .psql()
+            .in_database("postgres")
+            .run(&sql, PATIENCE)
+            .await?;
         Ok(())
     }
 
     /// As the service connects.
     pub(super) fn url(&self, database: &str) -> DatabaseUrl {
-        DatabaseUrl { database: database.to_owned(), ..api_url(&self.config) }
+        DatabaseUrl {
+            database: database.to_owned(),
+            ..api_url(&self.config)
+        }
     }
 
     /// As migrations connect.
     pub(super) fn owners_url(&self, database: &str) -> DatabaseUrl {
-        local_url(self.config.port, &self.config.superuser, self.config.password.clone(), database)
+        local_url(
+            self.config.port,
+            &self.config.superuser,
+            self.config.password.clone(),
+            database,
+        )
     }
 
     /// Runs SQL as the owner and returns what it printed.
@@ -121,7 +163,9 @@ impl Database {
     /// PostgreSQL's own load generator, where it is installed.
     pub(super) fn pgbench(&self, database: &str) -> Option<Configuration> {
         let program = self.config.binaries.program("pgbench");
-        program.is_file().then(|| self.psql(database).client("pgbench", program))
+        program
+            .is_file()
+            .then(|| self.psql(database).client("pgbench", program))
     }
 
     fn psql(&self, database: &str) -> Psql {
@@ -131,7 +175,11 @@ impl Database {
     /// Makes sure that a commit is on the disk before it is answered.
     pub(super) async fn check_durability(&self) -> Result<(), BenchError> {
         for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
-            let value = self.psql(self.first()).run(&format!("SHOW {setting}"), PATIENCE).await.map_err(Error::from)?;
+            let value = self
+                .psql(self.first())
+                .run(&format!("SHOW {setting}"), PATIENCE)
+                .await
+                .map_err(Error::from)?;
             if value != "on" {
                 return Err(BenchError::NotDurable { setting, value });
             }
@@ -177,7 +225,9 @@ impl Database {
     /// How many entries the writer has.
     pub(super) async fn count_written(&self, database: &str) -> Result<u64, Error> {
         let writer = literal(WRITER);
-        let sql = format!("SELECT count(*) FROM emotion_entries JOIN users ON users.id = user_id WHERE email = {writer}");
+        let sql = format!(
+            "SELECT count(*) FROM emotion_entries JOIN users ON users.id = user_id WHERE email = {writer}"
+        );
         let count = self.psql(database).run(&sql, PATIENCE).await?;
         Ok(count.parse().expect("count(*) is a number"))
     }
@@ -194,11 +244,16 @@ mod tests {
     /// The schema of this checkout, put there without the service.
     async fn migrate(psql: &Psql) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../backend/db/migrations");
-        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.retain(|path| path.to_string_lossy().ends_with(".up.sql"));
         files.sort();
         for file in files {
-            psql.run(&std::fs::read_to_string(file).unwrap(), PATIENCE).await.unwrap();
+            psql.run(&std::fs::read_to_string(file).unwrap(), PATIENCE)
+                .await
+                .unwrap();
         }
     }
 
@@ -215,8 +270,13 @@ mod tests {
         let tool = environment.configuration.tool(checkout).unwrap();
 
         let scratch = Scratch::new(checkout).await.unwrap();
-        assert!(matches!(Scratch::new(checkout).await, Err(BenchError::Busy)));
-        let database = Database::start(checkout, &tool, &scratch, &Events::new(|_| {})).await.unwrap();
+        assert!(matches!(
+            Scratch::new(checkout).await,
+            Err(BenchError::Busy)
+        ));
+        let database = Database::start(checkout, &tool, &scratch, &Events::new(|_| {}))
+            .await
+            .unwrap();
         database.check_durability().await.unwrap();
 
         migrate(&database.psql(database.first())).await;
@@ -235,11 +295,20 @@ mod tests {
             assert!(alone.list().await.unwrap() > 0.0 && alone.create().await.unwrap() > 0.0);
         }
         assert_eq!(database.count_written(database.first()).await.unwrap(), 0);
-        let read = format!("SELECT count(*) FROM emotion_entries JOIN users ON users.id = user_id WHERE email = {}", literal(READER));
-        assert_eq!(psql.run(&read, PATIENCE).await.unwrap(), OWN_ENTRIES.to_string());
+        let read = format!(
+            "SELECT count(*) FROM emotion_entries JOIN users ON users.id = user_id WHERE email = {}",
+            literal(READER)
+        );
+        assert_eq!(
+            psql.run(&read, PATIENCE).await.unwrap(),
+            OWN_ENTRIES.to_string()
+        );
 
         database.stop().await.unwrap();
         drop(scratch);
-        assert!(!folder.path().join("data/bench").exists() && !folder.path().join("data/postgres").exists());
+        assert!(
+            !folder.path().join("data/bench").exists()
+                && !folder.path().join("data/postgres").exists()
+        );
     }
 }

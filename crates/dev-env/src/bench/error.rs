@@ -14,10 +14,14 @@ pub enum BenchError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Another benchmark is under way.
-    #[error("another benchmark of this checkout is under way, and both would measure each other\nwait for it")]
+    #[error(
+        "another benchmark of this checkout is under way, and both would measure each other\nwait for it"
+    )]
     Busy,
     /// What is measured does not compile.
-    #[error("the release build failed; the compiler's messages are above\nmend them, then: cargo dev bench")]
+    #[error(
+        "the release build failed; the compiler's messages are above\nmend them, then: cargo dev bench"
+    )]
     Build,
     /// cargo built something else.
     #[error("cargo built no program {name}\nlook: cargo build --release --package {name}")]
@@ -54,7 +58,10 @@ pub enum BenchError {
         source: std::io::Error,
     },
     /// A load was not answered as it should have been: its figures would mean nothing.
-    #[error("{what}: {answered} requests succeeded, and others did not ({}); the figures would mean nothing", listed(failures))]
+    #[error(
+        "{what}: {answered} requests succeeded, and others did not ({}); the figures would mean nothing",
+        listed(failures)
+    )]
     Failures {
         /// What was asked.
         what: String,
@@ -75,7 +82,9 @@ pub enum BenchError {
     #[error("the service ended while it was measured")]
     Ended,
     /// The database is not as safe as the development one: the figures would be too good.
-    #[error("the database of the benchmark has {setting} = {value}, and the figures of writes would be too good")]
+    #[error(
+        "the database of the benchmark has {setting} = {value}, and the figures of writes would be too good"
+    )]
     NotDurable {
         /// The setting.
         setting: &'static str,
@@ -89,7 +98,9 @@ pub enum BenchError {
         said: String,
     },
     /// The sources are not what the benchmark expects.
-    #[error("{file} has no {text:?} any more, which the benchmark edits\nit has to follow: crates/dev-env/src/bench/reload")]
+    #[error(
+        "{file} has no {text:?} any more, which the benchmark edits\nit has to follow: crates/dev-env/src/bench/reload"
+    )]
     Unplantable {
         /// The file.
         file: String,
@@ -128,5 +139,9 @@ fn listed(failures: &BTreeMap<String, u64>) -> String {
     if failures.is_empty() {
         return "no answer at all".to_owned();
     }
-    failures.iter().map(|(how, count)| format!("{how}: {count}")).collect::<Vec<_>>().join(", ")
+    failures
+        .iter()
+        .map(|(how, count)| format!("{how}: {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -84,7 +84,11 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty(), "there is a middle one");
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +96,13 @@ mod tests {
     use super::*;
 
     fn figure(value: f64, target: Option<Target>) -> Figure {
-        Figure { name: "GET /".to_owned(), value, unit: Unit::PerSecond, target, compared: "x".to_owned() }
+        Figure {
+            name: "GET /".to_owned(),
+            value,
+            unit: Unit::PerSecond,
+            target,
+            compared: "x".to_owned(),
+        }
     }
 
     #[test]
@@ -104,9 +114,16 @@ mod tests {
             (11.0, Target::AtMost(10.0), false),
             (f64::NAN, Target::AtLeast(10.0), false),
         ] {
-            assert_eq!(figure(value, Some(target)).met(), Some(met), "{value} {target:?}");
+            assert_eq!(
+                figure(value, Some(target)).met(),
+                Some(met),
+                "{value} {target:?}"
+            );
         }
-        assert_eq!((figure(1.0, None).met(), figure(1.0, None).ratio()), (None, None));
+        assert_eq!(
+            (figure(1.0, None).met(), figure(1.0, None).ratio()),
+            (None, None)
+        );
     }
 
     #[test]

@@ -52,10 +52,22 @@ pub async fn http(environment: &Environment, events: &Events) -> Result<Vec<Figu
     let logs = scratch.path().join("logs");
     std::fs::create_dir(&logs).map_err(|source| Error::io("make", &logs, source))?;
     let service = Service::new(programs.service.clone(), logs);
-    migrate_or_fail(&programs.service, &database.owners_url(database.first()), &["up"]).await?;
+    migrate_or_fail(
+        &programs.service,
+        &database.owners_url(database.first()),
+        &["up"],
+    )
+    .await?;
     database.copy_to(MILLION).await?;
 
-    let bench = Bench { service, generator: Generator { program: programs.generator.clone() }, database, events };
+    let bench = Bench {
+        service,
+        generator: Generator {
+            program: programs.generator.clone(),
+        },
+        database,
+        events,
+    };
     let figures = bench.figures().await?;
     bench.database.stop().await?;
     Ok(figures)
@@ -71,7 +83,10 @@ struct Bench<'a> {
 impl Bench<'_> {
     async fn figures(&self) -> Result<Vec<Figure>, BenchError> {
         let mut figures = vec![self.start().await?];
-        let small = self.service.start(&self.database.url(self.database.first())).await?;
+        let small = self
+            .service
+            .start(&self.database.url(self.database.first()))
+            .await?;
         tokio::time::sleep(REST).await;
         figures.push(Figure {
             name: "resident memory, idle".to_owned(),
@@ -97,10 +112,14 @@ impl Bench<'_> {
     }
 
     async fn start(&self) -> Result<Figure, BenchError> {
-        self.events.phase(format!("starting the service {STARTS} times"));
+        self.events
+            .phase(format!("starting the service {STARTS} times"));
         let mut took = Vec::with_capacity(STARTS);
         for _ in 0..STARTS {
-            let server = self.service.start(&self.database.url(self.database.first())).await?;
+            let server = self
+                .service
+                .start(&self.database.url(self.database.first()))
+                .await?;
             took.push(server.first_answer.as_secs_f64() * 1000.0);
             server.stop().await?;
         }
@@ -116,7 +135,12 @@ impl Bench<'_> {
     async fn health(&self, service: &Server) -> Result<Figure, BenchError> {
         self.events.phase("measuring /health against a bare server");
         let bare = Server::bare(&self.generator.program).await?;
-        let (bares, services) = self.in_turn(Load::get(bare.port, "/", ROUND), Load::get(service.port, "/health", ROUND)).await?;
+        let (bares, services) = self
+            .in_turn(
+                Load::get(bare.port, "/", ROUND),
+                Load::get(service.port, "/health", ROUND),
+            )
+            .await?;
         bare.stop().await?;
         let (bare, service) = (per_second(&bares), per_second(&services));
         Ok(Figure {
@@ -132,7 +156,8 @@ impl Bench<'_> {
 
     /// Reading and writing, while the service's memory is watched.
     async fn entries(&self, service: &Server, most: &mut f64) -> Result<Vec<Figure>, BenchError> {
-        self.events.phase("measuring the reading and the writing of entries");
+        self.events
+            .phase("measuring the reading and the writing of entries");
         let database = self.database.first();
         let reader = register(service.port, READER).await?;
         let writer = register(service.port, WRITER).await?;
@@ -143,11 +168,21 @@ impl Bench<'_> {
         if alone.is_none() {
             self.events.warn("pgbench is not among PostgreSQL's programs: nothing is said of what PostgreSQL does alone");
         }
-        let list = Load { token: Some(reader), ..Load::get(service.port, LIST, ROUND) };
-        let create = Load { method: "POST", path: CREATE, token: Some(writer), body: Some(entry()), ..list.clone() };
+        let list = Load {
+            token: Some(reader),
+            ..Load::get(service.port, LIST, ROUND)
+        };
+        let create = Load {
+            method: "POST",
+            path: CREATE,
+            token: Some(writer),
+            body: Some(entry()),
+            ..list.clone()
+        };
         let measured = async {
             let (mut lists, mut creates) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
-            let (mut lists_alone, mut creates_alone) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
+            let (mut lists_alone, mut creates_alone) =
+                (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
             for _ in 0..ROUNDS {
                 lists.push(self.generator.run(&list).await?);
                 if let Some(alone) = &alone {
@@ -164,15 +199,40 @@ impl Bench<'_> {
             measured = measured => measured?,
             () = memory::watch(service.pid(), most) => return Err(BenchError::Ended),
         };
-        let (answered, found) = (creates.iter().map(|report| report.answered).sum(), self.database.count_written(database).await?);
+        let (answered, found) = (
+            creates.iter().map(|report| report.answered).sum(),
+            self.database.count_written(database).await?,
+        );
         if found < answered {
             return Err(BenchError::Lost { answered, found });
         }
         let (read, written) = (format!("GET {LIST}"), format!("POST {CREATE}"));
-        let mut figures = throughput(&read, &lists, 6500.0, &format!("a user with {OWN_ENTRIES} entries"));
-        figures.extend(share(&read, &lists, lists_alone, 0.24, "the same page without its total"));
-        figures.extend(throughput(&written, &creates, 5000.0, "each commit on the disk (fsync) before its answer"));
-        figures.extend(share(&written, &creates, creates_alone, 0.36, "the same row"));
+        let mut figures = throughput(
+            &read,
+            &lists,
+            6500.0,
+            &format!("a user with {OWN_ENTRIES} entries"),
+        );
+        figures.extend(share(
+            &read,
+            &lists,
+            lists_alone,
+            0.24,
+            "the same page without its total",
+        ));
+        figures.extend(throughput(
+            &written,
+            &creates,
+            5000.0,
+            "each commit on the disk (fsync) before its answer",
+        ));
+        figures.extend(share(
+            &written,
+            &creates,
+            creates_alone,
+            0.36,
+            "the same row",
+        ));
         Ok(figures)
     }
 
@@ -181,16 +241,29 @@ impl Bench<'_> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let hashes = self.generator.argon2(cores, ROUND).await?;
         let body = serde_json::json!({ "email": READER, "password": PASSWORD }).to_string();
-        let login = Load { method: "POST", path: LOGIN, body: Some(body), connections: 16, ..Load::get(service.port, LOGIN, ALONE) };
-        let health = Load { connections: 4, pause_ms: 10, ..Load::get(service.port, "/health", ALONE) };
-        let (login, health) = tokio::try_join!(self.generator.run(&login), self.generator.run(&health))?;
+        let login = Load {
+            method: "POST",
+            path: LOGIN,
+            body: Some(body),
+            connections: 16,
+            ..Load::get(service.port, LOGIN, ALONE)
+        };
+        let health = Load {
+            connections: 4,
+            pause_ms: 10,
+            ..Load::get(service.port, "/health", ALONE)
+        };
+        let (login, health) =
+            tokio::try_join!(self.generator.run(&login), self.generator.run(&health))?;
         Ok(vec![
             Figure {
                 name: "POST /api/v1/auth/login".to_owned(),
                 value: login.per_second,
                 unit: Unit::PerSecond,
                 target: None,
-                compared: format!("16 connections; Argon2id alone makes {hashes:.0} hashes a second on {cores} cores"),
+                compared: format!(
+                    "16 connections; Argon2id alone makes {hashes:.0} hashes a second on {cores} cores"
+                ),
             },
             Figure {
                 name: "GET /health p99 meanwhile".to_owned(),
@@ -210,10 +283,16 @@ impl Bench<'_> {
         self.database.add_entries(MILLION).await?;
         self.database.settle(MILLION).await?;
 
-        self.events.phase("measuring the reading of entries out of a million");
+        self.events
+            .phase("measuring the reading of entries out of a million");
         let of_small = log_in(small.port, READER).await?;
-        let list = |server: &Server, token| Load { token: Some(token), ..Load::get(server.port, LIST, ROUND) };
-        let (smalls, larges) = self.in_turn(list(small, of_small), list(&large, of_large)).await?;
+        let list = |server: &Server, token| Load {
+            token: Some(token),
+            ..Load::get(server.port, LIST, ROUND)
+        };
+        let (smalls, larges) = self
+            .in_turn(list(small, of_small), list(&large, of_large))
+            .await?;
         large.stop().await?;
         let (few, many) = (p99(&smalls), p99(&larges));
         Ok(Figure {
@@ -228,7 +307,11 @@ impl Bench<'_> {
     }
 
     /// Both loads in turn: whatever else this machine does meets both alike.
-    async fn in_turn(&self, first: Load, second: Load) -> Result<(Vec<Report>, Vec<Report>), BenchError> {
+    async fn in_turn(
+        &self,
+        first: Load,
+        second: Load,
+    ) -> Result<(Vec<Report>, Vec<Report>), BenchError> {
         let (mut firsts, mut seconds) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
         for _ in 0..ROUNDS {
             firsts.push(self.generator.run(&first).await?);
@@ -257,7 +340,16 @@ fn throughput(name: &str, reports: &[Report], wanted: f64, of: &str) -> Vec<Figu
     };
     let compared = format!("32 connections, {of}; median of {ROUNDS} rounds");
     let name = name.to_owned();
-    vec![Figure { name, value: per_second(reports), unit: Unit::PerSecond, target: Some(Target::AtLeast(wanted)), compared }, slowest]
+    vec![
+        Figure {
+            name,
+            value: per_second(reports),
+            unit: Unit::PerSecond,
+            target: Some(Target::AtLeast(wanted)),
+            compared,
+        },
+        slowest,
+    ]
 }
 
 /// How much of what PostgreSQL does alone the service gets out of it. Unlike answers a second that says the same on a slower machine:
@@ -269,7 +361,10 @@ fn share(name: &str, reports: &[Report], alone: Vec<f64>, wanted: f64, of: &str)
         value: per_second(reports) / alone,
         unit: Unit::Ratio,
         target: Some(Target::AtLeast(wanted)),
-        compared: format!("{:.0}/s against {alone:.0}/s of pgbench, {of}; medians of {ROUNDS} rounds in turn", per_second(reports)),
+        compared: format!(
+            "{:.0}/s against {alone:.0}/s of pgbench, {of}; medians of {ROUNDS} rounds in turn",
+            per_second(reports)
+        ),
     })
 }
 
@@ -289,17 +384,37 @@ async fn register(port: u16, email: &str) -> Result<String, BenchError> {
 }
 
 async fn log_in(port: u16, email: &str) -> Result<String, BenchError> {
-    token(port, LOGIN, 200, &serde_json::json!({ "email": email, "password": PASSWORD })).await
+    token(
+        port,
+        LOGIN,
+        200,
+        &serde_json::json!({ "email": email, "password": PASSWORD }),
+    )
+    .await
 }
 
-async fn token(port: u16, path: &str, wanted: u16, body: &serde_json::Value) -> Result<String, BenchError> {
+async fn token(
+    port: u16,
+    path: &str,
+    wanted: u16,
+    body: &serde_json::Value,
+) -> Result<String, BenchError> {
     let what = format!("POST {path}");
-    let (status, answer) =
-        ask(port, "POST", path, &body.to_string()).await.map_err(|source| BenchError::Unanswered { what: what.clone(), source })?;
-    let token =
-        serde_json::from_str::<serde_json::Value>(&answer).ok().and_then(|json| Some(json["data"]["access_token"].as_str()?.to_owned()));
+    let (status, answer) = ask(port, "POST", path, &body.to_string())
+        .await
+        .map_err(|source| BenchError::Unanswered {
+            what: what.clone(),
+            source,
+        })?;
+    let token = serde_json::from_str::<serde_json::Value>(&answer)
+        .ok()
+        .and_then(|json| Some(json["data"]["access_token"].as_str()?.to_owned()));
     match token {
         Some(token) if status == wanted => Ok(token),
-        _ => Err(BenchError::Refused { what, status, body: answer }),
+        _ => Err(BenchError::Refused {
+            what,
+            status,
+            body: answer,
+        }),
     }
 }

@@ -24,7 +24,13 @@ pub(super) fn seconds_of(pid: u32) -> Option<f64> {
     const TICKS: f64 = 100.0;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
-    let ticks: Vec<f64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let ticks: Vec<f64> = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
     Some(ticks.iter().sum::<f64>() / TICKS)
 }
 
@@ -43,13 +49,25 @@ impl Time {
     /// proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal; guests' time is in the first two.
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<f64> = line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
-        Some(Self { idle: ticks.get(3)? + ticks.get(4)?, all: ticks.iter().sum() })
+        let ticks: Vec<f64> = line
+            .split_whitespace()
+            .take(8)
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .ok()?;
+        Some(Self {
+            idle: ticks.get(3)? + ticks.get(4)?,
+            all: ticks.iter().sum(),
+        })
     }
 
     fn share_since(&self, before: &Self) -> f64 {
         let all = self.all - before.all;
-        if all > 0.0 { 1.0 - (self.idle - before.idle) / all } else { 0.0 }
+        if all > 0.0 {
+            1.0 - (self.idle - before.idle) / all
+        } else {
+            0.0
+        }
     }
 }
 
@@ -60,7 +78,13 @@ mod tests {
     #[test]
     fn the_share_of_others() {
         let before = Time::parse("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n").unwrap();
-        assert_eq!(before, Time { idle: 850.0, all: 1000.0 });
+        assert_eq!(
+            before,
+            Time {
+                idle: 850.0,
+                all: 1000.0
+            }
+        );
         let after = Time::parse("cpu  130 0 70 840 60 0 0 0 0 0\n").unwrap();
         assert_eq!(after.share_since(&before), 0.5);
         assert_eq!(after.share_since(&after), 0.0);

@@ -23,7 +23,9 @@ pub(super) async fn watch(pid: u32, most: &mut f64) {
 }
 
 fn kilobytes_of_status(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     megabytes(line.strip_suffix("kB")?)
 }
 
@@ -45,7 +47,10 @@ mod tests {
 
     #[test]
     fn out_of_a_status() {
-        assert_eq!(kilobytes_of_status("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t  15625 kB\nThreads: 3\n"), Some(16.0));
+        assert_eq!(
+            kilobytes_of_status("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t  15625 kB\nThreads: 3\n"),
+            Some(16.0)
+        );
         assert_eq!(kilobytes_of_status("Name:\tx\n"), None);
     }
 }

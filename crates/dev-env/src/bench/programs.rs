@@ -28,7 +28,10 @@ impl Programs {
     pub(super) async fn build(checkout: &Checkout, events: &Events) -> Result<Self, BenchError> {
         events.phase("building the service and the load generator in release");
         let built = build(checkout, &[SERVICE, GENERATOR], events).await?;
-        Ok(Self { service: find(&built, SERVICE)?, generator: find(&built, GENERATOR)? })
+        Ok(Self {
+            service: find(&built, SERVICE)?,
+            generator: find(&built, GENERATOR)?,
+        })
     }
 }
 
@@ -39,14 +42,31 @@ pub(super) async fn generator(checkout: &Checkout, events: &Events) -> Result<Pa
 }
 
 /// All programs of some packages.
-async fn build(checkout: &Checkout, packages: &[&str], events: &Events) -> Result<Vec<PathBuf>, BenchError> {
+async fn build(
+    checkout: &Checkout,
+    packages: &[&str],
+    events: &Events,
+) -> Result<Vec<PathBuf>, BenchError> {
     let built = Arc::new(Mutex::new(Vec::new()));
     let (slot, listener) = (Arc::clone(&built), events.clone());
-    let mut cargo = cargo(checkout.root()).args(["build", "--release", "--bins", "--message-format=json-render-diagnostics"]);
-    cargo = packages.iter().fold(cargo, |cargo, package| cargo.args(["--package", package]));
+    let mut cargo = cargo(checkout.root()).args([
+        "build",
+        "--release",
+        "--bins",
+        "--message-format=json-render-diagnostics",
+    ]);
+    cargo = packages
+        .iter()
+        .fold(cargo, |cargo, package| cargo.args(["--package", package]));
     cargo.sink = Some(Arc::new(move |stream, line| match stream {
-        Stream::Stderr => listener.tell(Event::Output { from: Source::Build, line: line.to_owned() }),
-        Stream::Stdout => slot.lock().unwrap_or_else(PoisonError::into_inner).extend(executable(line)),
+        Stream::Stderr => listener.tell(Event::Output {
+            from: Source::Build,
+            line: line.to_owned(),
+        }),
+        Stream::Stdout => slot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(executable(line)),
     }));
     run(cargo, BUILD_BOUND).await.map_err(|error| match error {
         ProcessError::Exited { .. } => {
@@ -55,11 +75,15 @@ async fn build(checkout: &Checkout, packages: &[&str], events: &Events) -> Resul
         }
         other => other.into(),
     })?;
-    Ok(std::mem::take(&mut *built.lock().unwrap_or_else(PoisonError::into_inner)))
+    Ok(std::mem::take(
+        &mut *built.lock().unwrap_or_else(PoisonError::into_inner),
+    ))
 }
 
 fn find(built: &[PathBuf], name: &'static str) -> Result<PathBuf, BenchError> {
-    let program = built.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
+    let program = built
+        .iter()
+        .find(|path| path.file_stem().is_some_and(|stem| stem == name));
     program.cloned().ok_or(BenchError::NoProgram { name })
 }
 
@@ -86,7 +110,13 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
         ];
         let built: Vec<PathBuf> = lines.iter().filter_map(|line| executable(line)).collect();
-        assert_eq!(find(&built, GENERATOR).unwrap(), Path::new("/t/release/http-bench"));
-        assert!(matches!(find(&built, SERVICE), Err(BenchError::NoProgram { name: "emotionviz" })));
+        assert_eq!(
+            find(&built, GENERATOR).unwrap(),
+            Path::new("/t/release/http-bench")
+        );
+        assert!(matches!(
+            find(&built, SERVICE),
+            Err(BenchError::NoProgram { name: "emotionviz" })
+        ));
     }
 }

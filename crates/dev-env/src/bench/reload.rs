@@ -27,8 +27,15 @@ use playground::{Playground, Room};
 use up::{Tool, Up};
 
 /// Edits of each kind: a hundred, with those of migrations and settings.
-const EDITS: [(Room, usize); 7] =
-    [(Room::Handler, 20), (Room::Schema, 10), (Room::Service, 10), (Room::Query, 10), (Room::Core, 8), (Room::Db, 6), (Room::Guard, 6)];
+const EDITS: [(Room, usize); 7] = [
+    (Room::Handler, 20),
+    (Room::Schema, 10),
+    (Room::Service, 10),
+    (Room::Query, 10),
+    (Room::Core, 8),
+    (Room::Db, 6),
+    (Room::Guard, 6),
+];
 /// And edits of what other crates know of one.
 const TOLD: [(Room, usize); 3] = [(Room::Core, 8), (Room::Db, 6), (Room::Guard, 6)];
 const MIGRATIONS: usize = 10;
@@ -52,13 +59,25 @@ const UNDISTURBED: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// An edit does not go live, or a request is lost, or what answers is not what was saved.
-pub async fn reload(environment: &Environment, program: &Path, engine: Kind, events: &Events) -> Result<Vec<Figure>, BenchError> {
+pub async fn reload(
+    environment: &Environment,
+    program: &Path,
+    engine: Kind,
+    events: &Events,
+) -> Result<Vec<Figure>, BenchError> {
     let generator = programs::generator(&environment.checkout, events).await?;
     if let Some(disturbance) = machine::disturbance().await {
         events.warn(disturbance);
     }
     let scratch = Scratch::new(&environment.checkout).await?;
-    let mut bench = Bench::new(environment, Tool { program, engine }, &scratch, None, events).await?;
+    let mut bench = Bench::new(
+        environment,
+        Tool { program, engine },
+        &scratch,
+        None,
+        events,
+    )
+    .await?;
     let mut figures = bench.idle().await?;
     figures.extend(bench.hundred(&generator).await?);
     figures.push(bench.doubled().await?);
@@ -84,7 +103,10 @@ pub async fn random_edits(
     events: &Events,
 ) -> Result<Figure, BenchError> {
     let scratch = Scratch::new(&environment.checkout).await?;
-    let tool = Tool { program, engine: Kind::Native };
+    let tool = Tool {
+        program,
+        engine: Kind::Native,
+    };
     let mut bench = Bench::new(environment, tool, &scratch, Some(built), events).await?;
     let figure = bench.random(count, seed).await?;
     bench.stop().await?;
@@ -110,7 +132,9 @@ impl<'a> Bench<'a> {
         events: &'a Events,
     ) -> Result<Self, BenchError> {
         let checkout = &environment.checkout;
-        let (logs, copy) = (scratch.path().join("logs"), |name: &str| Playground::new(checkout, scratch.path().join(name), built));
+        let (logs, copy) = (scratch.path().join("logs"), |name: &str| {
+            Playground::new(checkout, scratch.path().join(name), built)
+        });
         std::fs::create_dir(&logs).map_err(|source| Error::io("make", &logs, source))?;
         let plainly = Plainly::new(copy("plainly").await?, logs);
         let playground = copy("checkout").await?;
@@ -121,7 +145,14 @@ impl<'a> Bench<'a> {
         let by_cargo = plainly.build().await?;
         events.phase("the first build, by cargo dev up");
         let (up, by_up) = Up::start(tool, &playground).await?;
-        Ok(Self { playground, up, plainly, events, engine: tool.engine, first: [by_cargo, by_up] })
+        Ok(Self {
+            playground,
+            up,
+            plainly,
+            events,
+            engine: tool.engine,
+            first: [by_cargo, by_up],
+        })
     }
 
     async fn stop(mut self) -> Result<(), BenchError> {
@@ -136,16 +167,23 @@ impl<'a> Bench<'a> {
             value: up / cargo,
             unit: Unit::Ratio,
             target: Some(Target::AtMost(1.3)),
-            compared: format!("{up:.1} s, with a new database, and {cargo:.1} s, both with nothing built"),
+            compared: format!(
+                "{up:.1} s, with a new database, and {cargo:.1} s, both with nothing built"
+            ),
         }
     }
 
     async fn idle(&self) -> Result<Vec<Figure>, BenchError> {
-        self.events.phase("watching the environment while nothing happens");
-        let Some(pid) = self.up.pid() else { return Ok(Vec::new()) };
+        self.events
+            .phase("watching the environment while nothing happens");
+        let Some(pid) = self.up.pid() else {
+            return Ok(Vec::new());
+        };
         let before = machine::seconds_of(pid);
         tokio::time::sleep(REST).await;
-        let (Some(before), Some(after)) = (before, machine::seconds_of(pid)) else { return Ok(Vec::new()) };
+        let (Some(before), Some(after)) = (before, machine::seconds_of(pid)) else {
+            return Ok(Vec::new());
+        };
         let share = (after - before) / REST.as_secs_f64();
         let compared = "the supervisor, while nothing happens".to_owned();
         Ok(vec![
@@ -177,8 +215,16 @@ impl<'a> Bench<'a> {
         let mut broken = 0;
         let bodies = EDITS.iter().map(|(room, times)| (*room, false, *times));
         let groups = bodies.chain(TOLD.iter().map(|(room, times)| (*room, true, *times)));
-        let edits: Vec<_> = groups.flat_map(|(room, told, times)| std::iter::repeat_n((room, told), times)).collect();
-        let change = |told| if told { Playground::mark_and_tell } else { Playground::mark };
+        let edits: Vec<_> = groups
+            .flat_map(|(room, told, times)| std::iter::repeat_n((room, told), times))
+            .collect();
+        let change = |told| {
+            if told {
+                Playground::mark_and_tell
+            } else {
+                Playground::mark
+            }
+        };
         for (n, (room, told)) in edits.iter().copied().enumerate() {
             self.events.phase(format!("edit {} of a hundred", n + 1));
             if n % 3 == 0 && broken < BROKEN {
@@ -189,7 +235,10 @@ impl<'a> Bench<'a> {
             taken.entry(group(room, told)).or_default().add(took, times);
         }
         for n in 0..MIGRATIONS {
-            taken.entry("a migration").or_default().add_reload(self.migration(n).await?);
+            taken
+                .entry("a migration")
+                .or_default()
+                .add_reload(self.migration(n).await?);
         }
         for n in 0..SETTINGS {
             let (took, times) = self.setting(n).await?;
@@ -199,15 +248,23 @@ impl<'a> Bench<'a> {
         // The clients are gone: they would wait for these builds. All edits are made, as those at random compare what both show.
         self.plainly.again().await?;
         for (n, (room, told)) in edits.into_iter().enumerate() {
-            self.events.phase(format!("edit {} of a hundred, plainly", n + 1));
+            self.events
+                .phase(format!("edit {} of a hundred, plainly", n + 1));
             change(told)(&mut self.plainly.playground, room)?;
             let group = taken.entry(group(room, told)).or_default();
             if group.plain.len() < PLAIN {
                 group.plain.push(self.plainly.again().await?);
             }
         }
-        let mut figures: Vec<Figure> =
-            taken.into_iter().map(|(group, taken)| taken.figure(&format!("edit in {group}, live after"), target(group, engine))).collect();
+        let mut figures: Vec<Figure> = taken
+            .into_iter()
+            .map(|(group, taken)| {
+                taken.figure(
+                    &format!("edit in {group}, live after"),
+                    target(group, engine),
+                )
+            })
+            .collect();
         figures.push(longest(&undisturbed, &seen));
         Ok(figures)
     }
@@ -224,7 +281,10 @@ impl<'a> Bench<'a> {
             taken.add(took, times);
             self.plainly.playground.mark(Room::Handler)?;
         }
-        Ok(taken.figure("the same with twice the features", target(FEATURE, self.engine)))
+        Ok(taken.figure(
+            "the same with twice the features",
+            target(FEATURE, self.engine),
+        ))
     }
 
     /// Edits at random, each compared with an ordinary build.
@@ -234,7 +294,8 @@ impl<'a> Bench<'a> {
         for n in 0..count {
             let before = edits.files();
             let what = edits.next();
-            self.events.phase(format!("edit {} of {count} at random: {what}", n + 1));
+            self.events
+                .phase(format!("edit {} of {count} at random: {what}", n + 1));
             let files = edits.files();
             save(&self.playground, &before, &files)?;
             save(&self.plainly.playground, &before, &files)?;
@@ -243,18 +304,28 @@ impl<'a> Bench<'a> {
             self.plainly.again().await?;
             let (shown, expected) = (self.up.marks().await?, self.plainly.marks().await?);
             if shown != expected {
-                return Err(BenchError::Stale { what: named, shown, expected });
+                return Err(BenchError::Stale {
+                    what: named,
+                    shown,
+                    expected,
+                });
             }
             *kinds.entry(what).or_default() += 1;
             fast += usize::from(times.builder == Some(Builder::Fast));
         }
-        let kinds: Vec<_> = kinds.into_iter().map(|(what, times)| format!("{times} × {what}")).collect();
+        let kinds: Vec<_> = kinds
+            .into_iter()
+            .map(|(what, times)| format!("{times} × {what}"))
+            .collect();
         Ok(Figure {
             name: "edits at random that answered as an ordinary build".to_owned(),
             value: 1.0,
             unit: Unit::Ratio,
             target: Some(Target::AtLeast(1.0)),
-            compared: format!("{count}, {fast} of them by the fast way: {}", kinds.join(", ")),
+            compared: format!(
+                "{count}, {fast} of them by the fast way: {}",
+                kinds.join(", ")
+            ),
         })
     }
 
@@ -262,41 +333,79 @@ impl<'a> Bench<'a> {
     async fn edit(&mut self, room: Room, change: Change) -> Result<(Duration, Times), BenchError> {
         let (what, saved) = (format!("an edit of {room:?}"), Instant::now());
         let shown = change(&mut self.playground, room)?;
-        let live = self.up.answers(playground::MARKS, "", |answer| answer.contains(&format!("\n{shown}")), &what).await?;
+        let live = self
+            .up
+            .answers(
+                playground::MARKS,
+                "",
+                |answer| answer.contains(&format!("\n{shown}")),
+                &what,
+            )
+            .await?;
         Ok((live - saved, self.up.live(&self.playground, &what).await?))
     }
 
     /// An edit that does not compile, and its mending, which is nothing new to what runs.
     async fn broken(&mut self) -> Result<(), BenchError> {
         const FILE: &str = "backend/entries/src/services.rs";
-        self.playground.edit(FILE, "fn mark() -> u32 {", "fn mark() -> u32 { oh dear")?;
-        self.up.failed(&self.playground, "an edit that does not compile").await?;
-        self.playground.edit(FILE, "fn mark() -> u32 { oh dear", "fn mark() -> u32 {")?;
-        self.up.live(&self.playground, "its mending").await.map(drop)
+        self.playground
+            .edit(FILE, "fn mark() -> u32 {", "fn mark() -> u32 { oh dear")?;
+        self.up
+            .failed(&self.playground, "an edit that does not compile")
+            .await?;
+        self.playground
+            .edit(FILE, "fn mark() -> u32 { oh dear", "fn mark() -> u32 {")?;
+        self.up
+            .live(&self.playground, "its mending")
+            .await
+            .map(drop)
     }
 
     async fn migration(&mut self, n: usize) -> Result<Times, BenchError> {
-        self.events.phase(format!("migration {} of {MIGRATIONS}", n + 1));
-        let file = |way: &str| format!("backend/db/migrations/{}_bench.{way}.sql", 29_990_101_000_000 + n);
-        self.playground.write(&file("down"), &format!("DROP TABLE bench_{n};\n"))?;
-        self.playground.write(&file("up"), &format!("CREATE TABLE bench_{n} ();\n"))?;
+        self.events
+            .phase(format!("migration {} of {MIGRATIONS}", n + 1));
+        let file = |way: &str| {
+            format!(
+                "backend/db/migrations/{}_bench.{way}.sql",
+                29_990_101_000_000 + n
+            )
+        };
+        self.playground
+            .write(&file("down"), &format!("DROP TABLE bench_{n};\n"))?;
+        self.playground
+            .write(&file("up"), &format!("CREATE TABLE bench_{n} ();\n"))?;
         self.up.live(&self.playground, "a migration").await
     }
 
     async fn setting(&mut self, n: usize) -> Result<(Duration, Times), BenchError> {
-        let (before, after) = (format!("https://n{n}.example"), format!("https://n{}.example", n + 1));
+        let (before, after) = (
+            format!("https://n{n}.example"),
+            format!("https://n{}.example", n + 1),
+        );
         if n == 0 {
             let path = self.playground.root().join(".env");
-            let text = std::fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
-            self.playground.write(".env", &format!("{text}ALLOWED_ORIGINS={before}\n"))?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| Error::io("read", &path, source))?;
+            self.playground
+                .write(".env", &format!("{text}ALLOWED_ORIGINS={before}\n"))?;
             self.up.live(&self.playground, "a first setting").await?;
         }
         let saved = Instant::now();
         self.playground.edit(".env", &before, &after)?;
         let allowed = format!("access-control-allow-origin: {after}");
-        let live =
-            self.up.answers(playground::MARKS, &format!("Origin: {after}\r\n"), |answer| answer.contains(&allowed), "a setting").await?;
-        Ok((live - saved, self.up.live(&self.playground, "a setting").await?))
+        let live = self
+            .up
+            .answers(
+                playground::MARKS,
+                &format!("Origin: {after}\r\n"),
+                |answer| answer.contains(&allowed),
+                "a setting",
+            )
+            .await?;
+        Ok((
+            live - saved,
+            self.up.live(&self.playground, "a setting").await?,
+        ))
     }
 }
 
@@ -325,13 +434,25 @@ impl Taken {
         let ms = |took: &Duration| took.as_secs_f64() * 1000.0;
         let all: Vec<f64> = self.live.iter().map(ms).collect();
         let (count, worst) = (all.len(), all.iter().copied().fold(0.0, f64::max));
-        let mut compared = format!("median of {count}, the worst {worst:.0} ms, {} by the fast way", self.fast);
+        let mut compared = format!(
+            "median of {count}, the worst {worst:.0} ms, {} by the fast way",
+            self.fast
+        );
         let value = median(all);
         if !self.plain.is_empty() {
             let plain = median(self.plain.iter().map(ms).collect());
-            compared += &format!("; cargo build and a restart, without the load, {plain:.0} ms, {:.2} of it", value / plain);
+            compared += &format!(
+                "; cargo build and a restart, without the load, {plain:.0} ms, {:.2} of it",
+                value / plain
+            );
         }
-        Figure { name: name.to_owned(), value, unit: Unit::Milliseconds, target: target.map(Target::AtMost), compared }
+        Figure {
+            name: name.to_owned(),
+            value,
+            unit: Unit::Milliseconds,
+            target: target.map(Target::AtMost),
+            compared,
+        }
     }
 }
 
@@ -374,8 +495,14 @@ fn longest(undisturbed: &Seen, seen: &Seen) -> Figure {
 
 /// Writes what differs, and removes what is gone.
 fn save(playground: &Playground, before: &Files, after: &Files) -> Result<(), BenchError> {
-    for (file, text) in after.iter().filter(|(file, text)| before.get(*file) != Some(text)) {
+    for (file, text) in after
+        .iter()
+        .filter(|(file, text)| before.get(*file) != Some(text))
+    {
         playground.write(file, text)?;
     }
-    before.keys().filter(|file| !after.contains_key(*file)).try_for_each(|file| playground.remove(file))
+    before
+        .keys()
+        .filter(|file| !after.contains_key(*file))
+        .try_for_each(|file| playground.remove(file))
 }

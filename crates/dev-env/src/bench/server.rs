@@ -26,7 +26,12 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server on a port and returns when `GET path` is answered with 200.
-    async fn start(configuration: Configuration, port: u16, path: &'static str, log: Option<&Path>) -> Result<Self, BenchError> {
+    async fn start(
+        configuration: Configuration,
+        port: u16,
+        path: &'static str,
+        log: Option<&Path>,
+    ) -> Result<Self, BenchError> {
         let name = configuration.name.clone();
         let mut process = Process::new(configuration);
         let started = Instant::now();
@@ -38,11 +43,26 @@ impl Server {
                 Err(error) => Err(error.to_string()),
             }
         };
-        match process.until_ready(PATIENCE, Duration::from_millis(1), probe).await {
-            Ok(()) => Ok(Self { process, port, first_answer: started.elapsed() }),
+        match process
+            .until_ready(PATIENCE, Duration::from_millis(1), probe)
+            .await
+        {
+            Ok(()) => Ok(Self {
+                process,
+                port,
+                first_answer: started.elapsed(),
+            }),
             Err(error) => {
-                let written = log.and_then(|log| std::fs::read_to_string(log).ok()).filter(|text| !text.is_empty());
-                Err(written.map_or(BenchError::Process(error), |log| BenchError::Silent { name, path, log: end_of(&log) }))
+                let written = log
+                    .and_then(|log| std::fs::read_to_string(log).ok())
+                    .filter(|text| !text.is_empty());
+                Err(
+                    written.map_or(BenchError::Process(error), |log| BenchError::Silent {
+                        name,
+                        path,
+                        log: end_of(&log),
+                    }),
+                )
             }
         }
     }
@@ -50,13 +70,16 @@ impl Server {
     /// The bare server of `http-bench`.
     pub(super) async fn bare(program: &Path) -> Result<Self, BenchError> {
         let port = ports::free_port().map_err(crate::Error::from)?;
-        let configuration = Configuration::new("http-bench", program).args(["bare".to_owned(), format!("--port={port}")]);
+        let configuration = Configuration::new("http-bench", program)
+            .args(["bare".to_owned(), format!("--port={port}")]);
         Self::start(configuration, port, "/", None).await
     }
 
     /// Its pid.
     pub(super) fn pid(&self) -> u32 {
-        self.process.pid().expect("a server that was not stopped has a pid")
+        self.process
+            .pid()
+            .expect("a server that was not stopped has a pid")
     }
 
     /// Ends it in order.
@@ -78,7 +101,11 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(program: PathBuf, logs: PathBuf) -> Self {
-        Self { program, logs, jwt_secret: configuration::generate() }
+        Self {
+            program,
+            logs,
+            jwt_secret: configuration::generate(),
+        }
     }
 
     /// Starts it on a free port and returns when it has answered `GET /health`.

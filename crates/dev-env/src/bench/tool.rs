@@ -27,7 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// One of them fails.
-pub async fn tool(environment: &Environment, program: &Path, events: &Events) -> Result<Vec<Figure>, BenchError> {
+pub async fn tool(
+    environment: &Environment,
+    program: &Path,
+    events: &Events,
+) -> Result<Vec<Figure>, BenchError> {
     let checkout = &environment.checkout;
     let tool = environment.configuration.tool(checkout)?;
     let service = build::program(environment, &tool, build::Options::default(), events).await?;
@@ -37,7 +41,11 @@ pub async fn tool(environment: &Environment, program: &Path, events: &Events) ->
     }
     events.phase("measuring cargo dev up and status");
     let scratch = Scratch::new(checkout).await?;
-    let bench = Bench { program, service: service.path().to_owned(), checkout: copy(checkout, &scratch)? };
+    let bench = Bench {
+        program,
+        service: service.path().to_owned(),
+        checkout: copy(checkout, &scratch)?,
+    };
     // Makes the database.
     bench.up().await?.0.stop().await?;
     let mut ready = Vec::with_capacity(TIMES);
@@ -55,7 +63,17 @@ pub async fn tool(environment: &Environment, program: &Path, events: &Events) ->
     let version = || cargo(root).args(["dev", "--version"]);
     run(version(), PATIENCE).await?;
     let alias = several(version).await?;
-    let build = several(|| cargo(root).args(["build", "--quiet", "--package", "emotionviz", "--bin", "emotionviz"])).await?;
+    let build = several(|| {
+        cargo(root).args([
+            "build",
+            "--quiet",
+            "--package",
+            "emotionviz",
+            "--bin",
+            "emotionviz",
+        ])
+    })
+    .await?;
     let ready = median(ready);
     Ok(vec![
         Figure {
@@ -72,7 +90,9 @@ pub async fn tool(environment: &Environment, program: &Path, events: &Events) ->
             value: status + alias,
             unit: Unit::Milliseconds,
             target: Some(Target::AtMost(200.0)),
-            compared: format!("medians of {TIMES}, while it runs: {status:.0} ms, and cargo's {alias:.0} ms to find the tool built"),
+            compared: format!(
+                "medians of {TIMES}, while it runs: {status:.0} ms, and cargo's {alias:.0} ms to find the tool built"
+            ),
         },
     ])
 }
@@ -81,8 +101,12 @@ pub async fn tool(environment: &Environment, program: &Path, events: &Events) ->
 fn copy(checkout: &Checkout, scratch: &Scratch) -> Result<PathBuf, Error> {
     let folder = scratch.path().join("checkout");
     let migrations = folder.join("backend/db/migrations");
-    std::fs::create_dir_all(&migrations).map_err(|source| Error::io("make", &migrations, source))?;
-    let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("backend/.env.example")];
+    std::fs::create_dir_all(&migrations)
+        .map_err(|source| Error::io("make", &migrations, source))?;
+    let mut files = vec![
+        PathBuf::from("Cargo.toml"),
+        PathBuf::from("backend/.env.example"),
+    ];
     let from = checkout.migrations();
     for file in std::fs::read_dir(&from).map_err(|source| Error::io("read", &from, source))? {
         let file = file.map_err(|source| Error::io("read", &from, source))?;
@@ -90,7 +114,8 @@ fn copy(checkout: &Checkout, scratch: &Scratch) -> Result<PathBuf, Error> {
     }
     for file in files {
         let to = folder.join(&file);
-        std::fs::copy(checkout.root().join(file), &to).map_err(|source| Error::io("write", &to, source))?;
+        std::fs::copy(checkout.root().join(file), &to)
+            .map_err(|source| Error::io("write", &to, source))?;
     }
     Ok(folder)
 }
@@ -103,7 +128,9 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn verb(&self, args: &[&str]) -> Configuration {
-        let mut verb = plain("cargo dev", self.program).args(args.iter().map(OsString::from)).env(SERVICE_BINARY.info.name, &self.service);
+        let mut verb = plain("cargo dev", self.program)
+            .args(args.iter().map(OsString::from))
+            .env(SERVICE_BINARY.info.name, &self.service);
         verb.current_dir = Some(self.checkout.clone());
         verb
     }
@@ -116,7 +143,10 @@ impl Bench<'_> {
 }
 
 /// `up --quiet`, once it has printed where everything answers, and how long that took.
-pub(super) async fn ready(mut up: Configuration, patience: Duration) -> Result<(Process, Duration), BenchError> {
+pub(super) async fn ready(
+    mut up: Configuration,
+    patience: Duration,
+) -> Result<(Process, Duration), BenchError> {
     let printed = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&printed);
     up.sink = Some(Arc::new(move |stream, _| {
@@ -130,9 +160,16 @@ pub(super) async fn ready(mut up: Configuration, patience: Duration) -> Result<(
     up.start().await?;
     let probe = || {
         let printed = printed.load(Ordering::Relaxed);
-        async move { if printed { Ok(()) } else { Err("it has printed no address".to_owned()) } }
+        async move {
+            if printed {
+                Ok(())
+            } else {
+                Err("it has printed no address".to_owned())
+            }
+        }
     };
-    up.until_ready(patience, Duration::from_millis(1), probe).await?;
+    up.until_ready(patience, Duration::from_millis(1), probe)
+        .await?;
     Ok((up, started.elapsed()))
 }
 

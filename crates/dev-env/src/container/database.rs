@@ -22,7 +22,10 @@ const POLL: Duration = Duration::from_millis(100);
 pub(super) fn owner(url: &DatabaseUrl) -> Psql {
     Psql {
         program: "psql".into(),
-        way: Way::Network { host: url.host.clone(), password: url.password.clone().unwrap_or_default() },
+        way: Way::Network {
+            host: url.host.clone(),
+            password: url.password.clone().unwrap_or_default(),
+        },
         port: url.port,
         user: url.user.clone(),
         database: url.database.clone(),
@@ -37,8 +40,15 @@ pub(crate) struct Prepared(Arc<Mutex<Option<[SecretString; 2]>>>);
 impl Prepared {
     /// Whether the database is prepared for these settings.
     pub(crate) fn is(&self, database: &External) -> bool {
-        let plain = |[url, migration_url]: [SecretString; 2]| (url.expose_secret().to_owned(), migration_url.expose_secret().to_owned());
-        self.lock().clone().is_some_and(|prepared| plain(prepared) == plain(urls(database)))
+        let plain = |[url, migration_url]: [SecretString; 2]| {
+            (
+                url.expose_secret().to_owned(),
+                migration_url.expose_secret().to_owned(),
+            )
+        };
+        self.lock()
+            .clone()
+            .is_some_and(|prepared| plain(prepared) == plain(urls(database)))
     }
 
     /// Waits until it answers, and makes the API's role where that is ours.
@@ -48,7 +58,9 @@ impl Prepared {
     pub(crate) async fn prepare(&self, database: &External, events: &Events) -> Result<(), Error> {
         wait(database, events).await?;
         let psql = owner(&database.migration_url);
-        let run = async |database: &str, sql: &str| psql.clone().in_database(database).run(sql, SQL_BOUND).await;
+        let run = async |database: &str, sql: &str| {
+            psql.clone().in_database(database).run(sql, SQL_BOUND).await
+        };
         writers::let_in_left(&database.migration_url.database, run, events).await?;
         self.give_role(database).await
     }
@@ -62,7 +74,12 @@ impl Prepared {
         if settings::is_ours(database) {
             let owner = &database.migration_url;
             let password = database.url.password.clone().unwrap_or_default();
-            make_role(owner, roles::API_ROLE, &roles::api_role_sql(&owner.user, &owner.database, &password)).await?;
+            make_role(
+                owner,
+                roles::API_ROLE,
+                &roles::api_role_sql(&owner.user, &owner.database, &password),
+            )
+            .await?;
         }
         *self.lock() = Some(urls(database));
         Ok(())
@@ -71,7 +88,10 @@ impl Prepared {
     /// Gives the API's role the password of these settings again, for what runs with them. Where that fails it is said.
     pub(crate) async fn keep_role(&self, environment: &Environment, events: &Events) {
         let kept = match environment.configuration.tool(&environment.checkout) {
-            Ok(Tool { external: Some(external), .. }) => self.give_role(&external).await,
+            Ok(Tool {
+                external: Some(external),
+                ..
+            }) => self.give_role(&external).await,
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -105,7 +125,10 @@ pub(crate) async fn wait(database: &External, events: &Events) -> Result<(), Err
             Err(error) => return Err(error.into()),
         };
         if !is_away(&message) || Instant::now() >= deadline {
-            return Err(Error::ContainerDatabase { url: url.masked(), message });
+            return Err(Error::ContainerDatabase {
+                url: url.masked(),
+                message,
+            });
         }
         if !std::mem::replace(&mut said, true) {
             events.note(format!("waiting for the database: {message}"));
@@ -131,9 +154,16 @@ pub(super) async fn for_tests(database: &External) -> Result<DatabaseUrl, Error>
     if !settings::is_ours(database) {
         return Ok(owner.clone());
     }
-    let password = settings::derived(roles::TEST_ROLE, &owner.password.clone().unwrap_or_default());
+    let password = settings::derived(
+        roles::TEST_ROLE,
+        &owner.password.clone().unwrap_or_default(),
+    );
     make_role(owner, roles::TEST_ROLE, &roles::test_role_sql(&password)).await?;
-    Ok(DatabaseUrl { user: roles::TEST_ROLE.to_owned(), password: Some(password), ..owner.clone() })
+    Ok(DatabaseUrl {
+        user: roles::TEST_ROLE.to_owned(),
+        password: Some(password),
+        ..owner.clone()
+    })
 }
 
 /// Whether it may answer later.

@@ -74,23 +74,36 @@ impl ComposeSettings {
     pub(super) fn read(environment: &Environment) -> Self {
         let values = environment.configuration.values();
         let names = [FILE, SEPARATOR, PROFILES].into_iter().chain(UNSUPPORTED);
-        let set = names.filter_map(|name| values.foreign(name).map(|(text, origin)| (name, text.to_owned(), origin.clone())));
+        let set = names.filter_map(|name| {
+            values
+                .foreign(name)
+                .map(|(text, origin)| (name, text.to_owned(), origin.clone()))
+        });
         Self(Arc::new(set.collect()))
     }
 
     fn find(&self, wanted: &str) -> Option<(&str, &Origin)> {
-        self.0.iter().find(|(name, ..)| *name == wanted).map(|(_, text, origin)| (text.as_str(), origin))
+        self.0
+            .iter()
+            .find(|(name, ..)| *name == wanted)
+            .map(|(_, text, origin)| (text.as_str(), origin))
     }
 
     /// Returns the variables for Compose.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().filter(|(name, ..)| !UNSUPPORTED.contains(name)).map(|(name, text, _)| (*name, text.as_str()))
+        self.0
+            .iter()
+            .filter(|(name, ..)| !UNSUPPORTED.contains(name))
+            .map(|(name, text, _)| (*name, text.as_str()))
     }
 
     /// The profiles of `COMPOSE_PROFILES`. Compose ignores the variable when `--profile` is given.
     pub(super) fn profiles(&self) -> Vec<&str> {
         let names = self.find(PROFILES).map_or("", |(text, _)| text).split(',');
-        names.map(str::trim).filter(|name| !name.is_empty()).collect()
+        names
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect()
     }
 
     /// Refuses what Compose would not do, and files that do not define what this tool starts.
@@ -99,14 +112,23 @@ impl ComposeSettings {
     /// What that is.
     pub(super) async fn check(&self, project: &Project, checkout: &Checkout) -> Result<(), Error> {
         self.refuse(checkout)?;
-        let Some((_, origin)) = self.find(FILE) else { return Ok(()) };
+        let Some((_, origin)) = self.find(FILE) else {
+            return Ok(());
+        };
         let listed = project.run(&["config", "--services"], ASK_BOUND).await?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let missing: Vec<_> = SERVICES.into_iter().filter(|service| !listed.lines().any(|line| line.trim() == *service)).collect();
+        let missing: Vec<_> = SERVICES
+            .into_iter()
+            .filter(|service| !listed.lines().any(|line| line.trim() == *service))
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
-        Err(ComposeSettingsError::NoService { missing: missing.join(", "), origin: origin.clone() }.into())
+        Err(ComposeSettingsError::NoService {
+            missing: missing.join(", "),
+            origin: origin.clone(),
+        }
+        .into())
     }
 
     /// Refuses what Compose would not do.
@@ -116,18 +138,31 @@ impl ComposeSettings {
     pub(super) fn refuse(&self, checkout: &Checkout) -> Result<(), ComposeSettingsError> {
         for (name, _, origin) in self.0.iter() {
             if matches!(origin, Origin::File(path, _) if *path == checkout.backend_env_file()) {
-                return Err(ComposeSettingsError::Misplaced { name, origin: origin.clone() });
+                return Err(ComposeSettingsError::Misplaced {
+                    name,
+                    origin: origin.clone(),
+                });
             }
             if UNSUPPORTED.contains(name) {
-                return Err(ComposeSettingsError::Unsupported { name, origin: origin.clone() });
+                return Err(ComposeSettingsError::Unsupported {
+                    name,
+                    origin: origin.clone(),
+                });
             }
         }
-        let Some((files, origin)) = self.find(FILE) else { return Ok(()) };
+        let Some((files, origin)) = self.find(FILE) else {
+            return Ok(());
+        };
         let separator = self.find(SEPARATOR).map_or(":", |(text, _)| text);
-        let local = files.split(separator).filter(|file| !file.is_empty() && !REMOTE.iter().any(|start| file.starts_with(start)));
+        let local = files
+            .split(separator)
+            .filter(|file| !file.is_empty() && !REMOTE.iter().any(|start| file.starts_with(start)));
         for path in local.map(|file| checkout.root().join(file)) {
             if !path.is_file() {
-                return Err(ComposeSettingsError::NoFile { path, origin: origin.clone() });
+                return Err(ComposeSettingsError::NoFile {
+                    path,
+                    origin: origin.clone(),
+                });
             }
         }
         Ok(())
@@ -138,7 +173,11 @@ impl ComposeSettings {
 mod tests {
     use super::*;
 
-    fn settings(env: &str, backend_env: &str, shell: &[(&str, &str)]) -> (tempfile::TempDir, Environment, ComposeSettings) {
+    fn settings(
+        env: &str,
+        backend_env: &str,
+        shell: &[(&str, &str)],
+    ) -> (tempfile::TempDir, Environment, ComposeSettings) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("backend")).unwrap();
         let files = [
@@ -152,7 +191,13 @@ mod tests {
         for (path, text) in files {
             std::fs::write(folder.path().join(path), text).unwrap();
         }
-        let environment = Environment::find(folder.path(), shell.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let environment = Environment::find(
+            folder.path(),
+            shell
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        )
+        .unwrap();
         let settings = ComposeSettings::read(&environment);
         (folder, environment, settings)
     }
@@ -170,9 +215,16 @@ mod tests {
 
     #[test]
     fn compose_variables_of_the_shell_override_env() {
-        let (_folder, environment, settings) = settings("COMPOSE_FILE=nothing.yml\n", "", &[("COMPOSE_FILE", "b.yml")]);
+        let (_folder, environment, settings) = settings(
+            "COMPOSE_FILE=nothing.yml\n",
+            "",
+            &[("COMPOSE_FILE", "b.yml")],
+        );
         settings.refuse(&environment.checkout).unwrap();
-        assert_eq!(settings.variables().collect::<Vec<_>>(), [("COMPOSE_FILE", "b.yml")]);
+        assert_eq!(
+            settings.variables().collect::<Vec<_>>(),
+            [("COMPOSE_FILE", "b.yml")]
+        );
     }
 
     #[test]
@@ -182,17 +234,35 @@ mod tests {
             ("COMPOSE_DISABLE_ENV_FILE=1", "", "COMPOSE_DISABLE_ENV_FILE"),
             ("", "COMPOSE_FILE=b.yml", "move that line to .env"),
             ("", "COMPOSE_PROFILES=one", "COMPOSE_PROFILES is set in"),
-            ("COMPOSE_FILE=docker-compose.yml:gone.yml", "", "gone.yml, which does not exist"),
-            ("COMPOSE_FILE=docker-compose.yml;b.yml", "", "which does not exist"),
+            (
+                "COMPOSE_FILE=docker-compose.yml:gone.yml",
+                "",
+                "gone.yml, which does not exist",
+            ),
+            (
+                "COMPOSE_FILE=docker-compose.yml;b.yml",
+                "",
+                "which does not exist",
+            ),
             ("COMPOSE_FILE=backend", "", "backend, which does not exist"),
         ];
         for (env, backend_env, expected) in cases {
             let (_folder, environment, settings) = settings(env, backend_env, &[]);
-            let refused = settings.refuse(&environment.checkout).unwrap_err().to_string();
-            assert!(refused.contains(expected) && refused.contains("Nothing was started\nhint: "), "{refused}");
+            let refused = settings
+                .refuse(&environment.checkout)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                refused.contains(expected) && refused.contains("Nothing was started\nhint: "),
+                "{refused}"
+            );
         }
-        let (_folder, environment, settings) = settings("", "", &[("COMPOSE_ENV_FILES", "other.env")]);
-        let refused = settings.refuse(&environment.checkout).unwrap_err().to_string();
+        let (_folder, environment, settings) =
+            settings("", "", &[("COMPOSE_ENV_FILES", "other.env")]);
+        let refused = settings
+            .refuse(&environment.checkout)
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("unset COMPOSE_ENV_FILES"), "{refused}");
     }
 

@@ -84,7 +84,9 @@ impl Container {
 
     /// Ended by itself, or about to be started again since it did.
     pub(super) fn has_failed(&self) -> bool {
-        self.state == "restarting" || self.state == "dead" || self.state == "exited" && self.exit_code != 0
+        self.state == "restarting"
+            || self.state == "dead"
+            || self.state == "exited" && self.exit_code != 0
     }
 
     /// As much of its id as people read.
@@ -93,23 +95,42 @@ impl Container {
     }
 
     fn of(inspected: Inspected) -> Option<Self> {
-        let service = inspected.config.labels.get("com.docker.compose.service")?.clone();
+        let service = inspected
+            .config
+            .labels
+            .get("com.docker.compose.service")?
+            .clone();
         let time = |text: &str| humantime::parse_rfc3339_weak(text.trim_end_matches('Z')).ok();
         let ports = inspected.network_settings.ports.unwrap_or_default();
         let published = ports.into_values().flatten().flatten().next();
-        let variable = |line: &String| line.strip_prefix(DEV_UP_OPTIONS.info.name)?.strip_prefix('=').map(str::to_owned);
+        let variable = |line: &String| {
+            line.strip_prefix(DEV_UP_OPTIONS.info.name)?
+                .strip_prefix('=')
+                .map(str::to_owned)
+        };
         Some(Self {
             service,
             id: inspected.id,
             health: inspected.state.health.map(|health| health.status),
-            started: time(&inspected.state.started_at).filter(|_| inspected.state.status == "running"),
+            started: time(&inspected.state.started_at)
+                .filter(|_| inspected.state.status == "running"),
             created: time(&inspected.created),
             state: inspected.state.status,
             restarts: inspected.restart_count,
             exit_code: inspected.state.exit_code,
-            port: published.as_ref().and_then(|published| published.host_port.parse().ok()),
-            is_public: published.is_some_and(|published| published.host_ip == "0.0.0.0" || published.host_ip == "::"),
-            up_options: inspected.config.env.iter().flatten().find_map(variable).unwrap_or_default(),
+            port: published
+                .as_ref()
+                .and_then(|published| published.host_port.parse().ok()),
+            is_public: published.is_some_and(|published| {
+                published.host_ip == "0.0.0.0" || published.host_ip == "::"
+            }),
+            up_options: inspected
+                .config
+                .env
+                .iter()
+                .flatten()
+                .find_map(variable)
+                .unwrap_or_default(),
         })
     }
 }
@@ -140,8 +161,12 @@ impl Containers {
         // One that has gone meanwhile is not described, and the others are.
         let described = docker(&inspect, ASK_BOUND).await?;
         let described: Vec<Inspected> =
-            serde_json::from_slice(&described.stdout).map_err(|error| Error::Compose { said: error.to_string() })?;
-        Ok(Self(described.into_iter().filter_map(Container::of).collect()))
+            serde_json::from_slice(&described.stdout).map_err(|error| Error::Compose {
+                said: error.to_string(),
+            })?;
+        Ok(Self(
+            described.into_iter().filter_map(Container::of).collect(),
+        ))
     }
 
     pub(super) fn get(&self, service: &str) -> Option<&Container> {
@@ -155,7 +180,10 @@ impl Containers {
 
     /// As what runs was started.
     pub(super) fn options(&self) -> UpOptions {
-        let has = |flag: &str| self.get("api").is_some_and(|api| api.up_options.split(' ').any(|word| word == flag));
+        let has = |flag: &str| {
+            self.get("api")
+                .is_some_and(|api| api.up_options.split(' ').any(|word| word == flag))
+        };
         UpOptions {
             migrate: !has("--no-migrate"),
             reload: !has("--no-reload"),
@@ -166,7 +194,9 @@ impl Containers {
     }
 
     pub(super) fn any_runs(&self) -> bool {
-        self.0.iter().any(|container| container.runs() || container.state == "restarting")
+        self.0
+            .iter()
+            .any(|container| container.runs() || container.state == "restarting")
     }
 
     /// Whether both services run.
@@ -190,9 +220,20 @@ mod tests {
             "Env":null},"NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
         let described: Vec<Inspected> = serde_json::from_str(text).unwrap();
         let container = described.into_iter().find_map(Container::of).unwrap();
-        assert_eq!((container.service.as_str(), container.short_id().as_str(), container.port), ("db", "0123456789ab", Some(5433)));
+        assert_eq!(
+            (
+                container.service.as_str(),
+                container.short_id().as_str(),
+                container.port
+            ),
+            ("db", "0123456789ab", Some(5433))
+        );
         assert_eq!((container.restarts, container.is_public), (2, false));
-        assert!(container.started.unwrap() > container.created.unwrap() && container.runs() && !container.has_failed());
+        assert!(
+            container.started.unwrap() > container.created.unwrap()
+                && container.runs()
+                && !container.has_failed()
+        );
     }
 
     #[test]
@@ -200,7 +241,13 @@ mod tests {
         let api = r#"{"Id":"0","Created":"","RestartCount":0,"State":{"Status":"running","StartedAt":"","ExitCode":0},
             "Config":{"Labels":{"com.docker.compose.service":"api"},"Env":["PATH=/bin","DEV_UP_OPTIONS=--no-reload"]},
             "NetworkSettings":{"Ports":{"8000/tcp":[{"HostIp":"0.0.0.0","HostPort":"8001"}]}}}"#;
-        let options = Containers(vec![Container::of(serde_json::from_str(api).unwrap()).unwrap()]).options();
-        assert_eq!((options.migrate, options.reload, options.lan, options.tools), (true, false, true, false));
+        let options = Containers(vec![
+            Container::of(serde_json::from_str(api).unwrap()).unwrap(),
+        ])
+        .options();
+        assert_eq!(
+            (options.migrate, options.reload, options.lan, options.tools),
+            (true, false, true, false)
+        );
     }
 }

@@ -67,7 +67,9 @@ impl Docker {
 
     /// The project and its containers.
     pub(super) async fn look(&self) -> Result<(Project, Containers), Error> {
-        self.look_on().await.map(|(_, project, containers)| (project, containers))
+        self.look_on()
+            .await
+            .map(|(_, project, containers)| (project, containers))
     }
 
     /// Also returns the Docker host of the containers.
@@ -89,7 +91,12 @@ impl Docker {
         let path = self.environment.checkout.run().join("compose.lock");
         let io = |source| Error::io("write", &path, source);
         let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if lock::wait_for(&file, patience, || events.phase("waiting for another cargo dev")).await.map_err(io)? {
+        if lock::wait_for(&file, patience, || {
+            events.phase("waiting for another cargo dev")
+        })
+        .await
+        .map_err(io)?
+        {
             return Ok(file);
         }
         Err(Error::AtWork("command that starts or stops the containers"))
@@ -119,23 +126,45 @@ impl Docker {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
-        Session::new(self.environment.clone(), tool, Where::Docker { inside, moment }, events.clone())
+        Session::new(
+            self.environment.clone(),
+            tool,
+            Where::Docker { inside, moment },
+            events.clone(),
+        )
     }
 
     /// The database, started for the moment, unless the command that was waited for has started it.
-    async fn started_for_the_moment(&self, mut project: Project, tool: &Tool, events: &Events) -> Result<(Inside, Option<Moment>), Error> {
-        project.settings.check(&project, &self.environment.checkout).await?;
+    async fn started_for_the_moment(
+        &self,
+        mut project: Project,
+        tool: &Tool,
+        events: &Events,
+    ) -> Result<(Inside, Option<Moment>), Error> {
+        project
+            .settings
+            .check(&project, &self.environment.checkout)
+            .await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
         if let Some(inside) = Inside::of(&project, &containers, tool) {
             return Ok((inside, None));
         }
         events.note("the environment does not run: the database is started for the moment");
-        project.variables = start::published(&self.environment, tool, &containers, UpOptions::plain(), events)?;
+        project.variables = start::published(
+            &self.environment,
+            tool,
+            &containers,
+            UpOptions::plain(),
+            events,
+        )?;
         let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
-            return Err(Error::Container { service: "db", said: "it has ended".to_owned() });
+            return Err(Error::Container {
+                service: "db",
+                said: "it has ended".to_owned(),
+            });
         };
         Ok((inside, Some(moment)))
     }
@@ -173,11 +202,26 @@ impl Engine for Docker {
         let tool = self.tool()?;
         let (_, containers) = self.look().await?;
         let running = containers.running("db").and_then(|db| db.port);
-        let port = running.unwrap_or_else(|| kept_ports::last_postgres(&self.environment.checkout, tool.postgres_port));
-        Ok((local_url(port, &tool.user, tool.password.unwrap_or_default(), &tool.database), running.is_some()))
+        let port = running.unwrap_or_else(|| {
+            kept_ports::last_postgres(&self.environment.checkout, tool.postgres_port)
+        });
+        Ok((
+            local_url(
+                port,
+                &tool.user,
+                tool.password.unwrap_or_default(),
+                &tool.database,
+            ),
+            running.is_some(),
+        ))
     }
 
-    async fn change_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+    async fn change_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
         super::password::change(self, password, events, stop).await
     }
 

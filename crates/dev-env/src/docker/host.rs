@@ -24,21 +24,35 @@ impl Host {
     /// # Errors
     /// One of them does not answer, or is too old.
     pub(super) async fn ask() -> Result<Self, Unavailable> {
-        let (engine, compose) =
-            tokio::join!(docker(&["info", "--format", ASKED], ASK_BOUND), docker(&["compose", "version", "--short"], ASK_BOUND));
+        let (engine, compose) = tokio::join!(
+            docker(&["info", "--format", ASKED], ASK_BOUND),
+            docker(&["compose", "version", "--short"], ASK_BOUND)
+        );
         let engine = match engine {
-            Err(ProcessError::Spawn { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(ProcessError::Spawn { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
                 return Err(Unavailable::NotInstalled);
             }
-            Err(ProcessError::NotReady { .. }) => return Err(Unavailable::Down { said: "it does not answer".to_owned() }),
+            Err(ProcessError::NotReady { .. }) => {
+                return Err(Unavailable::Down {
+                    said: "it does not answer".to_owned(),
+                });
+            }
             output => output?,
         };
-        if engine.stderr.contains("Emulate Docker CLI using podman") || engine.stderr.contains("can't evaluate field ServerVersion") {
+        if engine.stderr.contains("Emulate Docker CLI using podman")
+            || engine.stderr.contains("can't evaluate field ServerVersion")
+        {
             return Err(Unavailable::Podman);
         }
         if !engine.status.success() || engine.stdout.trim_ascii().is_empty() {
             let said = engine.stderr.trim().to_owned();
-            return Err(if said.contains("permission denied") { Unavailable::Denied } else { Unavailable::Down { said } });
+            return Err(if said.contains("permission denied") {
+                Unavailable::Denied
+            } else {
+                Unavailable::Down { said }
+            });
         }
         let compose = compose?;
         if !compose.status.success() {
@@ -50,7 +64,10 @@ impl Host {
         }
         let said = String::from_utf8_lossy(&engine.stdout).into_owned();
         let mut lines = said.lines().skip(1).map(str::to_owned);
-        Ok(Self { root_dir: lines.next().unwrap_or_default(), security: lines.next().unwrap_or_default() })
+        Ok(Self {
+            root_dir: lines.next().unwrap_or_default(),
+            security: lines.next().unwrap_or_default(),
+        })
     }
 
     /// Checks whether containers can use the files of a checkout. `home` is the user's home folder.
@@ -58,10 +75,19 @@ impl Host {
     /// # Errors
     /// The containers cannot use the files.
     pub(super) fn check(&self, checkout: &Path, home: Option<PathBuf>) -> Result<(), Unavailable> {
-        let hidden = |path: &Path| path.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-        let is_visible = home.is_some_and(|home| checkout.strip_prefix(home).is_ok_and(|inside| !hidden(inside)));
+        let hidden = |path: &Path| {
+            path.iter()
+                .any(|part| part.as_encoded_bytes().starts_with(b"."))
+        };
+        let is_visible = home.is_some_and(|home| {
+            checkout
+                .strip_prefix(home)
+                .is_ok_and(|inside| !hidden(inside))
+        });
         if self.root_dir.starts_with("/var/snap/") && !is_visible {
-            return Err(Unavailable::Snap { checkout: checkout.to_owned() });
+            return Err(Unavailable::Snap {
+                checkout: checkout.to_owned(),
+            });
         }
         if self.security.contains("name=rootless") {
             return Err(Unavailable::Rootless);
@@ -96,17 +122,38 @@ mod tests {
 
     #[test]
     fn checkouts_that_containers_cannot_access_are_refused() {
-        let host = |root_dir: &str, security: &str| Host { root_dir: root_dir.to_owned(), security: security.to_owned() };
-        let check = |host: &Host, checkout: &str| host.check(Path::new(checkout), Some(PathBuf::from("/home/ann")));
-        let plain = host("/var/lib/docker", "[name=seccomp,profile=builtin name=cgroupns]");
+        let host = |root_dir: &str, security: &str| Host {
+            root_dir: root_dir.to_owned(),
+            security: security.to_owned(),
+        };
+        let check = |host: &Host, checkout: &str| {
+            host.check(Path::new(checkout), Some(PathBuf::from("/home/ann")))
+        };
+        let plain = host(
+            "/var/lib/docker",
+            "[name=seccomp,profile=builtin name=cgroupns]",
+        );
         assert!(check(&plain, "/srv/journal").is_ok());
         let snap = host("/var/snap/docker/common/var-lib-docker", "[name=seccomp]");
         assert!(check(&snap, "/home/ann/journal").is_ok());
-        for elsewhere in ["/srv/journal", "/home/ann/.work/journal", "/home/annabel/journal"] {
-            assert!(matches!(check(&snap, elsewhere), Err(Unavailable::Snap { .. })), "{elsewhere}");
+        for elsewhere in [
+            "/srv/journal",
+            "/home/ann/.work/journal",
+            "/home/annabel/journal",
+        ] {
+            assert!(
+                matches!(check(&snap, elsewhere), Err(Unavailable::Snap { .. })),
+                "{elsewhere}"
+            );
         }
         assert!(matches!(
-            check(&host("/home/ann/.local/share/docker", "[name=seccomp name=rootless]"), "/srv"),
+            check(
+                &host(
+                    "/home/ann/.local/share/docker",
+                    "[name=seccomp name=rootless]"
+                ),
+                "/srv"
+            ),
             Err(Unavailable::Rootless)
         ));
     }

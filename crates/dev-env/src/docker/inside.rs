@@ -64,7 +64,9 @@ impl Inside {
             format!("CLIENT_DATABASE={database}"),
             format!("CLIENT_APPLICATION={}", application_name()),
         ];
-        let client = variables.into_iter().fold(client, |client, variable| client.args(["--env".to_owned(), variable]));
+        let client = variables.into_iter().fold(client, |client, variable| {
+            client.args(["--env".to_owned(), variable])
+        });
         // The container's environment has the PostgreSQL variables of the settings files; the script removes them.
         client.args([&self.db, "sh", "/emotionviz/db/client", program])
     }
@@ -74,7 +76,11 @@ impl Inside {
     /// # Errors
     /// The container does not run.
     pub(crate) async fn migrate(&self, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
-        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
+        let url = DatabaseUrl {
+            host: "db".to_owned(),
+            port: 5432,
+            ..url.clone()
+        };
         self.run(&url, args).await
     }
 
@@ -83,7 +89,11 @@ impl Inside {
     /// # Errors
     /// The container's program does not say.
     pub(crate) async fn applied(&self, url: &DatabaseUrl) -> Result<migrations::Applied, Error> {
-        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
+        let url = DatabaseUrl {
+            host: "db".to_owned(),
+            port: 5432,
+            ..url.clone()
+        };
         migrations::read(&self.run(&url, &["status", "--json"]).await?)
     }
 
@@ -91,11 +101,19 @@ impl Inside {
         let variable = MIGRATION_DATABASE_URL.info.name;
         let words = ["emotionviz", "migrate"];
         let command = match &self.api {
-            Some(api) => Configuration::new("the migration", "docker").args(["exec", "--env", variable, api]),
-            None => self.project.compose(&["run", "--rm", "--no-deps", "-T", "--env", variable, "api"]),
+            Some(api) => {
+                Configuration::new("the migration", "docker").args(["exec", "--env", variable, api])
+            }
+            None => {
+                self.project
+                    .compose(&["run", "--rm", "--no-deps", "-T", "--env", variable, "api"])
+            }
         };
         // In its environment, from where docker takes it: its arguments are everybody's to read.
-        let command = command.args(words).args(args.iter().copied()).env(variable, url.to_secret().expose_secret());
+        let command = command
+            .args(words)
+            .args(args.iter().copied())
+            .env(variable, url.to_secret().expose_secret());
         Ok(capture(command, b"", MIGRATE_BOUND).await?)
     }
 
@@ -103,18 +121,36 @@ impl Inside {
     ///
     /// # Errors
     /// The files are newer than the program, and the program is not rebuilt.
-    pub(crate) async fn wait_for_files(&self, checkout: &Checkout, url: &DatabaseUrl, args: &[&str], events: &Events) -> Result<(), Error> {
+    pub(crate) async fn wait_for_files(
+        &self,
+        checkout: &Checkout,
+        url: &DatabaseUrl,
+        args: &[&str],
+        events: &Events,
+    ) -> Result<(), Error> {
         if !matches!(args, ["up" | "to", ..]) {
             return Ok(());
         }
-        let url = DatabaseUrl { host: "db".to_owned(), port: 5432, ..url.clone() };
+        let url = DatabaseUrl {
+            host: "db".to_owned(),
+            port: 5432,
+            ..url.clone()
+        };
         let begun = tokio::time::Instant::now();
         loop {
             let applied = migrations::read(&self.run(&url, &["status", "--json"]).await?)?;
             let files = migrations::files(checkout)?;
-            let Some(newer) = files.iter().rfind(|file| applied.of(file).is_none()) else { return Ok(()) };
-            if begun.elapsed() >= BUILD_BOUND || !self.will_build(newer.version, begun.elapsed() >= NOTICED).await {
-                return Err(Error::OldProgram { version: newer.version });
+            let Some(newer) = files.iter().rfind(|file| applied.of(file).is_none()) else {
+                return Ok(());
+            };
+            if begun.elapsed() >= BUILD_BOUND
+                || !self
+                    .will_build(newer.version, begun.elapsed() >= NOTICED)
+                    .await
+            {
+                return Err(Error::OldProgram {
+                    version: newer.version,
+                });
             }
             events.phase("waiting until the container has built the new migration");
             tokio::time::sleep(POLL).await;
@@ -145,13 +181,26 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    pub(super) async fn start(project: &Project, new: bool, turn: File, events: &Events) -> Result<Self, Error> {
-        let moment = Self { project: project.clone(), new, _turn: turn };
+    pub(super) async fn start(
+        project: &Project,
+        new: bool,
+        turn: File,
+        events: &Events,
+    ) -> Result<Self, Error> {
+        let moment = Self {
+            project: project.clone(),
+            new,
+            _turn: turn,
+        };
         let up = ["up", "--detach", "--wait", "--wait-timeout", "600", "db"];
         if let Err(error) = project.tell(&up, START_BOUND, |_| {}).await {
             let said = super::logs::last_words(project, "db").await;
             moment.end().await?;
-            return Err(if said.is_empty() { error } else { super::of_last_words("db", said) });
+            return Err(if said.is_empty() {
+                error
+            } else {
+                super::of_last_words("db", said)
+            });
         }
         events.phase("the database runs");
         Ok(moment)
@@ -162,6 +211,8 @@ impl Moment {
     /// # Errors
     /// It does not stop.
     pub(crate) async fn end(self) -> Result<(), Error> {
-        self.project.end(if self.new { "down" } else { "stop" }).await
+        self.project
+            .end(if self.new { "down" } else { "stop" })
+            .await
     }
 }

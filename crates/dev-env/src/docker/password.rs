@@ -17,9 +17,19 @@ use crate::{Error, configuration};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-pub(super) async fn change(engine: &Docker, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
-    engine.environment.configuration.passwords_can_be_written()?;
-    let passwords = Passwords::new(password.map_or_else(|| configuration::generate().into(), SecretString::from));
+pub(super) async fn change(
+    engine: &Docker,
+    password: Option<String>,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<PathBuf>, Error> {
+    engine
+        .environment
+        .configuration
+        .passwords_can_be_written()?;
+    let passwords = Passwords::new(
+        password.map_or_else(|| configuration::generate().into(), SecretString::from),
+    );
     let runs = engine.look().await?.1.running("api").is_some();
     let session = tokio::select! {
         biased;
@@ -46,11 +56,18 @@ pub(super) async fn change(engine: &Docker, password: Option<String>, events: &E
 async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {
     // No API may have run yet.
     let create = roles::create_api_role();
-    let sql = create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
+    let sql =
+        create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
     let in_database = async {
         let psql = session.client_in("psql", "postgres").await?;
         psql::run(psql, sql.as_bytes(), BOUND).await?;
         Ok(())
     };
-    passwords.set_by(&engine.environment.configuration, &engine.environment.checkout, in_database).await
+    passwords
+        .set_by(
+            &engine.environment.configuration,
+            &engine.environment.checkout,
+            in_database,
+        )
+        .await
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use emotionviz_settings::declared::{ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT};
+use emotionviz_settings::declared::{
+    ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT,
+};
 use tokio::time::Instant;
 
 use super::containers::{Container, Containers};
@@ -34,13 +36,21 @@ const PORT_TRIES: usize = 3;
 /// What runs in there builds first.
 const RESTART_BOUND: Duration = Duration::from_secs(600);
 
-pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+pub(super) async fn up(
+    engine: &Docker,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
     // Settings that do not fit are said before anything is waited for.
     engine.tool()?;
     let events = &supervisor::log_to_file(&engine.environment, events.clone());
     let (host, project, containers) = engine.look_on().await?;
     host.check(engine.environment.checkout.root(), std::env::home_dir())?;
-    project.settings.check(&project, &engine.environment.checkout).await?;
+    project
+        .settings
+        .check(&project, &engine.environment.checkout)
+        .await?;
     if containers.run() {
         return already(engine, project, containers, options, events, stop).await;
     }
@@ -56,7 +66,11 @@ pub(super) async fn up(engine: &Docker, options: UpOptions, events: &Events, sto
         drop(turn);
         return already(engine, project, containers, options, events, stop).await;
     }
-    let mut started = Started { project, options, since: SystemTime::now() };
+    let mut started = Started {
+        project,
+        options,
+        since: SystemTime::now(),
+    };
     let ready = tokio::select! {
         biased;
         () = stop.asked() => None,
@@ -101,13 +115,25 @@ async fn already(
         () = stop.asked() => return Ok(Up::Interrupted),
         containers = add(engine, project, containers, options, events) => containers?,
     };
-    let healthy = containers.running("api").is_some_and(|api| api.health.as_deref() == Some("healthy"));
+    let healthy = containers
+        .running("api")
+        .is_some_and(|api| api.health.as_deref() == Some("healthy"));
     let doing = (!healthy).then(|| "waiting for the API".to_owned());
-    Ok(Up::Already { pid: None, doing, addresses: addresses(&containers, &engine.tool()?) })
+    Ok(Up::Already {
+        pid: None,
+        doing,
+        addresses: addresses(&containers, &engine.tool()?),
+    })
 }
 
 /// Adds to what runs what is asked for and not there: Adminer, the local network. Everything else of it stays.
-async fn add(engine: &Docker, project: Project, containers: Containers, asked: UpOptions, events: &Events) -> Result<Containers, Error> {
+async fn add(
+    engine: &Docker,
+    project: Project,
+    containers: Containers,
+    asked: UpOptions,
+    events: &Events,
+) -> Result<Containers, Error> {
     if missing(asked, containers.options()).is_empty() {
         return Ok(containers);
     }
@@ -121,11 +147,32 @@ async fn add(engine: &Docker, project: Project, containers: Containers, asked: U
     } else if services.is_empty() {
         return Ok(containers);
     }
-    let options = UpOptions { tools: has.tools || asked.tools, lan: has.lan || asked.lan, ..has };
-    let mut added = Started { project: project.clone(), options, since: SystemTime::now() };
+    let options = UpOptions {
+        tools: has.tools || asked.tools,
+        lan: has.lan || asked.lan,
+        ..has
+    };
+    let mut added = Started {
+        project: project.clone(),
+        options,
+        since: SystemTime::now(),
+    };
     let profiles = project.with_tools();
-    let words = [&profiles[..], &["up", "--detach", "--no-deps"], &services[..]].concat();
-    added.compose(containers, &words, &engine.environment, &engine.tool()?, events).await?;
+    let words = [
+        &profiles[..],
+        &["up", "--detach", "--no-deps"],
+        &services[..],
+    ]
+    .concat();
+    added
+        .compose(
+            containers,
+            &words,
+            &engine.environment,
+            &engine.tool()?,
+            events,
+        )
+        .await?;
     if services.contains(&"api") {
         events.phase("starting the API");
         return added.until_ready(events).await;
@@ -135,8 +182,14 @@ async fn add(engine: &Docker, project: Project, containers: Containers, asked: U
 
 /// The services that `asked` wants otherwise than they run.
 fn missing(asked: UpOptions, has: UpOptions) -> Vec<&'static str> {
-    let missing = [("adminer", asked.tools && !has.tools), ("api", asked.lan && !has.lan)];
-    missing.into_iter().filter_map(|(service, missing)| missing.then_some(service)).collect()
+    let missing = [
+        ("adminer", asked.tools && !has.tools),
+        ("api", asked.lan && !has.lan),
+    ];
+    missing
+        .into_iter()
+        .filter_map(|(service, missing)| missing.then_some(service))
+        .collect()
 }
 
 /// What this process starts.
@@ -147,20 +200,46 @@ struct Started {
 }
 
 impl Started {
-    async fn start(&mut self, engine: &Docker, containers: Containers, events: &Events) -> Result<Vec<Address>, Error> {
+    async fn start(
+        &mut self,
+        engine: &Docker,
+        containers: Containers,
+        events: &Events,
+    ) -> Result<Vec<Address>, Error> {
         let mut environment = engine.environment.clone();
         let checkout = environment.checkout.clone();
-        let made = environment.configuration.make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
+        let made = environment
+            .configuration
+            .make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
         if !made.is_empty() {
-            events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
+            events.note(format!(
+                "made {} and wrote them to {}",
+                made.join(", "),
+                checkout.env_file().display()
+            ));
         }
         if self.project.make_known(&checkout)? {
-            events.note(format!("the containers are called {}, as {} says now", self.project.name, checkout.env_file().display()));
+            events.note(format!(
+                "the containers are called {}, as {} says now",
+                self.project.name,
+                checkout.env_file().display()
+            ));
         }
         let tool = Docker::new(environment.clone()).tool()?;
         let project = self.project.clone();
-        let profiles = if self.options.tools { project.with_tools() } else { Vec::new() };
-        self.compose(containers, &[&profiles[..], &["up", "--detach"]].concat(), &environment, &tool, events).await?;
+        let profiles = if self.options.tools {
+            project.with_tools()
+        } else {
+            Vec::new()
+        };
+        self.compose(
+            containers,
+            &[&profiles[..], &["up", "--detach"]].concat(),
+            &environment,
+            &tool,
+            events,
+        )
+        .await?;
         events.phase("starting the API");
         let containers = self.until_ready(events).await?;
         Ok(addresses(&containers, &tool))
@@ -177,13 +256,22 @@ impl Started {
     ) -> Result<(), Error> {
         let mut tries_left = PORT_TRIES;
         loop {
-            self.project.variables = published(environment, tool, &containers, self.options, events)?;
+            self.project.variables =
+                published(environment, tool, &containers, self.options, events)?;
             events.phase("starting the containers");
             let listener = events.clone();
             tries_left -= 1;
-            match self.project.tell(words, COMPOSE_BOUND, move |line| tell_of_compose(line, &listener)).await {
+            match self
+                .project
+                .tell(words, COMPOSE_BOUND, move |line| {
+                    tell_of_compose(line, &listener)
+                })
+                .await
+            {
                 // Somebody else has taken it since it was found free.
-                Err(Error::PortOfContainer { .. }) if tries_left > 0 => containers = Containers::of(&self.project).await?,
+                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {
+                    containers = Containers::of(&self.project).await?
+                }
                 ended => return ended,
             }
         }
@@ -196,7 +284,10 @@ impl Started {
         let (listener, heard) = (events.clone(), Arc::clone(&speaks));
         let _told = Told::follow(&self.project, self.since, move |line| {
             heard.fetch_or(line.from == Source::Api, Ordering::Relaxed);
-            listener.tell(Event::Output { from: line.from, line: line.text });
+            listener.tell(Event::Output {
+                from: line.from,
+                line: line.text,
+            });
         })
         .await?;
         let deadline = Instant::now() + READY_BOUND;
@@ -204,8 +295,13 @@ impl Started {
         let mut containers = first.clone();
         loop {
             for service in ["setup", "db", "api"] {
-                let restarts = |containers: &Containers| containers.get(service).map_or(0, |container| container.restarts);
-                let failed = containers.get(service).is_some_and(Container::has_failed) || restarts(&containers) > restarts(&first);
+                let restarts = |containers: &Containers| {
+                    containers
+                        .get(service)
+                        .map_or(0, |container| container.restarts)
+                };
+                let failed = containers.get(service).is_some_and(Container::has_failed)
+                    || restarts(&containers) > restarts(&first);
                 if failed || Instant::now() >= deadline {
                     return Err(super::ended(&self.project, service).await);
                 }
@@ -213,7 +309,8 @@ impl Started {
             let look_again = Instant::now() + LOOK_EVERY;
             let api = containers.running("api");
             while Instant::now() < look_again {
-                let may_answer = speaks.load(Ordering::Relaxed) || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
+                let may_answer = speaks.load(Ordering::Relaxed)
+                    || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
                 if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
                     && self.is_ready(port).await
                 {
@@ -227,7 +324,11 @@ impl Started {
 
     async fn is_ready(&self, port: u16) -> bool {
         let probe = Probe::new(IpAddr::from([127, 0, 0, 1]), port);
-        if self.options.migrate { probe.ready().await.is_ok() } else { probe.live().await.is_ok() }
+        if self.options.migrate {
+            probe.ready().await.is_ok()
+        } else {
+            probe.live().await.is_ok()
+        }
     }
 
     /// Shows what the containers say until they run no more.
@@ -235,8 +336,13 @@ impl Started {
         let mut since = SystemTime::now();
         loop {
             let listener = events.clone();
-            let mut told =
-                Told::follow(&self.project, since, move |line| listener.tell(Event::Output { from: line.from, line: line.text })).await?;
+            let mut told = Told::follow(&self.project, since, move |line| {
+                listener.tell(Event::Output {
+                    from: line.from,
+                    line: line.text,
+                })
+            })
+            .await?;
             told.ended().await?;
             since = SystemTime::now();
             if !Containers::of(&self.project).await?.any_runs() {
@@ -267,11 +373,19 @@ fn tell_of_compose(line: &str, events: &Events) {
         Some("Container" | "Network" | "Volume") => {}
         Some(step) if step.starts_with('#') => {
             events.phase("building the image");
-            events.tell(Event::Output { from: Source::Build, line: line.to_owned() });
+            events.tell(Event::Output {
+                from: Source::Build,
+                line: line.to_owned(),
+            });
         }
         Some("") | None => {}
-        Some(_) if said.contains("Pulling") || said.contains("Pulled") => events.phase(format!("pulling images: {said}")),
-        Some(_) => events.tell(Event::Output { from: Source::Dev, line: line.to_owned() }),
+        Some(_) if said.contains("Pulling") || said.contains("Pulled") => {
+            events.phase(format!("pulling images: {said}"))
+        }
+        Some(_) => events.tell(Event::Output {
+            from: Source::Dev,
+            line: line.to_owned(),
+        }),
     }
 }
 
@@ -284,20 +398,38 @@ pub(super) fn published(
     events: &Events,
 ) -> Result<Vec<(OsString, OsString)>, Error> {
     let checkout = &environment.checkout;
-    let host = if options.lan { lan::ALL_ADDRESSES } else { tool.api_host };
+    let host = if options.lan {
+        lan::ALL_ADDRESSES
+    } else {
+        tool.api_host
+    };
     let has = |service: &str, wanted: Port| {
-        let port = containers.running(service).and_then(|container| container.port);
+        let port = containers
+            .running(service)
+            .and_then(|container| container.port);
         port.filter(|port| !wanted.set || wanted.port == *port || wanted.port == 0)
     };
-    let api = has("api", tool.api_port).map_or_else(|| kept_ports::api(checkout, host, tool.api_port, events), Ok)?;
-    let postgres = has("db", tool.postgres_port).map_or_else(|| kept_ports::postgres(checkout, tool.postgres_port, events), Ok)?;
+    let api = has("api", tool.api_port).map_or_else(
+        || kept_ports::api(checkout, host, tool.api_port, events),
+        Ok,
+    )?;
+    let postgres = has("db", tool.postgres_port).map_or_else(
+        || kept_ports::postgres(checkout, tool.postgres_port, events),
+        Ok,
+    )?;
     let adminer = match has("adminer", tool.adminer_port) {
         Some(port) => port,
         None if options.tools => kept_ports::adminer(checkout, tool.adminer_port, events)?,
         None => tool.adminer_port.port,
     };
-    let flags = [("--no-migrate", !options.migrate), ("--no-reload", !options.reload)];
-    let mut flags: Vec<String> = flags.into_iter().filter_map(|(flag, given)| given.then_some(flag.to_owned())).collect();
+    let flags = [
+        ("--no-migrate", !options.migrate),
+        ("--no-reload", !options.reload),
+    ];
+    let mut flags: Vec<String> = flags
+        .into_iter()
+        .filter_map(|(flag, given)| given.then_some(flag.to_owned()))
+        .collect();
     if let Some(address) = lan::address().filter(|_| host.is_unspecified()) {
         flags.push(format!("--lan-address={address}"));
         events.note(lan::pages_may_call(address));
@@ -309,31 +441,53 @@ pub(super) fn published(
         (ADMINER_PORT.info.name, adminer.to_string()),
         (DEV_UP_OPTIONS.info.name, flags.join(" ")),
     ];
-    Ok(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect())
 }
 
 /// Where everything answers.
 pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
     let here = IpAddr::from([127, 0, 0, 1]);
     let mut addresses = Vec::new();
-    if let Some((api, port)) = containers.running("api").and_then(|api| Some((api, api.port?))) {
+    if let Some((api, port)) = containers
+        .running("api")
+        .and_then(|api| Some((api, api.port?)))
+    {
         let url = service::base_url(here, port);
         addresses.push(Address::new("documentation", format!("{url}/docs")));
         addresses.insert(0, Address::new("API", url));
-        addresses.extend(lan::address().filter(|_| api.is_public).map(|lan| Address::for_phones(service::base_url(lan, port))));
+        addresses.extend(
+            lan::address()
+                .filter(|_| api.is_public)
+                .map(|lan| Address::for_phones(service::base_url(lan, port))),
+        );
     }
     if let Some(port) = containers.running("db").and_then(|db| db.port) {
-        let url = session::local_url(port, &tool.user, tool.password.clone().unwrap_or_default(), &tool.database);
+        let url = session::local_url(
+            port,
+            &tool.user,
+            tool.password.clone().unwrap_or_default(),
+            &tool.database,
+        );
         addresses.push(Address::new("database", url.masked()));
     }
-    if let Some(port) = containers.running("adminer").and_then(|adminer| adminer.port) {
+    if let Some(port) = containers
+        .running("adminer")
+        .and_then(|adminer| adminer.port)
+    {
         addresses.push(Address::new("Adminer", service::base_url(here, port)));
     }
     addresses
 }
 
 /// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
-pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &Events) -> Result<(), Error> {
+pub(super) async fn restart(
+    engine: &Docker,
+    service: Option<Service>,
+    events: &Events,
+) -> Result<(), Error> {
     let tool = engine.tool()?;
     let _turn = engine.turn(PATIENCE, events).await?;
     let (mut project, before) = engine.look().await?;
@@ -350,22 +504,40 @@ pub(super) async fn restart(engine: &Docker, service: Option<Service>, events: &
     for name in services {
         events.phase(format!("starting {name} anew"));
         // With what it depends on: --no-deps makes another container of it.
-        project.run(&["up", "--detach", name], COMPOSE_BOUND).await?;
+        project
+            .run(&["up", "--detach", name], COMPOSE_BOUND)
+            .await?;
         let after = Containers::of(&project).await?;
-        let same = |containers: &Containers| containers.running(name).map(|container| (container.id.clone(), container.started));
+        let same = |containers: &Containers| {
+            containers
+                .running(name)
+                .map(|container| (container.id.clone(), container.started))
+        };
         if same(&before).is_none() || same(&before) != same(&after) {
             continue;
         }
         match (*name, after.running("api")) {
             // The supervisor in there does it without losing a request.
             ("api", Some(api)) => restart_inside(api).await?,
-            _ => project.run(&["restart", "--no-deps", name], STOP_BOUND).await.map(drop)?,
+            _ => project
+                .run(&["restart", "--no-deps", name], STOP_BOUND)
+                .await
+                .map(drop)?,
         }
     }
     events.phase("waiting for the API");
-    let ready = Started { project, options, since: SystemTime::now() };
+    let ready = Started {
+        project,
+        options,
+        since: SystemTime::now(),
+    };
     let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
-    ready.map_err(|_| Error::Container { service: "api", said: "it is not ready".to_owned() })?.map(drop)
+    ready
+        .map_err(|_| Error::Container {
+            service: "api",
+            said: "it is not ready".to_owned(),
+        })?
+        .map(drop)
 }
 
 async fn restart_inside(api: &Container) -> Result<(), Error> {
@@ -374,5 +546,9 @@ async fn restart_inside(api: &Container) -> Result<(), Error> {
         return Ok(());
     }
     let said = output.stderr.trim();
-    Err(Error::Supervisor(said.rsplit_once("error: ").map_or(said, |(_, error)| error).to_owned()))
+    Err(Error::Supervisor(
+        said.rsplit_once("error: ")
+            .map_or(said, |(_, error)| error)
+            .to_owned(),
+    ))
 }

@@ -30,10 +30,18 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether it waits for another edit, since it could not let the one of a migration go live, or build anything at all.
     pub(super) fn has_given_up(&self, version: i64) -> bool {
-        let is_of_it = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{version}_")));
+        let is_of_it = |path: &String| {
+            path.rsplit('/')
+                .next()
+                .is_some_and(|name| name.starts_with(&format!("{version}_")))
+        };
         let waits_to_be_mended = self.doing.as_deref() == Some(supervisor::WAITS_TO_BE_MENDED);
         waits_to_be_mended
-            || self.doing.is_none() && self.reloads.last().is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
+            || self.doing.is_none()
+                && self
+                    .reloads
+                    .last()
+                    .is_some_and(|last| last.failed() && last.changed.iter().any(is_of_it))
     }
 }
 
@@ -53,8 +61,12 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
         let applied = tokio::time::timeout(BOUND, applied).await.ok().flatten();
         Schema::compare(&code, applied.as_ref())
     };
-    let (schema, seen, ready, postgres) =
-        tokio::join!(schema, seen(containers.running("api").map(|api| api.id.as_str())), ready(&containers), postgres(&containers));
+    let (schema, seen, ready, postgres) = tokio::join!(
+        schema,
+        seen(containers.running("api").map(|api| api.id.as_str())),
+        ready(&containers),
+        postgres(&containers)
+    );
     let mut services = vec![api(&containers, ready), db(&containers, &tool, postgres)];
     services.extend(containers.get("adminer").map(adminer));
     Ok(Status {
@@ -70,17 +82,38 @@ pub(super) async fn status(engine: &Docker) -> Result<Status, Error> {
 }
 
 pub(super) async fn seen(api: Option<&str>) -> Seen {
-    let Some(api) = api else { return Seen::default() };
+    let Some(api) = api else {
+        return Seen::default();
+    };
     // While it compiles itself it says nothing.
-    let said = tokio::time::timeout(BOUND, capture(tool_inside(api, "status --json"), b"", BOUND)).await;
-    said.ok().and_then(Result::ok).and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default()
+    let said = tokio::time::timeout(
+        BOUND,
+        capture(tool_inside(api, "status --json"), b"", BOUND),
+    )
+    .await;
+    said.ok()
+        .and_then(Result::ok)
+        .and_then(|output| serde_json::from_slice(&output.stdout).ok())
+        .unwrap_or_default()
 }
 
 /// The version of PostgreSQL: `postgres (PostgreSQL) 15.14`.
 async fn postgres(containers: &Containers) -> Option<String> {
-    let output = docker(&["exec", &containers.running("db")?.id, "postgres", "--version"], BOUND).await.ok()?;
+    let output = docker(
+        &[
+            "exec",
+            &containers.running("db")?.id,
+            "postgres",
+            "--version",
+        ],
+        BOUND,
+    )
+    .await
+    .ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned)
+    said.split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
 }
 
 /// Whether the API answers, and the version that does.
@@ -89,12 +122,19 @@ async fn ready(containers: &Containers) -> Option<(Result<(), String>, Option<St
     Some(tokio::join!(probe.ready(), probe.version()))
 }
 
-fn api(containers: &Containers, ready: Option<(Result<(), String>, Option<String>)>) -> ServiceStatus {
+fn api(
+    containers: &Containers,
+    ready: Option<(Result<(), String>, Option<String>)>,
+) -> ServiceStatus {
     let container = containers.get("api");
     let mut api = describe("api", container);
-    api.url = api.port.map(|port| service::base_url([127, 0, 0, 1].into(), port));
+    api.url = api
+        .port
+        .map(|port| service::base_url([127, 0, 0, 1].into(), port));
     match ready {
-        Some((Ok(()), version)) => (api.state, api.health, api.version) = (State::Running, Some(Health::Healthy), version),
+        Some((Ok(()), version)) => {
+            (api.state, api.health, api.version) = (State::Running, Some(Health::Healthy), version)
+        }
         Some((Err(reason), version)) => {
             // Until it was seen healthy it is starting: it compiles.
             api.health = (api.state != State::Starting).then_some(Health::Unhealthy);
@@ -108,14 +148,18 @@ fn api(containers: &Containers, ready: Option<(Result<(), String>, Option<String
 fn db(containers: &Containers, tool: &Tool, version: Option<String>) -> ServiceStatus {
     let mut db = describe("db", containers.get("db"));
     let password = tool.password.clone().unwrap_or_default();
-    db.url = db.port.map(|port| session::local_url(port, &tool.user, password, &tool.database).masked());
+    db.url = db
+        .port
+        .map(|port| session::local_url(port, &tool.user, password, &tool.database).masked());
     db.version = version;
     db
 }
 
 fn adminer(container: &Container) -> ServiceStatus {
     let mut adminer = describe("adminer", Some(container));
-    adminer.url = adminer.port.map(|port| service::base_url([127, 0, 0, 1].into(), port));
+    adminer.url = adminer
+        .port
+        .map(|port| service::base_url([127, 0, 0, 1].into(), port));
     adminer
 }
 
@@ -147,7 +191,10 @@ fn describe(name: &'static str, container: Option<&Container>) -> ServiceStatus 
 }
 
 fn uptime(running: Option<&Container>) -> Option<u64> {
-    SystemTime::now().duration_since(running?.started?).ok().map(|up| up.as_secs())
+    SystemTime::now()
+        .duration_since(running?.started?)
+        .ok()
+        .map(|up| up.as_secs())
 }
 
 #[cfg(test)]
@@ -157,16 +204,29 @@ mod tests {
     #[test]
     fn a_reload_that_failed_does_not_come_back_by_itself() {
         let seen = |doing: &str, outcome: &str| {
-            let changed = r#"["backend/app/src/lib.rs","backend/db/migrations/20251124000000_a.up.sql"]"#;
+            let changed =
+                r#"["backend/app/src/lib.rs","backend/db/migrations/20251124000000_a.up.sql"]"#;
             let reload = format!(r#"{{"at":"","changed":{changed},"outcome":{outcome}}}"#);
-            serde_json::from_str::<Seen>(&format!(r#"{{"doing":{doing},"watching":null,"reloads":[{reload}]}}"#)).unwrap()
+            serde_json::from_str::<Seen>(&format!(
+                r#"{{"doing":{doing},"watching":null,"reloads":[{reload}]}}"#
+            ))
+            .unwrap()
         };
         let failed = r#""failed","reason":"it does not compile""#;
         assert!(seen("null", failed).has_given_up(20_251_124_000_000));
-        assert!(!seen("null", failed).has_given_up(20_251_124_000_001), "that one was not there yet");
+        assert!(
+            !seen("null", failed).has_given_up(20_251_124_000_001),
+            "that one was not there yet"
+        );
         assert!(!seen("\"building\"", failed).has_given_up(20_251_124_000_000));
         assert!(!Seen::default().has_given_up(20_251_124_000_000));
-        let mended = Seen { doing: Some(supervisor::WAITS_TO_BE_MENDED.to_owned()), ..Seen::default() };
-        assert!(mended.has_given_up(20_251_124_000_000), "its very first build");
+        let mended = Seen {
+            doing: Some(supervisor::WAITS_TO_BE_MENDED.to_owned()),
+            ..Seen::default()
+        };
+        assert!(
+            mended.has_given_up(20_251_124_000_000),
+            "its very first build"
+        );
     }
 }

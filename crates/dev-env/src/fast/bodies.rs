@@ -38,8 +38,21 @@ const HARMLESS: [&str; 31] = [
     "return",
 ];
 /// Words of what a body might declare, which may be seen outside (`impl`), or be known to the linker.
-const DECLARING: [&str; 13] =
-    ["async", "const", "enum", "extern", "fn", "impl", "macro_rules", "mod", "static", "struct", "trait", "type", "union"];
+const DECLARING: [&str; 13] = [
+    "async",
+    "const",
+    "enum",
+    "extern",
+    "fn",
+    "impl",
+    "macro_rules",
+    "mod",
+    "static",
+    "struct",
+    "trait",
+    "type",
+    "union",
+];
 
 /// Whether two versions of a file differ at most in the bodies of plain functions: those without parameters of types or lifetimes, without
 /// attributes that mean something, neither `const` nor `async`, whose types are all named, in no trait and no generic `impl`. What the
@@ -60,10 +73,14 @@ fn shown(tokens: TokenStream) -> TokenStream {
         let (last, before) = declaration.split_last().expect("it is not empty");
         shown.extend_from_slice(before);
         shown.push(match last {
-            TokenTree::Group(block) if is_plain_function(before) && declare_nothing(std::slice::from_ref(last)) => {
+            TokenTree::Group(block)
+                if is_plain_function(before) && declare_nothing(std::slice::from_ref(last)) =>
+            {
                 braces(TokenStream::new())
             }
-            TokenTree::Group(block) if is_of_declarations(before) => braces(self::shown(block.stream())),
+            TokenTree::Group(block) if is_of_declarations(before) => {
+                braces(self::shown(block.stream()))
+            }
             other => other.clone(),
         });
     }
@@ -81,13 +98,22 @@ fn end(tokens: &[TokenTree]) -> usize {
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
         TokenTree::Ident(_) | TokenTree::Literal(_) => false,
     };
-    tokens.iter().position(is_end).map_or(tokens.len(), |at| at + 1)
+    tokens
+        .iter()
+        .position(is_end)
+        .map_or(tokens.len(), |at| at + 1)
 }
 
 /// Whether what stands before a block makes it the body of a plain function.
 fn is_plain_function(head: &[TokenTree]) -> bool {
     match without_attributes(head).map(public) {
-        Some([TokenTree::Ident(function), TokenTree::Ident(_), signature @ ..]) => {
+        Some(
+            [
+                TokenTree::Ident(function),
+                TokenTree::Ident(_),
+                signature @ ..,
+            ],
+        ) => {
             let arguments = matches!(signature, [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Parenthesis);
             // In `A<{ 1 }>` the block belongs to the type.
             let ends = |last: &TokenTree| !matches!(last, TokenTree::Punct(punct) if !matches!(punct.as_char(), '>' | '!'));
@@ -111,10 +137,19 @@ fn is_of_declarations(head: &[TokenTree]) -> bool {
 fn without_attributes(mut tokens: &[TokenTree]) -> Option<&[TokenTree]> {
     while let [TokenTree::Punct(hash), rest @ ..] = tokens {
         // Those of the whole file stand before the first declaration.
-        let rest = if is(rest.first()?, '!') { &rest[1..] } else { rest };
-        let (TokenTree::Group(group), rest) = rest.split_first()? else { return None };
+        let rest = if is(rest.first()?, '!') {
+            &rest[1..]
+        } else {
+            rest
+        };
+        let (TokenTree::Group(group), rest) = rest.split_first()? else {
+            return None;
+        };
         let text: String = group.stream().to_string().split_whitespace().collect();
-        let says_nothing = text == "must_use" || ["doc=", "allow(", "expect("].iter().any(|beginning| text.starts_with(beginning));
+        let says_nothing = text == "must_use"
+            || ["doc=", "allow(", "expect("]
+                .iter()
+                .any(|beginning| text.starts_with(beginning));
         if hash.as_char() != '#' || !says_nothing {
             return None;
         }
@@ -126,7 +161,9 @@ fn without_attributes(mut tokens: &[TokenTree]) -> Option<&[TokenTree]> {
 /// What follows `pub`, if that is there.
 fn public(tokens: &[TokenTree]) -> &[TokenTree] {
     match tokens {
-        [TokenTree::Ident(word), TokenTree::Group(group), rest @ ..] if word == "pub" && group.delimiter() == Delimiter::Parenthesis => {
+        [TokenTree::Ident(word), TokenTree::Group(group), rest @ ..]
+            if word == "pub" && group.delimiter() == Delimiter::Parenthesis =>
+        {
             rest
         }
         [TokenTree::Ident(word), rest @ ..] if word == "pub" => rest,
@@ -137,13 +174,21 @@ fn public(tokens: &[TokenTree]) -> &[TokenTree] {
 /// Whether no word among these, however deep, declares anything, and no attribute or unknown macro might.
 fn declare_nothing(tokens: &[TokenTree]) -> bool {
     let is_macro = |three: &[TokenTree]| match three {
-        [TokenTree::Ident(name), TokenTree::Punct(bang), TokenTree::Group(_)] => bang.as_char() == '!' && !is_among(name, &HARMLESS),
+        [
+            TokenTree::Ident(name),
+            TokenTree::Punct(bang),
+            TokenTree::Group(_),
+        ] => bang.as_char() == '!' && !is_among(name, &HARMLESS),
         _ => false,
     };
     let declares = |at: usize| match &tokens[at] {
         // `'static` is none.
-        TokenTree::Ident(word) => is_among(word, &DECLARING) && !(at > 0 && is(&tokens[at - 1], '\'')),
-        TokenTree::Group(group) => !declare_nothing(&group.stream().into_iter().collect::<Vec<_>>()),
+        TokenTree::Ident(word) => {
+            is_among(word, &DECLARING) && !(at > 0 && is(&tokens[at - 1], '\''))
+        }
+        TokenTree::Group(group) => {
+            !declare_nothing(&group.stream().into_iter().collect::<Vec<_>>())
+        }
         TokenTree::Punct(punct) => punct.as_char() == '#',
         TokenTree::Literal(_) => false,
     };
@@ -168,14 +213,21 @@ mod tests {
 
     #[test]
     fn bodies_of_plain_functions() {
-        for (from, to) in [("n > 1", "n > 2"), ("b.c()", "b.d(), b.e()"), ("Self { d }", "Self { d: d + 1 }"), ("{ 1 };", "use x::y; y();")]
-        {
+        for (from, to) in [
+            ("n > 1", "n > 2"),
+            ("b.c()", "b.d(), b.e()"),
+            ("Self { d }", "Self { d: d + 1 }"),
+            ("{ 1 };", "use x::y; y();"),
+        ] {
             assert!(BEFORE.contains(from));
             assert!(alone_differ(BEFORE, &BEFORE.replace(from, to)), "{to}");
         }
         assert!(alone_differ(BEFORE, BEFORE));
         assert!(alone_differ("//! A.\nfn f() { 1 }", "//! A.\nfn f() { 2 }"));
-        assert!(!alone_differ("//! A.\nfn f() { 1 }", "//! B.\nfn f() { 1 }"));
+        assert!(!alone_differ(
+            "//! A.\nfn f() { 1 }",
+            "//! B.\nfn f() { 1 }"
+        ));
     }
 
     #[test]
@@ -221,7 +273,12 @@ mod tests {
             "m! { fn f()",
             "const F: u8 =",
         ] {
-            let file = |body: u8| format!("{head} {{ {body} }}{}", " }".repeat(head.matches('{').count()));
+            let file = |body: u8| {
+                format!(
+                    "{head} {{ {body} }}{}",
+                    " }".repeat(head.matches('{').count())
+                )
+            };
             assert!(file(1).parse::<TokenStream>().is_ok(), "{head}");
             assert!(!alone_differ(&file(1), &file(2)), "{head}");
         }

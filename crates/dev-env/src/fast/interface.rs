@@ -8,18 +8,31 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// It holds modules, imports of what other crates have, and `#[inline(never)] pub fn` without parameters of types or lifetimes.
 /// Whoever calls such a function knows its name and the types of other crates, and nothing that is in the modules.
 pub(super) fn is_closed(lib: &str) -> bool {
-    let Ok(tokens) = lib.parse::<TokenStream>() else { return false };
+    let Ok(tokens) = lib.parse::<TokenStream>() else {
+        return false;
+    };
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let inside = modules(&tokens);
-    let foreign = |part: &[TokenTree]| !names(part).iter().any(|name| inside.contains(name) || is_of_this_crate(name));
+    let foreign = |part: &[TokenTree]| {
+        !names(part)
+            .iter()
+            .any(|name| inside.contains(name) || is_of_this_crate(name))
+    };
     let mut rest = tokens.as_slice();
     let mut functions = 0;
     while !rest.is_empty() {
-        let Some((attributes, after)) = attributes(rest) else { return false };
-        let Some((item, after_item)) = item(after) else { return after.is_empty() && functions > 0 };
+        let Some((attributes, after)) = attributes(rest) else {
+            return false;
+        };
+        let Some((item, after_item)) = item(after) else {
+            return after.is_empty() && functions > 0;
+        };
         rest = after_item;
         let good = match words(item).as_slice() {
-            [first, ..] if first == "mod" => matches!(item, [_, _, TokenTree::Punct(_)]) && !attributes.iter().any(|name| name == "inline"),
+            [first, ..] if first == "mod" => {
+                matches!(item, [_, _, TokenTree::Punct(_)])
+                    && !attributes.iter().any(|name| name == "inline")
+            }
             [first, ..] if first == "use" => foreign(item),
             [public, function, _, ..] if public == "pub" && function == "fn" => {
                 functions += 1;
@@ -54,7 +67,9 @@ fn attributes(mut tokens: &[TokenTree]) -> Option<(Vec<String>, &[TokenTree])> {
             [TokenTree::Punct(bang), rest @ ..] if bang.as_char() == '!' => rest,
             rest => rest,
         };
-        let [TokenTree::Group(group), rest @ ..] = rest else { return None };
+        let [TokenTree::Group(group), rest @ ..] = rest else {
+            return None;
+        };
         let text: String = group.stream().to_string().split_whitespace().collect();
         match text.as_str() {
             "inline(never)" => found.push("inline".to_owned()),
@@ -89,7 +104,16 @@ fn modules(tokens: &[TokenTree]) -> Vec<String> {
 
 /// The words at the beginning that stand for themselves.
 fn words(tokens: &[TokenTree]) -> Vec<String> {
-    tokens.iter().filter_map(|token| if let TokenTree::Ident(word) = token { Some(word.to_string()) } else { None }).collect()
+    tokens
+        .iter()
+        .filter_map(|token| {
+            if let TokenTree::Ident(word) = token {
+                Some(word.to_string())
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 /// All names, however deep.
@@ -112,7 +136,9 @@ mod tests {
     #[test]
     fn functions_over_types_of_others() {
         assert!(is_closed(GOOD));
-        assert!(is_closed(&format!("{GOOD}#[inline(never)] pub fn again(pool: Pool) {{}}")));
+        assert!(is_closed(&format!(
+            "{GOOD}#[inline(never)] pub fn again(pool: Pool) {{}}"
+        )));
     }
 
     #[test]

@@ -44,16 +44,29 @@ impl Follower {
                 // A file that cannot be sought is read from its beginning.
                 let _at_start = std::io::Seek::seek(file, std::io::SeekFrom::End(0));
             }
-            Followed { log, open, unfinished: Vec::new() }
+            Followed {
+                log,
+                open,
+                unfinished: Vec::new(),
+            }
         });
-        Self { files: files.collect(), query, lines: None }
+        Self {
+            files: files.collect(),
+            query,
+            lines: None,
+        }
     }
 
     /// The environment's own file, and what a process tells of the services.
     pub(crate) fn of_lines(environment: &Environment, query: Query, lines: Lines) -> Self {
         let mut follower = Self::of_files(environment, query);
-        follower.files.retain(|followed| followed.log.from == Source::Dev);
-        Self { lines: Some(lines), ..follower }
+        follower
+            .files
+            .retain(|followed| followed.log.from == Source::Dev);
+        Self {
+            lines: Some(lines),
+            ..follower
+        }
     }
 
     /// Waits for more. Cancel safe.
@@ -77,16 +90,26 @@ impl Followed {
     fn more(&mut self) -> Vec<Entry> {
         let mut bytes = std::mem::take(&mut self.unfinished);
         self.read(&mut bytes);
-        let rotated = || Some(self.open.as_ref()?.metadata().ok()?.ino() != std::fs::metadata(&self.log.path).ok()?.ino());
+        let rotated = || {
+            Some(
+                self.open.as_ref()?.metadata().ok()?.ino()
+                    != std::fs::metadata(&self.log.path).ok()?.ino(),
+            )
+        };
         if rotated().unwrap_or(self.open.is_none()) {
             // What was written to it before it was put aside.
             self.read(&mut bytes);
             self.open = File::open(&self.log.path).ok();
             self.read(&mut bytes);
         }
-        let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let end = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |last| last + 1);
         self.unfinished = bytes.split_off(end);
-        let lines = bytes.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned());
+        let lines = bytes
+            .split(|byte| *byte == b'\n')
+            .map(|line| String::from_utf8_lossy(line).into_owned());
         let mut lines: Vec<String> = lines.collect();
         // After the last line's end there is nothing.
         lines.pop();

@@ -11,10 +11,15 @@ use crate::Error;
 /// # Errors
 /// It is neither.
 pub fn since(text: &str, now: SystemTime) -> Result<SystemTime, Error> {
-    let bad = || Error::BadTime { text: text.to_owned() };
+    let bad = || Error::BadTime {
+        text: text.to_owned(),
+    };
     match humantime::parse_duration(text) {
         Ok(ago) => now.checked_sub(ago).ok_or_else(bad),
-        Err(_) => leading(text).filter(|(_, rest)| rest.is_empty()).map(|(at, _)| at).ok_or_else(bad),
+        Err(_) => leading(text)
+            .filter(|(_, rest)| rest.is_empty())
+            .map(|(at, _)| at)
+            .ok_or_else(bad),
     }
 }
 
@@ -25,7 +30,9 @@ pub(super) fn of_line(line: &str) -> Option<SystemTime> {
         timestamp: String,
     }
     if line.starts_with('{') {
-        return serde_json::from_str(line).ok().and_then(|stamped: Stamped| leading(&stamped.timestamp).map(|(at, _)| at));
+        return serde_json::from_str(line)
+            .ok()
+            .and_then(|stamped: Stamped| leading(&stamped.timestamp).map(|(at, _)| at));
     }
     leading(line).map(|(at, _)| at)
 }
@@ -34,22 +41,31 @@ pub(super) fn of_line(line: &str) -> Option<SystemTime> {
 fn leading(text: &str) -> Option<(SystemTime, &str)> {
     const TO_SECONDS: usize = "2026-11-24T10:00:00".len();
     let fraction = text.get(TO_SECONDS..)?;
-    let end = TO_SECONDS + fraction.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(fraction.len());
+    let end = TO_SECONDS
+        + fraction
+            .find(|c: char| c != '.' && !c.is_ascii_digit())
+            .unwrap_or(fraction.len());
     let at = humantime::parse_rfc3339_weak(text.get(..end)?).ok()?;
     let zone = &text[end..];
     if let Some(rest) = zone.strip_prefix('Z').or_else(|| zone.strip_prefix(" UTC")) {
         return Some((at, rest));
     }
     match (zone.get(..1), zone.get(1..6)) {
-        (Some("+"), Some(offset)) => Some((at.checked_sub(hours_and_minutes(offset)?)?, &zone[6..])),
-        (Some("-"), Some(offset)) => Some((at.checked_add(hours_and_minutes(offset)?)?, &zone[6..])),
+        (Some("+"), Some(offset)) => {
+            Some((at.checked_sub(hours_and_minutes(offset)?)?, &zone[6..]))
+        }
+        (Some("-"), Some(offset)) => {
+            Some((at.checked_add(hours_and_minutes(offset)?)?, &zone[6..]))
+        }
         _ => Some((at, zone)),
     }
 }
 
 fn hours_and_minutes(text: &str) -> Option<Duration> {
     let (hours, minutes) = text.split_once(':')?;
-    Some(Duration::from_secs(60 * (60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?)))
+    Some(Duration::from_secs(
+        60 * (60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?),
+    ))
 }
 
 #[cfg(test)]
@@ -68,7 +84,15 @@ mod tests {
         ] {
             assert_eq!(of_line(line), Some(at), "{line}");
         }
-        for line in ["", "hello", "\tat line 3", "{\"level\":1}", "{", "2026-11-24", "ääääääääääääää 2026"] {
+        for line in [
+            "",
+            "hello",
+            "\tat line 3",
+            "{\"level\":1}",
+            "{",
+            "2026-11-24",
+            "ääääääääääääää 2026",
+        ] {
             assert_eq!(of_line(line), None, "{line}");
         }
     }
@@ -80,7 +104,13 @@ mod tests {
         assert_eq!(since("2h", now).unwrap(), now - Duration::from_secs(7200));
         assert_eq!(since("2026-11-24T11:00:00+01:00", now).unwrap(), now);
         for bad in ["yesterday", "", "10", "2026-11-24T10:00:00Zulu"] {
-            assert!(since(bad, now).unwrap_err().to_string().contains("is no time"), "{bad}");
+            assert!(
+                since(bad, now)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("is no time"),
+                "{bad}"
+            );
         }
     }
 }

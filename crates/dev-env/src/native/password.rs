@@ -40,7 +40,12 @@ impl Native {
     ///
     /// # Errors
     /// There is no database here, or it does not start.
-    pub(super) async fn new_password(&self, password: Option<String>, events: &Events, stop: &Stop) -> Result<Option<PathBuf>, Error> {
+    pub(super) async fn new_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
         refuse_external(&self.tool()?, "changing the password")?;
         self.environment.configuration.passwords_can_be_written()?;
         let password: SecretString = password.unwrap_or_else(configuration::generate).into();
@@ -56,9 +61,19 @@ impl Native {
                 () = stop.insisted() => Ok(None),
             },
             Way::Moment(moment) => {
-                let Moment { environment, cluster, server, _lock } = *moment;
-                let passwords = Passwords { owner: cluster.password.clone(), api: cluster.api_password.clone() };
-                let changed = passwords.set(&cluster, &environment.configuration, &environment.checkout).await;
+                let Moment {
+                    environment,
+                    cluster,
+                    server,
+                    _lock,
+                } = *moment;
+                let passwords = Passwords {
+                    owner: cluster.password.clone(),
+                    api: cluster.api_password.clone(),
+                };
+                let changed = passwords
+                    .set(&cluster, &environment.configuration, &environment.checkout)
+                    .await;
                 server.stop().await?;
                 changed.map(Some)
             }
@@ -79,9 +94,21 @@ impl Native {
         let passwords = Passwords::new(password);
         (tool.password, tool.api_password) = (Some(passwords.owner), Some(passwords.api));
         // Nobody else is to find it: any port.
-        let cluster = database::describe(&environment, &tool, place, binaries, ports::free_port()?, events)?;
+        let cluster = database::describe(
+            &environment,
+            &tool,
+            place,
+            binaries,
+            ports::free_port()?,
+            events,
+        )?;
         let server = Server::start(&cluster).await?;
-        Ok(Way::Moment(Box::new(Moment { environment, cluster, server, _lock: lock })))
+        Ok(Way::Moment(Box::new(Moment {
+            environment,
+            cluster,
+            server,
+            _lock: lock,
+        })))
     }
 
     /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
@@ -105,7 +132,11 @@ impl Native {
 
 async fn wait_or_busy(deadline: tokio::time::Instant, holder: Holder) -> Result<(), Error> {
     if tokio::time::Instant::now() >= deadline {
-        return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: PATIENCE });
+        return Err(Error::Busy {
+            what: holder.what,
+            pid: holder.pid,
+            waited: PATIENCE,
+        });
     }
     tokio::time::sleep(POLL).await;
     Ok(())

@@ -19,7 +19,9 @@ const ELSEWHERE: &str = "/var/lib/emotionviz";
 
 /// A short name for a checkout that no other checkout on this machine has.
 pub fn checkout_hash(checkout: &Path) -> String {
-    let real = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
+    let real = checkout
+        .canonicalize()
+        .unwrap_or_else(|_| checkout.to_owned());
     let mut hash = sha256::of(real.as_os_str().as_encoded_bytes());
     hash.truncate(12);
     hash
@@ -148,30 +150,57 @@ fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeErr
     if let Ok(target) = link.read_link() {
         let data_dir = checkout.join("data").join(target);
         let note = Note::read(&data_dir);
-        match note.as_ref().and_then(|note| note.other_user(checkout, &data_dir)) {
+        match note
+            .as_ref()
+            .and_then(|note| note.other_user(checkout, &data_dir))
+        {
             Some(other) => copied_from = Some(other),
-            None if note.as_ref().is_some_and(|note| note.is_of_a_lost_checkout(checkout)) => {
-                let (of, note) = (note.map(|note| note.checkout).unwrap_or_default(), Note::path(&data_dir));
+            None if note
+                .as_ref()
+                .is_some_and(|note| note.is_of_a_lost_checkout(checkout)) =>
+            {
+                let (of, note) = (
+                    note.map(|note| note.checkout).unwrap_or_default(),
+                    Note::path(&data_dir),
+                );
                 return Err(HomeError::Moved { data_dir, of, note });
             }
             None => return linked(link, data_dir, room),
         }
     } else if link.exists() && !is_empty_folder(&link) {
-        return Ok(DataHome { data_dir: link, elsewhere: None, copied_from });
+        return Ok(DataHome {
+            data_dir: link,
+            elsewhere: None,
+            copied_from,
+        });
     }
     let elsewhere = |data_dir, state| {
-        let elsewhere = Some(Elsewhere { link: link.clone(), state, ours: true });
-        DataHome { data_dir, elsewhere, copied_from: copied_from.clone() }
+        let elsewhere = Some(Elsewhere {
+            link: link.clone(),
+            state,
+            ours: true,
+        });
+        DataHome {
+            data_dir,
+            elsewhere,
+            copied_from: copied_from.clone(),
+        }
     };
     if let Some(data_dir) = lost(checkout, room)? {
         return Ok(elsewhere(data_dir, LinkState::Missing));
     }
     let is_there = copied_from.is_none() && link.exists();
     // A link at `data/postgres` would bypass the folders that are searched.
-    Ok(match blocked_at(&checkout.join("data/any"), owner).filter(|_| !is_there) {
-        Some(folder) => elsewhere(free_place(checkout, room), LinkState::Blocked(folder)),
-        None => DataHome { data_dir: link, elsewhere: None, copied_from },
-    })
+    Ok(
+        match blocked_at(&checkout.join("data/any"), owner).filter(|_| !is_there) {
+            Some(folder) => elsewhere(free_place(checkout, room), LinkState::Blocked(folder)),
+            None => DataHome {
+                data_dir: link,
+                elsewhere: None,
+                copied_from,
+            },
+        },
+    )
 }
 
 /// Evaluates a link of this checkout.
@@ -180,15 +209,31 @@ fn linked(link: PathBuf, data_dir: PathBuf, room: &Path) -> Result<DataHome, Hom
     // The note is written before the link: if the note exists, the disk is mounted, and the database is not created yet.
     let is_there = data_dir.try_exists().unwrap_or(true) || ours && Note::path(&data_dir).exists();
     if !is_there {
-        return Err(HomeError::LeadsNowhere { link, target: data_dir });
+        return Err(HomeError::LeadsNowhere {
+            link,
+            target: data_dir,
+        });
     }
-    Ok(DataHome { data_dir, elsewhere: Some(Elsewhere { link, state: LinkState::Kept, ours }), copied_from: None })
+    Ok(DataHome {
+        data_dir,
+        elsewhere: Some(Elsewhere {
+            link,
+            state: LinkState::Kept,
+            ours,
+        }),
+        copied_from: None,
+    })
 }
 
 /// Finds a database of this checkout without a link.
 fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
     let hash = checkout_hash(checkout);
-    let mut places: Vec<_> = std::fs::read_dir(room).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut places: Vec<_> = std::fs::read_dir(room)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     places.sort();
     let mut unsure = None;
     for place in places {
@@ -199,7 +244,13 @@ fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
         }
         match note::whose(&data_dir, checkout, named_so) {
             Whose::This => return Ok(Some(data_dir)),
-            Whose::Unsure(of) => unsure = Some(HomeError::Unsure { data_dir, of, link: checkout.join("data/postgres") }),
+            Whose::Unsure(of) => {
+                unsure = Some(HomeError::Unsure {
+                    data_dir,
+                    of,
+                    link: checkout.join("data/postgres"),
+                })
+            }
             Whose::Another => {}
         }
     }
@@ -209,9 +260,12 @@ fn lost(checkout: &Path, room: &Path) -> Result<Option<PathBuf>, HomeError> {
 /// Returns a free folder for a new database: the name of the checkout's hash, unless a moved checkout uses that folder.
 fn free_place(checkout: &Path, room: &Path) -> PathBuf {
     let hash = checkout_hash(checkout);
-    let names = std::iter::once(hash.clone()).chain((2..).map(|number: u32| format!("{hash}-{number}")));
+    let names =
+        std::iter::once(hash.clone()).chain((2..).map(|number: u32| format!("{hash}-{number}")));
     let mut places = names.map(|name| room.join(name).join("postgres"));
-    places.find(|data_dir| !holds_database(data_dir)).unwrap_or_else(|| room.join(hash).join("postgres"))
+    places
+        .find(|data_dir| !holds_database(data_dir))
+        .unwrap_or_else(|| room.join(hash).join("postgres"))
 }
 
 fn is_empty_folder(path: &Path) -> bool {
@@ -221,7 +275,9 @@ fn is_empty_folder(path: &Path) -> bool {
 impl DataHome {
     /// Returns whether the database exists and its link is missing.
     pub fn is_lost(&self) -> bool {
-        self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
+        self.elsewhere
+            .as_ref()
+            .is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
     }
 
     /// Creates the folders above the data directory, and the link to it if it is outside the checkout. One command at a time may call it.
@@ -233,13 +289,20 @@ impl DataHome {
         match &self.elsewhere {
             None if self.copied_from.is_some() => {
                 let link = &self.data_dir;
-                std::fs::remove_file(link).map_err(|source| HomeError::Io { path: link.clone(), source })?;
+                std::fs::remove_file(link).map_err(|source| HomeError::Io {
+                    path: link.clone(),
+                    source,
+                })?;
             }
             None => {}
             Some(elsewhere) => {
                 make_parents(&self.data_dir)?;
                 // The tool writes nothing into a user's folder.
-                let noted = if elsewhere.ours { Note::for_checkout(checkout).write(&self.data_dir) } else { Ok(()) };
+                let noted = if elsewhere.ours {
+                    Note::for_checkout(checkout).write(&self.data_dir)
+                } else {
+                    Ok(())
+                };
                 // The note of a new database is written before the link: see `linked`. An existing database works without a note.
                 if matches!(elsewhere.state, LinkState::Blocked(_)) {
                     noted?;
@@ -255,7 +318,10 @@ impl DataHome {
 
 /// Creates a link, and replaces an existing link or an empty folder.
 fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
-    let io = |source| HomeError::Io { path: link.to_owned(), source };
+    let io = |source| HomeError::Io {
+        path: link.to_owned(),
+        source,
+    };
     if is_empty_folder(link) && !link.is_symlink() {
         std::fs::remove_dir(link).map_err(io)?;
     }
@@ -281,10 +347,16 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         return Ok(());
     }
     make_parents(folder)?;
-    let io = |source| OwnerError::Io { path: folder.to_owned(), source };
+    let io = |source| OwnerError::Io {
+        path: folder.to_owned(),
+        source,
+    };
     let above = folder.parent().unwrap_or(Path::new("/"));
     // Mode and owner are set before other commands see the folder.
-    let made = tempfile::Builder::new().prefix(".new-").tempdir_in(above).map_err(io)?;
+    let made = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(above)
+        .map_err(io)?;
     std::fs::set_permissions(made.path(), PermissionsExt::from_mode(0o755)).map_err(io)?;
     if Uid::effective().is_root() {
         let above = std::fs::metadata(above).map_err(io)?;

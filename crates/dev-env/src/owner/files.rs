@@ -30,7 +30,10 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Resu
     let folder = folder_of(path);
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(UNFINISHED);
-    let mut file = tempfile::Builder::new().prefix(&prefix).permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
     file.write_all(bytes)?;
     hand_over(file.as_file(), path)?;
     file.as_file().sync_all()?;
@@ -45,7 +48,9 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// A bare file name is relative to the working directory.
 fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Gives what root has made to whoever owns the folder that `path` is in.
@@ -54,7 +59,11 @@ pub(crate) fn hand_over(file: &File, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let above = std::fs::metadata(folder_of(path))?;
-    if above.uid() == 0 { Ok(()) } else { fchown(file, Some(above.uid()), Some(above.gid())) }
+    if above.uid() == 0 {
+        Ok(())
+    } else {
+        fchown(file, Some(above.uid()), Some(above.gid()))
+    }
 }
 
 #[cfg(test)]
@@ -70,11 +79,23 @@ mod tests {
         write_atomically(&path, versions[0].as_bytes(), READABLE).unwrap();
         std::thread::scope(|scope| {
             for version in &versions {
-                scope.spawn(|| (0..50).for_each(|_| write_atomically(&path, version.as_bytes(), READABLE).unwrap()));
+                scope.spawn(|| {
+                    (0..50).for_each(|_| {
+                        write_atomically(&path, version.as_bytes(), READABLE).unwrap()
+                    })
+                });
             }
-            scope.spawn(|| (0..500).for_each(|_| assert!(versions.contains(&std::fs::read_to_string(&path).unwrap()))));
+            scope.spawn(|| {
+                (0..500).for_each(|_| {
+                    assert!(versions.contains(&std::fs::read_to_string(&path).unwrap()))
+                })
+            });
         });
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file stays");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no unfinished file stays"
+        );
     }
 
     #[test]
@@ -84,7 +105,11 @@ mod tests {
         std::fs::create_dir_all(path.join("a folder of this name")).unwrap();
         write_atomically(&path, b"new", SECRET).unwrap_err();
         assert!(path.join("a folder of this name").is_dir());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no unfinished file stays");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no unfinished file stays"
+        );
     }
 
     #[test]
@@ -92,12 +117,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made");
         open(OpenOptions::new().append(true), &path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().uid(), Uid::effective().as_raw());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().uid(),
+            Uid::effective().as_raw()
+        );
         if !Uid::effective().is_root() {
             return;
         }
         // What root left there before is handed over too; what is somebody else's stays theirs.
-        let owner = |uid: u32| Owner { uid, gid: uid, name: "stranger".to_owned() };
+        let owner = |uid: u32| Owner {
+            uid,
+            gid: uid,
+            name: "stranger".to_owned(),
+        };
         owner(4_000_000).give(folder.path()).unwrap();
         open(OpenOptions::new().append(true), &path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().uid(), 4_000_000);

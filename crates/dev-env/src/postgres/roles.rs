@@ -80,7 +80,10 @@ pub enum RolesError {
 pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
     let as_owner = config.psql_over_tcp(&config.superuser, &config.password);
     let as_api = config.psql_over_tcp(API_ROLE, &config.api_password);
-    let (owner, api) = tokio::join!(as_owner.run("select 1", BOUND), as_api.run("select 1", BOUND));
+    let (owner, api) = tokio::join!(
+        as_owner.run("select 1", BOUND),
+        as_api.run("select 1", BOUND)
+    );
     if let Err(error) = owner {
         return Err(match explain(config, &error).await {
             Some(mismatch) => mismatch.into(),
@@ -98,21 +101,40 @@ pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
 }
 
 /// Gives both roles new passwords, together or not at all. Needs no old one.
-pub async fn set_passwords(config: &ClusterConfig, password: &SecretString, api_password: &SecretString) -> Result<(), RolesError> {
-    config.psql().run(&set_passwords_sql(&config.superuser, password, api_password), BOUND).await?;
+pub async fn set_passwords(
+    config: &ClusterConfig,
+    password: &SecretString,
+    api_password: &SecretString,
+) -> Result<(), RolesError> {
+    config
+        .psql()
+        .run(
+            &set_passwords_sql(&config.superuser, password, api_password),
+            BOUND,
+        )
+        .await?;
     Ok(())
 }
 
 /// The same as the owner says it.
-pub(crate) fn set_passwords_sql(owner: &str, password: &SecretString, api_password: &SecretString) -> String {
-    let (owner, api) = (set_password(owner, password), set_password(API_ROLE, api_password));
+pub(crate) fn set_passwords_sql(
+    owner: &str,
+    password: &SecretString,
+    api_password: &SecretString,
+) -> String {
+    let (owner, api) = (
+        set_password(owner, password),
+        set_password(API_ROLE, api_password),
+    );
     format!("{UNLOGGED}BEGIN;\n{owner}{api}COMMIT;\n")
 }
 
 /// Makes the API's role where there is none.
 pub(crate) fn create_api_role() -> String {
     let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
-    format!("SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec\n")
+    format!(
+        "SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec\n"
+    )
 }
 
 /// What a refused session says about the settings, if it does.
@@ -126,13 +148,31 @@ pub(super) async fn explain(config: &ClusterConfig, refused: &PsqlError) -> Opti
     let no_database = message.contains(&format!("database \"{}\" does not exist", config.database));
     if no_database {
         let sql = "select datname from pg_database where not datistemplate and datname <> 'postgres' order by 1";
-        let existing = config.psql().in_database("postgres").run(sql, BOUND).await.unwrap_or_default();
+        let existing = config
+            .psql()
+            .in_database("postgres")
+            .run(sql, BOUND)
+            .await
+            .unwrap_or_default();
         let existing = existing.lines().map(str::to_owned).collect();
-        return Some(Mismatch::Database { data_dir, wanted: config.database.clone(), existing });
+        return Some(Mismatch::Database {
+            data_dir,
+            wanted: config.database.clone(),
+            existing,
+        });
     }
     let no_role = message.contains(&format!("role \"{wanted}\" does not exist"));
-    if no_role || is_refused(refused) && made_with.as_ref().is_some_and(|made_with| *made_with != wanted) {
-        return Some(Mismatch::User { data_dir, wanted, made_with });
+    if no_role
+        || is_refused(refused)
+            && made_with
+                .as_ref()
+                .is_some_and(|made_with| *made_with != wanted)
+    {
+        return Some(Mismatch::User {
+            data_dir,
+            wanted,
+            made_with,
+        });
     }
     is_refused(refused).then_some(Mismatch::Password { data_dir })
 }
@@ -141,14 +181,23 @@ fn is_refused(error: &PsqlError) -> bool {
     let PsqlError::Refused { message } = error else {
         return false;
     };
-    ["authentication failed", "no password supplied", "does not exist", "is not permitted to log in", "no pg_hba.conf entry"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "authentication failed",
+        "no password supplied",
+        "does not exist",
+        "is not permitted to log in",
+        "no pg_hba.conf entry",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 /// What a new server is told before anything else, in the database `postgres`.
 pub(super) fn bootstrap(config: &ClusterConfig) -> String {
-    let mut sql = format!("{UNLOGGED}{}", set_password(&config.superuser, &config.password));
+    let mut sql = format!(
+        "{UNLOGGED}{}",
+        set_password(&config.superuser, &config.password)
+    );
     if !matches!(config.database.as_str(), "postgres" | "template1") {
         let (database, owner) = (identifier(&config.database), identifier(&config.superuser));
         sql.push_str(&format!("CREATE DATABASE {database} OWNER {owner};\n"));
@@ -187,7 +236,11 @@ ALTER ROLE {test} LOGIN SUPERUSER;
 
 /// What the API's role may in a database, as its owner says it in there.
 pub(crate) fn api_grants_sql(owner: &str, database: &str) -> String {
-    let (api, owner, database) = (identifier(API_ROLE), identifier(owner), identifier(database));
+    let (api, owner, database) = (
+        identifier(API_ROLE),
+        identifier(owner),
+        identifier(database),
+    );
     format!(
         "-- Nobody but the owner makes anything, not even for a session.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -204,5 +257,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUEN
 }
 
 fn set_password(role: &str, password: &SecretString) -> String {
-    format!("ALTER ROLE {} PASSWORD {};\n", identifier(role), literal(password.expose_secret()))
+    format!(
+        "ALTER ROLE {} PASSWORD {};\n",
+        identifier(role),
+        literal(password.expose_secret())
+    )
 }

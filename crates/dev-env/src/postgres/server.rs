@@ -12,7 +12,9 @@ use super::roles::{self, Mismatch};
 use super::socket_dir::{self, SocketDirError};
 use super::{ClusterConfig, Durability, disk, environment, postmaster};
 use crate::ports::{self, Holder, name_holder};
-use crate::process::{Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe};
+use crate::process::{
+    Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe,
+};
 
 /// Recovery after a crash replays the log first, which takes as long as there is log.
 const READY_BOUND: Duration = Duration::from_secs(180);
@@ -109,7 +111,14 @@ pub enum ServerError {
 }
 
 fn last_words(tail: &[String]) -> String {
-    if tail.is_empty() { String::new() } else { format!("; it last said:\n  {}", tail[tail.len().saturating_sub(10)..].join("\n  ")) }
+    if tail.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; it last said:\n  {}",
+            tail[tail.len().saturating_sub(10)..].join("\n  ")
+        )
+    }
 }
 
 /// A running server. [`Server::stop`] it: a dropped one is shut down at once, and recovers at its next start.
@@ -138,7 +147,12 @@ impl Server {
             other => return Err(other.refuse(&config.data_dir, &config.owner).into()),
         }
         PidFile::end_leftover(&config.pid_file, StopSignal::Interrupt, STOP_BOUND).await?;
-        postmaster::end_leftover(&config.data_dir).await.map_err(|pid| ServerError::Leftover { pid, data_dir: config.data_dir.clone() })?;
+        postmaster::end_leftover(&config.data_dir)
+            .await
+            .map_err(|pid| ServerError::Leftover {
+                pid,
+                data_dir: config.data_dir.clone(),
+            })?;
         if !ports::is_free(config.port) {
             return Err(port_taken(config.port));
         }
@@ -153,7 +167,9 @@ impl Server {
                 Err(match mismatch {
                     Some(mismatch) => mismatch.into(),
                     None if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) => {
-                        ServerError::DiskFull { data_dir: config.data_dir.clone() }
+                        ServerError::DiskFull {
+                            data_dir: config.data_dir.clone(),
+                        }
                     }
                     None => ServerError::Query(error),
                 })
@@ -175,7 +191,14 @@ impl Server {
         let deadline = tokio::time::Instant::now() + LINGER_BOUND;
         loop {
             match Self::attempt(&mut process, config).await {
-                Ok(()) => return Ok(Self { process, data_dir: config.data_dir.clone(), port: config.port, socket }),
+                Ok(()) => {
+                    return Ok(Self {
+                        process,
+                        data_dir: config.data_dir.clone(),
+                        port: config.port,
+                        socket,
+                    });
+                }
                 Err(_) if lingers(&process.tail()) && tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(LINGER_POLL).await;
                 }
@@ -199,7 +222,11 @@ impl Server {
 
     /// Returns whether the socket file is missing, so that no session can be opened. PostgreSQL creates it only at startup.
     pub fn has_lost_socket(&self) -> bool {
-        !self.socket.path.join(format!(".s.PGSQL.{}", self.port)).exists()
+        !self
+            .socket
+            .path
+            .join(format!(".s.PGSQL.{}", self.port))
+            .exists()
     }
 
     /// The postmaster's pid.
@@ -218,9 +245,14 @@ impl Server {
             Ok(status) => {
                 let tail = self.process.tail();
                 if disk::is_full(&self.data_dir, tail.iter().map(String::as_str)) {
-                    return ServerError::DiskFull { data_dir: self.data_dir.clone() };
+                    return ServerError::DiskFull {
+                        data_dir: self.data_dir.clone(),
+                    };
                 }
-                ServerError::Died { how: describe(status), tail }
+                ServerError::Died {
+                    how: describe(status),
+                    tail,
+                }
             }
             Err(error) => error.into(),
         }
@@ -236,7 +268,10 @@ impl Server {
     /// a server that cannot read its files does not finish a fast shutdown.
     pub async fn stop_broken(mut self) -> Result<(), ServerError> {
         self.process.send(Signal::SIGINT);
-        if tokio::time::timeout(BROKEN_BOUND, self.process.exited()).await.is_err() {
+        if tokio::time::timeout(BROKEN_BOUND, self.process.exited())
+            .await
+            .is_err()
+        {
             self.process.stop_by(StopSignal::Quit, STOP_BOUND).await?;
         }
         Ok(())
@@ -250,7 +285,11 @@ enum Listen {
 }
 
 fn configuration(config: &ClusterConfig, listen: Listen) -> Configuration {
-    let mut postgres = environment::scrub(Configuration::new("postgres", config.binaries.program("postgres"))).args([
+    let mut postgres = environment::scrub(Configuration::new(
+        "postgres",
+        config.binaries.program("postgres"),
+    ))
+    .args([
         "-D".into(),
         config.data_dir.clone().into_os_string(),
         "-k".into(),
@@ -270,8 +309,15 @@ fn configuration(config: &ClusterConfig, listen: Listen) -> Configuration {
 
 /// On the command line, where they beat what `postgresql.conf` says: that file is the user's.
 fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
-    let address = if listen == Listen::SocketAndTcp { "127.0.0.1" } else { "" };
-    let mut settings = vec![format!("listen_addresses={address}"), format!("port={}", config.port)];
+    let address = if listen == Listen::SocketAndTcp {
+        "127.0.0.1"
+    } else {
+        ""
+    };
+    let mut settings = vec![
+        format!("listen_addresses={address}"),
+        format!("port={}", config.port),
+    ];
     let common = [
         "logging_collector=off",
         "log_destination=stderr",
@@ -310,12 +356,20 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         (_, Durability::Development) => &durable,
         (_, Durability::Test) => &thrown_away,
     };
-    settings.extend(common.iter().chain(durability).map(|setting| (*setting).to_owned()));
+    settings.extend(
+        common
+            .iter()
+            .chain(durability)
+            .map(|setting| (*setting).to_owned()),
+    );
     settings
 }
 
 fn port_taken(port: u16) -> ServerError {
-    ServerError::PortTaken { port, holder: ports::holder(port) }
+    ServerError::PortTaken {
+        port,
+        holder: ports::holder(port),
+    }
 }
 
 /// What an early end was about, by the server's own words (LC_ALL=C keeps them English).
@@ -323,13 +377,21 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     let ProcessError::Exited { tail, .. } = &error else {
         return error.into();
     };
-    if tail.iter().any(|line| line.contains("could not bind") && line.contains("Address already in use")) {
+    if tail
+        .iter()
+        .any(|line| line.contains("could not bind") && line.contains("Address already in use"))
+    {
         return port_taken(config.port);
     }
     if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) {
-        return ServerError::DiskFull { data_dir: config.data_dir.clone() };
+        return ServerError::DiskFull {
+            data_dir: config.data_dir.clone(),
+        };
     }
-    if let Some(line) = tail.iter().find(|line| line.contains("Read-only file system") || line.contains("Permission denied")) {
+    if let Some(line) = tail
+        .iter()
+        .find(|line| line.contains("Read-only file system") || line.contains("Permission denied"))
+    {
         return ServerError::NotWritable {
             data_dir: config.data_dir.clone(),
             reason: line.trim().to_owned(),
@@ -341,8 +403,10 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
 
 /// Whether the children of a killed postmaster, or its unreaped self, are still in the way.
 fn lingers(tail: &[String]) -> bool {
-    tail.iter()
-        .any(|line| line.contains("pre-existing shared memory block") || line.contains("lock file \"postmaster.pid\" already exists"))
+    tail.iter().any(|line| {
+        line.contains("pre-existing shared memory block")
+            || line.contains("lock file \"postmaster.pid\" already exists")
+    })
 }
 
 /// The folder of the socket, removed with the server.
@@ -353,7 +417,10 @@ struct SocketDir {
 
 impl SocketDir {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), _lock: socket_dir::keep_from_cleaners(path) }
+        Self {
+            path: path.to_owned(),
+            _lock: socket_dir::keep_from_cleaners(path),
+        }
     }
 }
 

@@ -54,12 +54,17 @@ pub fn choose(id: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
 
 fn fits(folder: &Path) -> bool {
     // It also stands in the API's DATABASE_URL, which is UTF-8.
-    folder.to_str().is_some_and(|path| path.len() + SOCKET_NAME <= LONGEST_PATH && !path.contains(','))
+    folder
+        .to_str()
+        .is_some_and(|path| path.len() + SOCKET_NAME <= LONGEST_PATH && !path.contains(','))
 }
 
 /// Makes the folder, open to its owner alone.
 pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> {
-    let io = |source| SocketDirError::Io { path: path.to_owned(), source };
+    let io = |source| SocketDirError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => owner.give(path).map_err(SocketDirError::from),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -69,7 +74,10 @@ pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> 
             if metadata.is_dir() && closed && metadata.uid() == owner.uid {
                 Ok(())
             } else {
-                Err(SocketDirError::NotOurs { path: path.to_owned(), owner: owner.name.clone() })
+                Err(SocketDirError::NotOurs {
+                    path: path.to_owned(),
+                    owner: owner.name.clone(),
+                })
             }
         }
         Err(error) => Err(io(error)),
@@ -79,13 +87,19 @@ pub(crate) fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> 
 /// Locks the folder while the result lives, so that systemd-tmpfiles does not remove its files: it skips locked folders
 /// (tmpfiles.d(5)).
 pub(crate) fn keep_from_cleaners(path: &Path) -> Option<File> {
-    File::open(path).ok().filter(|folder| folder.try_lock_shared().is_ok())
+    File::open(path)
+        .ok()
+        .filter(|folder| folder.try_lock_shared().is_ok())
 }
 
 /// Removes the sockets that a server left, of whatever port. Only for whoever knows that none listens there.
 pub(super) fn remove_sockets(path: &Path) {
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(b".s.PGSQL.") {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(b".s.PGSQL.")
+        {
             let _absent = std::fs::remove_file(entry.path());
         }
     }
@@ -106,9 +120,15 @@ mod tests {
         let current = Owner::current().unwrap();
         let fallback = PathBuf::from("/tmp/emotionviz-abc");
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(choose("abc", Some(folder.path().as_os_str()), &current), folder.path().join("emotionviz-abc"));
+        assert_eq!(
+            choose("abc", Some(folder.path().as_os_str()), &current),
+            folder.path().join("emotionviz-abc")
+        );
         assert_eq!(choose("abc", None, &current), fallback);
-        assert_eq!(choose("abc", Some(OsStr::new("relative")), &current), fallback);
+        assert_eq!(
+            choose("abc", Some(OsStr::new("relative")), &current),
+            fallback
+        );
 
         let comma = folder.path().join("a,b");
         let long = folder.path().join("x".repeat(90));
@@ -116,8 +136,15 @@ mod tests {
             std::fs::create_dir(unfit).unwrap();
             assert_eq!(choose("abc", Some(unfit.as_os_str()), &current), fallback);
         }
-        let other = Owner { uid: 4_000_000, gid: 4_000_000, name: "other".to_owned() };
-        assert_eq!(choose("abc", Some(folder.path().as_os_str()), &other), fallback);
+        let other = Owner {
+            uid: 4_000_000,
+            gid: 4_000_000,
+            name: "other".to_owned(),
+        };
+        assert_eq!(
+            choose("abc", Some(folder.path().as_os_str()), &other),
+            fallback
+        );
     }
 
     #[test]
@@ -134,7 +161,10 @@ mod tests {
         std::fs::create_dir(&open).unwrap();
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o755)).unwrap();
         for foreign in [&link, &open] {
-            assert!(matches!(prepare(foreign, &current), Err(SocketDirError::NotOurs { .. })));
+            assert!(matches!(
+                prepare(foreign, &current),
+                Err(SocketDirError::NotOurs { .. })
+            ));
         }
     }
 }

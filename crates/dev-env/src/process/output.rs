@@ -41,23 +41,41 @@ impl Collected {
         let tail = Tail::default();
         let mut readers = Vec::with_capacity(2);
         if let Some(stdout) = child.stdout.take() {
-            readers.push(tokio::spawn(read(stdout, Stream::Stdout, Arc::clone(&tail), sink.clone())));
+            readers.push(tokio::spawn(read(
+                stdout,
+                Stream::Stdout,
+                Arc::clone(&tail),
+                sink.clone(),
+            )));
         }
         if let Some(stderr) = child.stderr.take() {
-            readers.push(tokio::spawn(read(stderr, Stream::Stderr, Arc::clone(&tail), sink)));
+            readers.push(tokio::spawn(read(
+                stderr,
+                Stream::Stderr,
+                Arc::clone(&tail),
+                sink,
+            )));
         }
         Self { tail, readers }
     }
 
     pub(super) fn tail(&self) -> Vec<String> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
     /// Waits for what an ended child has printed.
     pub(super) async fn drain(&mut self) {
         let deadline = tokio::time::Instant::now() + DRAIN_BOUND;
         for mut reader in self.readers.drain(..) {
-            if tokio::time::timeout_at(deadline, &mut reader).await.is_err() {
+            if tokio::time::timeout_at(deadline, &mut reader)
+                .await
+                .is_err()
+            {
                 reader.abort();
             }
         }
@@ -77,7 +95,11 @@ async fn read(pipe: impl AsyncRead + Unpin, stream: Stream, tail: Tail, sink: Op
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
-        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes).await {
+        match (&mut reader)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut bytes)
+            .await
+        {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }

@@ -60,7 +60,10 @@ pub struct PidFile {
 impl PidFile {
     /// Makes the file, or takes the one that a dead process left, and locks it.
     pub async fn create(path: &Path) -> Result<Self, PidFileError> {
-        let io = |source| PidFileError::Io { path: path.to_owned(), source };
+        let io = |source| PidFileError::Io {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
@@ -69,9 +72,14 @@ impl PidFile {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(POLL).await
+                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(PidFileError::Held { path: path.to_owned(), pid: read_pid(path) });
+                    return Err(PidFileError::Held {
+                        path: path.to_owned(),
+                        pid: read_pid(path),
+                    });
                 }
                 Err(TryLockError::Error(source)) => return Err(io(source)),
             }
@@ -104,7 +112,11 @@ impl PidFile {
 
     /// Ends the process group that an earlier run left behind: `signal`, `bound`, SIGKILL. Returns whether there was one,
     /// when nothing of it lives any more.
-    pub async fn end_leftover(path: &Path, signal: StopSignal, bound: Duration) -> Result<bool, PidFileError> {
+    pub async fn end_leftover(
+        path: &Path,
+        signal: StopSignal,
+        bound: Duration,
+    ) -> Result<bool, PidFileError> {
         if !Self::is_held(path) {
             return Ok(false);
         }
@@ -117,7 +129,10 @@ impl PidFile {
         if released_within(path, KILL_BOUND).await {
             return Ok(true);
         }
-        Err(PidFileError::Survived { path: path.to_owned(), pid: read_pid(path) })
+        Err(PidFileError::Survived {
+            path: path.to_owned(),
+            pid: read_pid(path),
+        })
     }
 }
 
@@ -133,7 +148,11 @@ pub(super) fn write_pid(mut file: &File, pid: u32) -> std::io::Result<()> {
 
 fn read_pid(path: &Path) -> Option<u32> {
     let mut text = String::new();
-    File::open(path).ok()?.take(32).read_to_string(&mut text).ok()?;
+    File::open(path)
+        .ok()?
+        .take(32)
+        .read_to_string(&mut text)
+        .ok()?;
     // 0 and 1 would address the tool's own group, and everything.
     text.trim().parse().ok().filter(|pid| *pid > 1)
 }

@@ -31,34 +31,70 @@ pub async fn run(configuration: Configuration, bound: Duration) -> Result<(), Pr
     match tokio::time::timeout(bound, process.exited()).await {
         Ok(status) => {
             let status = status?;
-            if status.success() { Ok(()) } else { Err(ProcessError::Exited { name, status, tail: process.tail() }) }
+            if status.success() {
+                Ok(())
+            } else {
+                Err(ProcessError::Exited {
+                    name,
+                    status,
+                    tail: process.tail(),
+                })
+            }
         }
         Err(_) => {
             let tail = process.tail();
             process.stop().await?;
-            Err(ProcessError::NotReady { name, waited: bound, last: "it had not finished".to_owned(), tail })
+            Err(ProcessError::NotReady {
+                name,
+                waited: bound,
+                last: "it had not finished".to_owned(),
+                tail,
+            })
         }
     }
 }
 
 /// Runs a tool to its end with `input` on its standard input, and returns all that it printed, success or not.
-pub async fn capture(configuration: Configuration, input: &[u8], bound: Duration) -> Result<Output, ProcessError> {
+pub async fn capture(
+    configuration: Configuration,
+    input: &[u8],
+    bound: Duration,
+) -> Result<Output, ProcessError> {
     captured(configuration, Stdio::piped(), input, bound).await
 }
 
 /// Runs a tool with a file or a pipe as standard input.
-pub async fn from_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<Output, ProcessError> {
+pub async fn from_file(
+    configuration: Configuration,
+    file: impl Into<Stdio>,
+    bound: Duration,
+) -> Result<Output, ProcessError> {
     captured(configuration, file.into(), b"", bound).await
 }
 
-async fn captured(configuration: Configuration, stdin: Stdio, input: &[u8], bound: Duration) -> Result<Output, ProcessError> {
+async fn captured(
+    configuration: Configuration,
+    stdin: Stdio,
+    input: &[u8],
+    bound: Duration,
+) -> Result<Output, ProcessError> {
     let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
+    let wait_error = |source| ProcessError::Wait {
+        name: name.clone(),
+        source,
+    };
     let mut command = configuration.command();
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGKILL, None);
-    let mut child =
-        command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
+    let mut child = command.spawn().map_err(|source| ProcessError::Spawn {
+        name: name.clone(),
+        program: configuration.program.clone(),
+        source,
+    })?;
     let mut group = Group::of(&child);
     let mut stdin = child.stdin.take();
     let feed = async {
@@ -74,15 +110,28 @@ async fn captured(configuration: Configuration, stdin: Stdio, input: &[u8], boun
             // It has ended by itself, and its number may be somebody else's from now on.
             group.0 = None;
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            Ok(Output { status: output.status, stdout: output.stdout, stderr })
+            Ok(Output {
+                status: output.status,
+                stdout: output.stdout,
+                stderr,
+            })
         }
-        Err(_) => Err(ProcessError::NotReady { name, waited: bound, last: "it had not finished".to_owned(), tail: Vec::new() }),
+        Err(_) => Err(ProcessError::NotReady {
+            name,
+            waited: bound,
+            last: "it had not finished".to_owned(),
+            tail: Vec::new(),
+        }),
     }
 }
 
 /// Runs a tool with standard output redirected to a file, at its current offset, or to a pipe. A non-zero exit is an error with the text
 /// of standard error.
-pub async fn into_file(configuration: Configuration, file: impl Into<Stdio>, bound: Duration) -> Result<(), ProcessError> {
+pub async fn into_file(
+    configuration: Configuration,
+    file: impl Into<Stdio>,
+    bound: Duration,
+) -> Result<(), ProcessError> {
     from_file_into(configuration, Stdio::null(), file, bound).await
 }
 
@@ -94,12 +143,22 @@ pub async fn from_file_into(
     bound: Duration,
 ) -> Result<(), ProcessError> {
     let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
+    let wait_error = |source| ProcessError::Wait {
+        name: name.clone(),
+        source,
+    };
     let mut command = configuration.command();
-    command.stdin(from).stdout(to).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(from)
+        .stdout(to)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGKILL, None);
-    let child =
-        command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
+    let child = command.spawn().map_err(|source| ProcessError::Spawn {
+        name: name.clone(),
+        program: configuration.program.clone(),
+        source,
+    })?;
     let mut group = Group::of(&child);
     match tokio::time::timeout(bound, child.wait_with_output()).await {
         Ok(output) => {
@@ -108,10 +167,22 @@ pub async fn from_file_into(
             if output.status.success() {
                 return Ok(());
             }
-            let tail = String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
-            Err(ProcessError::Exited { name, status: output.status, tail })
+            let tail = String::from_utf8_lossy(&output.stderr)
+                .lines()
+                .map(str::to_owned)
+                .collect();
+            Err(ProcessError::Exited {
+                name,
+                status: output.status,
+                tail,
+            })
         }
-        Err(_) => Err(ProcessError::NotReady { name, waited: bound, last: "it had not finished".to_owned(), tail: Vec::new() }),
+        Err(_) => Err(ProcessError::NotReady {
+            name,
+            waited: bound,
+            last: "it had not finished".to_owned(),
+            tail: Vec::new(),
+        }),
     }
 }
 
@@ -120,7 +191,12 @@ struct Group(Option<Pid>);
 
 impl Group {
     fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw))
+        Self(
+            child
+                .id()
+                .and_then(|pid| i32::try_from(pid).ok())
+                .map(Pid::from_raw),
+        )
     }
 }
 
@@ -140,18 +216,32 @@ pub async fn on_terminal(configuration: Configuration) -> Result<ExitStatus, Pro
 }
 
 /// Also sets standard input and standard error.
-pub(crate) async fn on_terminal_with(configuration: Configuration, stdin: Stdio, stderr: Stdio) -> Result<ExitStatus, ProcessError> {
+pub(crate) async fn on_terminal_with(
+    configuration: Configuration,
+    stdin: Stdio,
+    stderr: Stdio,
+) -> Result<ExitStatus, ProcessError> {
     let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait { name: name.clone(), source };
+    let wait_error = |source| ProcessError::Wait {
+        name: name.clone(),
+        source,
+    };
     let mut command = configuration.command();
     // A group of its own would be in the background of the terminal, where reading stops it.
-    command.process_group(nix::unistd::getpgrp().as_raw()).stdin(stdin).stderr(stderr).kill_on_drop(true);
+    command
+        .process_group(nix::unistd::getpgrp().as_raw())
+        .stdin(stdin)
+        .stderr(stderr)
+        .kill_on_drop(true);
     prepare_child(&mut command, Signal::SIGTERM, None);
     let mut terminate = signal(SignalKind::terminate()).map_err(wait_error)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(wait_error)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(wait_error)?;
-    let mut child =
-        command.spawn().map_err(|source| ProcessError::Spawn { name: name.clone(), program: configuration.program.clone(), source })?;
+    let mut child = command.spawn().map_err(|source| ProcessError::Spawn {
+        name: name.clone(),
+        program: configuration.program.clone(),
+        source,
+    })?;
     loop {
         let passed_on = tokio::select! {
             ended = child.wait() => return ended.map_err(wait_error),

@@ -22,7 +22,14 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) fn new() -> Self {
-        Self { lexer: Lexer::new(), text: Vec::new(), ends: Vec::new(), line: 0, is_data: false, has_quit: false }
+        Self {
+            lexer: Lexer::new(),
+            text: Vec::new(),
+            ends: Vec::new(),
+            line: 0,
+            is_data: false,
+            has_quit: false,
+        }
     }
 
     /// Reads a line, with its end.
@@ -89,7 +96,11 @@ impl Counter {
         match command {
             r"\q" | r"\quit" => self.has_quit = true,
             r"\r" | r"\reset" => (self.lexer, self.text) = (Lexer::new(), Vec::new()),
-            _ if has_code && [r"\g", r"\crosstabview", r"\watch"].iter().any(|sends| command.starts_with(sends)) => {
+            _ if has_code
+                && [r"\g", r"\crosstabview", r"\watch"]
+                    .iter()
+                    .any(|sends| command.starts_with(sends)) =>
+            {
                 (self.lexer, self.text) = (Lexer::new(), Vec::new());
                 self.ends.push(self.line);
             }
@@ -104,7 +115,9 @@ mod tests {
 
     fn counter(script: &str) -> Counter {
         let mut counter = Counter::new();
-        script.split_inclusive('\n').for_each(|line| counter.read(line.as_bytes()));
+        script
+            .split_inclusive('\n')
+            .for_each(|line| counter.read(line.as_bytes()));
         counter
     }
 
@@ -116,7 +129,10 @@ mod tests {
             ("SELECT 1; SELECT\n2;\nSELECT 3", 3),
             ("SELECT 'a;\n********* QUERY **********\nb';\n", 1),
             ("COPY t (a)\nFROM STDIN;\n1;\n2;\n\\.\nSELECT 1;\n", 2),
-            ("COPY t FROM stdin WITH (FORMAT csv);\r\n'\r\n\\.\r\nSELECT 1;\r\n", 2),
+            (
+                "COPY t FROM stdin WITH (FORMAT csv);\r\n'\r\n\\.\r\nSELECT 1;\r\n",
+                2,
+            ),
             ("COPY t TO stdout;\nSELECT 1;\n", 2),
             ("SELECT 1 \\g\nSELECT 2 \\gexec\n\\echo a; b;\nSELECT 3;", 3),
             ("SELECT 1\\; SELECT 2;\n", 1),

@@ -10,7 +10,10 @@ use crate::error::indented;
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// There is neither a file nor a kept database of this name.
-    #[error("there is neither a file nor a kept database named {name}. Nothing was changed\nhint: {}", kept_databases(kept))]
+    #[error(
+        "there is neither a file nor a kept database named {name}. Nothing was changed\nhint: {}",
+        kept_databases(kept)
+    )]
     NotFound {
         /// The name.
         name: String,
@@ -38,7 +41,9 @@ pub enum RestoreError {
         seconds: u64,
     },
     /// Standard input is a terminal.
-    #[error("standard input is a terminal. Nothing was changed\nhint: cargo dev restore - < backup.sql")]
+    #[error(
+        "standard input is a terminal. Nothing was changed\nhint: cargo dev restore - < backup.sql"
+    )]
     Terminal,
     /// The disk is too small for the unpacked copy.
     #[error(
@@ -62,7 +67,9 @@ pub enum RestoreError {
         free: u64,
     },
     /// The format of the copy is not a dump format.
-    #[error("{copy} is {what}, not a dump of a PostgreSQL database. Nothing was changed\nhint: {hint}")]
+    #[error(
+        "{copy} is {what}, not a dump of a PostgreSQL database. Nothing was changed\nhint: {hint}"
+    )]
     Format {
         /// The copy.
         copy: String,
@@ -270,7 +277,13 @@ pub enum Refusal {
 impl RestoreError {
     /// Returns whether the SQL is truncated.
     pub(super) fn is_cut_off(&self) -> bool {
-        matches!(self, Self::Refused { refusal: Refusal::CutOff { .. } | Refusal::Empty, .. })
+        matches!(
+            self,
+            Self::Refused {
+                refusal: Refusal::CutOff { .. } | Refusal::Empty,
+                ..
+            }
+        )
     }
 }
 
@@ -290,7 +303,10 @@ impl Refusal {
 }
 
 fn statement_hint(reason: &str) -> &'static str {
-    if reason.contains("permission denied") || reason.contains("must be superuser") || reason.contains("must be owner") {
+    if reason.contains("permission denied")
+        || reason.contains("must be superuser")
+        || reason.contains("must be owner")
+    {
         "a dump is loaded without superuser privileges: remove that statement, or make the copy with cargo dev backup"
     } else {
         "dump the database again with pg_dump, or correct that line"
@@ -301,7 +317,10 @@ fn kept_databases(kept: &[String]) -> String {
     if kept.is_empty() {
         return "list the copies: ls -t data/backups".to_owned();
     }
-    format!("list the copies: ls -t data/backups; kept databases: {}", kept.join(", "))
+    format!(
+        "list the copies: ls -t data/backups; kept databases: {}",
+        kept.join(", ")
+    )
 }
 
 fn list(names: &[String]) -> String {

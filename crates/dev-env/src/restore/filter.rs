@@ -74,7 +74,10 @@ impl<W: Write> Filter<'_, W> {
         let (mut line, mut has_crlf) = (Vec::new(), false);
         loop {
             line.clear();
-            let read = (&mut from).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(Refusal::Read)?;
+            let read = (&mut from)
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut line)
+                .map_err(Refusal::Read)?;
             if read == 0 {
                 break;
             }
@@ -122,11 +125,21 @@ impl<W: Write> Filter<'_, W> {
                     at += end;
                     self.statement(&line[at..])?;
                 }
-                Found::Backslash(_) => return Err(Refusal::Command { line: self.number, text: shown(line) }),
+                Found::Backslash(_) => {
+                    return Err(Refusal::Command {
+                        line: self.number,
+                        text: shown(line),
+                    });
+                }
                 Found::Nul => return Err(Refusal::Binary { line: self.number }),
                 Found::Unclear => {
-                    let why = "has a quote that versions of psql read differently: put a blank before it";
-                    return Err(Refusal::Statement { line: self.number, text: shown(line), why });
+                    let why =
+                        "has a quote that versions of psql read differently: put a blank before it";
+                    return Err(Refusal::Statement {
+                        line: self.number,
+                        text: shown(line),
+                        why,
+                    });
                 }
             }
         }
@@ -153,8 +166,12 @@ impl<W: Write> Filter<'_, W> {
         let text = String::from_utf8_lossy(line).into_owned();
         let words: Vec<&str> = text.split_whitespace().collect();
         let harmless = match *words {
-            [r"\restrict" | r"\unrestrict", key] => key.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            [r"\connect" | r"\c", ..] => self.is_own(text.split_once(' ').map_or("", |(_, name)| name.trim())),
+            [r"\restrict" | r"\unrestrict", key] => {
+                key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            }
+            [r"\connect" | r"\c", ..] => {
+                self.is_own(text.split_once(' ').map_or("", |(_, name)| name.trim()))
+            }
             // pg_dump prints this before it connects to a name that needs quotes.
             [r"\encoding", "SQL_ASCII"] => true,
             // Copies that earlier versions of this tool wrote before migrations begin with it.
@@ -162,7 +179,10 @@ impl<W: Write> Filter<'_, W> {
             _ => false,
         };
         if !harmless {
-            return Err(Refusal::Command { line: self.number, text: shown(line) });
+            return Err(Refusal::Command {
+                line: self.number,
+                text: shown(line),
+            });
         }
         self.write(b"\n")
     }
@@ -170,7 +190,9 @@ impl<W: Write> Filter<'_, W> {
     /// Returns whether `\connect` names the database itself, in one of pg_dump's notations.
     fn is_own(&self, name: &str) -> bool {
         let database = &self.rules.database;
-        name == database || name == format!("\"{database}\"") || name == format!("-reuse-previous=on \"dbname='{database}'\"")
+        name == database
+            || name == format!("\"{database}\"")
+            || name == format!("-reuse-previous=on \"dbname='{database}'\"")
     }
 
     fn statement(&mut self, rest: &[u8]) -> Result<(), Refusal> {
@@ -178,7 +200,11 @@ impl<W: Write> Filter<'_, W> {
         let decision = self.rules.decide(&self.text);
         match decision {
             Decision::Run => {
-                self.report.has_rows |= self.text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"insert"));
+                self.report.has_rows |= self
+                    .text
+                    .trim_ascii_start()
+                    .get(..6)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(b"insert"));
                 self.pass()
             }
             Decision::Data => {
@@ -208,7 +234,11 @@ impl<W: Write> Filter<'_, W> {
     }
 
     fn refused(&self, why: &'static str) -> Refusal {
-        Refusal::Statement { line: self.begins, text: shown(&self.text), why }
+        Refusal::Statement {
+            line: self.begins,
+            text: shown(&self.text),
+            why,
+        }
     }
 
     fn pass(&mut self) -> Result<(), Refusal> {
@@ -218,7 +248,10 @@ impl<W: Write> Filter<'_, W> {
 
     /// Keeps the line numbers, so that they match PostgreSQL's messages.
     fn leave(&mut self) -> Result<(), Refusal> {
-        let lines = std::mem::take(&mut self.text).iter().filter(|byte| **byte == b'\n').count();
+        let lines = std::mem::take(&mut self.text)
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         self.write(&vec![b'\n'; lines])
     }
 
@@ -228,13 +261,22 @@ impl<W: Write> Filter<'_, W> {
 
     fn end(mut self) -> Result<Report, Refusal> {
         if let Some(line) = self.data {
-            return Err(Refusal::CutOff { what: format!("the rows that begin after line {line} have no end (a line \\.)") });
+            return Err(Refusal::CutOff {
+                what: format!("the rows that begin after line {line} have no end (a line \\.)"),
+            });
         }
         if self.lexer.has_code() || self.lexer.is_open() {
-            return Err(Refusal::CutOff { what: format!("the statement on line {} has no end", self.begins) });
+            return Err(Refusal::CutOff {
+                what: format!("the statement on line {} has no end", self.begins),
+            });
         }
         if self.report.is_of_pg_dump && !self.is_complete {
-            return Err(Refusal::CutOff { what: format!("the last line, \"{}\", is missing", String::from_utf8_lossy(END)) });
+            return Err(Refusal::CutOff {
+                what: format!(
+                    "the last line, \"{}\", is missing",
+                    String::from_utf8_lossy(END)
+                ),
+            });
         }
         if !self.has_statements {
             return Err(Refusal::Empty);
@@ -248,9 +290,18 @@ impl<W: Write> Filter<'_, W> {
 fn shown(text: &[u8]) -> String {
     const MOST: usize = 60;
     let text = String::from_utf8_lossy(text);
-    let without_comments = text.lines().filter(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty());
-    let line = without_comments.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= MOST { line } else { format!("{}…", line.chars().take(MOST).collect::<String>()) }
+    let without_comments = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty());
+    let line = without_comments
+        .flat_map(str::split_whitespace)
+        .collect::<Vec<_>>()
+        .join(" ");
+    if line.chars().count() <= MOST {
+        line
+    } else {
+        format!("{}…", line.chars().take(MOST).collect::<String>())
+    }
 }
 
 #[cfg(test)]
@@ -316,9 +367,23 @@ ALTER TABLE ONLY public.users
         let (passed, report) = run(DUMP).unwrap();
         assert_eq!(passed.lines().count(), DUMP.lines().count());
         for (number, line) in DUMP.lines().enumerate() {
-            let left = ["\\restrict", "\\unrestrict", "SET transaction", "ALTER TABLE public.users OWNER"];
-            let expected = if left.iter().any(|start| line.starts_with(start)) { "" } else { line };
-            assert_eq!(passed.lines().nth(number).unwrap(), expected, "line {}", number + 1);
+            let left = [
+                "\\restrict",
+                "\\unrestrict",
+                "SET transaction",
+                "ALTER TABLE public.users OWNER",
+            ];
+            let expected = if left.iter().any(|start| line.starts_with(start)) {
+                ""
+            } else {
+                line
+            };
+            assert_eq!(
+                passed.lines().nth(number).unwrap(),
+                expected,
+                "line {}",
+                number + 1
+            );
         }
         assert_eq!(report.left.len(), 2);
         assert!(report.is_of_pg_dump && report.has_rows && report.tables.contains("public.users"));
@@ -329,12 +394,20 @@ ALTER TABLE ONLY public.users
         let end = DUMP.find("-- PostgreSQL database dump complete").unwrap();
         let mut cases = 0;
         for (at, _) in DUMP.char_indices().filter(|(at, _)| *at > 40 && *at < end) {
-            assert!(run(&DUMP[..at]).is_err(), "cut after {at} bytes: {:?}", &DUMP[at.saturating_sub(20)..at]);
+            assert!(
+                run(&DUMP[..at]).is_err(),
+                "cut after {at} bytes: {:?}",
+                &DUMP[at.saturating_sub(20)..at]
+            );
             cases += 1;
         }
         assert!(cases > 300);
         assert!(run("").unwrap_err().contains("no statement"));
-        assert!(run("-- only\n/* comments */\n\n").unwrap_err().contains("no statement"));
+        assert!(
+            run("-- only\n/* comments */\n\n")
+                .unwrap_err()
+                .contains("no statement")
+        );
     }
 
     #[test]
@@ -378,18 +451,46 @@ ALTER TABLE ONLY public.users
             "\\unrestrict a1",
             "\\set ON_ERROR_STOP on",
         ] {
-            assert_eq!(run(format!("CREATE TABLE a ();\n{command}\n")).unwrap().0.lines().nth(1), Some(""), "{command}");
+            assert_eq!(
+                run(format!("CREATE TABLE a ();\n{command}\n"))
+                    .unwrap()
+                    .0
+                    .lines()
+                    .nth(1),
+                Some(""),
+                "{command}"
+            );
         }
     }
 
     #[test]
     fn a_refused_statement_is_reported_with_its_line_and_text() {
-        let refused = run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
-        assert!(refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"), "{refused}");
-        assert!(run("COPY t FROM stdin;\n1\n\\.\r\n\\! rm\n\\.\n").unwrap_err().contains("line 4"));
+        let refused =
+            run("-- one\nSELECT 1;\n-- three\nCOPY t FROM\n  PROGRAM 'rm';\n").unwrap_err();
+        assert!(
+            refused.contains("line 4") && refused.contains("COPY t FROM PROGRAM 'rm';"),
+            "{refused}"
+        );
+        assert!(
+            run("COPY t FROM stdin;\n1\n\\.\r\n\\! rm\n\\.\n")
+                .unwrap_err()
+                .contains("line 4")
+        );
         assert!(run("SELECT 1e'';\n").unwrap_err().contains("line 1"));
-        assert!(run("COPY t FROM stdin; SELECT 1;\n\\.\n").unwrap_err().contains("line 1"));
-        assert!(run("SELECT 1;\nSELECT 'a\0';\n").unwrap_err().contains("line 2"));
-        assert!(run("-- PostgreSQL database cluster dump\n").unwrap_err().contains("pg_dumpall"));
+        assert!(
+            run("COPY t FROM stdin; SELECT 1;\n\\.\n")
+                .unwrap_err()
+                .contains("line 1")
+        );
+        assert!(
+            run("SELECT 1;\nSELECT 'a\0';\n")
+                .unwrap_err()
+                .contains("line 2")
+        );
+        assert!(
+            run("-- PostgreSQL database cluster dump\n")
+                .unwrap_err()
+                .contains("pg_dumpall")
+        );
     }
 }

@@ -45,21 +45,69 @@ const OTHERS: [(&[u8], &str, &str); 24] = [
     (b"\xff\xd8\xff", "a JPEG image", DUMP),
     (b"GIF8", "a GIF image", DUMP),
     (b"RIFF", "a RIFF file (sound, film or image)", DUMP),
-    (b"PK\x03\x04", "a ZIP archive", "unpack it, and restore what is in it: unzip -p '{}' | cargo dev restore -"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive",
+        "unpack it, and restore what is in it: unzip -p '{}' | cargo dev restore -",
+    ),
     (b"PK\x05\x06", "an empty ZIP archive", DUMP),
     (b"SQLite format 3\0", "a database of SQLite", DUMP),
-    (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it, and restore what is in it: 7z x -so '{}' | cargo dev restore -"),
-    (b"Rar!", "a RAR archive", "unpack it, and restore what is in it: unrar p -inul '{}' | cargo dev restore -"),
-    (b"BZh", "compressed with bzip2", "unpack it: bzip2 -dc '{}' | cargo dev restore -"),
-    (b"\xfd7zXZ", "compressed with xz", "unpack it: xz -dc '{}' | cargo dev restore -"),
-    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it: lz4 -dc '{}' | cargo dev restore -"),
-    (b"\x1f\x9d", "compressed with compress", "unpack it: uncompress -c '{}' | cargo dev restore -"),
+    (
+        b"7z\xbc\xaf",
+        "a 7-Zip archive",
+        "unpack it, and restore what is in it: 7z x -so '{}' | cargo dev restore -",
+    ),
+    (
+        b"Rar!",
+        "a RAR archive",
+        "unpack it, and restore what is in it: unrar p -inul '{}' | cargo dev restore -",
+    ),
+    (
+        b"BZh",
+        "compressed with bzip2",
+        "unpack it: bzip2 -dc '{}' | cargo dev restore -",
+    ),
+    (
+        b"\xfd7zXZ",
+        "compressed with xz",
+        "unpack it: xz -dc '{}' | cargo dev restore -",
+    ),
+    (
+        b"\x04\x22\x4d\x18",
+        "compressed with lz4",
+        "unpack it: lz4 -dc '{}' | cargo dev restore -",
+    ),
+    (
+        b"\x1f\x9d",
+        "compressed with compress",
+        "unpack it: uncompress -c '{}' | cargo dev restore -",
+    ),
     (b"\x7fELF", "a program", DUMP),
-    (b"-----BEGIN PGP", "encrypted with PGP", "decrypt it: gpg --decrypt '{}' | cargo dev restore -"),
-    (b"age-encryption.org", "encrypted with age", "decrypt it: age --decrypt '{}' | cargo dev restore -"),
-    (b"Salted__", "encrypted with OpenSSL", "decrypt it: openssl enc -d … -in '{}' | cargo dev restore -"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
-    (b"<", "a page or document (HTML or XML)", "see what it says: head '{}'"),
+    (
+        b"-----BEGIN PGP",
+        "encrypted with PGP",
+        "decrypt it: gpg --decrypt '{}' | cargo dev restore -",
+    ),
+    (
+        b"age-encryption.org",
+        "encrypted with age",
+        "decrypt it: age --decrypt '{}' | cargo dev restore -",
+    ),
+    (
+        b"Salted__",
+        "encrypted with OpenSSL",
+        "decrypt it: openssl enc -d … -in '{}' | cargo dev restore -",
+    ),
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS",
+        "fetch the file itself: git lfs pull",
+    ),
+    (
+        b"<",
+        "a page or document (HTML or XML)",
+        "see what it says: head '{}'",
+    ),
     (b"{", "JSON", DUMP),
     (b"[", "JSON", DUMP),
     (b"TAPE", "a backup of SQL Server", DUMP),
@@ -68,7 +116,10 @@ const OTHERS: [(&[u8], &str, &str); 24] = [
 
 /// Words at the beginning of SQL of other systems.
 const DIALECTS: [(&str, &str); 7] = [
-    ("PostgreSQL database cluster dump", "the output of pg_dumpall, which holds all databases and roles of a server"),
+    (
+        "PostgreSQL database cluster dump",
+        "the output of pg_dumpall, which holds all databases and roles of a server",
+    ),
     ("MySQL dump", "a dump of MySQL"),
     ("MariaDB dump", "a dump of MariaDB"),
     ("phpMyAdmin SQL Dump", "a dump of MySQL (phpMyAdmin)"),
@@ -105,7 +156,10 @@ const BEGINNINGS: [&str; 22] = [
 
 /// Returns the kind of a file by its first bytes.
 pub(super) fn recognise(head: &[u8]) -> Kind {
-    let other = |what: &str, hint: &'static str| Kind::Other { what: what.to_owned(), hint };
+    let other = |what: &str, hint: &'static str| Kind::Other {
+        what: what.to_owned(),
+        hint,
+    };
     match head {
         [] => return other("empty (0 bytes)", DUMP),
         [0x1f, 0x8b, ..] => return Kind::Layer(Layer::Gzip),
@@ -122,26 +176,50 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
         return tar(head);
     }
     let start = head.trim_ascii_start();
-    if let Some((_, what, hint)) = OTHERS.iter().find(|(begins, ..)| head.starts_with(begins) || start.starts_with(begins)) {
+    if let Some((_, what, hint)) = OTHERS
+        .iter()
+        .find(|(begins, ..)| head.starts_with(begins) || start.starts_with(begins))
+    {
         return other(what, hint);
     }
-    if head.iter().filter(|byte| **byte == 0).count() >= head.len() / 3 && start.first().is_some_and(u8::is_ascii_graphic) {
-        return other("UTF-16 text without a byte order mark", "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -");
+    if head.iter().filter(|byte| **byte == 0).count() >= head.len() / 3
+        && start.first().is_some_and(u8::is_ascii_graphic)
+    {
+        return other(
+            "UTF-16 text without a byte order mark",
+            "convert it: iconv -f UTF-16LE -t UTF-8 '{}' | cargo dev restore -",
+        );
     }
     let text = String::from_utf8_lossy(head);
     if let Some((_, what)) = DIALECTS.iter().find(|(words, _)| text.contains(words)) {
         return other(what, DUMP);
     }
     let lower = text.trim_start().to_lowercase();
-    let is_sql = BEGINNINGS.iter().any(|begins| lower.starts_with(begins) || lower.is_empty());
+    let is_sql = BEGINNINGS
+        .iter()
+        .any(|begins| lower.starts_with(begins) || lower.is_empty());
     if head.contains(&0) || !is_sql {
-        let first: Vec<String> = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let first: Vec<String> = head
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         // The last character may be truncated.
-        let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
-        let is_text = is_utf8 && head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+        let is_utf8 =
+            std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+        let is_text = is_utf8
+            && head
+                .iter()
+                .all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
         return match is_text {
             true => other("text that is not SQL", "see what it is: head '{}'"),
-            false => other(&format!("of an unknown format (its first bytes are {})", first.join(" ")), "see what it is: file '{}'"),
+            false => other(
+                &format!(
+                    "of an unknown format (its first bytes are {})",
+                    first.join(" ")
+                ),
+                "see what it is: file '{}'",
+            ),
         };
     }
     Kind::Dump(Format::Sql)
@@ -154,11 +232,19 @@ pub(super) fn archive_version(head: &[u8]) -> Option<(u8, u8)> {
 }
 
 fn tar(head: &[u8]) -> Kind {
-    let name: Vec<u8> = head.iter().take(100).copied().take_while(|byte| *byte != 0).collect();
+    let name: Vec<u8> = head
+        .iter()
+        .take(100)
+        .copied()
+        .take_while(|byte| *byte != 0)
+        .collect();
     match head.get(TAR_BLOCK..).and_then(archive_version) {
         Some(version) if name == b"toc.dat" => Kind::Dump(Format::Tar { version }),
         _ => Kind::Other {
-            what: format!("a tar archive that pg_dump did not write (its first member is {})", String::from_utf8_lossy(&name)),
+            what: format!(
+                "a tar archive that pg_dump did not write (its first member is {})",
+                String::from_utf8_lossy(&name)
+            ),
             hint: "unpack it, and restore what is in it: tar -xf '{}'",
         },
     }
@@ -188,16 +274,33 @@ mod tests {
             "\\restrict abc\n",
             "-- Adminer 4.8.1 PostgreSQL dump",
         ] {
-            assert_eq!(recognise(text.as_bytes()), Kind::Dump(Format::Sql), "{text}");
+            assert_eq!(
+                recognise(text.as_bytes()),
+                Kind::Dump(Format::Sql),
+                "{text}"
+            );
         }
-        assert_eq!(recognise(b"PGDMP\x01\x10\x00"), Kind::Dump(Format::Archive { version: (1, 16) }));
+        assert_eq!(
+            recognise(b"PGDMP\x01\x10\x00"),
+            Kind::Dump(Format::Archive { version: (1, 16) })
+        );
         let mut tar = vec![0; 1024];
         tar[..7].copy_from_slice(b"toc.dat");
         tar[257..262].copy_from_slice(b"ustar");
         tar[512..519].copy_from_slice(b"PGDMP\x01\x0e");
-        assert_eq!(recognise(&tar), Kind::Dump(Format::Tar { version: (1, 14) }));
+        assert_eq!(
+            recognise(&tar),
+            Kind::Dump(Format::Tar { version: (1, 14) })
+        );
         assert_eq!(recognise(b"\x1f\x8b\x08"), Kind::Layer(Layer::Gzip));
-        assert_eq!([oldest_reader((1, 14)), oldest_reader((1, 15)), oldest_reader((1, 16))], [0, 16, 17]);
+        assert_eq!(
+            [
+                oldest_reader((1, 14)),
+                oldest_reader((1, 15)),
+                oldest_reader((1, 16))
+            ],
+            [0, 16, 17]
+        );
     }
 
     #[test]
@@ -222,7 +325,10 @@ mod tests {
             (b"-- MySQL dump 10.13\n", "MySQL"),
             (b"-- phpMyAdmin SQL Dump\n", "MySQL"),
             (b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;", "SQLite"),
-            (b"--\n-- PostgreSQL database cluster dump\n--\n", "pg_dumpall"),
+            (
+                b"--\n-- PostgreSQL database cluster dump\n--\n",
+                "pg_dumpall",
+            ),
             (b"id,email\n1,a@b.c\n", "not SQL"),
             (b"\x8f\x3a\x00\x17\x9c\x44\xd1", "8f 3a 00 17"),
             (b"\xb4\xf0\x9d\xd2\x8e\xc3", "b4 f0 9d d2"),
@@ -231,7 +337,9 @@ mod tests {
             (&tar, "notes.txt"),
         ];
         for (head, expected) in cases {
-            let Kind::Other { what, .. } = recognise(head) else { panic!("{expected}") };
+            let Kind::Other { what, .. } = recognise(head) else {
+                panic!("{expected}")
+            };
             assert!(what.contains(expected), "{expected}: {what}");
         }
     }

@@ -53,7 +53,14 @@ pub(super) struct Lexer {
 
 impl Lexer {
     pub(super) fn new() -> Self {
-        Self { mode: Mode::Plain, parentheses: 0, ended_escapes: None, has_code: false, first: Vec::new(), blocks: 0 }
+        Self {
+            mode: Mode::Plain,
+            parentheses: 0,
+            ended_escapes: None,
+            has_code: false,
+            first: Vec::new(),
+            blocks: 0,
+        }
     }
 
     /// Whether the statement has more than white space and comments.
@@ -86,11 +93,15 @@ impl Lexer {
                 },
                 Mode::Text { escapes } => {
                     let escapes = *escapes;
-                    let stop = rest.iter().position(|byte| *byte == b'\'' || *byte == 0 || escapes && *byte == b'\\');
+                    let stop = rest
+                        .iter()
+                        .position(|byte| *byte == b'\'' || *byte == 0 || escapes && *byte == b'\\');
                     at += match stop.map(|stop| (stop, rest[stop], rest.get(stop + 1))) {
                         None => rest.len(),
                         Some((stop, 0, _)) => stop,
-                        Some((stop, b'\\', next)) => stop + 1 + usize::from(next.is_some_and(|next| *next != 0)),
+                        Some((stop, b'\\', next)) => {
+                            stop + 1 + usize::from(next.is_some_and(|next| *next != 0))
+                        }
                         Some((stop, _, Some(b'\''))) => stop + 2,
                         Some((stop, ..)) => {
                             self.mode = Mode::Plain;
@@ -122,7 +133,10 @@ impl Lexer {
                         return Found::Nul;
                     }
                     // psql ends a comment at a carriage return, too.
-                    at += rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+                    at += rest
+                        .iter()
+                        .position(|byte| matches!(byte, b'\n' | b'\r'))
+                        .unwrap_or(rest.len());
                     self.mode = Mode::Plain;
                 }
                 Mode::BlockComment { depth } => {
@@ -221,7 +235,10 @@ impl Lexer {
         const COUNTED: usize = 4;
         let word = word.to_ascii_lowercase();
         if self.first.len() < COUNTED {
-            let counts = matches!(&*word, b"create" | b"or" | b"replace" | b"function" | b"procedure");
+            let counts = matches!(
+                &*word,
+                b"create" | b"or" | b"replace" | b"function" | b"procedure"
+            );
             self.first.push(if counts { word[0] } else { b' ' });
         }
         let makes_function = match &*self.first {
@@ -252,19 +269,25 @@ pub(super) fn is_name(byte: u8) -> bool {
 
 /// How many bytes at the beginning are of this kind.
 fn run(bytes: &[u8], is_of_it: fn(u8) -> bool) -> usize {
-    bytes.iter().position(|byte| !is_of_it(*byte)).unwrap_or(bytes.len())
+    bytes
+        .iter()
+        .position(|byte| !is_of_it(*byte))
+        .unwrap_or(bytes.len())
 }
 
 /// Returns `$tag$` at the beginning.
 pub(super) fn dollar_tag(bytes: &[u8]) -> Option<&[u8]> {
     let end = bytes.iter().skip(1).position(|byte| *byte == b'$')? + 1;
     let tag = &bytes[1..end];
-    let fits = tag.first().is_none_or(|first| is_name_start(*first)) && tag.iter().all(|byte| is_tag(*byte));
+    let fits = tag.first().is_none_or(|first| is_name_start(*first))
+        && tag.iter().all(|byte| is_tag(*byte));
     fits.then(|| &bytes[..=end])
 }
 
 pub(super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -332,7 +355,10 @@ mod tests {
 
     #[test]
     fn several_statements_on_one_line_are_separated() {
-        assert_eq!(read("SELECT 1; SELECT 2;\nBEGIN; END;"), ["SELECT 1;", "SELECT 2;", "BEGIN;", "END;"]);
+        assert_eq!(
+            read("SELECT 1; SELECT 2;\nBEGIN; END;"),
+            ["SELECT 1;", "SELECT 2;", "BEGIN;", "END;"]
+        );
     }
 
     #[test]
@@ -382,17 +408,32 @@ mod tests {
         ] {
             assert_eq!(read(text).last().unwrap(), "unclear", "{text}");
         }
-        for text in ["SELECT '\\! rm';", "-- \\! rm\n", "/* \\! rm */", "SELECT $$\\! rm$$;", "SELECT E'\\\\! rm';"] {
+        for text in [
+            "SELECT '\\! rm';",
+            "-- \\! rm\n",
+            "/* \\! rm */",
+            "SELECT $$\\! rm$$;",
+            "SELECT E'\\\\! rm';",
+        ] {
             assert!(!read(text).contains(&"backslash".to_owned()), "{text}");
         }
     }
 
     #[test]
     fn an_unterminated_quote_or_comment_is_open() {
-        for text in ["SELECT 1", "SELECT 'a;\n", "SELECT $$a;\n", "SELECT (1;\n", "SELECT \"a;\n"] {
+        for text in [
+            "SELECT 1",
+            "SELECT 'a;\n",
+            "SELECT $$a;\n",
+            "SELECT (1;\n",
+            "SELECT \"a;\n",
+        ] {
             assert!(read(text)[0].starts_with("open: "), "{text}");
         }
-        assert_eq!(read("-- a comment\n\n/* another; */\n"), Vec::<String>::new());
+        assert_eq!(
+            read("-- a comment\n\n/* another; */\n"),
+            Vec::<String>::new()
+        );
         assert_eq!(read("SELECT 'a\0';"), ["nul"]);
     }
 }

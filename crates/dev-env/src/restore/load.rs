@@ -23,8 +23,7 @@ const PART: usize = 1 << 18;
 /// The major whose psql has `\restrict` in all of its releases.
 const RESTRICTS: u32 = 18;
 /// Unpacks a tar archive of a folder in the container, and converts the dump in it to SQL.
-const UNPACK_INSIDE: &str =
-    "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && tar -xf - -C \"$folder\" && pg_restore --file=- \"$@\" \"$folder\"";
+const UNPACK_INSIDE: &str = "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && tar -xf - -C \"$folder\" && pg_restore --file=- \"$@\" \"$folder\"";
 
 /// Reads a copy by the rules for the server.
 pub(super) struct Loader<'a> {
@@ -48,7 +47,16 @@ impl Loader<'_> {
     /// # Errors
     /// A statement is refused.
     pub(super) async fn load(&self, psql: Configuration) -> Result<Report, Error> {
-        let words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null"];
+        let words = [
+            "-X",
+            "-q",
+            "-w",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "--single-transaction",
+            "-o",
+            "/dev/null",
+        ];
         let psql = self.restricted(psql.args(words)).await?;
         let (reader, writer) = std::io::pipe().map_err(|source| self.unread(source))?;
         let ran = from_file(psql.args(["-f", "-"]), reader, BOUND);
@@ -91,13 +99,24 @@ impl Loader<'_> {
                 })?,
             };
         }
-        Ok(psql.args(["-c".to_owned(), format!("\\restrict {}", crate::configuration::generate())]))
+        Ok(psql.args([
+            "-c".to_owned(),
+            format!("\\restrict {}", crate::configuration::generate()),
+        ]))
     }
 
     /// Returns the output of psql.
     fn refused(&self, ran: &Output) -> Error {
-        let said = if ran.stderr.trim().is_empty() { describe(ran.status) } else { reason(&ran.stderr) };
-        RestoreError::Statement { copy: self.copy.shown.clone(), reason: said }.into()
+        let said = if ran.stderr.trim().is_empty() {
+            describe(ran.status)
+        } else {
+            reason(&ran.stderr)
+        };
+        RestoreError::Statement {
+            copy: self.copy.shown.clone(),
+            reason: said,
+        }
+        .into()
     }
 
     /// Passes the SQL of the copy through the filter.
@@ -106,20 +125,34 @@ impl Loader<'_> {
         if self.copy.format == Format::Sql {
             return self.filter(self.copy.rewound().map_err(unread)?, to).await;
         }
-        let Archive { pg_restore, stdin, sent } = self.archive(words).await?;
+        let Archive {
+            pg_restore,
+            stdin,
+            sent,
+        } = self.archive(words).await?;
         let (reader, writer) = std::io::pipe().map_err(unread)?;
         let converted = from_file_into(pg_restore, stdin, writer, BOUND);
         let send = async {
             match sent {
-                Some((folder, pipe)) => in_thread(move |_| send(&folder, pipe)).await.unwrap_or(Ok(())),
+                Some((folder, pipe)) => in_thread(move |_| send(&folder, pipe))
+                    .await
+                    .unwrap_or(Ok(())),
                 None => Ok(()),
             }
         };
         let (filtered, converted, sent) = tokio::join!(self.filter(reader, to), converted, send);
         let converted = match converted {
             Err(ProcessError::Exited { tail, status, .. }) => {
-                let reason = if tail.is_empty() { describe(status) } else { tail.join("\n") };
-                Err(RestoreError::Archive { copy: self.copy.shown.clone(), reason }.into())
+                let reason = if tail.is_empty() {
+                    describe(status)
+                } else {
+                    tail.join("\n")
+                };
+                Err(RestoreError::Archive {
+                    copy: self.copy.shown.clone(),
+                    reason,
+                }
+                .into())
             }
             Ok(()) => sent.map_err(unread),
             Err(other) => Err(other.into()),
@@ -132,20 +165,43 @@ impl Loader<'_> {
         }
     }
 
-    async fn filter(&self, from: impl Read + Send + 'static, to: impl Write + Send + 'static) -> Result<Report, Error> {
+    async fn filter(
+        &self,
+        from: impl Read + Send + 'static,
+        to: impl Write + Send + 'static,
+    ) -> Result<Report, Error> {
         let rules = Arc::clone(&self.rules);
-        let done = in_thread(move |_| filter(BufReader::with_capacity(PART, from), BufWriter::with_capacity(PART, to), &rules)).await;
+        let done = in_thread(move |_| {
+            filter(
+                BufReader::with_capacity(PART, from),
+                BufWriter::with_capacity(PART, to),
+                &rules,
+            )
+        })
+        .await;
         let done = done.unwrap_or_else(|| Err(Refusal::Read(IoError::other("the work broke off"))));
-        done.map_err(|refusal| RestoreError::Refused { copy: self.copy.shown.clone(), refusal }.into())
+        done.map_err(|refusal| {
+            RestoreError::Refused {
+                copy: self.copy.shown.clone(),
+                refusal,
+            }
+            .into()
+        })
     }
 
     fn unread(&self, source: IoError) -> Error {
-        RestoreError::Read { copy: self.copy.shown.clone(), source }.into()
+        RestoreError::Read {
+            copy: self.copy.shown.clone(),
+            source,
+        }
+        .into()
     }
 
     async fn archive(&self, words: &[&str]) -> Result<Archive, Error> {
         let unread = |source| self.unread(source);
-        let (Format::Archive { version } | Format::Tar { version } | Format::Folder { version }) = self.copy.format else {
+        let (Format::Archive { version } | Format::Tar { version } | Format::Folder { version }) =
+            self.copy.format
+        else {
             unreachable!("SQL is not an archive")
         };
         let (pg_restore, is_inside) = self.reader(oldest_reader(version)).await?;
@@ -153,17 +209,33 @@ impl Loader<'_> {
         match self.copy.format {
             Format::Folder { .. } if is_inside => {
                 let (reader, writer) = std::io::pipe().map_err(unread)?;
-                let pg_restore =
-                    self.session.client_in("sh", "postgres").await?.args(["-c", UNPACK_INSIDE, "sh"]).args(words.iter().copied());
-                Ok(Archive { pg_restore, stdin: reader.into(), sent: Some((self.copy.path.clone(), writer)) })
+                let pg_restore = self
+                    .session
+                    .client_in("sh", "postgres")
+                    .await?
+                    .args(["-c", UNPACK_INSIDE, "sh"])
+                    .args(words.iter().copied());
+                Ok(Archive {
+                    pg_restore,
+                    stdin: reader.into(),
+                    sent: Some((self.copy.path.clone(), writer)),
+                })
             }
             Format::Folder { .. } => {
                 let folder = std::path::absolute(&self.copy.path).map_err(unread)?;
-                Ok(Archive { pg_restore: pg_restore.args(["--file=-"]).args([folder]), stdin: Stdio::null(), sent: None })
+                Ok(Archive {
+                    pg_restore: pg_restore.args(["--file=-"]).args([folder]),
+                    stdin: Stdio::null(),
+                    sent: None,
+                })
             }
             _ => {
                 let file = self.copy.rewound().map_err(unread)?;
-                Ok(Archive { pg_restore: pg_restore.args(["--file=-"]), stdin: file.into(), sent: None })
+                Ok(Archive {
+                    pg_restore: pg_restore.args(["--file=-"]),
+                    stdin: file.into(),
+                    sent: None,
+                })
             }
         }
     }
@@ -183,11 +255,20 @@ impl Loader<'_> {
         match find::newest_client("pg_restore", self.session.bin_dir()).await {
             Some((program, newest, _)) if newest >= needed => Ok((find::client(program), false)),
             newest => {
-                if let Some(program) = database::downloaded_client("pg_restore", needed, self.session.events()).await {
+                if let Some(program) =
+                    database::downloaded_client("pg_restore", needed, self.session.events()).await
+                {
                     return Ok((find::client(program), false));
                 }
-                let newest = newest.filter(|(_, newest, _)| *newest > major).map_or(version, |(_, _, version)| version);
-                Err(RestoreError::NewerArchive { copy: self.copy.shown.clone(), needed, newest }.into())
+                let newest = newest
+                    .filter(|(_, newest, _)| *newest > major)
+                    .map_or(version, |(_, _, version)| version);
+                Err(RestoreError::NewerArchive {
+                    copy: self.copy.shown.clone(),
+                    needed,
+                    newest,
+                }
+                .into())
             }
         }
     }
@@ -233,15 +314,30 @@ fn can_restrict(version: &str) -> bool {
 
 /// Returns psql's message of the first error, with the line in the copy.
 fn reason(said: &str) -> String {
-    let mut lines = said.lines().skip_while(|line| !line.contains("ERROR:") && !line.contains("FATAL:") && !line.contains("error:"));
-    let Some(first) = lines.next() else { return said.trim().to_owned() };
+    let mut lines = said.lines().skip_while(|line| {
+        !line.contains("ERROR:") && !line.contains("FATAL:") && !line.contains("error:")
+    });
+    let Some(first) = lines.next() else {
+        return said.trim().to_owned();
+    };
     // PostgreSQL's hints do not apply to this tool.
-    let rest = lines.take_while(|line| !line.starts_with("psql:")).filter(|line| !line.starts_with("HINT:"));
-    let first = match first.strip_prefix("psql:<stdin>:").and_then(|first| first.split_once(": ")) {
-        Some((number, message)) => format!("line {number}: {}", message.trim_start_matches("ERROR:").trim_start()),
+    let rest = lines
+        .take_while(|line| !line.starts_with("psql:"))
+        .filter(|line| !line.starts_with("HINT:"));
+    let first = match first
+        .strip_prefix("psql:<stdin>:")
+        .and_then(|first| first.split_once(": "))
+    {
+        Some((number, message)) => format!(
+            "line {number}: {}",
+            message.trim_start_matches("ERROR:").trim_start()
+        ),
         None => first.to_owned(),
     };
-    std::iter::once(first).chain(rest.map(str::to_owned)).collect::<Vec<_>>().join("\n")
+    std::iter::once(first)
+        .chain(rest.map(str::to_owned))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -251,15 +347,24 @@ mod tests {
     #[test]
     fn an_error_of_psql_has_the_line_of_the_copy() {
         let said = "psql:<stdin>:3: NOTICE:  x\npsql:<stdin>:7: ERROR:  relation \"x\" does not exist\nLINE 1: SELECT x\nHINT:  y\npsql:<stdin>:8: error: y\n";
-        assert_eq!(reason(said), "line 7: relation \"x\" does not exist\nLINE 1: SELECT x");
+        assert_eq!(
+            reason(said),
+            "line 7: relation \"x\" does not exist\nLINE 1: SELECT x"
+        );
         assert_eq!(reason("psql: error: no server"), "psql: error: no server");
     }
 
     #[test]
     fn psql_runs_restricted_if_its_version_supports_it() {
-        for (version, can) in
-            [("15.13", false), ("15.14", true), ("16.10", true), ("17.5", false), ("18.0", true), ("18rc1", false), ("19.1", true)]
-        {
+        for (version, can) in [
+            ("15.13", false),
+            ("15.14", true),
+            ("16.10", true),
+            ("17.5", false),
+            ("18.0", true),
+            ("18rc1", false),
+            ("19.1", true),
+        ] {
             assert_eq!(can_restrict(version), can, "{version}");
         }
     }
@@ -275,8 +380,11 @@ mod tests {
             let folder = folder.path().to_owned();
             std::thread::spawn(move || send(&folder, writer).unwrap())
         };
-        let mut names: Vec<_> =
-            tar::Archive::new(reader).entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        let mut names: Vec<_> = tar::Archive::new(reader)
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
         sent.join().unwrap();
         names.sort();
         assert_eq!(names, ["1.dat.gz", "toc.dat"]);

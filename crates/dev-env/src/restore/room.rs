@@ -15,7 +15,8 @@ use crate::{Error, database_settings};
 /// The prefix of the names.
 const PREFIX: &str = "emotionviz_restoring_";
 /// The comment on each.
-pub(super) const MARK: &str = "cargo dev restore fills this; when no such command runs it can be dropped";
+pub(super) const MARK: &str =
+    "cargo dev restore fills this; when no such command runs it can be dropped";
 
 /// Lists code on the tables that each `migrate` writes to, and functions with the privileges of their owner.
 const CODE: &str = r"SET search_path = pg_catalog;
@@ -54,7 +55,11 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(stamp: &str) -> Self {
         let name = format!("{PREFIX}{stamp}");
-        Self { expected: format!("{name}_schema"), name, password: generate().into() }
+        Self {
+            expected: format!("{name}_schema"),
+            name,
+            password: generate().into(),
+        }
     }
 
     /// Creates the database, with encoding and collation of `like`, and the role, which owns it and has no other privileges.
@@ -80,7 +85,9 @@ COMMENT ON DATABASE {name} IS {mark};
             literal(&self.name),
             literal(like)
         );
-        session.sql_in("postgres", &format!("{role}{database}")).await?;
+        session
+            .sql_in("postgres", &format!("{role}{database}"))
+            .await?;
         Ok(())
     }
 
@@ -98,7 +105,15 @@ COMMENT ON DATABASE {name} IS {mark};
             literal(MARK)
         );
         session.sql_in("postgres", &sql).await?;
-        session.sql_in(&self.name, &format!("BEGIN;\n{}COMMIT;\n", roles::api_grants_sql(owner, &self.name))).await?;
+        session
+            .sql_in(
+                &self.name,
+                &format!(
+                    "BEGIN;\n{}COMMIT;\n",
+                    roles::api_grants_sql(owner, &self.name)
+                ),
+            )
+            .await?;
         Ok(())
     }
 
@@ -107,7 +122,10 @@ COMMENT ON DATABASE {name} IS {mark};
     /// # Errors
     /// This machine has no psql.
     pub(super) async fn psql(&self, session: &Session) -> Result<Configuration, Error> {
-        let psql = session.client_in("psql", &self.name).await?.env("PGPASSWORD", self.password.expose_secret());
+        let psql = session
+            .client_in("psql", &self.name)
+            .await?
+            .env("PGPASSWORD", self.password.expose_secret());
         Ok(psql.args(["--username", &self.name]))
     }
 
@@ -122,7 +140,9 @@ COMMENT ON DATABASE {name} IS {mark};
     /// The server refuses.
     pub(super) async fn grant(&self, session: &Session) -> Result<(), Error> {
         let grants = roles::api_grants_sql(&session.url().user, &self.name);
-        session.sql_in(&self.name, &format!("BEGIN;\n{grants}COMMIT;\n")).await?;
+        session
+            .sql_in(&self.name, &format!("BEGIN;\n{grants}COMMIT;\n"))
+            .await?;
         Ok(())
     }
 
@@ -131,10 +151,16 @@ COMMENT ON DATABASE {name} IS {mark};
     /// # Errors
     /// The copy contains such code.
     pub(super) async fn refuse_code(&self, session: &Session, copy: &str) -> Result<(), Error> {
-        let found = session.sql_in(&self.name, &CODE.replace("{role}", &literal(&self.name))).await?;
+        let found = session
+            .sql_in(&self.name, &CODE.replace("{role}", &literal(&self.name)))
+            .await?;
         match found.lines().map(str::to_owned).collect::<Vec<_>>() {
             found if found.is_empty() => Ok(()),
-            found => Err(RestoreError::Code { copy: copy.to_owned(), found }.into()),
+            found => Err(RestoreError::Code {
+                copy: copy.to_owned(),
+                found,
+            }
+            .into()),
         }
     }
 
@@ -144,7 +170,9 @@ COMMENT ON DATABASE {name} IS {mark};
     /// The server refuses.
     pub(super) async fn hand_over(&self, session: &Session) -> Result<(), Error> {
         let (name, owner) = (identifier(&self.name), identifier(&session.url().user));
-        let sql = format!("BEGIN;\nREASSIGN OWNED BY {name} TO {owner};\nDROP OWNED BY {name};\nCOMMIT;\n");
+        let sql = format!(
+            "BEGIN;\nREASSIGN OWNED BY {name} TO {owner};\nDROP OWNED BY {name};\nCOMMIT;\n"
+        );
         session.sql_in(&self.name, &sql).await?;
         Ok(())
     }
@@ -154,7 +182,12 @@ COMMENT ON DATABASE {name} IS {mark};
     /// # Errors
     /// The server refuses.
     pub(super) async fn remove(&self, session: &Session) -> Result<(), Error> {
-        let sql = [drop_database(&self.name), drop_database(&self.expected), drop_role(&self.name)].concat();
+        let sql = [
+            drop_database(&self.name),
+            drop_database(&self.expected),
+            drop_role(&self.name),
+        ]
+        .concat();
         session.sql_in("postgres", &sql).await?;
         Ok(())
     }
@@ -185,7 +218,10 @@ ORDER BY 1, 2"
 }
 
 fn drop_database(name: &str) -> String {
-    format!("DROP DATABASE IF EXISTS {} WITH (FORCE);\n", identifier(name))
+    format!(
+        "DROP DATABASE IF EXISTS {} WITH (FORCE);\n",
+        identifier(name)
+    )
 }
 
 fn drop_role(name: &str) -> String {
@@ -211,7 +247,12 @@ UNION ALL SELECT DISTINCT 'untrusted', name FROM pg_available_extension_versions
         trusted,
         ..Default::default()
     };
-    for (kind, name) in session.sql_in("postgres", &asked).await?.lines().filter_map(|line| line.split_once('|')) {
+    for (kind, name) in session
+        .sql_in("postgres", &asked)
+        .await?
+        .lines()
+        .filter_map(|line| line.split_once('|'))
+    {
         let name = name.to_owned();
         match kind {
             "version" => rules.version = name,

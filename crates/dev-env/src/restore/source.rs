@@ -1,7 +1,10 @@
 //! Opens and unpacks the copy, and detects its format.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Cursor, Error as IoError, ErrorKind, IsTerminal, Read, Result as IoResult, Seek, Write};
+use std::io::{
+    BufWriter, Cursor, Error as IoError, ErrorKind, IsTerminal, Read, Result as IoResult, Seek,
+    Write,
+};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -56,15 +59,34 @@ impl Copy {
 ///
 /// # Errors
 /// The copy cannot be read or is not a dump, or the pipe sends nothing.
-pub(super) fn open(path: &Path, folder: &Path, cancelled: &AtomicBool) -> Result<Copy, RestoreError> {
+pub(super) fn open(
+    path: &Path,
+    folder: &Path,
+    cancelled: &AtomicBool,
+) -> Result<Copy, RestoreError> {
     open_within(path, folder, cancelled, SILENCE_BOUND)
 }
 
-fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Duration) -> Result<Copy, RestoreError> {
-    let shown = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+fn open_within(
+    path: &Path,
+    folder: &Path,
+    cancelled: &AtomicBool,
+    bound: Duration,
+) -> Result<Copy, RestoreError> {
+    let shown = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let failed = |source: IoError| match source.kind() {
-        ErrorKind::TimedOut => RestoreError::Silent { copy: shown.clone(), seconds: bound.as_secs() },
-        _ => RestoreError::Read { copy: shown.clone(), source },
+        ErrorKind::TimedOut => RestoreError::Silent {
+            copy: shown.clone(),
+            seconds: bound.as_secs(),
+        },
+        _ => RestoreError::Read {
+            copy: shown.clone(),
+            source,
+        },
     };
     if path.is_dir() {
         return open_folder(path, shown);
@@ -73,14 +95,27 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
         if std::io::stdin().is_terminal() {
             return Err(RestoreError::Terminal);
         }
-        File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?)
+        File::from(
+            std::io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(failed)?,
+        )
     } else {
         // A FIFO without a writer is opened too; the reader then waits.
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(failed)?
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)
+            .map_err(failed)?
     };
     let is_regular = file.metadata().map_err(failed)?.is_file();
     let original = file.try_clone().map_err(failed)?;
-    let mut reader: Box<dyn Read + '_> = Box::new(Patient { file, cancelled, bound });
+    let mut reader: Box<dyn Read + '_> = Box::new(Patient {
+        file,
+        cancelled,
+        bound,
+    });
     for layers in 0..LAYERS {
         let (head, rest) = peek(reader).map_err(failed)?;
         reader = match recognise(&head) {
@@ -91,7 +126,12 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
                 } else {
                     spool(rest, folder, &shown).map_err(|error| error.unwrap_or_else(failed))?
                 };
-                return Ok(Copy { shown, format, file, path: path.to_owned() });
+                return Ok(Copy {
+                    shown,
+                    format,
+                    file,
+                    path: path.to_owned(),
+                });
             }
             Kind::Other { what, hint } => {
                 let is_piped = path == Path::new("-");
@@ -100,19 +140,32 @@ fn open_within(path: &Path, folder: &Path, cancelled: &AtomicBool, bound: Durati
                 } else {
                     hint.replace("{}", &shown)
                 };
-                return Err(RestoreError::Format { copy: shown, what, hint });
+                return Err(RestoreError::Format {
+                    copy: shown,
+                    what,
+                    hint,
+                });
             }
         };
     }
     let what = format!("compressed more than {LAYERS} times");
-    Err(RestoreError::Format { hint: format!("check its format: file '{shown}'"), copy: shown, what })
+    Err(RestoreError::Format {
+        hint: format!("check its format: file '{shown}'"),
+        copy: shown,
+        what,
+    })
 }
 
 /// A dump of `pg_dump --format=directory`.
 fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
     let mut head = Vec::new();
     let toc = File::open(path.join("toc.dat"));
-    let file = match toc.and_then(|mut file| (&mut file).take(HEAD as u64).read_to_end(&mut head).map(|_| file)) {
+    let file = match toc.and_then(|mut file| {
+        (&mut file)
+            .take(HEAD as u64)
+            .read_to_end(&mut head)
+            .map(|_| file)
+    }) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let (what, hint) = if path.join("PG_VERSION").is_file() {
@@ -121,18 +174,36 @@ fn open_folder(path: &Path, shown: String) -> Result<Copy, RestoreError> {
                     "stop its server, start a server on a copy of the folder, then: pg_dump --file=backup.sql <DATABASE>",
                 )
             } else {
-                ("a folder without toc.dat", "name a file in it: cargo dev restore <FILE>")
+                (
+                    "a folder without toc.dat",
+                    "name a file in it: cargo dev restore <FILE>",
+                )
             };
-            return Err(RestoreError::Format { copy: shown, what: what.to_owned(), hint: hint.to_owned() });
+            return Err(RestoreError::Format {
+                copy: shown,
+                what: what.to_owned(),
+                hint: hint.to_owned(),
+            });
         }
-        Err(source) => return Err(RestoreError::Read { copy: shown, source }),
+        Err(source) => {
+            return Err(RestoreError::Read {
+                copy: shown,
+                source,
+            });
+        }
     };
     match archive_version(&head) {
-        Some(version) => Ok(Copy { shown, format: Format::Folder { version }, file, path: path.to_owned() }),
+        Some(version) => Ok(Copy {
+            shown,
+            format: Format::Folder { version },
+            file,
+            path: path.to_owned(),
+        }),
         None => Err(RestoreError::Format {
             copy: shown,
             what: "a folder with a toc.dat that pg_dump did not write".to_owned(),
-            hint: "dump the database again: pg_dump --format=directory --file=backup <DATABASE>".to_owned(),
+            hint: "dump the database again: pg_dump --format=directory --file=backup <DATABASE>"
+                .to_owned(),
         }),
     }
 }
@@ -164,7 +235,13 @@ fn spool(mut from: Box<dyn Read + '_>, folder: &Path, shown: &str) -> Result<Fil
     let full = |written| {
         let free = disk::free(folder).unwrap_or(0);
         let (folder, mount) = (folder.to_owned(), disk::mount(folder));
-        Spooling::Full(RestoreError::DiskFull { copy: shown.to_owned(), folder, mount, written, free })
+        Spooling::Full(RestoreError::DiskFull {
+            copy: shown.to_owned(),
+            folder,
+            mount,
+            written,
+            free,
+        })
     };
     let file = tempfile::tempfile_in(folder)?;
     let (mut to, mut part, mut written) = (BufWriter::with_capacity(PART, file), vec![0; PART], 0);
@@ -179,12 +256,20 @@ fn spool(mut from: Box<dyn Read + '_>, folder: &Path, shown: &str) -> Result<Fil
             return Err(full(written));
         }
         match to.write_all(&part[..read]) {
-            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => return Err(full(written)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                ) =>
+            {
+                return Err(full(written));
+            }
             other => other?,
         }
         written += read as u64;
     }
-    to.into_inner().map_err(|error| Spooling::System(error.into_error()))
+    to.into_inner()
+        .map_err(|error| Spooling::System(error.into_error()))
 }
 
 enum Spooling {
@@ -252,7 +337,10 @@ mod tests {
     }
 
     fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect()
+        std::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(bytes)
+            .collect()
     }
 
     fn read(bytes: &[u8]) -> Result<(Format, Vec<u8>), RestoreError> {
@@ -275,9 +363,15 @@ mod tests {
         for (name, bytes) in [
             ("plain", dump.to_owned()),
             ("gzip", gzip(dump)),
-            ("two members of gzip", [gzip(&dump[..20]), gzip(&dump[20..])].concat()),
+            (
+                "two members of gzip",
+                [gzip(&dump[..20]), gzip(&dump[20..])].concat(),
+            ),
             ("zstandard", zstandard(dump)),
-            ("two frames of zstandard", [zstandard(&dump[..20]), zstandard(&dump[20..])].concat()),
+            (
+                "two frames of zstandard",
+                [zstandard(&dump[..20]), zstandard(&dump[20..])].concat(),
+            ),
             ("UTF-8 with a mark", [b"\xef\xbb\xbf", dump].concat()),
             ("UTF-16, little endian", little.clone()),
             ("UTF-16, big endian", utf16(DUMP, u16::to_be_bytes)),
@@ -285,7 +379,11 @@ mod tests {
             ("zstandard of gzip", zstandard(&gzip(dump))),
         ] {
             let (format, text) = read(&bytes).unwrap();
-            assert_eq!((format, String::from_utf8(text).unwrap().as_str()), (Format::Sql, DUMP), "{name}");
+            assert_eq!(
+                (format, String::from_utf8(text).unwrap().as_str()),
+                (Format::Sql, DUMP),
+                "{name}"
+            );
         }
     }
 
@@ -293,14 +391,20 @@ mod tests {
     fn damaged_compressed_dumps_are_refused() {
         let (zipped, zstd) = (gzip(DUMP.as_bytes()), zstandard(DUMP.as_bytes()));
         let odd = [&utf16(DUMP, u16::to_le_bytes)[..], &[1]].concat();
-        let lone = utf16(DUMP, u16::to_le_bytes).into_iter().chain([0, 0xd8, b'a', 0]).collect::<Vec<_>>();
+        let lone = utf16(DUMP, u16::to_le_bytes)
+            .into_iter()
+            .chain([0, 0xd8, b'a', 0])
+            .collect::<Vec<_>>();
         for (name, bytes) in [
             ("gzip cut off", &zipped[..zipped.len() - 9]),
             ("zstandard cut off", &zstd[..zstd.len() - 9]),
             ("half a unit of UTF-16", &odd),
             ("half a pair of UTF-16", &lone),
         ] {
-            assert!(matches!(read(bytes), Err(RestoreError::Read { .. })), "{name}");
+            assert!(
+                matches!(read(bytes), Err(RestoreError::Read { .. })),
+                "{name}"
+            );
         }
     }
 
@@ -309,9 +413,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let opened = open_within(&path, folder.path(), &AtomicBool::new(false), Duration::from_millis(1));
+        let opened = open_within(
+            &path,
+            folder.path(),
+            &AtomicBool::new(false),
+            Duration::from_millis(1),
+        );
         assert!(matches!(opened, Err(RestoreError::Silent { .. })));
-        assert!(matches!(open(&path, folder.path(), &AtomicBool::new(true)), Err(RestoreError::Read { .. })), "the caller is gone");
+        assert!(
+            matches!(
+                open(&path, folder.path(), &AtomicBool::new(true)),
+                Err(RestoreError::Read { .. })
+            ),
+            "the caller is gone"
+        );
         let writer = path.clone();
         let written = std::thread::spawn(move || std::fs::write(writer, DUMP).unwrap());
         let copy = open(&path, folder.path(), &AtomicBool::new(false)).unwrap();

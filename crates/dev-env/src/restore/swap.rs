@@ -20,8 +20,16 @@ pub type Rows = (String, Option<u64>, Option<u64>);
 /// # Errors
 /// The query fails.
 pub(super) async fn kept(session: &Session) -> Result<Vec<String>, Error> {
-    let names = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {}) ORDER BY 1", literal(KEPT));
-    Ok(session.sql_in("postgres", &names).await?.lines().map(str::to_owned).collect())
+    let names = format!(
+        "SELECT datname FROM pg_database WHERE starts_with(datname, {}) ORDER BY 1",
+        literal(KEPT)
+    );
+    Ok(session
+        .sql_in("postgres", &names)
+        .await?
+        .lines()
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Renames the session's database to `kept`, and `new` to its name, in one transaction. The comment on the database moves with its name.
@@ -54,9 +62,21 @@ COMMIT;
                 never = end_sessions(session, &both) => never,
             }
         };
-        match lock_holders::named(session, "postgres", "renaming the database", lock_holders::PATIENCE, renaming).await {
+        match lock_holders::named(
+            session,
+            "postgres",
+            "renaming the database",
+            lock_holders::PATIENCE,
+            renaming,
+        )
+        .await
+        {
             Ok(_) => return Ok(()),
-            Err(error) if tries >= TRIES || !error.to_string().contains("accessed by other users") => return Err(error),
+            Err(error)
+                if tries >= TRIES || !error.to_string().contains("accessed by other users") =>
+            {
+                return Err(error);
+            }
             Err(_) => tries += 1,
         }
     }
@@ -65,7 +85,10 @@ COMMIT;
 /// Terminates the sessions of these databases repeatedly.
 async fn end_sessions<T>(session: &Session, databases: &[&str]) -> T {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
-    let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})", names.join(", "));
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({})",
+        names.join(", ")
+    );
     loop {
         // If this fails, the renaming fails too, and reports the reason.
         let _failed = session.sql_in("postgres", &sql).await;
@@ -82,8 +105,16 @@ pub(super) async fn rows(session: &Session, before: &str, now: &str) -> Result<V
     let mut names: Vec<&String> = before.iter().chain(&now).map(|(name, _)| name).collect();
     names.sort();
     names.dedup();
-    let of = |counts: &[(String, u64)], name: &str| counts.iter().find(|(other, _)| other == name).map(|(_, rows)| *rows);
-    Ok(names.into_iter().map(|name| (name.clone(), of(&before, name), of(&now, name))).collect())
+    let of = |counts: &[(String, u64)], name: &str| {
+        counts
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, rows)| *rows)
+    };
+    Ok(names
+        .into_iter()
+        .map(|name| (name.clone(), of(&before, name), of(&now, name)))
+        .collect())
 }
 
 async fn counts(session: &Session, database: &str) -> Result<Vec<(String, u64)>, Error> {

@@ -45,22 +45,34 @@ pub(super) fn read(statement: &[u8], most: usize) -> Vec<Token> {
         let rest = &statement[at..];
         at += match rest[0] {
             byte if byte.is_ascii_whitespace() || byte == b';' => 1,
-            _ if rest.starts_with(b"--") => rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len()),
+            _ if rest.starts_with(b"--") => rest
+                .iter()
+                .position(|byte| matches!(byte, b'\n' | b'\r'))
+                .unwrap_or(rest.len()),
             _ if rest.starts_with(b"/*") => comment(rest),
             b'\'' => quoted(rest, 0, b'\'', &mut tokens, Token::Text),
             b'"' => quoted(rest, 0, b'"', &mut tokens, Token::Name),
-            b'e' | b'E' if rest.get(1) == Some(&b'\'') => quoted(rest, 1, b'\'', &mut tokens, Token::Text),
+            b'e' | b'E' if rest.get(1) == Some(&b'\'') => {
+                quoted(rest, 1, b'\'', &mut tokens, Token::Text)
+            }
             b'$' if dollar_tag(rest).is_some() => {
                 let tag = dollar_tag(rest).unwrap_or_default();
                 let body = &rest[tag.len()..];
                 let end = find(body, tag).unwrap_or(body.len());
-                tokens.push(Token::Text(String::from_utf8_lossy(&body[..end]).into_owned()));
+                tokens.push(Token::Text(
+                    String::from_utf8_lossy(&body[..end]).into_owned(),
+                ));
                 (end + 2 * tag.len()).min(rest.len())
             }
             byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 => {
                 let is_number = byte.is_ascii_digit();
-                let length = rest.iter().position(|byte| !is_name(*byte) || is_number && *byte == b'$').unwrap_or(rest.len());
-                tokens.push(Token::Word(String::from_utf8_lossy(&rest[..length]).to_lowercase()));
+                let length = rest
+                    .iter()
+                    .position(|byte| !is_name(*byte) || is_number && *byte == b'$')
+                    .unwrap_or(rest.len());
+                tokens.push(Token::Word(
+                    String::from_utf8_lossy(&rest[..length]).to_lowercase(),
+                ));
                 length
             }
             byte => {
@@ -73,7 +85,13 @@ pub(super) fn read(statement: &[u8], most: usize) -> Vec<Token> {
 }
 
 /// A quoted token that begins at `from`; the length of all of it.
-fn quoted(rest: &[u8], from: usize, quote: u8, tokens: &mut Vec<Token>, make: fn(String) -> Token) -> usize {
+fn quoted(
+    rest: &[u8],
+    from: usize,
+    quote: u8,
+    tokens: &mut Vec<Token>,
+    make: fn(String) -> Token,
+) -> usize {
     let (mut text, mut at) = (Vec::new(), from + 1);
     while at < rest.len() {
         match rest[at] {
@@ -114,7 +132,10 @@ mod tests {
 
     #[test]
     fn key_words_names_and_strings_are_separate_tokens() {
-        let tokens = read(b"/* a /* b */ */ SET -- c\n \"A\"\"b\".x = E'it\\'s', 'it''s', $t$ $$ $t$;", 99);
+        let tokens = read(
+            b"/* a /* b */ */ SET -- c\n \"A\"\"b\".x = E'it\\'s', 'it''s', $t$ $$ $t$;",
+            99,
+        );
         let text = |text: &str| Token::Text(text.to_owned());
         let comma = Token::Symbol(b',');
         let expected = [
@@ -131,6 +152,13 @@ mod tests {
         ];
         assert_eq!(tokens, expected);
         assert_eq!(read(b"a b c", 2).len(), 2);
-        assert_eq!(read(b"1$$a$$ -- b\rc", 9), [Token::Word("1".to_owned()), text("a"), Token::Word("c".to_owned())]);
+        assert_eq!(
+            read(b"1$$a$$ -- b\rc", 9),
+            [
+                Token::Word("1".to_owned()),
+                text("a"),
+                Token::Word("c".to_owned())
+            ]
+        );
     }
 }

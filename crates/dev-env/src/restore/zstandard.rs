@@ -20,12 +20,17 @@ pub(super) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     pub(super) fn new(from: Source<'a>) -> Self {
-        Self { between: Some(from), frame: None }
+        Self {
+            between: Some(from),
+            frame: None,
+        }
     }
 
     /// Opens the next frame. Returns whether there is one.
     fn next(&mut self) -> Result<bool> {
-        let Some(mut source) = self.between.take() else { return Ok(false) };
+        let Some(mut source) = self.between.take() else {
+            return Ok(false);
+        };
         loop {
             let mut magic = Vec::new();
             (&mut source).take(4).read_to_end(&mut magic)?;
@@ -36,7 +41,10 @@ impl<'a> Frames<'a> {
             };
             if number & !0xf != SKIPPABLE {
                 let source: Source<'a> = Box::new(Cursor::new(magic).chain(source));
-                self.frame = Some(StreamingDecoder::new_with_max_window_size(source, WINDOW).map_err(Error::other)?);
+                self.frame = Some(
+                    StreamingDecoder::new_with_max_window_size(source, WINDOW)
+                        .map_err(Error::other)?,
+                );
                 return Ok(true);
             }
             let mut length = [0; 4];
@@ -62,9 +70,15 @@ impl Read for Frames<'_> {
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            let (said, found) = (frame.decoder.get_checksum_from_data(), frame.decoder.get_calculated_checksum());
+            let (said, found) = (
+                frame.decoder.get_checksum_from_data(),
+                frame.decoder.get_calculated_checksum(),
+            );
             if said.is_some() && said != found {
-                return Err(Error::new(ErrorKind::InvalidData, "a checksum of the Zstandard data does not match"));
+                return Err(Error::new(
+                    ErrorKind::InvalidData,
+                    "a checksum of the Zstandard data does not match",
+                ));
             }
             self.between = self.frame.take().map(StreamingDecoder::into_inner);
         }

@@ -20,7 +20,10 @@ pub(super) struct Again {
 impl Again {
     /// Plans the next start, and says how long until then.
     pub(super) fn schedule(&mut self) -> Duration {
-        let ran_well = self.since.take().is_some_and(|since| since.elapsed() >= WELL);
+        let ran_well = self
+            .since
+            .take()
+            .is_some_and(|since| since.elapsed() >= WELL);
         let delay = match self.delay {
             Some(delay) if !ran_well => (delay * 2).min(LONGEST),
             _ => FIRST,

@@ -13,18 +13,34 @@ use crate::{Error, lan, migrations, service, session};
 
 /// The address that it listens on.
 pub(super) fn host(tool: &Tool, options: UpOptions) -> IpAddr {
-    if options.lan { lan::ALL_ADDRESSES } else { tool.api_host }
+    if options.lan {
+        lan::ALL_ADDRESSES
+    } else {
+        tool.api_host
+    }
 }
 
 /// Its addresses; `cluster` is the database that runs here, if one does.
-pub(super) fn place(cluster: Option<&ClusterConfig>, tool: &Tool, options: UpOptions, port: u16) -> Place {
+pub(super) fn place(
+    cluster: Option<&ClusterConfig>,
+    tool: &Tool,
+    options: UpOptions,
+    port: u16,
+) -> Place {
     let database = match (cluster, &tool.external) {
         (Some(cluster), _) => session::api_url(cluster),
         (None, Some(external)) => external.url.clone(),
         (None, None) => unreachable!("without a database of its own the API has somebody else's"),
     };
-    let lan = options.lan_address.or_else(|| options.lan.then(lan::address).flatten());
-    Place { host: host(tool, options), port, database, lan }
+    let lan = options
+        .lan_address
+        .or_else(|| options.lan.then(lan::address).flatten());
+    Place {
+        host: host(tool, options),
+        port,
+        database,
+        lan,
+    }
 }
 
 /// Where migrations connect.
@@ -37,14 +53,24 @@ pub(super) fn migration_url(cluster: Option<&ClusterConfig>, tool: &Tool) -> Dat
 }
 
 /// Applies what is pending. Whether the schema is complete afterwards.
-pub(super) async fn migrate(program: &Path, url: &DatabaseUrl, options: UpOptions, events: &Events) -> Result<bool, Error> {
+pub(super) async fn migrate(
+    program: &Path,
+    url: &DatabaseUrl,
+    options: UpOptions,
+    events: &Events,
+) -> Result<bool, Error> {
     if !options.migrate {
         events.note("migrations are left to you: cargo dev migrate up");
         return Ok(false);
     }
     events.phase("applying migrations");
     let said = service::migrate_or_fail(program, url, &["up", "--auto"]).await?;
-    let is_news = |line: &&str| ["applied", "adopted", "  "].iter().any(|start| line.starts_with(start)) || line.contains(" is empty: ");
+    let is_news = |line: &&str| {
+        ["applied", "adopted", "  "]
+            .iter()
+            .any(|start| line.starts_with(start))
+            || line.contains(" is empty: ")
+    };
     for line in said.lines().filter(is_news) {
         events.note(line);
     }

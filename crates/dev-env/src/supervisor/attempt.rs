@@ -74,14 +74,23 @@ impl Plan {
             return Err(Error::NeedsRestart);
         }
         if !self.compile {
-            return self.start(environment, &tool, self.program.clone(), None).await;
+            return self
+                .start(environment, &tool, self.program.clone(), None)
+                .await;
         }
         let begun = Instant::now();
-        let took = |builder| tool.service_binary.is_none().then(|| (builder, begun.elapsed()));
+        let took = |builder| {
+            tool.service_binary
+                .is_none()
+                .then(|| (builder, begun.elapsed()))
+        };
         if let Some(program) = self.replace_parts(&environment, &tool).await {
             let compiled_in = took(Builder::Fast);
             // Where that does not start, cargo's may, and says more.
-            if let Ok(candidate) = self.start(environment.clone(), &tool, program, compiled_in).await {
+            if let Ok(candidate) = self
+                .start(environment.clone(), &tool, program, compiled_in)
+                .await
+            {
                 return Ok(candidate);
             }
         }
@@ -96,7 +105,14 @@ impl Plan {
             return None;
         }
         let fast = build::fast(&environment.checkout).ok()?;
-        fast.replace(&environment.checkout, &self.program, &self.changed, self.building.colour, &self.events).await
+        fast.replace(
+            &environment.checkout,
+            &self.program,
+            &self.changed,
+            self.building.colour,
+            &self.events,
+        )
+        .await
     }
 
     /// Starts a program beside the one that runs; `None` when nothing is new to the service.
@@ -108,25 +124,42 @@ impl Plan {
         compiled_in: Option<(Builder, Duration)>,
     ) -> Result<Option<Candidate>, Error> {
         let checkout = &environment.checkout;
-        let listening = self.listening.clone().or_open(checkout, api::host(tool, self.options), tool.api_port, &self.events)?;
+        let listening = self.listening.clone().or_open(
+            checkout,
+            api::host(tool, self.options),
+            tool.api_port,
+            &self.events,
+        )?;
         let place = api::place(self.cluster.as_ref(), tool, self.options, listening.port());
-        let same_settings = same(&settings(&environment, &place), &settings(&self.environment, &self.place));
+        let same_settings = same(
+            &settings(&environment, &place),
+            &settings(&self.environment, &self.place),
+        );
         if program.is(&self.program) && same_settings && !self.anew {
             return Ok(None);
         }
         // The API's role may get another password, which what runs does not have.
-        let new_database = |external: &&External| environment.is_in_container() && !self.prepared.is(external);
+        let new_database =
+            |external: &&External| environment.is_in_container() && !self.prepared.is(external);
         let Some(external) = tool.external.as_ref().filter(new_database) else {
-            return self.start_at(environment, listening, place, tool, program, compiled_in).await.map(Some);
+            return self
+                .start_at(environment, listening, place, tool, program, compiled_in)
+                .await
+                .map(Some);
         };
         container::wait(external, &self.events).await?;
         self.held.store(true, Ordering::Relaxed);
         let started = match self.prepared.give_role(external).await {
-            Ok(()) => self.start_at(environment, listening, place, tool, program, compiled_in).await,
+            Ok(()) => {
+                self.start_at(environment, listening, place, tool, program, compiled_in)
+                    .await
+            }
             Err(error) => Err(error),
         };
         if started.is_err() {
-            self.prepared.keep_role(&self.environment, &self.events).await;
+            self.prepared
+                .keep_role(&self.environment, &self.events)
+                .await;
         }
         self.held.store(false, Ordering::Relaxed);
         started.map(Some)
@@ -152,7 +185,11 @@ impl Plan {
             complete?
         } else {
             // What replaces a service that is not ready, for want of a migration perhaps, need not be readier.
-            self.ready && Probe::new(self.place.host, self.place.port).ready().await.is_ok()
+            self.ready
+                && Probe::new(self.place.host, self.place.port)
+                    .ready()
+                    .await
+                    .is_ok()
         };
         let successor = Successor {
             program: &program,
@@ -163,17 +200,35 @@ impl Plan {
             ready_socket: &self.ready_socket,
         };
         let (process, started_in) = successor.start(&self.events).await?;
-        Ok(Candidate { process, environment, listening, place, program, complete, compiled_in, migrated_in, started_in })
+        Ok(Candidate {
+            process,
+            environment,
+            listening,
+            place,
+            program,
+            complete,
+            compiled_in,
+            migrated_in,
+            started_in,
+        })
     }
 }
 
 type Settings = BTreeMap<&'static str, SecretString>;
 
 fn settings(environment: &Environment, place: &Place) -> Settings {
-    environment.configuration.for_service(place, &environment.configuration.log_dir(&environment.checkout))
+    environment.configuration.for_service(
+        place,
+        &environment.configuration.log_dir(&environment.checkout),
+    )
 }
 
 fn same(one: &Settings, other: &Settings) -> bool {
-    let plain = |settings: &Settings| settings.iter().map(|(name, value)| (*name, value.expose_secret().to_owned())).collect::<Vec<_>>();
+    let plain = |settings: &Settings| {
+        settings
+            .iter()
+            .map(|(name, value)| (*name, value.expose_secret().to_owned()))
+            .collect::<Vec<_>>()
+    };
     plain(one) == plain(other)
 }

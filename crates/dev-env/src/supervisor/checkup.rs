@@ -38,7 +38,12 @@ pub(super) struct Checkup {
 impl Default for Checkup {
     fn default() -> Self {
         let now = Instant::now();
-        Self { files: now + FILES_EVERY, session: now + SESSION_EVERY, asking: None, refusals: 0 }
+        Self {
+            files: now + FILES_EVERY,
+            session: now + SESSION_EVERY,
+            asking: None,
+            refusals: 0,
+        }
     }
 }
 
@@ -60,7 +65,9 @@ impl Checkup {
 
     fn ask(&mut self, psql: Psql) {
         self.session = Instant::now() + SESSION_EVERY;
-        self.asking = Some(Box::pin(async move { psql.run("select 1", SESSION_BOUND).await.map(drop) }));
+        self.asking = Some(Box::pin(async move {
+            psql.run("select 1", SESSION_BOUND).await.map(drop)
+        }));
     }
 }
 
@@ -70,9 +77,16 @@ impl Services {
         self.checkup.files = Instant::now() + FILES_EVERY;
         self.restore_logs();
         self.restore_program();
-        let lost = self.server.as_ref().zip(self.cluster.as_ref()).filter(|(server, _)| server.has_lost_socket());
+        let lost = self
+            .server
+            .as_ref()
+            .zip(self.cluster.as_ref())
+            .filter(|(server, _)| server.has_lost_socket());
         if let Some((_, cluster)) = lost {
-            let why = format!("the folder of PostgreSQL's socket, {}, was removed: no session can be opened", cluster.socket_dir.display());
+            let why = format!(
+                "the folder of PostgreSQL's socket, {}, was removed: no session can be opened",
+                cluster.socket_dir.display()
+            );
             return self.restart_server(why).await;
         }
         let is_due = self.checkup.asking.is_none() && Instant::now() >= self.checkup.session;
@@ -85,7 +99,9 @@ impl Services {
     pub(super) async fn session_checked(&mut self, session: Result<(), PsqlError>) {
         self.checkup.asking = None;
         let refused = match session {
-            Err(PsqlError::Refused { message }) if is_broken(&message) && self.server.is_some() => message,
+            Err(PsqlError::Refused { message }) if is_broken(&message) && self.server.is_some() => {
+                message
+            }
             _ => {
                 self.checkup.refusals = 0;
                 return;
@@ -97,12 +113,17 @@ impl Services {
             return;
         }
         self.checkup.refusals = 0;
-        self.restart_server(format!("PostgreSQL runs but refuses every new session: {refused}")).await;
+        self.restart_server(format!(
+            "PostgreSQL runs but refuses every new session: {refused}"
+        ))
+        .await;
     }
 
     async fn restart_server(&mut self, why: String) {
         self.checkup.asking = None;
-        let Some(server) = self.server.take() else { return };
+        let Some(server) = self.server.take() else {
+            return;
+        };
         self.events.warn(format!("{why}\nPostgreSQL is restarted"));
         if let Err(error) = server.stop_broken().await {
             self.events.warn(error.to_string());
@@ -118,7 +139,11 @@ impl Services {
             cluster.socket_dir = database::socket_folder(&checkout, &cluster.owner);
             if !cluster.binaries.program("postgres").exists() {
                 let tool = self.environment.configuration.tool(&checkout)?;
-                let place = database::Place { owner: cluster.owner.clone(), data_dir: cluster.data_dir.clone(), exists: true };
+                let place = database::Place {
+                    owner: cluster.owner.clone(),
+                    data_dir: cluster.data_dir.clone(),
+                    exists: true,
+                };
                 cluster.binaries = database::binaries(&tool, Some(&place), &self.events).await?;
             }
         }
@@ -143,7 +168,11 @@ impl Services {
     /// Creates the log folder again, so that the service reopens its log. Folder and file belong to the owner of the checkout.
     fn restore_logs(&self) {
         if self.api.is_some() {
-            let log = self.environment.configuration.log_dir(&self.environment.checkout).join("app.log");
+            let log = self
+                .environment
+                .configuration
+                .log_dir(&self.environment.checkout)
+                .join("app.log");
             // A full or read-only disk does not stop the environment.
             let _unwritable = make_parents(&log).map(|()| log_file::open(&log));
         }
@@ -151,7 +180,10 @@ impl Services {
 
     /// Restores the running program, which restarts and the other verbs use.
     fn restore_program(&self) {
-        let (Some(program), Some(pid)) = (&self.program, self.api.as_ref().and_then(Process::pid)) else { return };
+        let (Some(program), Some(pid)) = (&self.program, self.api.as_ref().and_then(Process::pid))
+        else {
+            return;
+        };
         if program.path() == self.environment.kept_program() && !program.path().exists() {
             // If that fails, the next start builds it.
             let _gone = make_parents(program.path()).map(|()| program.restore_from(pid));
@@ -160,11 +192,19 @@ impl Services {
 
     /// Builds the program if the kept build was removed.
     pub(super) async fn rebuild_if_gone(&mut self) -> Result<(), Error> {
-        if self.program.as_ref().is_none_or(|program| program.is_complete()) {
+        if self
+            .program
+            .as_ref()
+            .is_none_or(|program| program.is_complete())
+        {
             return Ok(());
         }
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        let program = build::program(&self.environment, &tool, self.building(), &self.events).await?;
+        let tool = self
+            .environment
+            .configuration
+            .tool(&self.environment.checkout)?;
+        let program =
+            build::program(&self.environment, &tool, self.building(), &self.events).await?;
         self.keep(program);
         Ok(())
     }
@@ -174,10 +214,16 @@ impl Services {
 /// or the user must correct them: too many clients, a starting server, a wrong password.
 fn is_broken(refusal: &str) -> bool {
     const GONE: &str = "No such file or directory";
-    let lacks =
-        |what: &str, reasons: &[&str]| refusal.split_once(what).is_some_and(|(_, rest)| reasons.iter().any(|reason| rest.contains(reason)));
+    let lacks = |what: &str, reasons: &[&str]| {
+        refusal
+            .split_once(what)
+            .is_some_and(|(_, rest)| reasons.iter().any(|reason| rest.contains(reason)))
+    };
     refusal.contains("FATAL")
-        && (lacks("shared memory segment", &[GONE, "Invalid argument", "does not exist"]) || lacks("could not open file", &[GONE]))
+        && (lacks(
+            "shared memory segment",
+            &[GONE, "Invalid argument", "does not exist"],
+        ) || lacks("could not open file", &[GONE]))
 }
 
 #[cfg(test)]
@@ -186,7 +232,11 @@ mod tests {
 
     #[test]
     fn only_permanent_refusals_of_sessions_cause_a_restart() {
-        let refused = |why: &str| format!("psql: error: connection to server on socket \"/tmp/s/.s.PGSQL.5432\" failed: FATAL:  {why}");
+        let refused = |why: &str| {
+            format!(
+                "psql: error: connection to server on socket \"/tmp/s/.s.PGSQL.5432\" failed: FATAL:  {why}"
+            )
+        };
         for why in [
             "could not open shared memory segment \"/PostgreSQL.1669925116\": No such file or directory",
             "could not open shared memory segment \"pg_dynshmem/mmap.80944624\": No such file or directory",
@@ -212,6 +262,8 @@ mod tests {
         ] {
             assert!(!is_broken(&refused(why)), "{why}");
         }
-        assert!(!is_broken("psql: error: connection to server on socket \"x\" failed: No such file or directory"));
+        assert!(!is_broken(
+            "psql: error: connection to server on socket \"x\" failed: No such file or directory"
+        ));
     }
 }

@@ -35,14 +35,23 @@ impl Successor<'_> {
         events.phase("starting the API");
         let words = ReadySocket::listen(self.ready_socket)?;
         let begun = Instant::now();
-        let mut configuration = service::api(self.program, self.environment, self.place, self.listening.sockets(), events)
-            .env("NOTIFY_SOCKET", words.path().as_os_str());
+        let mut configuration = service::api(
+            self.program,
+            self.environment,
+            self.place,
+            self.listening.sockets(),
+            events,
+        )
+        .env("NOTIFY_SOCKET", words.path().as_os_str());
         if self.ready {
             configuration = configuration.args(["--when-ready"]);
         }
         let mut process = Process::new(configuration);
         process.start().await?;
-        process.until_ready(READY_BOUND, AT_ONCE, || words.word()).await.map_err(|source| Error::Api { source })?;
+        process
+            .until_ready(READY_BOUND, AT_ONCE, || words.word())
+            .await
+            .map_err(|source| Error::Api { source })?;
         Ok((process, begun.elapsed()))
     }
 }
@@ -50,7 +59,11 @@ impl Successor<'_> {
 impl Services {
     /// Starts the API as the settings say now, in place of the one that runs, which goes on where that fails.
     pub(super) async fn replace_api(&mut self) -> Result<(), Error> {
-        let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
+        let (Some(program), Some(place), Some(listening)) =
+            (&self.program, &self.place, &self.listening)
+        else {
+            return Ok(());
+        };
         let ready_socket = self.ready_socket.borrow().clone();
         let successor = Successor {
             program,
@@ -69,7 +82,14 @@ impl Services {
     pub(super) fn succeed(&mut self, process: Process) {
         if let Some(before) = self.api.replace(process) {
             // One that never served has nobody to take leave of, and may not listen for signals yet.
-            self.retiring.add(before, if self.api_ready { StopSignal::Quit } else { StopSignal::Terminate });
+            self.retiring.add(
+                before,
+                if self.api_ready {
+                    StopSignal::Quit
+                } else {
+                    StopSignal::Terminate
+                },
+            );
         }
         self.api_ready = true;
         self.api_again.started();

@@ -40,11 +40,17 @@ pub(super) enum News {
 impl Services {
     /// Waits for the next thing that a service does. Cancel safe.
     pub(super) async fn news(&mut self) -> News {
-        let probe = self.place.as_ref().map(|place| Probe::new(place.host, place.port));
+        let probe = self
+            .place
+            .as_ref()
+            .map(|place| Probe::new(place.host, place.port));
         let (api, ready) = (self.api.as_mut(), self.api_ready);
         let api = async {
             match (api, probe) {
-                (Some(api), Some(probe)) if !ready => match api.until_ready(READY_BOUND, PROBE_EVERY * 5, || probe.ready()).await {
+                (Some(api), Some(probe)) if !ready => match api
+                    .until_ready(READY_BOUND, PROBE_EVERY * 5, || probe.ready())
+                    .await
+                {
                     Ok(()) => News::ApiReady,
                     Err(ProcessError::Exited { status, .. }) => News::ApiEnded(Ok(status)),
                     // It goes on without being ready: as long as it does not end there is nothing to do about it.
@@ -61,7 +67,10 @@ impl Services {
                 None => never().await,
             }
         };
-        let (watcher, attempt) = (self.reloading.watcher.as_mut(), self.reloading.attempt.as_mut());
+        let (watcher, attempt) = (
+            self.reloading.watcher.as_mut(),
+            self.reloading.attempt.as_mut(),
+        );
         let changed = async {
             match watcher {
                 Some(watcher) => News::Changed(watcher.changed().await),
@@ -102,17 +111,28 @@ impl Services {
         match news {
             News::ApiReady => {
                 self.api_ready = true;
-                self.board.update(|snapshot| snapshot.api.state = State::Running);
+                self.board
+                    .update(|snapshot| snapshot.api.state = State::Running);
                 self.say_behind();
                 self.events.note("the API is ready again");
             }
             News::ApiEnded(how) => {
                 let tail = self.api.take().map(|api| api.tail()).unwrap_or_default();
                 let how = how.map_or_else(|error| error.to_string(), describe);
-                self.board.update(|snapshot| snapshot.api.ended(State::Failed));
+                self.board
+                    .update(|snapshot| snapshot.api.ended(State::Failed));
                 let wait = self.api_again.schedule();
-                let last = tail.iter().rev().take(5).rev().map(|line| format!("\n  {line}")).collect::<String>();
-                self.events.warn(format!("the API ended ({how}); it is started again in {} ms{last}", wait.as_millis()));
+                let last = tail
+                    .iter()
+                    .rev()
+                    .take(5)
+                    .rev()
+                    .map(|line| format!("\n  {line}"))
+                    .collect::<String>();
+                self.events.warn(format!(
+                    "the API ended ({how}); it is started again in {} ms{last}",
+                    wait.as_millis()
+                ));
             }
             News::ApiDue => {
                 self.board.update(|snapshot| snapshot.api.restarts += 1);
@@ -134,7 +154,10 @@ impl Services {
                 self.server = None;
                 self.database_failed(&why.to_string());
                 let wait = self.server_again.schedule();
-                self.events.warn(format!("{why}\nit is started again in {} ms", wait.as_millis()));
+                self.events.warn(format!(
+                    "{why}\nit is started again in {} ms",
+                    wait.as_millis()
+                ));
             }
             News::DatabaseDue => {
                 self.board.update(|snapshot| snapshot.db.restarts += 1);

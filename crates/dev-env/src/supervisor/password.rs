@@ -11,7 +11,10 @@ use crate::{Error, session};
 
 impl Services {
     /// Changes them in the database and in the files, in both or in neither. Not to be dropped before it ends.
-    pub(super) async fn change_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
+    pub(super) async fn change_password(
+        &mut self,
+        password: SecretString,
+    ) -> Result<PathBuf, Error> {
         // What starts with the old one would not be ready.
         self.reloading.cancel();
         let changed = self.set_password(password).await;
@@ -26,7 +29,9 @@ impl Services {
         // Without one of its own it is not asked.
         let cluster = self.cluster.as_mut().ok_or(Error::NotRunning)?;
         let passwords = Passwords::new(password);
-        let file = passwords.set(cluster, &environment.configuration, &environment.checkout).await?;
+        let file = passwords
+            .set(cluster, &environment.configuration, &environment.checkout)
+            .await?;
         (cluster.password, cluster.api_password) = (passwords.owner, passwords.api);
         if let Some(place) = &mut self.place {
             place.database = session::api_url(cluster);

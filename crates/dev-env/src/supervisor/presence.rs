@@ -49,8 +49,21 @@ impl Presence {
     ) -> Result<(Self, watch::Receiver<PathBuf>), Error> {
         let control = Control::listen(socket, board.clone(), stop.clone(), orders.clone())?;
         let (ready_socket, receiver) = watch::channel(ready_socket(environment, socket));
-        let kept = Kept { environment: environment.clone(), lock, control, board, stop, orders, ready_socket };
-        Ok((Self { task: tokio::spawn(kept.keep(events)) }, receiver))
+        let kept = Kept {
+            environment: environment.clone(),
+            lock,
+            control,
+            board,
+            stop,
+            orders,
+            ready_socket,
+        };
+        Ok((
+            Self {
+                task: tokio::spawn(kept.keep(events)),
+            },
+            receiver,
+        ))
     }
 
     /// Removes the socket and releases the lock.
@@ -91,19 +104,38 @@ impl Kept {
                 Ok(lock) => self.lock = lock,
                 // A short command, which releases the lock soon.
                 Err(holder) if holder.socket.is_none() => return Ok(None),
-                Err(holder) => return Err(Error::Busy { what: holder.what, pid: holder.pid, waited: CHECK_EVERY }),
+                Err(holder) => {
+                    return Err(Error::Busy {
+                        what: holder.what,
+                        pid: holder.pid,
+                        waited: CHECK_EVERY,
+                    });
+                }
             }
-            return Ok(Some(format!("{} was removed; it was created again", checkout.run().display())));
+            return Ok(Some(format!(
+                "{} was removed; it was created again",
+                checkout.run().display()
+            )));
         }
         if self.control.is_in_place() {
             return Ok(None);
         }
         let lost = self.control.path().to_owned();
         let socket = socket(&checkout);
-        self.control = Control::listen(&socket, self.board.clone(), self.stop.clone(), self.orders.clone())?;
+        self.control = Control::listen(
+            &socket,
+            self.board.clone(),
+            self.stop.clone(),
+            self.orders.clone(),
+        )?;
         self.lock.moved(&checkout, COMMAND, socket.clone())?;
-        self.ready_socket.send_replace(ready_socket(&self.environment, &socket));
-        Ok(Some(format!("{} was removed; the control socket of this environment is {} now", lost.display(), socket.display())))
+        self.ready_socket
+            .send_replace(ready_socket(&self.environment, &socket));
+        Ok(Some(format!(
+            "{} was removed; the control socket of this environment is {} now",
+            lost.display(),
+            socket.display()
+        )))
     }
 }
 

@@ -53,9 +53,19 @@ pub(super) struct Attempt {
 
 impl Reloading {
     /// Begins to watch, before anything is built.
-    pub(super) async fn watch(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch(
+        &mut self,
+        environment: &Environment,
+        tool: &Tool,
+        events: &Events,
+    ) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
-        let watcher = Watcher::start(environment, Sources::new(&environment.checkout, given), events).await?;
+        let watcher = Watcher::start(
+            environment,
+            Sources::new(&environment.checkout, given),
+            events,
+        )
+        .await?;
         self.seen.look(watcher.sources.rust());
         self.seen.look(watcher.sources.settings().iter().cloned());
         self.watcher = Some(watcher);
@@ -63,10 +73,17 @@ impl Reloading {
     }
 
     /// Watches for another program, where the settings name another one.
-    pub(super) async fn watch_again(&mut self, environment: &Environment, tool: &Tool, events: &Events) -> Result<(), Error> {
+    pub(super) async fn watch_again(
+        &mut self,
+        environment: &Environment,
+        tool: &Tool,
+        events: &Events,
+    ) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.as_path());
         match &self.watcher {
-            Some(watcher) if watcher.sources.given() != given => self.watch(environment, tool, events).await,
+            Some(watcher) if watcher.sources.given() != given => {
+                self.watch(environment, tool, events).await
+            }
             _ => Ok(()),
         }
     }
@@ -98,7 +115,10 @@ impl Reloading {
     /// What runs is what there is.
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
-        if let Some(fast) = build::fast(checkout).ok().filter(|_| self.watcher.is_some()) {
+        if let Some(fast) = build::fast(checkout)
+            .ok()
+            .filter(|_| self.watcher.is_some())
+        {
             self.priming = Some(Box::pin(fast.prime(checkout.clone())));
         }
         if let Some(watcher) = &mut self.watcher {
@@ -122,20 +142,34 @@ impl Services {
     }
 
     fn is_settings(&self, file: &Path) -> bool {
-        self.reloading.watcher.as_ref().is_some_and(|watcher| watcher.sources.is_settings(file))
+        self.reloading
+            .watcher
+            .as_ref()
+            .is_some_and(|watcher| watcher.sources.is_settings(file))
     }
 
     /// Files were saved.
     pub(super) fn changed(&mut self, files: BTreeSet<PathBuf>) {
         // What a compiler has read meanwhile may be neither what was there before nor what is there now.
         let attempting = self.reloading.attempt.is_some();
-        let files: BTreeSet<PathBuf> = files.into_iter().filter(|file| self.reloading.seen.is_new(file) || attempting).collect();
+        let files: BTreeSet<PathBuf> = files
+            .into_iter()
+            .filter(|file| self.reloading.seen.is_new(file) || attempting)
+            .collect();
         if files.is_empty() {
             return;
         }
-        let is_toolchain = |file: &PathBuf| file.file_stem().is_some_and(|name| name == "rust-toolchain");
+        let is_toolchain = |file: &PathBuf| {
+            file.file_stem()
+                .is_some_and(|name| name == "rust-toolchain")
+        };
         self.reloading.toolchain_changed |= files.iter().any(is_toolchain);
-        if let Some(attempt) = self.reloading.attempt.as_mut().filter(|attempt| attempt.held.load(Ordering::Relaxed)) {
+        if let Some(attempt) = self
+            .reloading
+            .attempt
+            .as_mut()
+            .filter(|attempt| attempt.held.load(Ordering::Relaxed))
+        {
             attempt.later.extend(files);
             return;
         }
@@ -152,7 +186,12 @@ impl Services {
 
     /// Begins an attempt, in place of one that goes on.
     fn begin(&mut self, files: BTreeSet<PathBuf>, since: Instant) {
-        let anew = self.reloading.is_behind() || self.reloading.attempt.as_ref().is_some_and(|attempt| attempt.anew);
+        let anew = self.reloading.is_behind()
+            || self
+                .reloading
+                .attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.anew);
         self.reloading.cancel();
         let mut changed = std::mem::take(&mut self.reloading.behind);
         changed.extend(files);
@@ -162,12 +201,24 @@ impl Services {
             return;
         };
         let work = Box::pin(plan.carry_out());
-        self.reloading.attempt =
-            Some(Attempt { work, changed, later: BTreeSet::new(), since, answered: self.board.answered(), held, anew });
+        self.reloading.attempt = Some(Attempt {
+            work,
+            changed,
+            later: BTreeSet::new(),
+            since,
+            answered: self.board.answered(),
+            held,
+            anew,
+        });
     }
 
     /// What an attempt needs to know; `None` before anything runs.
-    fn plan_attempt(&self, changed: &BTreeSet<PathBuf>, anew: bool, held: Arc<AtomicBool>) -> Option<Plan> {
+    fn plan_attempt(
+        &self,
+        changed: &BTreeSet<PathBuf>,
+        anew: bool,
+        held: Arc<AtomicBool>,
+    ) -> Option<Plan> {
         Some(Plan {
             environment: self.environment.clone(),
             options: self.options,
@@ -178,10 +229,15 @@ impl Services {
             place: self.place.clone()?,
             program: self.program.clone()?,
             ready: self.api_ready,
-            building: build::Options { quiet: true, ..self.building() },
+            building: build::Options {
+                quiet: true,
+                ..self.building()
+            },
             compile: !changed.iter().all(|file| self.is_settings(file)),
             changed: changed.clone(),
-            migrate: changed.iter().any(|file| file.starts_with(self.environment.checkout.migrations())),
+            migrate: changed
+                .iter()
+                .any(|file| file.starts_with(self.environment.checkout.migrations())),
             anew,
             ready_socket: self.ready_socket.borrow().clone(),
             held,
@@ -190,8 +246,16 @@ impl Services {
 
     /// An attempt has come to its end.
     pub(super) async fn attempted(&mut self, attempted: Attempted) {
-        let Some(attempt) = self.reloading.attempt.take() else { return };
-        let Attempt { changed, later, since, answered, .. } = attempt;
+        let Some(attempt) = self.reloading.attempt.take() else {
+            return;
+        };
+        let Attempt {
+            changed,
+            later,
+            since,
+            answered,
+            ..
+        } = attempt;
         self.events.tell(Event::Idle);
         match attempted {
             Ok(None) => {}
@@ -212,8 +276,14 @@ impl Services {
             }
             Err(error) => {
                 let failed = match error {
-                    Error::Build { said } => Outcome::Failed { reason: "it does not compile".to_owned(), compiler: said },
-                    other => Outcome::Failed { reason: other.to_string(), compiler: String::new() },
+                    Error::Build { said } => Outcome::Failed {
+                        reason: "it does not compile".to_owned(),
+                        compiler: said,
+                    },
+                    other => Outcome::Failed {
+                        reason: other.to_string(),
+                        compiler: String::new(),
+                    },
                 };
                 self.tell(&changed, failed);
                 self.reloading.behind = changed;
@@ -227,12 +297,25 @@ impl Services {
 
     /// A process that accepts connections takes the place of the one that did so far.
     pub(super) async fn go_live(&mut self, candidate: Candidate) {
-        let Candidate { process, environment, listening, place, program, complete, .. } = candidate;
-        let moved = self.place.as_ref().is_none_or(|before| (before.host, before.port) != (place.host, place.port));
+        let Candidate {
+            process,
+            environment,
+            listening,
+            place,
+            program,
+            complete,
+            ..
+        } = candidate;
+        let moved = self
+            .place
+            .as_ref()
+            .is_none_or(|before| (before.host, before.port) != (place.host, place.port));
         self.succeed(process);
-        (self.environment, self.listening, self.place) = (environment, Some(listening), Some(place));
+        (self.environment, self.listening, self.place) =
+            (environment, Some(listening), Some(place));
         self.schema_is_complete = complete;
-        self.reloading.is_level(&self.environment.checkout, &program);
+        self.reloading
+            .is_level(&self.environment.checkout, &program);
         self.keep(program);
         self.describe_api(State::Running).await;
         if moved {
@@ -242,17 +325,38 @@ impl Services {
 
     /// Lets answers say that there is newer code, where the service listens for that.
     pub(super) fn say_behind(&self) {
-        let listens = self.api_ready && self.environment.configuration.in_development().unwrap_or(false);
-        if let Some(api) = self.api.as_ref().filter(|_| listens && self.reloading.is_behind()) {
+        let listens = self.api_ready
+            && self
+                .environment
+                .configuration
+                .in_development()
+                .unwrap_or(false);
+        if let Some(api) = self
+            .api
+            .as_ref()
+            .filter(|_| listens && self.reloading.is_behind())
+        {
             api.send(Signal::SIGUSR1);
         }
     }
 
     fn tell(&self, changed: &BTreeSet<PathBuf>, outcome: Outcome) {
         let root = self.environment.checkout.root();
-        let changed = changed.iter().map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string()).collect();
+        let changed = changed
+            .iter()
+            .map(|file| {
+                file.strip_prefix(root)
+                    .unwrap_or(file)
+                    .display()
+                    .to_string()
+            })
+            .collect();
         let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        self.events.tell(Event::Reload(Reload { at, changed, outcome }));
+        self.events.tell(Event::Reload(Reload {
+            at,
+            changed,
+            outcome,
+        }));
     }
 }
 

@@ -55,16 +55,30 @@ impl Services {
                 return Err(error);
             }
         };
-        let Plan { settings, external, database_exists, restarts_database, migrates_later } = plan;
+        let Plan {
+            settings,
+            external,
+            database_exists,
+            restarts_database,
+            migrates_later,
+        } = plan;
         let old = self.adopt(settings);
         let start_database = restarts_database.then_some(database_exists);
-        if let Err(error) = self.switch(start_database, migrates_later, external.as_ref()).await {
+        if let Err(error) = self
+            .switch(start_database, migrates_later, external.as_ref())
+            .await
+        {
             self.go_back(old, restarts_database).await;
             return Err(error);
         }
         self.settle();
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
-        self.reloading.watch_again(&self.environment, &tool, &self.events).await?;
+        let tool = self
+            .environment
+            .configuration
+            .tool(&self.environment.checkout)?;
+        self.reloading
+            .watch_again(&self.environment, &tool, &self.events)
+            .await?;
         self.describe_api(State::Running).await;
         self.events.tell(Event::Ready(self.addresses()));
         Ok(())
@@ -80,9 +94,15 @@ impl Services {
             None => Some(database::prepare(&checkout, &self.events)?),
         };
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
-        let made = environment.configuration.make_secrets(&checkout, database_exists)?;
+        let made = environment
+            .configuration
+            .make_secrets(&checkout, database_exists)?;
         if !made.is_empty() {
-            self.events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
+            self.events.note(format!(
+                "made {} and wrote them to {}",
+                made.join(", "),
+                checkout.env_file().display()
+            ));
         }
         let tool = environment.configuration.tool(&checkout)?;
         let listening = self.next_listening(&tool)?;
@@ -90,7 +110,10 @@ impl Services {
         let lies_down = self.cluster.is_some() && self.server.is_none();
         let restarts_database = concerns(service, Service::Db) || moves || lies_down;
         let cluster = match place {
-            Some(place) => Some(self.next_cluster(&environment, &tool, place, restarts_database).await?),
+            Some(place) => Some(
+                self.next_cluster(&environment, &tool, place, restarts_database)
+                    .await?,
+            ),
             None => None,
         };
         let program = match &self.program {
@@ -98,14 +121,20 @@ impl Services {
             _ => build::program(&environment, &tool, self.building(), &self.events).await?,
         };
         match &external {
-            Some(external) if environment.is_in_container() => self.prepared.prepare(external, &self.events).await?,
+            Some(external) if environment.is_in_container() => {
+                self.prepared.prepare(external, &self.events).await?
+            }
             Some(external) => refuse_unknown(&checkout, external)?,
             None => {}
         }
         let running = match self.verified(cluster.as_ref()).await {
             // A restart can repair a server that accepts no session. The schema is checked afterwards.
-            Err(Error::Roles(error)) if restarts_database && matches!(*error, RolesError::Psql(_)) => {
-                self.events.note(format!("the database does not answer; restarting it: {error}"));
+            Err(Error::Roles(error))
+                if restarts_database && matches!(*error, RolesError::Psql(_)) =>
+            {
+                self.events.note(format!(
+                    "the database does not answer; restarting it: {error}"
+                ));
                 None
             }
             verified => verified?,
@@ -118,10 +147,28 @@ impl Services {
             Some(url) => api::migrate(program.path(), url, self.options, &self.events).await?,
             None => self.schema_is_complete,
         };
-        let place = Some(api::place(cluster.as_ref(), &tool, self.options, listening.port()));
+        let place = Some(api::place(
+            cluster.as_ref(),
+            &tool,
+            self.options,
+            listening.port(),
+        ));
         let (program, listening) = (Some(program), Some(listening));
-        let settings = Settings { environment, program, listening, cluster, place, schema_is_complete };
-        Ok(Plan { settings, external, database_exists, restarts_database, migrates_later: url.is_none() })
+        let settings = Settings {
+            environment,
+            program,
+            listening,
+            cluster,
+            place,
+            schema_is_complete,
+        };
+        Ok(Plan {
+            settings,
+            external,
+            database_exists,
+            restarts_database,
+            migrates_later: url.is_none(),
+        })
     }
 
     /// The socket that the API has, where the settings still say so: it is this API that has it.
@@ -142,21 +189,40 @@ impl Services {
     ) -> Result<ClusterConfig, Error> {
         let binaries = database::binaries(tool, Some(&place), &self.events).await?;
         let port = match &self.cluster {
-            Some(old) if !restarts || kept_ports::is_postgres_still(&environment.checkout, tool.postgres_port, old.port) => old.port,
+            Some(old)
+                if !restarts
+                    || kept_ports::is_postgres_still(
+                        &environment.checkout,
+                        tool.postgres_port,
+                        old.port,
+                    ) =>
+            {
+                old.port
+            }
             _ => kept_ports::postgres(&environment.checkout, tool.postgres_port, &self.events)?,
         };
         let cluster = database::describe(environment, tool, place, binaries, port, &self.events)?;
         Ok(match &self.cluster {
             // It goes on as it was started.
-            Some(old) if !restarts => ClusterConfig { binaries: old.binaries.clone(), ..cluster },
+            Some(old) if !restarts => ClusterConfig {
+                binaries: old.binaries.clone(),
+                ..cluster
+            },
             _ => cluster,
         })
     }
 
     /// The new settings for the server as it runs, when they fit it; `None` when none runs.
     async fn verified(&self, next: Option<&ClusterConfig>) -> Result<Option<ClusterConfig>, Error> {
-        let (Some(old), Some(next), Some(_)) = (&self.cluster, next, &self.server) else { return Ok(None) };
-        let running = ClusterConfig { port: old.port, socket_dir: old.socket_dir.clone(), binaries: old.binaries.clone(), ..next.clone() };
+        let (Some(old), Some(next), Some(_)) = (&self.cluster, next, &self.server) else {
+            return Ok(None);
+        };
+        let running = ClusterConfig {
+            port: old.port,
+            socket_dir: old.socket_dir.clone(),
+            binaries: old.binaries.clone(),
+            ..next.clone()
+        };
         roles::verify(&running).await?;
         Ok(Some(running))
     }
@@ -164,7 +230,9 @@ impl Services {
     /// Verifying gives the API's role the new password: where the old API goes on, it needs the old one.
     async fn keep_api_password(&self) {
         if self.environment.is_in_container() {
-            self.prepared.keep_role(&self.environment, &self.events).await;
+            self.prepared
+                .keep_role(&self.environment, &self.events)
+                .await;
         } else if let (Some(cluster), Some(_)) = (&self.cluster, &self.server)
             && let Err(error) = roles::verify(cluster).await
         {
@@ -173,7 +241,12 @@ impl Services {
     }
 
     /// `start_database`: whether there is one already, where it is started anew.
-    async fn switch(&mut self, start_database: Option<bool>, migrates: bool, external: Option<&External>) -> Result<(), Error> {
+    async fn switch(
+        &mut self,
+        start_database: Option<bool>,
+        migrates: bool,
+        external: Option<&External>,
+    ) -> Result<(), Error> {
         if start_database.is_none() && !migrates {
             return self.replace_api().await;
         }
@@ -186,16 +259,21 @@ impl Services {
             }
         }
         if let Some(program) = self.program.as_ref().filter(|_| migrates) {
-            let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+            let tool = self
+                .environment
+                .configuration
+                .tool(&self.environment.checkout)?;
             let url = api::migration_url(self.cluster.as_ref(), &tool);
-            self.schema_is_complete = api::migrate(program.path(), &url, self.options, &self.events).await?;
+            self.schema_is_complete =
+                api::migrate(program.path(), &url, self.options, &self.events).await?;
         }
         self.start_api().await
     }
 
     /// Starts what ran as it ran.
     async fn go_back(&mut self, old: Settings, restarts_database: bool) {
-        self.events.note("that failed: everything goes on with the old settings");
+        self.events
+            .note("that failed: everything goes on with the old settings");
         if restarts_database {
             self.stop_api().await;
             self.stop_database().await;
@@ -209,7 +287,14 @@ impl Services {
         } else {
             self.keep_api_password().await;
         }
-        if let Ok(Tool { external: Some(external), .. }) = self.environment.configuration.tool(&self.environment.checkout) {
+        if let Ok(Tool {
+            external: Some(external),
+            ..
+        }) = self
+            .environment
+            .configuration
+            .tool(&self.environment.checkout)
+        {
             self.show_external(&external);
         }
         if self.api.is_none() {
@@ -219,7 +304,10 @@ impl Services {
 
     /// Takes new settings, and returns the ones it had.
     fn adopt(&mut self, settings: Settings) -> Settings {
-        let program = settings.program.as_ref().map(|program| program.path().to_owned());
+        let program = settings
+            .program
+            .as_ref()
+            .map(|program| program.path().to_owned());
         self.board.update(|snapshot| snapshot.program = program);
         Settings {
             environment: std::mem::replace(&mut self.environment, settings.environment),
@@ -227,7 +315,10 @@ impl Services {
             listening: std::mem::replace(&mut self.listening, settings.listening),
             cluster: std::mem::replace(&mut self.cluster, settings.cluster),
             place: std::mem::replace(&mut self.place, settings.place),
-            schema_is_complete: std::mem::replace(&mut self.schema_is_complete, settings.schema_is_complete),
+            schema_is_complete: std::mem::replace(
+                &mut self.schema_is_complete,
+                settings.schema_is_complete,
+            ),
         }
     }
 }

@@ -20,7 +20,11 @@ pub(super) struct Retiring {
 
 impl Retiring {
     pub(super) fn new(events: Events) -> Self {
-        Self { processes: JoinSet::new(), hurry: watch::Sender::new(false), events }
+        Self {
+            processes: JoinSet::new(),
+            hurry: watch::Sender::new(false),
+            events,
+        }
     }
 
     /// Lets a process go. `signal` says in which way.

@@ -97,33 +97,52 @@ impl Services {
 
     /// Starts everything, from the settings to an API that is ready.
     pub(super) async fn start(&mut self) -> Result<Vec<Address>, Error> {
-        let tool = self.environment.configuration.tool(&self.environment.checkout)?;
+        let tool = self
+            .environment
+            .configuration
+            .tool(&self.environment.checkout)?;
         for name in leftovers::end(&self.environment.checkout).await? {
-            self.events.note(format!("ended {name}, which an earlier run had left behind"));
+            self.events.note(format!(
+                "ended {name}, which an earlier run had left behind"
+            ));
         }
         let checkout = self.environment.checkout.clone();
         // A port that is taken is said before anything is built for minutes.
-        let listening = Listening::open(&checkout, api::host(&tool, self.options), tool.api_port, &self.events)?;
+        let listening = Listening::open(
+            &checkout,
+            api::host(&tool, self.options),
+            tool.api_port,
+            &self.events,
+        )?;
         let port = listening.port();
         self.listening = Some(listening);
         if self.options.reload {
-            self.reloading.watch(&self.environment, &tool, &self.events).await?;
+            self.reloading
+                .watch(&self.environment, &tool, &self.events)
+                .await?;
         }
         // The database starts while cargo compiles.
         let (environment, events) = (self.environment.clone(), self.events.clone());
         let built = build::program(&environment, &tool, self.building(), &events);
         let (program, ()) = tokio::try_join!(built, self.start_database())?;
         let tool = self.environment.configuration.tool(&checkout)?;
-        self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
-        self.schema_is_complete =
-            api::migrate(program.path(), &api::migration_url(self.cluster.as_ref(), &tool), self.options, &self.events).await?;
+        self.board
+            .update(|snapshot| snapshot.program = Some(program.path().to_owned()));
+        self.schema_is_complete = api::migrate(
+            program.path(),
+            &api::migration_url(self.cluster.as_ref(), &tool),
+            self.options,
+            &self.events,
+        )
+        .await?;
         self.program = Some(program);
         self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
         self.settle();
         let fast = build::fast(&checkout).and_then(|fast| fast.is_prepared());
         if let (Err(reason), true) = (fast, self.options.reload && tool.service_binary.is_none()) {
-            self.events.note(format!("each edit is built by cargo: {reason}"));
+            self.events
+                .note(format!("each edit is built by cargo: {reason}"));
         }
         Ok(self.addresses())
     }
@@ -145,7 +164,10 @@ impl Services {
                 self.prepared.prepare(external, &self.events).await?;
             } else {
                 refuse_unknown(&checkout, external)?;
-                self.events.note(format!("DATABASE_URL (from {}) names the database: none is started here", external.origin));
+                self.events.note(format!(
+                    "DATABASE_URL (from {}) names the database: none is started here",
+                    external.origin
+                ));
             }
             self.show_external(external);
             return Ok(());
@@ -156,28 +178,48 @@ impl Services {
         let tool = self.environment.configuration.tool(&checkout)?;
         let binaries = database::binaries(&tool, Some(&place), &self.events).await?;
         let port = kept_ports::postgres(&checkout, tool.postgres_port, &self.events)?;
-        let cluster = database::describe(&self.environment, &tool, place, binaries, port, &self.events)?;
+        let cluster = database::describe(
+            &self.environment,
+            &tool,
+            place,
+            binaries,
+            port,
+            &self.events,
+        )?;
         self.cluster = Some(cluster);
         self.run_server(exists).await
     }
 
     pub(super) fn show_external(&self, external: &External) {
         let url = external.url.masked();
-        self.board.update(|snapshot| (snapshot.db.state, snapshot.db.port, snapshot.db.url) = (State::External, None, Some(url)));
+        self.board.update(|snapshot| {
+            (snapshot.db.state, snapshot.db.port, snapshot.db.url) =
+                (State::External, None, Some(url))
+        });
     }
 
     fn make_secrets(&mut self, database_exists: bool) -> Result<(), Error> {
         let checkout = self.environment.checkout.clone();
-        let made = self.environment.configuration.make_secrets(&checkout, database_exists)?;
+        let made = self
+            .environment
+            .configuration
+            .make_secrets(&checkout, database_exists)?;
         if !made.is_empty() {
-            self.events.note(format!("made {} and wrote them to {}", made.join(", "), checkout.env_file().display()));
+            self.events.note(format!(
+                "made {} and wrote them to {}",
+                made.join(", "),
+                checkout.env_file().display()
+            ));
         }
         Ok(())
     }
 
     pub(super) async fn run_server(&mut self, exists: bool) -> Result<(), Error> {
-        let Some(cluster) = &self.cluster else { return Ok(()) };
-        let server = database::start(&self.environment.checkout, cluster, exists, &self.events).await?;
+        let Some(cluster) = &self.cluster else {
+            return Ok(());
+        };
+        let server =
+            database::start(&self.environment.checkout, cluster, exists, &self.events).await?;
         let (pid, url) = (server.pid(), session::owners_url(cluster).masked());
         self.board.update(|snapshot| {
             snapshot.bin_dir = Some(cluster.binaries.dir.clone());
@@ -197,11 +239,21 @@ impl Services {
         let complete = self.schema_is_complete;
         self.events.phase("starting the API");
         self.spawn_api().await?;
-        let (Some(place), Some(api)) = (&self.place, &mut self.api) else { return Ok(()) };
+        let (Some(place), Some(api)) = (&self.place, &mut self.api) else {
+            return Ok(());
+        };
         let probe = Probe::new(place.host, place.port);
-        let slow = SlowProbe { since: Instant::now(), said: std::cell::RefCell::default(), events: &self.events };
+        let slow = SlowProbe {
+            since: Instant::now(),
+            said: std::cell::RefCell::default(),
+            events: &self.events,
+        };
         let ready = api.until_ready(READY_BOUND, PROBE_EVERY, || async {
-            let answer = if complete { probe.ready().await } else { probe.live().await };
+            let answer = if complete {
+                probe.ready().await
+            } else {
+                probe.live().await
+            };
             answer.inspect_err(|reason| slow.say(reason))
         });
         ready.await.map_err(|source| Error::Api { source })?;
@@ -213,14 +265,25 @@ impl Services {
     /// What runs was seen to work.
     pub(super) fn settle(&mut self) {
         if let Some(program) = self.program.clone() {
-            self.reloading.is_level(&self.environment.checkout, &program);
+            self.reloading
+                .is_level(&self.environment.checkout, &program);
             self.keep(program);
         }
     }
 
     pub(super) async fn spawn_api(&mut self) -> Result<(), Error> {
-        let (Some(program), Some(place), Some(listening)) = (&self.program, &self.place, &self.listening) else { return Ok(()) };
-        let mut api = Process::new(service::api(program, &self.environment, place, listening.sockets(), &self.events));
+        let (Some(program), Some(place), Some(listening)) =
+            (&self.program, &self.place, &self.listening)
+        else {
+            return Ok(());
+        };
+        let mut api = Process::new(service::api(
+            program,
+            &self.environment,
+            place,
+            listening.sockets(),
+            &self.events,
+        ));
         api.start().await?;
         self.api = Some(api);
         self.api_ready = false;
@@ -231,13 +294,22 @@ impl Services {
 
     /// Goes on with a program that was seen to work, from where the next build does not replace it.
     pub(super) fn keep(&mut self, program: Program) {
-        let given = self.environment.configuration.values().is_set(&SERVICE_BINARY.info);
-        let kept = if given { Ok(program.clone()) } else { program.clone().kept(self.environment.kept_program()) };
+        let given = self
+            .environment
+            .configuration
+            .values()
+            .is_set(&SERVICE_BINARY.info);
+        let kept = if given {
+            Ok(program.clone())
+        } else {
+            program.clone().kept(self.environment.kept_program())
+        };
         let program = kept.unwrap_or_else(|error| {
             self.events.warn(error.to_string());
             program
         });
-        self.board.update(|snapshot| snapshot.program = Some(program.path().to_owned()));
+        self.board
+            .update(|snapshot| snapshot.program = Some(program.path().to_owned()));
         if let Ok(fast) = build::fast(&self.environment.checkout) {
             fast.sweep(&program);
         }
@@ -246,7 +318,9 @@ impl Services {
 
     /// Says how the API is.
     pub(super) async fn describe_api(&self, state: State) {
-        let (Some(place), Some(api)) = (&self.place, &self.api) else { return };
+        let (Some(place), Some(api)) = (&self.place, &self.api) else {
+            return;
+        };
         let version = match state {
             State::Running => Probe::new(place.host, place.port).version().await,
             _ => None,
@@ -258,20 +332,28 @@ impl Services {
             }
             snapshot.api.state = state;
             snapshot.api.version = version.or(snapshot.api.version.take());
-            (snapshot.api.port, snapshot.api.url) = (Some(place.port), Some(service::base_url(place.host, place.port)));
+            (snapshot.api.port, snapshot.api.url) = (
+                Some(place.port),
+                Some(service::base_url(place.host, place.port)),
+            );
             snapshot.watching = watching;
         });
     }
 
     pub(super) fn building(&self) -> build::Options {
         let toolchain_changed = self.reloading.toolchain_changed;
-        build::Options { colour: self.options.colour, quiet: false, toolchain_changed }
+        build::Options {
+            colour: self.options.colour,
+            quiet: false,
+            toolchain_changed,
+        }
     }
 
     pub(super) fn addresses(&self) -> Vec<Address> {
         if self.environment.is_in_container() {
             // Compose publishes them elsewhere.
-            self.events.note("the API answers with these sources; what is saved goes live");
+            self.events
+                .note("the API answers with these sources; what is saved goes live");
             return Vec::new();
         }
         if let Some(address) = self.place.as_ref().and_then(|place| place.lan) {
@@ -297,7 +379,8 @@ impl Services {
         if let Err(error) = self.start_api().await {
             self.events.warn(error.to_string());
             self.stop_api().await;
-            self.board.update(|snapshot| snapshot.api.ended(State::Failed));
+            self.board
+                .update(|snapshot| snapshot.api.ended(State::Failed));
             self.api_again.schedule();
         }
     }
@@ -311,7 +394,8 @@ impl Services {
             self.events.warn(error.to_string());
         }
         self.retiring.stop().await;
-        self.board.update(|snapshot| snapshot.api.ended(State::Stopped));
+        self.board
+            .update(|snapshot| snapshot.api.ended(State::Stopped));
     }
 
     pub(super) async fn stop_database(&mut self) {
@@ -321,7 +405,8 @@ impl Services {
         {
             self.events.warn(error.to_string());
         }
-        self.board.update(|snapshot| snapshot.db.ended(State::Stopped));
+        self.board
+            .update(|snapshot| snapshot.db.ended(State::Stopped));
     }
 }
 

@@ -26,13 +26,24 @@ impl Links {
             return Vec::new();
         }
         // Only the folder is resolved if the file was removed, or is a link with a new target.
-        let in_folder = changed.parent().and_then(|folder| Some(folder.canonicalize().ok()?.join(changed.file_name()?)));
+        let in_folder = changed
+            .parent()
+            .and_then(|folder| Some(folder.canonicalize().ok()?.join(changed.file_name()?)));
         let real = [changed.canonicalize().ok(), in_folder];
-        real.iter().flatten().filter_map(|real| self.0.get(real)).flatten().cloned().collect()
+        real.iter()
+            .flatten()
+            .filter_map(|real| self.0.get(real))
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Returns the folders of the link targets.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
-        self.0.keys().filter_map(|real| real.parent()).map(Path::to_owned).collect()
+        self.0
+            .keys()
+            .filter_map(|real| real.parent())
+            .map(Path::to_owned)
+            .collect()
     }
 }

@@ -16,12 +16,18 @@ pub(super) fn remote(folder: &Path) -> Option<&'static str> {
         (SMB_SUPER_MAGIC, "a network file system (SMB)"),
         (CIFS, "a network file system (SMB)"),
         (SMB2, "a network file system (SMB)"),
-        (FUSE_SUPER_MAGIC, "a file system of another program or of a host (FUSE, virtiofs)"),
+        (
+            FUSE_SUPER_MAGIC,
+            "a file system of another program or of a host (FUSE, virtiofs)",
+        ),
         (PLAN9, "a host's file system (9p)"),
         (VIRTUAL_BOX, "a host's file system (VirtualBox)"),
     ];
     let kind = statfs(folder).ok()?.filesystem_type();
-    known.into_iter().find(|(known, _)| *known == kind).map(|(_, name)| name)
+    known
+        .into_iter()
+        .find(|(known, _)| *known == kind)
+        .map(|(_, name)| name)
 }
 
 /// Elsewhere the system's own watcher covers them.

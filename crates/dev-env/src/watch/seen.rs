@@ -23,7 +23,11 @@ enum Known {
 impl Known {
     /// A settings file may be a pipe: a read would wait for its writer, and each read would count as a change.
     fn of(path: &Path) -> Self {
-        if path.is_file() { std::fs::read(path).map_or(Self::Absent, Self::Contents) } else { Self::Absent }
+        if path.is_file() {
+            std::fs::read(path).map_or(Self::Absent, Self::Contents)
+        } else {
+            Self::Absent
+        }
     }
 }
 
@@ -61,7 +65,15 @@ impl Seen {
 }
 
 fn same_tokens(before: &[u8], now: &[u8]) -> bool {
-    let tokens = |text: &[u8]| Some(std::str::from_utf8(text).ok()?.parse::<TokenStream>().ok()?.to_string());
+    let tokens = |text: &[u8]| {
+        Some(
+            std::str::from_utf8(text)
+                .ok()?
+                .parse::<TokenStream>()
+                .ok()?
+                .to_string(),
+        )
+    };
     tokens(before).is_some_and(|before| tokens(now) == Some(before))
 }
 
@@ -72,7 +84,10 @@ mod tests {
     #[test]
     fn what_says_nothing_new() {
         let same = |before: &str, now: &str| same_tokens(before.as_bytes(), now.as_bytes());
-        assert!(same("fn f() { g(1) }", "// why\nfn f() {\n    g(1) /* one */\n}\n"));
+        assert!(same(
+            "fn f() { g(1) }",
+            "// why\nfn f() {\n    g(1) /* one */\n}\n"
+        ));
         for (before, now) in [
             ("fn f() { g(1) }", "fn f() { g(2) }"),
             ("fn f() { \"a b\" }", "fn f() { \"a  b\" }"),
@@ -103,9 +118,15 @@ mod tests {
         std::fs::write(&text, "SELECT 1 -- one").unwrap();
         assert!(seen.is_new(&text) && !seen.is_new(&text));
         std::fs::write(&text, "SELECT 1 -- two").unwrap();
-        assert!(seen.is_new(&text), "comments of other languages are not understood");
+        assert!(
+            seen.is_new(&text),
+            "comments of other languages are not understood"
+        );
 
-        let (known, gone) = (folder.path().join("known.sql"), folder.path().join("gone.sql"));
+        let (known, gone) = (
+            folder.path().join("known.sql"),
+            folder.path().join("gone.sql"),
+        );
         std::fs::write(&known, "SELECT 1").unwrap();
         seen.learn([known.clone(), gone.clone(), text.clone()]);
         assert!(!seen.is_new(&text) && !seen.is_new(&gone));

@@ -30,23 +30,49 @@ struct Built {
 impl Sources {
     /// Those of a checkout; `given` is a program that is not built here.
     pub(crate) fn new(checkout: &Checkout, given: Option<PathBuf>) -> Self {
-        Self { root: checkout.root().to_owned(), settings: [checkout.env_file(), checkout.backend_env_file()], given, built: None }
+        Self {
+            root: checkout.root().to_owned(),
+            settings: [checkout.env_file(), checkout.backend_env_file()],
+            given,
+            built: None,
+        }
     }
 
     /// Reads what cargo wrote beside a program that it built: all the files that went into it
     /// (<https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files>).
     pub(crate) fn learn(&mut self, program: &Path) {
-        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return };
-        let files: BTreeSet<PathBuf> = dependencies(&text).into_iter().filter(|file| file.starts_with(&self.root)).collect();
-        let package = |file: &PathBuf| file.ancestors().find(|folder| folder.join("Cargo.toml").is_file()).map(Path::to_owned);
-        let packages = files.iter().filter_map(package).filter(|folder| *folder != self.root).collect();
+        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else {
+            return;
+        };
+        let files: BTreeSet<PathBuf> = dependencies(&text)
+            .into_iter()
+            .filter(|file| file.starts_with(&self.root))
+            .collect();
+        let package = |file: &PathBuf| {
+            file.ancestors()
+                .find(|folder| folder.join("Cargo.toml").is_file())
+                .map(Path::to_owned)
+        };
+        let packages = files
+            .iter()
+            .filter_map(package)
+            .filter(|folder| *folder != self.root)
+            .collect();
         self.built = Some(Built { files, packages });
     }
 
     /// The files that were there when it was built: what cargo names, and what lies in the folders that it names.
     pub(crate) fn built(&self) -> Vec<PathBuf> {
         let named = self.built.iter().flat_map(|built| &built.files);
-        named.flat_map(|path| if path.is_dir() { files(path, true) } else { vec![path.clone()] }).collect()
+        named
+            .flat_map(|path| {
+                if path.is_dir() {
+                    files(path, true)
+                } else {
+                    vec![path.clone()]
+                }
+            })
+            .collect()
     }
 
     /// Returns all known files, including settings files.
@@ -79,8 +105,16 @@ impl Sources {
                 folders.push((folder.to_owned(), RecursiveMode::NonRecursive));
             }
             None => {
-                let inside = std::fs::read_dir(&self.root).into_iter().flatten().flatten().map(|entry| entry.path());
-                folders.extend(inside.filter(|path| self.is_watched_folder(path)).map(|path| (path, RecursiveMode::Recursive)));
+                let inside = std::fs::read_dir(&self.root)
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .map(|entry| entry.path());
+                folders.extend(
+                    inside
+                        .filter(|path| self.is_watched_folder(path))
+                        .map(|path| (path, RecursiveMode::Recursive)),
+                );
             }
         }
         folders.retain(|(folder, _)| folder.is_dir());
@@ -98,20 +132,36 @@ impl Sources {
 
     /// The Rust sources that are there.
     pub(crate) fn rust(&self) -> Vec<PathBuf> {
-        let folders = self.folders().into_iter().filter(|(_, mode)| *mode == RecursiveMode::Recursive);
-        folders.flat_map(|(folder, _)| files(&folder, true)).filter(|file| has_extension(file, "rs")).collect()
+        let folders = self
+            .folders()
+            .into_iter()
+            .filter(|(_, mode)| *mode == RecursiveMode::Recursive);
+        folders
+            .flat_map(|(folder, _)| files(&folder, true))
+            .filter(|file| has_extension(file, "rs"))
+            .collect()
     }
 
     /// The files at or below a path that matter, whether they are there or not any more.
     pub(crate) fn that_matter(&self, path: &Path) -> Vec<PathBuf> {
-        let mut found = match path.strip_prefix(&self.root).ok().and_then(|inside| inside.components().next()) {
+        let mut found = match path
+            .strip_prefix(&self.root)
+            .ok()
+            .and_then(|inside| inside.components().next())
+        {
             _ if !path.is_dir() => vec![path.to_owned()],
             Some(top) if self.is_watched_folder(&self.root.join(top)) => files(path, true),
             Some(_) => Vec::new(),
             None => files(path, false),
         };
         if let Some(built) = &self.built {
-            found.extend(built.files.iter().filter(|file| file.starts_with(path) && !file.is_dir()).cloned());
+            found.extend(
+                built
+                    .files
+                    .iter()
+                    .filter(|file| file.starts_with(path) && !file.is_dir())
+                    .cloned(),
+            );
         }
         found.retain(|file| self.matters(file));
         found
@@ -124,14 +174,22 @@ impl Sources {
         if let Some(program) = &self.given {
             return file == program;
         }
-        let Ok(inside) = file.strip_prefix(&self.root) else { return false };
+        let Ok(inside) = file.strip_prefix(&self.root) else {
+            return false;
+        };
         // What cargo generates is named among its sources, and changes with each build.
-        if inside.iter().next().is_some_and(|top| NOT_SOURCES.iter().any(|name| top == *name)) {
+        if inside
+            .iter()
+            .next()
+            .is_some_and(|top| NOT_SOURCES.iter().any(|name| top == *name))
+        {
             return false;
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if matches!(&*name, "Cargo.toml" | "Cargo.lock" | "build.rs" | "rust-toolchain.toml" | "rust-toolchain")
-            || inside.starts_with(".cargo")
+        if matches!(
+            &*name,
+            "Cargo.toml" | "Cargo.lock" | "build.rs" | "rust-toolchain.toml" | "rust-toolchain"
+        ) || inside.starts_with(".cargo")
         {
             return true;
         }
@@ -141,8 +199,19 @@ impl Sources {
             Some(built) if built.files.contains(file) => true,
             // A folder that is named: whatever lies in it, such as the migrations. A new module: whoever names it makes it known.
             Some(built) => {
-                let named = || file.ancestors().skip(1).take_while(|path| *path != self.root).any(|path| built.files.contains(path));
-                let module = || has_extension(file, "rs") && built.packages.iter().any(|package| file.starts_with(package));
+                let named = || {
+                    file.ancestors()
+                        .skip(1)
+                        .take_while(|path| *path != self.root)
+                        .any(|path| built.files.contains(path))
+                };
+                let module = || {
+                    has_extension(file, "rs")
+                        && built
+                            .packages
+                            .iter()
+                            .any(|package| file.starts_with(package))
+                };
                 !odd && (named() || module())
             }
             // Before the first build nobody knows: cargo will say.
@@ -153,7 +222,8 @@ impl Sources {
 
 /// Whether a file's name ends so.
 pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension().is_some_and(|extension| extension == wanted)
+    path.extension()
+        .is_some_and(|extension| extension == wanted)
 }
 
 /// Returns the files in a folder and in its subfolders, except hidden ones. Links to folders are followed.
@@ -168,13 +238,22 @@ fn collect(folder: &Path, deep: bool, above: &mut Vec<PathBuf>, found: &mut Vec<
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let kind = entry.file_type();
-        let target = kind.as_ref().is_ok_and(|kind| kind.is_symlink()).then(|| path.canonicalize().ok()).flatten();
-        let is_dir = kind.is_ok_and(|kind| kind.is_dir()) || target.as_ref().is_some_and(|target| target.is_dir());
+        let target = kind
+            .as_ref()
+            .is_ok_and(|kind| kind.is_symlink())
+            .then(|| path.canonicalize().ok())
+            .flatten();
+        let is_dir = kind.is_ok_and(|kind| kind.is_dir())
+            || target.as_ref().is_some_and(|target| target.is_dir());
         if !is_dir {
             found.push(path);
         } else if deep && !entry.file_name().to_string_lossy().starts_with('.') {
-            let leads_back =
-                |target: &PathBuf| above.contains(target) || folder.canonicalize().is_ok_and(|folder| folder.starts_with(target));
+            let leads_back = |target: &PathBuf| {
+                above.contains(target)
+                    || folder
+                        .canonicalize()
+                        .is_ok_and(|folder| folder.starts_with(target))
+            };
             match target {
                 Some(target) if leads_back(&target) => {}
                 Some(target) => {
@@ -195,12 +274,19 @@ pub(crate) fn dependencies(text: &str) -> Vec<PathBuf> {
     let mut characters = rest.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => names.last_mut().expect("one is there").extend(characters.next()),
+            '\\' => names
+                .last_mut()
+                .expect("one is there")
+                .extend(characters.next()),
             ' ' | '\n' => names.push(String::new()),
             other => names.last_mut().expect("one is there").push(other),
         }
     }
-    names.into_iter().filter(|name| !name.is_empty()).map(PathBuf::from).collect()
+    names
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .collect()
 }
 
 #[cfg(test)]
@@ -210,7 +296,13 @@ mod tests {
     fn checkout() -> (tempfile::TempDir, Checkout) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        for file in ["Cargo.toml", "backend/.env.example", "backend/db/Cargo.toml", "backend/db/src/lib.rs", "backend/db/m/1.sql"] {
+        for file in [
+            "Cargo.toml",
+            "backend/.env.example",
+            "backend/db/Cargo.toml",
+            "backend/db/src/lib.rs",
+            "backend/db/m/1.sql",
+        ] {
             std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
             std::fs::write(root.join(file), "").unwrap();
         }
@@ -224,8 +316,15 @@ mod tests {
         let mut sources = Sources::new(&checkout, None);
         let root = checkout.root().to_owned();
         let matters = |sources: &Sources, path: &str| sources.matters(&root.join(path));
-        let always =
-            [".env", "backend/.env", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml", "backend/new/Cargo.toml"];
+        let always = [
+            ".env",
+            "backend/.env",
+            "Cargo.toml",
+            "Cargo.lock",
+            ".cargo/config.toml",
+            "rust-toolchain.toml",
+            "backend/new/Cargo.toml",
+        ];
         let never = [
             ".env.swp",
             "README.md",
@@ -236,8 +335,14 @@ mod tests {
             "backend/db/src/lib.rs~",
             "backend/db/src/#lib.rs#",
         ];
-        let (yes, then_no) =
-            (["backend/db/src/lib.rs", "backend/db/src/new.rs", "backend/db/m/2.sql"], ["backend/tests/a.rs", "crates/x/a.rs"]);
+        let (yes, then_no) = (
+            [
+                "backend/db/src/lib.rs",
+                "backend/db/src/new.rs",
+                "backend/db/m/2.sql",
+            ],
+            ["backend/tests/a.rs", "crates/x/a.rs"],
+        );
         let check = |sources: &Sources, paths: &[&str], expected: bool| {
             for path in paths {
                 assert_eq!(matters(sources, path), expected, "{path}");
@@ -249,14 +354,29 @@ mod tests {
         let program = root.join("target/debug/service");
         std::fs::create_dir_all(program.parent().unwrap()).unwrap();
         let (db, elsewhere) = (root.join("backend/db"), "/elsewhere/lib.rs");
-        let text = format!("{}: {0}/src/lib.rs {0}/m {elsewhere}\n", db.display()).replacen(&db.display().to_string(), "x", 1);
+        let text = format!("{}: {0}/src/lib.rs {0}/m {elsewhere}\n", db.display()).replacen(
+            &db.display().to_string(),
+            "x",
+            1,
+        );
         std::fs::write(program.with_extension("d"), text).unwrap();
         sources.learn(&program);
         check(&sources, &[&always[..], &yes].concat(), true);
-        check(&sources, &[&never[..], &then_no, &["backend/db/notes.txt"]].concat(), false);
-        assert_eq!(sources.that_matter(&db.join("src")), [db.join("src/lib.rs"), db.join("src/lib.rs")]);
+        check(
+            &sources,
+            &[&never[..], &then_no, &["backend/db/notes.txt"]].concat(),
+            false,
+        );
+        assert_eq!(
+            sources.that_matter(&db.join("src")),
+            [db.join("src/lib.rs"), db.join("src/lib.rs")]
+        );
         std::fs::remove_dir_all(db.join("src")).unwrap();
-        assert_eq!(sources.that_matter(&db.join("src")), [db.join("src/lib.rs")], "a folder that is gone");
+        assert_eq!(
+            sources.that_matter(&db.join("src")),
+            [db.join("src/lib.rs")],
+            "a folder that is gone"
+        );
     }
 
     #[test]
@@ -270,6 +390,9 @@ mod tests {
 
     #[test]
     fn names_with_blanks() {
-        assert_eq!(dependencies("a b: /x/a\\ b.rs /x/c.rs\n"), [PathBuf::from("/x/a b.rs"), PathBuf::from("/x/c.rs")]);
+        assert_eq!(
+            dependencies("a b: /x/a\\ b.rs /x/c.rs\n"),
+            [PathBuf::from("/x/a b.rs"), PathBuf::from("/x/c.rs")]
+        );
     }
 }

@@ -43,7 +43,9 @@ pub(crate) async fn let_in_left<E: Into<Error>>(
     );
     let of = async |sql: &str| run(database, sql).await.map_err(Into::into);
     for line in of(&marked).await?.lines() {
-        let Some((name, by)) = line.split_once(' ') else { continue };
+        let Some((name, by)) = line.split_once(' ') else {
+            continue;
+        };
         run(name, LET_IN).await.map_err(Into::into)?;
         if !of(&marked).await?.lines().any(|still| still == line) {
             events.note(format!("cargo dev {by} stopped the writers of {name} and was lost; writes are allowed again"));

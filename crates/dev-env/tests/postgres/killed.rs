@@ -23,7 +23,9 @@ async fn a_killed_postmaster_is_noticed_and_started_again() {
     place.config.durability = Durability::Development;
     let mut server = place.start().await;
     let owner = place.owner_over_tcp();
-    run(&owner, "create table t (id int); insert into t values (1)").await.unwrap();
+    run(&owner, "create table t (id int); insert into t values (1)")
+        .await
+        .unwrap();
     let session = {
         let owner = owner.clone();
         tokio::spawn(async move { run(&owner, "select pg_sleep(1000)").await })
@@ -32,7 +34,10 @@ async fn a_killed_postmaster_is_noticed_and_started_again() {
     while run(&owner, busy).await.unwrap() == "0" {}
     kill_now(server.pid().unwrap());
     let error = server.died().await;
-    assert!(matches!(&error, ServerError::Died { .. }) && error.to_string().contains("signal 9"), "{error}");
+    assert!(
+        matches!(&error, ServerError::Died { .. }) && error.to_string().contains("signal 9"),
+        "{error}"
+    );
     // At once, while its children still hold the shared memory.
     let server = place.start().await;
     assert_eq!(run(&owner, "select count(*) from t").await.unwrap(), "1");
@@ -47,13 +52,25 @@ async fn a_postmaster_that_somebody_else_left_running_is_stopped_in_order() {
     std::fs::create_dir(&config.socket_dir).unwrap();
     config.owner.give(&config.socket_dir).unwrap();
     let mut command = tokio::process::Command::new(config.binaries.program("postgres"));
-    command.arg("-D").arg(&config.data_dir).arg("-k").arg(&config.socket_dir).args(["-p", &config.port.to_string()]);
+    command
+        .arg("-D")
+        .arg(&config.data_dir)
+        .arg("-k")
+        .arg(&config.socket_dir)
+        .args(["-p", &config.port.to_string()]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     config.owner.apply(&mut command);
     let mut left = command.spawn().unwrap();
-    eventually("it runs", || std::fs::read_to_string(config.data_dir.join("postmaster.pid")).is_ok_and(|text| text.contains("ready")))
-        .await;
-    std::fs::set_permissions(&config.socket_dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    eventually("it runs", || {
+        std::fs::read_to_string(config.data_dir.join("postmaster.pid"))
+            .is_ok_and(|text| text.contains("ready"))
+    })
+    .await;
+    std::fs::set_permissions(
+        &config.socket_dir,
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
 
     let server = place.start().await;
     let status = left.wait().await.unwrap();
@@ -70,7 +87,10 @@ async fn a_dropped_server_leaves_nothing_running() {
     drop(server);
     assert!(!lives(pid));
     assert!(!place.config.socket_dir.exists());
-    eventually("its children end", || !PidFile::is_held(&place.config.pid_file)).await;
+    eventually("its children end", || {
+        !PidFile::is_held(&place.config.pid_file)
+    })
+    .await;
     place.start().await.stop().await.unwrap();
 }
 
@@ -80,7 +100,9 @@ const TOOL_FOLDER: &str = "DEV_ENV_TEST_TOOL_FOLDER";
 #[tokio::test]
 #[ignore = "the part of the tool in the tests below"]
 async fn tool() {
-    let Some(folder) = std::env::var_os(TOOL_FOLDER).map(PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os(TOOL_FOLDER).map(PathBuf::from) else {
+        return;
+    };
     let mut config = config_in(&folder).await;
     config.init_scripts = Some(folder.join("init-scripts"));
     std::fs::write(folder.join("port"), config.port.to_string()).unwrap();
@@ -99,8 +121,19 @@ impl Tool {
             .args(["--ignored", "--exact", "killed::tool"])
             .env(TOOL_FOLDER, folder)
             // A shell that has been used for something else must not show in the database.
-            .envs([("TZ", "Asia/Tokyo"), ("LC_ALL", "de_DE.UTF-8"), ("LANG", "de_DE.UTF-8"), ("PGHOST", "/nowhere"), ("PGPORT", "1")])
-            .envs([("PGUSER", "nobody"), ("PGOPTIONS", "-c search_path=nowhere"), ("PGSERVICE", "nowhere"), ("PGDATA", "/nowhere")])
+            .envs([
+                ("TZ", "Asia/Tokyo"),
+                ("LC_ALL", "de_DE.UTF-8"),
+                ("LANG", "de_DE.UTF-8"),
+                ("PGHOST", "/nowhere"),
+                ("PGPORT", "1"),
+            ])
+            .envs([
+                ("PGUSER", "nobody"),
+                ("PGOPTIONS", "-c search_path=nowhere"),
+                ("PGSERVICE", "nowhere"),
+                ("PGDATA", "/nowhere"),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -120,15 +153,24 @@ async fn the_server_of_a_killed_tool_ends_and_the_next_tool_starts_it_again() {
     let folder = place.folder.path().join("place");
     let tool = Tool::start(&folder);
     eventually("the tool is ready", || folder.join("ready").exists()).await;
-    place.config.port = std::fs::read_to_string(folder.join("port")).unwrap().parse().unwrap();
-    let pid = std::fs::read_to_string(&place.config.pid_file).unwrap().trim().parse().unwrap();
+    place.config.port = std::fs::read_to_string(folder.join("port"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let pid = std::fs::read_to_string(&place.config.pid_file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     tool.kill();
     // At once, while the old one may still be shutting down.
     let server = place.start().await;
     assert!(!lives(pid));
-    let locale =
-        "select datcollate, current_setting('lc_time'), current_setting('timezone') from pg_database where datname = current_database()";
-    assert_eq!(run(&place.owner_over_tcp(), locale).await.unwrap(), "C|C|UTC");
+    let locale = "select datcollate, current_setting('lc_time'), current_setting('timezone') from pg_database where datname = current_database()";
+    assert_eq!(
+        run(&place.owner_over_tcp(), locale).await.unwrap(),
+        "C|C|UTC"
+    );
     server.stop().await.unwrap();
     let defaults = std::fs::read_to_string(place.config.data_dir.join("postgresql.conf")).unwrap();
     assert!(!defaults.contains("Tokyo") && !defaults.contains("de_DE"));
@@ -140,22 +182,43 @@ async fn what_a_first_run_left_that_was_killed_is_recognised_and_cleared_away() 
     let folder = place.folder.path().join("place");
     let scripts = folder.join("init-scripts");
     std::fs::create_dir_all(&scripts).unwrap();
-    let script = format!("echo $$ > '{0}/script.tmp'; mv '{0}/script.tmp' '{0}/script'; sleep 1000", folder.display());
+    let script = format!(
+        "echo $$ > '{0}/script.tmp'; mv '{0}/script.tmp' '{0}/script'; sleep 1000",
+        folder.display()
+    );
     std::fs::write(scripts.join("10-slow.sh"), script).unwrap();
     let tool = Tool::start(&folder);
     eventually("the script runs", || folder.join("script").exists()).await;
-    let script: u32 = std::fs::read_to_string(folder.join("script")).unwrap().trim().parse().unwrap();
+    let script: u32 = std::fs::read_to_string(folder.join("script"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     tool.kill();
-    place.config.port = std::fs::read_to_string(folder.join("port")).unwrap().parse().unwrap();
+    place.config.port = std::fs::read_to_string(folder.join("port"))
+        .unwrap()
+        .parse()
+        .unwrap();
 
     let state = cluster::state(&place.config.data_dir, &place.config.owner).unwrap();
-    assert!(matches!(&state, DataDir::HalfInitialised { leftovers } if leftovers.len() == 1), "{state:?}");
-    assert!(Server::start(&place.config).await.is_err(), "half a database is never served");
+    assert!(
+        matches!(&state, DataDir::HalfInitialised { leftovers } if leftovers.len() == 1),
+        "{state:?}"
+    );
+    assert!(
+        Server::start(&place.config).await.is_err(),
+        "half a database is never served"
+    );
     cluster::initialise(&place.config).await.unwrap();
     assert!(!lives(script));
     let major = place.config.binaries.major;
-    assert_eq!(cluster::state(&place.config.data_dir, &place.config.owner).unwrap(), DataDir::Ready { major });
-    let beside = std::fs::read_dir(place.config.data_dir.parent().unwrap()).unwrap().count();
+    assert_eq!(
+        cluster::state(&place.config.data_dir, &place.config.owner).unwrap(),
+        DataDir::Ready { major }
+    );
+    let beside = std::fs::read_dir(place.config.data_dir.parent().unwrap())
+        .unwrap()
+        .count();
     assert_eq!(beside, 1, "the leftovers are gone");
     place.start().await.stop().await.unwrap();
 }

@@ -35,12 +35,19 @@ pub(crate) struct Place {
 #[allow(clippy::useless_conversion)] // The types differ between systems.
 fn base() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    let plenty = statvfs(memory).is_ok_and(|disk| u64::from(disk.blocks_available()) * disk.fragment_size() > 2 << 30);
-    if plenty { memory.to_owned() } else { std::env::temp_dir() }
+    let plenty = statvfs(memory)
+        .is_ok_and(|disk| u64::from(disk.blocks_available()) * disk.fragment_size() > 2 << 30);
+    if plenty {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 pub(crate) async fn binaries(owner: &Owner) -> Binaries {
-    find(&Search::new(None, None, owner.clone()), Arc::new(Quiet)).await.unwrap()
+    find(&Search::new(None, None, owner.clone()), Arc::new(Quiet))
+        .await
+        .unwrap()
 }
 
 impl Place {
@@ -56,7 +63,14 @@ impl Place {
         let log = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&log);
         let sink = move |_, line: &str| heard.lock().unwrap().push(line.to_owned());
-        Self { folder, config: ClusterConfig { sink: Some(Arc::new(sink)), ..config }, log }
+        Self {
+            folder,
+            config: ClusterConfig {
+                sink: Some(Arc::new(sink)),
+                ..config
+            },
+            log,
+        }
     }
 
     pub(crate) async fn initialised() -> Self {
@@ -79,17 +93,24 @@ impl Place {
     }
 
     pub(crate) fn api(&self) -> Psql {
-        self.config.psql_over_tcp(API_ROLE, &self.config.api_password)
+        self.config
+            .psql_over_tcp(API_ROLE, &self.config.api_password)
     }
 
     pub(crate) fn owner_over_tcp(&self) -> Psql {
-        self.config.psql_over_tcp(&self.config.superuser, &self.config.password)
+        self.config
+            .psql_over_tcp(&self.config.superuser, &self.config.password)
     }
 
     /// The folder of the data directory holds nothing of a database, and nothing runs.
     pub(crate) fn assert_nothing_left(&self) {
         let parent = self.config.data_dir.parent().unwrap();
-        let left: Vec<_> = std::fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(parent)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(!self.config.socket_dir.exists());
     }
@@ -127,14 +148,20 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub(crate) fn lives(pid: u32) -> bool {
-    PathBuf::from(format!("/proc/{pid}/cwd")).read_link().is_ok()
+    PathBuf::from(format!("/proc/{pid}/cwd"))
+        .read_link()
+        .is_ok()
 }
 
 /// Writes a file that is run soon after. Another process writes it: a test beside this one that starts a process at that moment would
 /// otherwise hand its child the open file, and the system runs no file that is open for writing.
 pub(crate) fn write_program(path: &Path, text: &str, mode: u32) {
     let script = r#"printf %s "$1" > "$2" && chmod "$3" "$2""#;
-    let status =
-        std::process::Command::new("/bin/sh").args(["-c", script, "sh", text]).arg(path).arg(format!("{mode:o}")).status().unwrap();
+    let status = std::process::Command::new("/bin/sh")
+        .args(["-c", script, "sh", text])
+        .arg(path)
+        .arg(format!("{mode:o}"))
+        .status()
+        .unwrap();
     assert!(status.success());
 }

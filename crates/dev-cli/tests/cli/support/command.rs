@@ -29,10 +29,25 @@ impl Running {
     /// Starts it with something on its standard input.
     pub(crate) fn reading(mut command: Command, stdin: impl Into<Stdio>) -> Self {
         let shown = format!("{:?}", command.get_args().collect::<Vec<_>>());
-        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (stdout, stderr) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
-        let readers = vec![collect(child.stdout.take().unwrap(), &stdout), collect(child.stderr.take().unwrap(), &stderr)];
-        Self { child, stdout, stderr, readers, shown, patience: PATIENCE }
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), &stdout),
+            collect(child.stderr.take().unwrap(), &stderr),
+        ];
+        Self {
+            child,
+            stdout,
+            stderr,
+            readers,
+            shown,
+            patience: PATIENCE,
+        }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -54,8 +69,15 @@ impl Running {
         let child = &mut self.child;
         eventually(&format!("{}: printing {text:?}", self.shown), || {
             let ended = child.try_wait().unwrap().is_some();
-            let found = [&stdout, &stderr].iter().any(|printed| printed.lock().unwrap().contains(text));
-            assert!(found || !ended, "it ended without printing {text:?}: {}{}", stdout.lock().unwrap(), stderr.lock().unwrap());
+            let found = [&stdout, &stderr]
+                .iter()
+                .any(|printed| printed.lock().unwrap().contains(text));
+            assert!(
+                found || !ended,
+                "it ended without printing {text:?}: {}{}",
+                stdout.lock().unwrap(),
+                stderr.lock().unwrap()
+            );
             found.then_some(())
         });
     }
@@ -69,15 +91,29 @@ impl Running {
             }
             if Instant::now() > deadline {
                 self.signal(Signal::SIGKILL);
-                panic!("{} does not end: {}{}", self.shown, self.stdout.lock().unwrap(), self.stderr.lock().unwrap());
+                panic!(
+                    "{} does not end: {}{}",
+                    self.shown,
+                    self.stdout.lock().unwrap(),
+                    self.stderr.lock().unwrap()
+                );
             }
             std::thread::sleep(super::POLL);
         };
-        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        self.readers
+            .drain(..)
+            .for_each(|reader| reader.join().unwrap());
         // 128 and more: the signal that ended it.
-        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
+        let code = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap());
         let text = |printed: &Mutex<String>| printed.lock().unwrap().clone();
-        Finished { code, stdout: text(&self.stdout), stderr: text(&self.stderr), shown: self.shown.clone() }
+        Finished {
+            code,
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+            shown: self.shown.clone(),
+        }
     }
 }
 
@@ -95,13 +131,19 @@ impl Finished {
     /// Expects a text on standard error.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) {
-        assert!(self.stderr.contains(text), "standard error has no {text:?}: {self}");
+        assert!(
+            self.stderr.contains(text),
+            "standard error has no {text:?}: {self}"
+        );
     }
 
     /// Expects a text on standard output.
     #[track_caller]
     pub(crate) fn prints(&self, text: &str) {
-        assert!(self.stdout.contains(text), "standard output has no {text:?}: {self}");
+        assert!(
+            self.stdout.contains(text),
+            "standard output has no {text:?}: {self}"
+        );
     }
 }
 

@@ -44,7 +44,10 @@ impl Scratch {
 
     /// In a folder of this name.
     pub(crate) fn named(name: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("dev-cli-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("dev-cli-")
+            .tempdir()
+            .unwrap();
         // A root user's server runs as somebody else, who has to get through.
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let root = folder.path().canonicalize().unwrap().join(name);
@@ -54,9 +57,18 @@ impl Scratch {
         }
         for entry in fs::read_dir(source.join("backend/db/migrations")).unwrap() {
             let path = entry.unwrap().path();
-            copy(&path, &root.join("backend/db/migrations").join(path.file_name().unwrap()));
+            copy(
+                &path,
+                &root
+                    .join("backend/db/migrations")
+                    .join(path.file_name().unwrap()),
+            );
         }
-        let mut scratch = Self { folder, root, variables: Vec::new() };
+        let mut scratch = Self {
+            folder,
+            root,
+            variables: Vec::new(),
+        };
         scratch.set("SERVICE_BINARY", service_binary());
         // Any free port: tests run beside each other, and beside a real environment.
         scratch.set("API_PORT", "0");
@@ -68,11 +80,24 @@ impl Scratch {
     /// beside this test.
     pub(crate) fn with_sources() -> Self {
         let mut scratch = Self::named("a checkout's folder");
-        let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
-        let listed = Command::new("git").args(list).current_dir(workspace()).output().unwrap();
+        let list = [
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "-z",
+        ];
+        let listed = Command::new("git")
+            .args(list)
+            .current_dir(workspace())
+            .output()
+            .unwrap();
         assert!(listed.status.success(), "{listed:?}");
         let names = String::from_utf8(listed.stdout).unwrap();
-        for file in names.split('\0').filter(|name| !name.is_empty() && workspace().join(name).is_file()) {
+        for file in names
+            .split('\0')
+            .filter(|name| !name.is_empty() && workspace().join(name).is_file())
+        {
             copy(&workspace().join(file), &scratch.path(file));
         }
         scratch.set("CARGO_BUILD_BUILD_DIR", built());
@@ -140,7 +165,9 @@ impl Scratch {
 
     /// Runs it with a file of the checkout as its standard input, and expects it to succeed.
     pub(crate) fn ok_reading(&self, args: &[&str], file: &str) -> Finished {
-        Running::reading(self.command(args), fs::File::open(self.path(file)).unwrap()).finish().expect_code(0)
+        Running::reading(self.command(args), fs::File::open(self.path(file)).unwrap())
+            .finish()
+            .expect_code(0)
     }
 
     /// Starts it.
@@ -160,7 +187,13 @@ impl Scratch {
     /// What `status` says of a service.
     pub(crate) fn service(&self, name: &str) -> Value {
         let status = self.status();
-        status["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap().clone()
+        status["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|service| service["name"] == name)
+            .unwrap()
+            .clone()
     }
 
     pub(crate) fn pid(&self, service: &str) -> i32 {
@@ -179,28 +212,47 @@ impl Scratch {
     /// What the API answers to a login.
     pub(crate) fn login(&self, email: &str, password: &str) -> String {
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "-H", "content-type: application/json", "-d", &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}")]);
-        curl.arg(format!("http://127.0.0.1:{}/api/v1/auth/login", self.port("api")));
+        curl.args([
+            "-sS",
+            "-H",
+            "content-type: application/json",
+            "-d",
+            &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}"),
+        ]);
+        curl.arg(format!(
+            "http://127.0.0.1:{}/api/v1/auth/login",
+            self.port("api")
+        ));
         Running::start(curl).finish().stdout
     }
 
     /// The version of the first migration.
     pub(crate) fn first_migration(&self) -> String {
-        let names =
-            fs::read_dir(self.path("backend/db/migrations")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = fs::read_dir(self.path("backend/db/migrations"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.min().unwrap().split('_').next().unwrap().to_owned()
     }
 
     /// The folders of sockets that this checkout has; none when nothing runs.
     fn socket_folders(&self) -> Vec<PathBuf> {
-        let Ok(checkout) = dev_env::Checkout::find(&self.root) else { return Vec::new() };
-        let folder = |end: &str| Path::new("/tmp").join(format!("emotionviz-{}{end}", checkout.hash()));
-        [folder(""), folder("-control")].into_iter().filter(|folder| folder.exists()).collect()
+        let Ok(checkout) = dev_env::Checkout::find(&self.root) else {
+            return Vec::new();
+        };
+        let folder =
+            |end: &str| Path::new("/tmp").join(format!("emotionviz-{}{end}", checkout.hash()));
+        [folder(""), folder("-control")]
+            .into_iter()
+            .filter(|folder| folder.exists())
+            .collect()
     }
 
     /// One value out of the development database.
     pub(crate) fn sql(&self, sql: &str) -> String {
-        self.ok(&["db", "shell", "-c", &format!("COPY ({sql}) TO STDOUT")]).stdout.trim().to_owned()
+        self.ok(&["db", "shell", "-c", &format!("COPY ({sql}) TO STDOUT")])
+            .stdout
+            .trim()
+            .to_owned()
     }
 }
 
@@ -210,7 +262,9 @@ impl Drop for Scratch {
             for (pid, _) in processes::of(&self.root) {
                 processes::kill(pid, nix::sys::signal::Signal::SIGKILL);
             }
-            self.socket_folders().iter().for_each(|folder| fs::remove_dir_all(folder).unwrap_or_default());
+            self.socket_folders()
+                .iter()
+                .for_each(|folder| fs::remove_dir_all(folder).unwrap_or_default());
             return;
         }
         if !processes::of(&self.root).is_empty() {
@@ -222,7 +276,8 @@ impl Drop for Scratch {
         assert_eq!(self.socket_folders(), Vec::<PathBuf>::new());
         // What was built of this checkout, in the folder that all of them share: nobody looks at it again.
         if let Ok(checkout) = dev_env::Checkout::find(&self.root) {
-            let _none_without_sources = fs::remove_file(built().join(format!("sources-{}", checkout.hash())));
+            let _none_without_sources =
+                fs::remove_file(built().join(format!("sources-{}", checkout.hash())));
         }
     }
 }
@@ -232,7 +287,10 @@ pub(crate) fn get(port: u16, path: &str) -> String {
     let ask = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map(|_| answer)
     };
@@ -253,7 +311,11 @@ pub(crate) fn service_binary() -> PathBuf {
         let binary = Path::new(env!("CARGO_BIN_EXE_dev-cli")).with_file_name("emotionviz");
         if !binary.is_file() {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let status = Command::new(cargo).args(["build", "--package", "emotionviz"]).current_dir(workspace()).status().unwrap();
+            let status = Command::new(cargo)
+                .args(["build", "--package", "emotionviz"])
+                .current_dir(workspace())
+                .status()
+                .unwrap();
             assert!(status.success(), "the service does not compile");
         }
         binary
@@ -263,12 +325,19 @@ pub(crate) fn service_binary() -> PathBuf {
 
 /// Where cargo has built what is tested, and all that it depends on.
 pub(crate) fn built() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_dev-cli")).ancestors().nth(2).unwrap().to_owned()
+    Path::new(env!("CARGO_BIN_EXE_dev-cli"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_owned()
 }
 
 /// The checkout that the tests are of.
 pub(crate) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {

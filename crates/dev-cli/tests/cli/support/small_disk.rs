@@ -14,8 +14,13 @@ impl SmallDisk {
     pub(crate) fn mount(at: PathBuf, megabytes: u32) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let size = format!("size={megabytes}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
-        mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Self(at))
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(&at)
+            .output();
+        mounted
+            .is_ok_and(|mounted| mounted.status.success())
+            .then(|| Self(at))
     }
 
     pub(crate) fn fill(&self) -> PathBuf {

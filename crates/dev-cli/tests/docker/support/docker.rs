@@ -13,7 +13,10 @@ impl Finished {
     /// Expects a text on either stream.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text) || self.stderr.contains(text), "it does not say {text:?}: {self}");
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "it does not say {text:?}: {self}"
+        );
         self
     }
 
@@ -26,7 +29,12 @@ impl Finished {
 /// Runs a command to its end.
 pub(crate) fn finish(mut command: Command, input: &[u8]) -> Finished {
     let shown = format!("{:?}", command.get_args().collect::<Vec<_>>());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     // A command that reads nothing closes its end.
@@ -34,7 +42,12 @@ pub(crate) fn finish(mut command: Command, input: &[u8]) -> Finished {
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Finished { shown, code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Finished {
+        shown,
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }
 
 /// `docker` with these words; it has to succeed.
@@ -49,7 +62,10 @@ pub(crate) fn docker(args: &[&str]) -> Finished {
 pub(crate) fn is_there() -> bool {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
     let look = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let found = runtime.block_on(async {
             dev_env::docker::available().await?;
             for image in BASE_IMAGES {
@@ -59,9 +75,14 @@ pub(crate) fn is_there() -> bool {
         });
         found.err().map(|reason| reason.to_string())
     };
-    let Some(reason) = REASON.get_or_init(look) else { return true };
+    let Some(reason) = REASON.get_or_init(look) else {
+        return true;
+    };
     let required = std::env::var("DOCKER_TESTS").is_ok_and(|value| value == "required");
-    assert!(!required, "DOCKER_TESTS=required, and there is no Docker to test with: {reason}");
+    assert!(
+        !required,
+        "DOCKER_TESTS=required, and there is no Docker to test with: {reason}"
+    );
     eprintln!("skipped: {reason}");
     false
 }

@@ -25,13 +25,21 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The answer to `GET path` on this machine, head and body; a reason where there is none.
 pub(crate) fn get(port: u16, path: &str) -> String {
-    request(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    request(
+        port,
+        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 /// The same for a JSON body.
 pub(crate) fn post(port: u16, path: &str, body: &str) -> String {
-    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json");
-    request(port, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json"
+    );
+    request(
+        port,
+        &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+    )
 }
 
 fn request(port: u16, text: &str) -> String {
@@ -47,5 +55,8 @@ fn request(port: u16, text: &str) -> String {
 
 /// The checkout that the tests are of.
 pub(crate) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }

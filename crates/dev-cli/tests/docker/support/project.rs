@@ -48,12 +48,27 @@ impl Project {
         }
         let turn = File::create(std::env::temp_dir().join("emotionviz-docker-tests.lock")).unwrap();
         turn.lock().unwrap();
-        let folder = tempfile::Builder::new().prefix("emotionviz-docker-").tempdir().unwrap();
-        let id = folder.path().file_name().unwrap().to_string_lossy().to_lowercase().replace('.', "");
+        let folder = tempfile::Builder::new()
+            .prefix("emotionviz-docker-")
+            .tempdir()
+            .unwrap();
+        let id = folder
+            .path()
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .to_lowercase()
+            .replace('.', "");
         // A root user's PostgreSQL runs as somebody else, who has to get through.
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let root = folder.path().canonicalize().unwrap().join("check out");
-        let mut project = Self { root, name: id, variables: Vec::new(), _folder: folder, _turn: turn };
+        let mut project = Self {
+            root,
+            name: id,
+            variables: Vec::new(),
+            _folder: folder,
+            _turn: turn,
+        };
         project.copy_sources();
         // Ports that are free, whatever runs on this machine.
         for port in ["API_PORT", "POSTGRES_PORT", "ADMINER_PORT"] {
@@ -90,22 +105,54 @@ impl Project {
         self.share_caches(&cargo, &target);
         for (from, to) in [(CARGO, &cargo), (TARGET, &target)] {
             let (from, to) = (format!("{from}:/from:ro"), format!("{to}:/to"));
-            let copy = format!("cp -a /from/. /to/ && chown -R {0}:{0} /to && chmod 777 /to", self.owner());
-            docker(&["run", "--rm", "--network=none", "-v", &from, "-v", &to, "--entrypoint", "sh", "postgres:15-alpine", "-c", &copy]);
+            let copy = format!(
+                "cp -a /from/. /to/ && chown -R {0}:{0} /to && chmod 777 /to",
+                self.owner()
+            );
+            docker(&[
+                "run",
+                "--rm",
+                "--network=none",
+                "-v",
+                &from,
+                "-v",
+                &to,
+                "--entrypoint",
+                "sh",
+                "postgres:15-alpine",
+                "-c",
+                &copy,
+            ]);
         }
     }
 
     /// What git has, times included: what did not change is not compiled again.
     fn copy_sources(&self) {
         let mut list = Command::new("git");
-        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(workspace());
-        for name in finish(list, b"").expect_code(0).stdout.split_terminator('\0') {
+        list.args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(workspace());
+        for name in finish(list, b"")
+            .expect_code(0)
+            .stdout
+            .split_terminator('\0')
+        {
             let (from, to) = (workspace().join(name), self.path(name));
             // A file that is deleted and not committed.
-            let Ok(metadata) = fs::metadata(&from) else { continue };
+            let Ok(metadata) = fs::metadata(&from) else {
+                continue;
+            };
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(&from, &to).unwrap();
-            File::open(&to).unwrap().set_modified(metadata.modified().unwrap()).unwrap();
+            File::open(&to)
+                .unwrap()
+                .set_modified(metadata.modified().unwrap())
+                .unwrap();
         }
     }
 
@@ -120,7 +167,11 @@ impl Project {
     }
 
     fn give_to(&self, owner: u32) {
-        let status = Command::new("chown").args(["-R", &format!("{owner}:{owner}")]).arg(&self.root).status().unwrap();
+        let status = Command::new("chown")
+            .args(["-R", &format!("{owner}:{owner}")])
+            .arg(&self.root)
+            .status()
+            .unwrap();
         assert!(status.success());
         fs::set_permissions(&self.root, PermissionsExt::from_mode(0o755)).unwrap();
     }
@@ -203,8 +254,17 @@ impl Project {
     /// A program as the shell starts it.
     fn shell(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.root).env_clear().env("COMPOSE_PROJECT_NAME", &self.name);
-        for name in ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"] {
+        command
+            .current_dir(&self.root)
+            .env_clear()
+            .env("COMPOSE_PROJECT_NAME", &self.name);
+        for name in [
+            "PATH",
+            "HOME",
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_CONFIG",
+        ] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.envs(self.variables.iter().cloned());
@@ -235,7 +295,9 @@ impl Project {
     /// Waits for a text in the logs.
     #[track_caller]
     pub(crate) fn logged(&self, text: &str) {
-        eventually(&format!("{text:?} in the logs"), || self.logs().contains(text).then_some(()));
+        eventually(&format!("{text:?} in the logs"), || {
+            self.logs().contains(text).then_some(())
+        });
     }
 
     /// A command in a container.
@@ -247,7 +309,18 @@ impl Project {
     /// One value of the database.
     #[track_caller]
     pub(crate) fn sql(&self, sql: &str) -> String {
-        let psql = ["psql", "-U", "emotionviz", "-d", "emotionviz_db", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql];
+        let psql = [
+            "psql",
+            "-U",
+            "emotionviz",
+            "-d",
+            "emotionviz_db",
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+        ];
         self.exec("db", &psql).expect_code(0).text().to_owned()
     }
 
@@ -266,12 +339,16 @@ impl Project {
     }
 
     pub(crate) fn container(&self, service: &str) -> String {
-        self.ok(&["ps", "--all", "--quiet", service]).text().to_owned()
+        self.ok(&["ps", "--all", "--quiet", service])
+            .text()
+            .to_owned()
     }
 
     /// One field of `docker inspect`.
     pub(crate) fn inspect(&self, service: &str, format: &str) -> String {
-        docker(&["inspect", "--format", format, &self.container(service)]).text().to_owned()
+        docker(&["inspect", "--format", format, &self.container(service)])
+            .text()
+            .to_owned()
     }
 
     /// The state of health of a service.
@@ -297,7 +374,9 @@ impl Drop for Project {
         }
         let down = self.compose(&["--profile", "tools", "down", "--volumes", "--timeout", "10"]);
         let mut remove = Command::new("docker");
-        remove.args(["volume", "rm", "--force"]).args(self.own_caches());
+        remove
+            .args(["volume", "rm", "--force"])
+            .args(self.own_caches());
         finish(remove, b"");
         assert!(down.code == 0 || std::thread::panicking(), "{down}");
     }

@@ -63,12 +63,23 @@ impl Clients {
     pub(super) async fn start(generator: &Path, port: u16) -> Result<Self, BenchError> {
         let load = |header: &str| {
             let mut args = vec!["load".to_owned(), format!("http://127.0.0.1:{port}{PATH}")];
-            args.extend([format!("--connections={CONNECTIONS}"), format!("--pause={PAUSE_MS}"), "--warm-up=0".to_owned()]);
-            args.extend([format!("--seconds={}", LONGEST.as_secs()), format!("--header=Connection: {header}")]);
+            args.extend([
+                format!("--connections={CONNECTIONS}"),
+                format!("--pause={PAUSE_MS}"),
+                "--warm-up=0".to_owned(),
+            ]);
+            args.extend([
+                format!("--seconds={}", LONGEST.as_secs()),
+                format!("--header=Connection: {header}"),
+            ]);
             args
         };
-        let socket = vec!["websocket".to_owned(), format!("ws://127.0.0.1:{port}{SOCKET}")];
-        let [new, kept, socket] = [load("close"), load("keep-alive"), socket].map(|args| Client::new(generator, args));
+        let socket = vec![
+            "websocket".to_owned(),
+            format!("ws://127.0.0.1:{port}{SOCKET}"),
+        ];
+        let [new, kept, socket] =
+            [load("close"), load("keep-alive"), socket].map(|args| Client::new(generator, args));
         let mut clients = Self([new, kept, socket]);
         for client in &mut clients.0 {
             client.process.start().await?;
@@ -79,18 +90,30 @@ impl Clients {
     /// Ends them. Anything but answers is an error: a request was lost.
     pub(super) async fn finish(self) -> Result<Seen, BenchError> {
         let [new, kept, socket] = self.0;
-        let mut seen = Seen { answered: [0; 2], longest_ms: 0.0, restarts: 0 };
+        let mut seen = Seen {
+            answered: [0; 2],
+            longest_ms: 0.0,
+            restarts: 0,
+        };
         for (client, answered) in [new, kept].into_iter().zip(&mut seen.answered) {
             let report: Report = client.report().await?;
             if report.answered == 0 || !report.failures.is_empty() {
-                return Err(BenchError::Failures { what: format!("GET {PATH}"), answered: report.answered, failures: report.failures });
+                return Err(BenchError::Failures {
+                    what: format!("GET {PATH}"),
+                    answered: report.answered,
+                    failures: report.failures,
+                });
             }
             *answered = report.answered;
             seen.longest_ms = seen.longest_ms.max(report.latency.max_ms);
         }
         let sockets: Sockets = socket.report().await?;
         if !sockets.failures.is_empty() || sockets.opened != sockets.restarts + 1 {
-            return Err(BenchError::Failures { what: format!("WebSocket {SOCKET}"), answered: sockets.opened, failures: sockets.failures });
+            return Err(BenchError::Failures {
+                what: format!("WebSocket {SOCKET}"),
+                answered: sockets.opened,
+                failures: sockets.failures,
+            });
         }
         seen.restarts = sockets.restarts;
         Ok(seen)
@@ -104,10 +127,15 @@ impl Client {
         let mut configuration = Configuration::new("http-bench", generator).args(args);
         configuration.sink = Some(Arc::new(move |stream, line| {
             if stream == Stream::Stdout {
-                slot.lock().unwrap_or_else(PoisonError::into_inner).push_str(line);
+                slot.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(line);
             }
         }));
-        Self { process: Process::new(configuration), said }
+        Self {
+            process: Process::new(configuration),
+            said,
+        }
     }
 
     async fn report<T: for<'de> Deserialize<'de>>(mut self) -> Result<T, BenchError> {

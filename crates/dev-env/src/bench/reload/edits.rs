@@ -53,11 +53,30 @@ pub(super) type Files = BTreeMap<String, String>;
 impl Edits {
     /// A series that is the same for the same seed.
     pub(super) fn new(seed: u64) -> Self {
-        let first =
-            Module { name: "m0".to_owned(), derives: true, functions: vec![Function { name: "f1".to_owned(), takes: false, value: 1 }] };
-        let code =
-            Code { constants: [1; 3], generic: 1, inlined: 1, plain: [1; 3], instance: false, wide: false, modules: vec![first], names: 2 };
-        Self { random: StdRng::seed_from_u64(seed), code, before: Vec::new() }
+        let first = Module {
+            name: "m0".to_owned(),
+            derives: true,
+            functions: vec![Function {
+                name: "f1".to_owned(),
+                takes: false,
+                value: 1,
+            }],
+        };
+        let code = Code {
+            constants: [1; 3],
+            generic: 1,
+            inlined: 1,
+            plain: [1; 3],
+            instance: false,
+            wide: false,
+            modules: vec![first],
+            names: 2,
+        };
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            code,
+            before: Vec::new(),
+        }
     }
 
     /// The sources as they are now.
@@ -98,13 +117,25 @@ impl Edits {
             }
             5 => {
                 let name = code.name("f");
-                code.modules[module].functions.push(Function { name, takes: random.random(), value: 1 });
+                code.modules[module].functions.push(Function {
+                    name,
+                    takes: random.random(),
+                    value: 1,
+                });
                 "a new function"
             }
             6 if code.modules.len() < MOST_MODULES => {
-                let function = Function { name: code.name("f"), takes: false, value: 2 };
+                let function = Function {
+                    name: code.name("f"),
+                    takes: false,
+                    value: 2,
+                };
                 let name = code.name("m");
-                code.modules.push(Module { name, derives: random.random(), functions: vec![function] });
+                code.modules.push(Module {
+                    name,
+                    derives: random.random(),
+                    functions: vec![function],
+                });
                 "a new file"
             }
             6 => {
@@ -141,7 +172,10 @@ impl Edits {
             }
             _ => {
                 if let Some(earlier) = self.before.choose(random) {
-                    *code = Code { names: code.names, ..earlier.clone() };
+                    *code = Code {
+                        names: code.names,
+                        ..earlier.clone()
+                    };
                 }
                 "an earlier state"
             }
@@ -161,11 +195,21 @@ impl Code {
         let [core, db, guard] = self.constants;
         let [core_plain, db_plain, guard_plain] = self.plain;
         for (name, value, plain) in [("db", db, db_plain), ("guard", guard, guard_plain)] {
-            let text = format!("{head}pub const VALUE: u32 = {value};\n\npub fn plain() -> u32 {{\n    {plain}\n}}\n");
+            let text = format!(
+                "{head}pub const VALUE: u32 = {value};\n\npub fn plain() -> u32 {{\n    {plain}\n}}\n"
+            );
             files.insert(format!("backend/{name}/src/bench.rs"), text);
         }
-        let core_plain = if self.instance { format!("generic({core_plain}_u64)") } else { format!("format!(\"{{}}\", {core_plain})") };
-        let (more, set) = if self.wide { ("    pub more: u8,\n", ", more: 7") } else { ("", "") };
+        let core_plain = if self.instance {
+            format!("generic({core_plain}_u64)")
+        } else {
+            format!("format!(\"{{}}\", {core_plain})")
+        };
+        let (more, set) = if self.wide {
+            ("    pub more: u8,\n", ", more: 7")
+        } else {
+            ("", "")
+        };
         let (generic, inlined) = (self.generic, self.inlined);
         files.insert(
             "backend/core/src/bench.rs".to_owned(),
@@ -188,16 +232,24 @@ impl Code {
                     "\nimpl std::fmt::Debug for Value {\n    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {\n        write!(f, \"<{}>\", self.value)\n    }\n}\n",
                 ),
             };
-            let mut text =
-                format!("//! The benchmark's.\n\n{derive}struct Value {{\n    #[allow(dead_code)]\n    value: u32,\n}}\n{written}");
+            let mut text = format!(
+                "//! The benchmark's.\n\n{derive}struct Value {{\n    #[allow(dead_code)]\n    value: u32,\n}}\n{written}"
+            );
             for Function { name, takes, value } in &module.functions {
-                let (parameter, argument, more) = if *takes { ("more: u32", "3", " + more") } else { ("", "", "") };
+                let (parameter, argument, more) = if *takes {
+                    ("more: u32", "3", " + more")
+                } else {
+                    ("", "", "")
+                };
                 text.push_str(&format!(
                     "\npub(super) fn {name}({parameter}) -> String {{\n    emotionviz_core::bench::generic(format!(\"{{:?}}\", Value {{ value: {value}{more} }}))\n}}\n"
                 ));
                 calls.push(format!("{}::{name}({argument})", module.name));
             }
-            files.insert(format!("backend/entries/src/bench/{}.rs", module.name), text);
+            files.insert(
+                format!("backend/entries/src/bench/{}.rs", module.name),
+                text,
+            );
         }
         let below = "emotionviz_core::bench::VALUE, emotionviz_db::bench::VALUE, emotionviz_guard::bench::VALUE, emotionviz_core::bench::inlined(), \
             emotionviz_db::bench::plain(), emotionviz_guard::bench::plain()";

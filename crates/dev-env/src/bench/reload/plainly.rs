@@ -27,15 +27,30 @@ pub(super) struct Plainly {
 impl Plainly {
     pub(super) fn new(playground: Playground, logs: PathBuf) -> Self {
         let program = playground.root().join("target/debug/emotionviz");
-        let nowhere = "postgres://nobody@127.0.0.1:1/nowhere".parse().expect("it is a URL");
-        Self { playground, service: Service::new(program, logs), server: None, nowhere }
+        let nowhere = "postgres://nobody@127.0.0.1:1/nowhere"
+            .parse()
+            .expect("it is a URL");
+        Self {
+            playground,
+            service: Service::new(program, logs),
+            server: None,
+            nowhere,
+        }
     }
 
     /// Builds it.
     pub(super) async fn build(&self) -> Result<Duration, BenchError> {
         let root = self.playground.root();
         let mut build = cargo(root)
-            .args(["build", "--quiet", "--package", "emotionviz", "--bin", "emotionviz", "--target-dir"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "emotionviz",
+                "--bin",
+                "emotionviz",
+                "--target-dir",
+            ])
             .args([root.join("target")]);
         // As the environment's builds do, which it is compared with.
         build.gives_way = true;

@@ -59,38 +59,66 @@ struct Service {
 
 impl<'a> Up<'a> {
     /// Starts it. How long that took, too: with the first build and a new database.
-    pub(super) async fn start(tool: Tool<'a>, playground: &Playground) -> Result<(Self, Duration), BenchError> {
+    pub(super) async fn start(
+        tool: Tool<'a>,
+        playground: &Playground,
+    ) -> Result<(Self, Duration), BenchError> {
         // Containers outlive a benchmark that was killed.
         tool.run(playground, &["down"]).await?;
         let (process, took) = ready(tool.verb(playground, &["up", "--quiet"]), FIRST_BUILD).await?;
         let status = status(tool.verb(playground, &STATUS)).await?;
-        let api = status.services.into_iter().find(|service| service.name == "api").ok_or(BenchError::Ended)?;
+        let api = status
+            .services
+            .into_iter()
+            .find(|service| service.name == "api")
+            .ok_or(BenchError::Ended)?;
         let port = api.port.ok_or(BenchError::Ended)?;
-        Ok((Self { tool, process, port, container: api.container, last: None }, took))
+        Ok((
+            Self {
+                tool,
+                process,
+                port,
+                container: api.container,
+                last: None,
+            },
+            took,
+        ))
     }
 
     /// The supervisor's pid, where it is a process of this machine.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.process.pid().filter(|_| self.tool.engine == Kind::Native)
+        self.process
+            .pid()
+            .filter(|_| self.tool.engine == Kind::Native)
     }
 
     /// Waits until the next edit, which was just made, is live, and answers as it should.
-    pub(super) async fn live(&mut self, playground: &Playground, what: &str) -> Result<Times, BenchError> {
+    pub(super) async fn live(
+        &mut self,
+        playground: &Playground,
+        what: &str,
+    ) -> Result<Times, BenchError> {
         match self.next(playground, what).await?.outcome {
             Outcome::Live(times) => Ok(times),
-            Outcome::Failed { reason, compiler } => {
-                Err(BenchError::NotLive { what: what.to_owned(), reason: format!("{reason}\n{compiler}") })
-            }
+            Outcome::Failed { reason, compiler } => Err(BenchError::NotLive {
+                what: what.to_owned(),
+                reason: format!("{reason}\n{compiler}"),
+            }),
         }
     }
 
     /// Waits until the next edit has failed.
-    pub(super) async fn failed(&mut self, playground: &Playground, what: &str) -> Result<(), BenchError> {
+    pub(super) async fn failed(
+        &mut self,
+        playground: &Playground,
+        what: &str,
+    ) -> Result<(), BenchError> {
         match self.next(playground, what).await?.outcome {
             Outcome::Failed { .. } => Ok(()),
-            Outcome::Live(_) => {
-                Err(BenchError::NotLive { what: what.to_owned(), reason: "it went live, and it does not compile".to_owned() })
-            }
+            Outcome::Live(_) => Err(BenchError::NotLive {
+                what: what.to_owned(),
+                reason: "it went live, and it does not compile".to_owned(),
+            }),
         }
     }
 
@@ -110,7 +138,10 @@ impl<'a> Up<'a> {
             }
             if Instant::now() > deadline {
                 let reason = answer.unwrap_or_else(|error| error.to_string());
-                return Err(BenchError::NotLive { what: what.to_owned(), reason: format!("{path} answers: {reason}") });
+                return Err(BenchError::NotLive {
+                    what: what.to_owned(),
+                    reason: format!("{path} answers: {reason}"),
+                });
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -125,7 +156,11 @@ impl<'a> Up<'a> {
     pub(super) async fn stop(mut self, playground: &Playground) -> Result<(), BenchError> {
         self.process.stop().await?;
         if self.tool.engine == Kind::Docker {
-            let down = Configuration::new("docker compose", "docker").args(["compose", "down", "--volumes"]);
+            let down = Configuration::new("docker compose", "docker").args([
+                "compose",
+                "down",
+                "--volumes",
+            ]);
             run(playground.run(down), PATIENCE).await?;
         }
         Ok(())
@@ -149,7 +184,10 @@ impl<'a> Up<'a> {
                 return Ok(reload);
             }
             if Instant::now() > deadline {
-                return Err(BenchError::NotLive { what: what.to_owned(), reason: "nothing was reloaded".to_owned() });
+                return Err(BenchError::NotLive {
+                    what: what.to_owned(),
+                    reason: "nothing was reloaded".to_owned(),
+                });
             }
             tokio::time::sleep(ASK).await;
         }
@@ -159,8 +197,10 @@ impl<'a> Up<'a> {
 async fn status(asking: Configuration) -> Result<Status, BenchError> {
     let program = asking.program.clone();
     let output = capture(asking, b"", PATIENCE).await?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| BenchError::NoReport { program, reason: format!("{error}: {}", output.stderr.trim()) })
+    serde_json::from_slice(&output.stdout).map_err(|error| BenchError::NoReport {
+        program,
+        reason: format!("{error}: {}", output.stderr.trim()),
+    })
 }
 
 /// What a service shows at [`MARKS`].
@@ -179,7 +219,11 @@ impl Tool<'_> {
     }
 
     fn verb(self, playground: &Playground, args: &[&str]) -> Configuration {
-        let verb = Configuration::new("cargo dev", self.program).args(["--engine".to_owned(), self.engine.to_string()]);
-        playground.run(verb.args(args.iter().copied())).env(API_PORT.info.name, "0").env(POSTGRES_PORT.info.name, "0")
+        let verb = Configuration::new("cargo dev", self.program)
+            .args(["--engine".to_owned(), self.engine.to_string()]);
+        playground
+            .run(verb.args(args.iter().copied()))
+            .env(API_PORT.info.name, "0")
+            .env(POSTGRES_PORT.info.name, "0")
     }
 }

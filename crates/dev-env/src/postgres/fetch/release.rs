@@ -29,7 +29,10 @@ pub(super) fn download(
         .timeout_global(Some(WHOLE))
         .build()
         .new_agent();
-    let response = agent.get(&address).call().map_err(|error| error.to_string())?;
+    let response = agent
+        .get(&address)
+        .call()
+        .map_err(|error| error.to_string())?;
     let mut body = response.into_body().into_reader();
     let disk = |error: std::io::Error| format!("{}: {error}", to.display());
     let mut file = BufWriter::new(File::create(to).map_err(disk)?);
@@ -39,13 +42,18 @@ pub(super) fn download(
         if cancelled.load(Ordering::Relaxed) {
             return Err("it was cancelled".to_owned());
         }
-        let read = body.read(&mut buffer).map_err(|error| format!("the connection broke off after {done} bytes: {error}"))?;
+        let read = body
+            .read(&mut buffer)
+            .map_err(|error| format!("the connection broke off after {done} bytes: {error}"))?;
         if read == 0 {
             break;
         }
         done += read as u64;
         if done > archive.bytes {
-            return Err(format!("what arrives is longer than the {} bytes that were asked for", archive.bytes));
+            return Err(format!(
+                "what arrives is longer than the {} bytes that were asked for",
+                archive.bytes
+            ));
         }
         file.write_all(&buffer[..read]).map_err(disk)?;
         progress.bytes(done, archive.bytes);

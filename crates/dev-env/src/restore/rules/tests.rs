@@ -9,7 +9,13 @@ fn rules() -> Rules {
         owner: "emotionviz".to_owned(),
         api: "emotionviz_api".to_owned(),
         roles: set(&["emotionviz", "emotionviz_api", "odd \" role"]),
-        settings: set(&["statement_timeout", "client_encoding", "standard_conforming_strings", "default_tablespace", "search_path"]),
+        settings: set(&[
+            "statement_timeout",
+            "client_encoding",
+            "standard_conforming_strings",
+            "default_tablespace",
+            "search_path",
+        ]),
         tablespaces: set(&["pg_default"]),
         untrusted: set(&["pg_stat_statements"]),
         version: "15.14".to_owned(),
@@ -53,26 +59,61 @@ fn statements_of_pg_dump_run() {
 fn statements_about_missing_roles_and_settings_are_skipped_and_reported() {
     for (statement, words) in [
         ("SET transaction_timeout = 0;", "transaction_timeout"),
-        ("SET session_replication_role = replica;", "session_replication_role"),
+        (
+            "SET session_replication_role = replica;",
+            "session_replication_role",
+        ),
         ("SET default_tablespace = fast;", "fast"),
         ("ALTER TABLE public.t OWNER TO prod;", "prod"),
-        ("ALTER FUNCTION f(integer, text) OWNER TO \"Prod User\";", "Prod User"),
-        ("GRANT SELECT ON TABLE public.t TO reader WITH GRANT OPTION;", "reader"),
-        ("GRANT SELECT(a) ON TABLE t TO emotionviz, reader;", "reader"),
+        (
+            "ALTER FUNCTION f(integer, text) OWNER TO \"Prod User\";",
+            "Prod User",
+        ),
+        (
+            "GRANT SELECT ON TABLE public.t TO reader WITH GRANT OPTION;",
+            "reader",
+        ),
+        (
+            "GRANT SELECT(a) ON TABLE t TO emotionviz, reader;",
+            "reader",
+        ),
         ("REVOKE ALL ON SCHEMA public FROM postgres;", "postgres"),
         ("GRANT reader TO emotionviz;", "memberships"),
-        ("CREATE POLICY p ON public.t FOR SELECT TO emotionviz, reader USING ((a = 1));", "policies for reader"),
-        ("CREATE USER MAPPING FOR reader SERVER s;", "user mappings of reader"),
-        ("GRANT CONNECT ON DATABASE journal TO emotionviz_api;", "privileges on the database"),
-        ("ALTER DEFAULT PRIVILEGES FOR ROLE prod IN SCHEMA public GRANT SELECT ON TABLES TO emotionviz_api;", "prod"),
-        ("CREATE DATABASE journal WITH TEMPLATE = template0;", "CREATE DATABASE"),
-        ("ALTER DATABASE journal SET search_path = 'x';", "ALTER DATABASE"),
+        (
+            "CREATE POLICY p ON public.t FOR SELECT TO emotionviz, reader USING ((a = 1));",
+            "policies for reader",
+        ),
+        (
+            "CREATE USER MAPPING FOR reader SERVER s;",
+            "user mappings of reader",
+        ),
+        (
+            "GRANT CONNECT ON DATABASE journal TO emotionviz_api;",
+            "privileges on the database",
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE prod IN SCHEMA public GRANT SELECT ON TABLES TO emotionviz_api;",
+            "prod",
+        ),
+        (
+            "CREATE DATABASE journal WITH TEMPLATE = template0;",
+            "CREATE DATABASE",
+        ),
+        (
+            "ALTER DATABASE journal SET search_path = 'x';",
+            "ALTER DATABASE",
+        ),
         ("ALTER DATABASE journal OWNER TO prod;", "ALTER DATABASE"),
         ("DROP DATABASE IF EXISTS journal;", "DROP DATABASE"),
         ("COMMENT ON DATABASE journal IS 'x';", "COMMENT ON DATABASE"),
-        ("SELECT * FROM pg_catalog.pg_restore_relation_stats('version', '180000'::integer);", "statistics"),
+        (
+            "SELECT * FROM pg_catalog.pg_restore_relation_stats('version', '180000'::integer);",
+            "statistics",
+        ),
     ] {
-        let Left(left) = rules().decide(statement.as_bytes()) else { panic!("{statement}") };
+        let Left(left) = rules().decide(statement.as_bytes()) else {
+            panic!("{statement}")
+        };
         assert!(left.contains(words), "{statement}: {left}");
     }
     for statement in [
@@ -89,7 +130,10 @@ fn statements_about_missing_roles_and_settings_are_skipped_and_reported() {
         assert_eq!(rules().decide(statement.as_bytes()), Skip, "{statement}");
     }
     let extension = Decision::Extension("pg_stat_statements".to_owned());
-    assert_eq!(rules().decide(b"CREATE EXTENSION pg_stat_statements;"), extension);
+    assert_eq!(
+        rules().decide(b"CREATE EXTENSION pg_stat_statements;"),
+        extension
+    );
 }
 
 #[test]
@@ -125,18 +169,33 @@ fn dangerous_and_unknown_statements_are_refused() {
         "EXECUTE x;",
         "nonsense;",
     ] {
-        assert!(matches!(rules().decide(statement.as_bytes()), Refuse(_)), "{statement}");
+        assert!(
+            matches!(rules().decide(statement.as_bytes()), Refuse(_)),
+            "{statement}"
+        );
     }
 }
 
 #[test]
 fn copy_and_create_table_statements_are_detected() {
-    for statement in ["COPY public.t (a, \"B c\") FROM stdin;", "COPY t FROM stdin;", "copy \"t\" from STDIN;"] {
+    for statement in [
+        "COPY public.t (a, \"B c\") FROM stdin;",
+        "COPY t FROM stdin;",
+        "copy \"t\" from STDIN;",
+    ] {
         assert_eq!(rules().decide(statement.as_bytes()), Data, "{statement}");
     }
-    for (statement, name) in
-        [("CREATE TABLE public.users (id uuid);", "public.users"), ("CREATE UNLOGGED TABLE IF NOT EXISTS \"Users\" (a int);", "Users")]
-    {
-        assert_eq!(rules().decide(statement.as_bytes()), Decision::Table(name.to_owned()), "{statement}");
+    for (statement, name) in [
+        ("CREATE TABLE public.users (id uuid);", "public.users"),
+        (
+            "CREATE UNLOGGED TABLE IF NOT EXISTS \"Users\" (a int);",
+            "Users",
+        ),
+    ] {
+        assert_eq!(
+            rules().decide(statement.as_bytes()),
+            Decision::Table(name.to_owned()),
+            "{statement}"
+        );
     }
 }
