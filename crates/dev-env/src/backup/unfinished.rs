@@ -1,10 +1,12 @@
 //! The folder that a copy is written in before it takes its name.
 //!
-//! Its name and a file in it mark the folder; the file is locked while the copy is written. A folder with both marks and without a lock
-//! holder was left by a killed command, and the next command removes it. No other folder is removed.
+//! Its name and a file in it mark the folder; the file is locked while the copy is written.
+//! A folder with both marks and without a lock holder was left by a killed command, and the next command removes it.
+//! An empty folder of that name was left by a command that was killed before it wrote the mark, and is removed too.
+//! No other folder is removed.
 
 use std::fs::File;
-use std::io::{Result, Write};
+use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -31,15 +33,27 @@ impl Unfinished {
     /// It cannot be written.
     pub(super) fn new(parent: &Path) -> Result<Self> {
         sweep(parent);
+        loop {
+            match Self::make(parent) {
+                // Another command swept this folder before its mark was locked.
+                Err(error) if error.kind() == ErrorKind::NotFound && parent.is_dir() => {}
+                made => return made,
+            }
+        }
+    }
+
+    fn make(parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .permissions(PermissionsExt::from_mode(0o700))
             .tempdir_in(parent)?;
         files::hand_over(&File::open(folder.path())?, folder.path())?;
-        let mut mark = File::create_new(folder.path().join(MARK))?;
+        let mark_path = folder.path().join(MARK);
+        let mut mark = File::create_new(&mark_path)?;
         mark.lock()?;
+        std::fs::metadata(&mark_path)?;
         mark.write_all(MARK_TEXT.as_bytes())?;
-        files::hand_over(&mark, &folder.path().join(MARK))?;
+        files::hand_over(&mark, &mark_path)?;
         // From here on files are removed by name: files of other programs stay.
         Ok(Self {
             folder: folder.keep(),
@@ -102,7 +116,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes the marked folders without a lock holder.
+/// Removes what killed commands left: marked folders without a lock holder, and empty folders, which were not marked yet.
 fn sweep(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         if !entry
@@ -114,12 +128,23 @@ fn sweep(parent: &Path) {
             continue;
         }
         let mark = entry.path().join(MARK);
-        let is_file = std::fs::symlink_metadata(&mark).is_ok_and(|metadata| metadata.is_file());
-        if is_file
-            && std::fs::read(&mark).is_ok_and(|text| text == MARK_TEXT.as_bytes())
-            && File::open(&mark).is_ok_and(|mark| mark.try_lock().is_ok())
-        {
-            remove(&entry.path());
+        match std::fs::symlink_metadata(&mark) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Fails if the folder is not empty: files of other programs stay.
+                let _stays = std::fs::remove_dir(entry.path());
+            }
+            Ok(metadata) if metadata.is_file() => {
+                // A command that is killed while it writes the mark leaves the beginning of the text.
+                let is_ours =
+                    std::fs::read(&mark).is_ok_and(|text| MARK_TEXT.as_bytes().starts_with(&text));
+                if is_ours
+                    && let Ok(mark) = File::open(&mark)
+                    && mark.try_lock().is_ok()
+                {
+                    remove(&entry.path());
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -158,15 +183,37 @@ mod tests {
         std::fs::write(at(".unfinished-novel"), "mine").unwrap();
         std::fs::write(at(".emotionviz-unfinished-file"), "mine").unwrap();
         std::fs::create_dir(at(".emotionviz-unfinished-without-mark")).unwrap();
+        std::fs::write(at(".emotionviz-unfinished-without-mark/novel"), "mine").unwrap();
         let foreign = at(".emotionviz-unfinished-foreign");
         std::fs::create_dir(&foreign).unwrap();
         std::fs::write(foreign.join(MARK), "somebody else\n").unwrap();
+        std::fs::create_dir(at(".emotionviz-unfinished-early-killed")).unwrap();
+        let half_marked = at(".emotionviz-unfinished-half-marked-killed");
+        std::fs::create_dir(&half_marked).unwrap();
+        std::fs::write(half_marked.join(MARK), &MARK_TEXT[..9]).unwrap();
         let mut expected = names(folder.path());
         expected.retain(|name| !name.ends_with("killed"));
         drop(Unfinished::new(folder.path()).unwrap());
         assert_eq!(names(folder.path()), expected);
         drop(busy);
         assert_eq!(names(folder.path()).len(), 4);
+    }
+
+    #[test]
+    fn commands_that_start_together_do_not_remove_each_others_folders() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let unfinished = Unfinished::new(parent.path()).unwrap();
+                        unfinished.make_copy().unwrap();
+                        assert!(unfinished.copy().exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(parent.path()), [] as [&str; 0]);
     }
 
     #[test]
