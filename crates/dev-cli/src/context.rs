@@ -9,8 +9,8 @@ use std::time::Duration;
 use dev_env::engine::Kind;
 use dev_env::engines::Chosen;
 use dev_env::external::FirstUse;
-use dev_env::stop::Stop;
 use dev_env::{Checkout, Environment, Error};
+use process::stop::Stop;
 
 use crate::printer::{Lines, Printer};
 

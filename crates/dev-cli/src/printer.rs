@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
 use dev_env::events::{Address, Event, Events, Source};
-use dev_env::stop::Stop;
+use process::stop::Stop;
 
 use terminal::{Item, Terminal};
 

@@ -1,6 +1,6 @@
 //! Ctrl-C, `kill`, a closed terminal: each is a wish to stop, and the second one is an urgent wish.
 
-use dev_env::stop::Stop;
+use process::stop::Stop;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Listens from now on, until the process ends.

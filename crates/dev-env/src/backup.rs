@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use crate::engine::Engine;
 use crate::events::Events;
 use crate::session::Session;
-use crate::{Error, lock_holders, owner};
+use crate::{Error, lock_holders};
 
 pub(crate) use checksum::{Verdict, compare};
 pub use error::BackupError;
@@ -99,9 +99,9 @@ pub(crate) async fn write_archive(
     database: &str,
     to: &Path,
 ) -> Result<(), Error> {
-    owner::make_parents(to)?;
+    process::files::make_parents(to)?;
     let keys = session.environment().checkout.root().join("data");
-    owner::make_parents(&keys.join("file"))?;
+    process::files::make_parents(&keys.join("file"))?;
     let written = write::to_file(
         session.client_in("pg_dump", database).await?,
         database,

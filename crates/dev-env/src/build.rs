@@ -10,9 +10,9 @@ use serde::Deserialize;
 use crate::configuration::Tool;
 use crate::events::{Event, Events, Source};
 use crate::fast::Fast;
-use crate::process::{Configuration, ProcessError, Stream, run};
 use crate::program::Program;
 use crate::{Checkout, Environment, Error, freshness, leftovers};
+use process::{Configuration, ProcessError, Stream, run};
 
 /// A whole workspace compiles on a slow machine in less.
 pub(crate) const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);

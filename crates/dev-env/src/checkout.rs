@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Error, owner};
+use crate::Error;
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Checkout {
         match from.ancestors().find(is_root) {
             Some(root) => Ok(Self {
                 root: root.to_owned(),
-                hash: owner::checkout_hash(root),
+                hash: crate::data_home::checkout_hash(root),
             }),
             None => Err(Error::NoCheckout { from }),
         }
@@ -101,8 +101,8 @@ impl Checkout {
     /// # Errors
     /// When one cannot be made.
     pub fn make_folders(&self) -> Result<(), Error> {
-        owner::make_parents(&self.logs().join("file"))?;
-        owner::make_parents(&self.run().join("file"))?;
+        process::files::make_parents(&self.logs().join("file"))?;
+        process::files::make_parents(&self.run().join("file"))?;
         Ok(())
     }
 }

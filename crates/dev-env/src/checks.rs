@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::events::Events;
-use crate::process::{Configuration, capture, on_terminal};
 use crate::{Checkout, Error, build};
+use process::{Configuration, capture, on_terminal};
 
 const PROBE_BOUND: Duration = Duration::from_secs(60);
 const ADVISORIES_BOUND: Duration = Duration::from_secs(120);
@@ -120,7 +120,7 @@ impl Check {
 async fn is_reachable(root: &Path) -> Result<bool, Error> {
     match capture(cargo(root, &["deny", "fetch", "db"]), b"", ADVISORIES_BOUND).await {
         Ok(output) => Ok(output.status.success()),
-        Err(crate::process::ProcessError::NotReady { .. }) => Ok(false),
+        Err(process::ProcessError::NotReady { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

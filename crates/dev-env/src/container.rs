@@ -16,9 +16,9 @@ use secrecy::ExposeSecret;
 use crate::configuration::{External, Variables, container as settings};
 use crate::engine::UpOptions;
 use crate::events::Events;
-use crate::process::{Configuration, on_terminal};
-use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, supervisor};
+use process::stop::Stop;
+use process::{Configuration, on_terminal};
 
 pub(crate) use database::{Prepared, wait};
 

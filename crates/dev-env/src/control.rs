@@ -16,10 +16,10 @@ use crate::board::{Board, Snapshot};
 use crate::engine::Service;
 use crate::events::{Event, Events};
 use crate::lock::{self, Holder};
-use crate::owner::Owner;
-use crate::postgres::socket_dir;
-use crate::stop::Stop;
 use crate::{Checkout, Error};
+use local_postgres::socket_dir;
+use process::owner::Owner;
+use process::stop::Stop;
 
 /// A supervisor that lives answers from memory.
 const PATIENCE: Duration = Duration::from_secs(2);

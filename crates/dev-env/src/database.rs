@@ -7,17 +7,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::configuration::Tool;
+use crate::data_home::{DataHome, LinkState, data_home};
 use crate::events::{Event, Events, Source};
-use crate::log_file::LogFile;
-use crate::owner::{DataHome, LinkState, Owner, data_home};
-use crate::postgres::cluster::{self, DataDir};
-use crate::postgres::find::{self, Search};
-use crate::postgres::server::Server;
-use crate::postgres::{
-    Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir,
-};
-use crate::process::LineSink;
 use crate::{Checkout, Environment, Error, writers};
+use local_postgres::cluster::{self, DataDir};
+use local_postgres::find::{self, Search};
+use local_postgres::server::Server;
+use local_postgres::{Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir};
+use process::LineSink;
+use process::log_file::LogFile;
+use process::owner::Owner;
 
 /// The time limit for allowing writes again, which terminates sessions and needs a lock for an instant.
 const LET_IN_BOUND: Duration = Duration::from_secs(60);

@@ -1,9 +1,9 @@
 //! What `ALTER DATABASE … SET` and `ALTER ROLE … SET` have said. `pg_dump` leaves it out, as it is no part of what a database holds.
 
 use crate::Error;
-use crate::postgres::psql::literal;
 use crate::session::Session;
 use crate::writers::MARK;
+use local_postgres::psql::literal;
 
 /// Statements that give the database `to` the settings of `from`, for everybody and for single roles.
 ///

@@ -15,8 +15,8 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::engine::{Up, UpOptions};
 use crate::events::{Event, Events};
-use crate::stop::Stop;
 use crate::{Checkout, Error};
+use process::stop::Stop;
 
 /// At once, it ends within this.
 const INSISTED_BOUND: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub(crate) async fn start(
     checkout.make_folders()?;
     let log = checkout.logs().join("dev.log");
     let io = |source| Error::io("start", &log, source);
-    let stderr = crate::log_file::open(&log).map_err(io)?;
+    let stderr = process::log_file::open(&log).map_err(io)?;
     let mut command = std::process::Command::new(std::env::current_exe().map_err(io)?);
     command
         .args(args)

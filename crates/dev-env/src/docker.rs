@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Error;
-use crate::process::{Configuration, Output, ProcessError, capture};
+use process::{Configuration, Output, ProcessError, capture};
 
 use host::Host;
 use project::Project;

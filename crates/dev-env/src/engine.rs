@@ -13,7 +13,7 @@ use crate::events::{Address, Events};
 use crate::logs::{Entry, Follower, Query};
 use crate::session::Session;
 use crate::status::Status;
-use crate::stop::Stop;
+use process::stop::Stop;
 
 /// What runs the services of a checkout.
 pub trait Engine {

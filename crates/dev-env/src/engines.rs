@@ -9,11 +9,11 @@ use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::logs::{Entry, Follower, Query};
 use crate::native::Native;
-use crate::owner::files;
 use crate::session::Session;
 use crate::status::Status;
-use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, maker, switch};
+use process::files;
+use process::stop::Stop;
 
 /// One of the two.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use emotionviz_settings::{Origin, env_file};
 
 use crate::Error;
-use crate::owner::files;
 use crate::settings_file::{self, SettingsFileError};
+use process::files;
 
 /// A change of a file takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -8,21 +8,21 @@ use crate::backup::BackupError;
 use crate::docker::{ComposeSettingsError, Unavailable};
 use crate::external::ExternalError;
 use crate::lock_holders::LockHeld;
-use crate::owner::OwnerError;
 use crate::ports::PortError;
-use crate::postgres::cluster::ClusterError;
-use crate::postgres::find::FindError;
-use crate::postgres::psql::PsqlError;
-use crate::postgres::roles::RolesError;
-use crate::postgres::server::ServerError;
-use crate::postgres::socket_dir::SocketDirError;
-use crate::process::{PidFileError, ProcessError};
 use crate::restore::RestoreError;
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
 use crate::sql_script::ScriptError;
 use crate::switch::SwitchError;
 use crate::writers::WritersError;
+use local_postgres::cluster::ClusterError;
+use local_postgres::find::FindError;
+use local_postgres::psql::PsqlError;
+use local_postgres::roles::RolesError;
+use local_postgres::server::ServerError;
+use local_postgres::socket_dir::SocketDirError;
+use process::owner::OwnerError;
+use process::{PidFileError, ProcessError};
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -324,6 +324,9 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// See there.
+    #[error(transparent)]
+    Home(#[from] crate::data_home::HomeError),
     /// See there.
     #[error(transparent)]
     Port(#[from] PortError),

@@ -11,10 +11,10 @@ use crate::engine::Engine;
 use crate::engines::Chosen;
 use crate::error::indented;
 use crate::events::Events;
-use crate::owner::files;
-use crate::postgres::psql::PsqlError;
 use crate::session::Session;
 use crate::{Checkout, Error, migrations};
+use local_postgres::psql::PsqlError;
+use process::files;
 
 /// The revision of the Python backend whose databases are adopted.
 const PYTHON_REVISION: &str = "00d62578dab9";

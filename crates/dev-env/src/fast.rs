@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::events::{Event, Events, Source};
-use crate::owner::files as owned;
-use crate::process::{Configuration, run};
 use crate::program::Program;
-use crate::{Checkout, leftovers, sha256};
+use crate::{Checkout, leftovers};
+use process::files as owned;
+use process::{Configuration, run};
 
 use recorded::Recorded;
 
@@ -87,7 +87,7 @@ impl Fast {
             return Err("the path of the folder it is built in has one of : ; $ , or is no UTF-8");
         }
         // Other scripts are another wrapper to cargo, which then links anew.
-        let hash = sha256::of(SCRIPTS.map(|(_, text)| text).concat());
+        let hash = process::files::sha256(SCRIPTS.map(|(_, text)| text).concat());
         Ok(Self {
             service: target.join("debug/emotionviz"),
             folder: target.join(format!("fast-{}", &hash[..8])),

@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use crate::build::BUILD_BOUND;
 use crate::events::Events;
-use crate::owner::files as owned;
 use crate::watch::{Sources, files};
-use crate::{Checkout, Error, lock, sha256};
+use crate::{Checkout, Error, lock};
+use process::files as owned;
 
 /// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it; `program` is where it puts the
 /// service. Other builds of the checkout wait until what is returned is dropped: what they compile meanwhile would be taken for what is
@@ -108,7 +108,10 @@ fn compare(
 
 /// What a file holds, as a line; none of one that is gone.
 fn stamp(file: &Path) -> Option<String> {
-    Some(format!("{}  {file:?}\n", sha256::of_file(file).ok()?))
+    Some(format!(
+        "{}  {file:?}\n",
+        process::files::sha256_of(file).ok()?
+    ))
 }
 
 /// Lets cargo compile anew what it built of the service's own crates since the times that changed files bear. None is aged where these

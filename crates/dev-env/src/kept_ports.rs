@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::configuration::Port;
 use crate::events::Events;
-use crate::owner::files;
-use crate::{Checkout, Error, ports};
+use crate::ports::{self, PortError};
+use crate::{Checkout, Error};
+use process::files;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -99,14 +100,15 @@ fn choose(
     events: &Events,
 ) -> Result<u16, Error> {
     if wanted.port == 0 {
-        return Ok(ports::free_port_at(host)?);
+        return Ok(process::ports::free_port_at(host)
+            .map_err(|error| PortError::no_free_port(host, error))?);
     }
     let mut kept = read(checkout);
     let choice = ports::choose(setting, host, wanted.port, wanted.set, *of(&mut kept))?;
     if let Some((default, holder)) = choice.instead_of {
         events.note(format!(
             "port {default} ({setting}) is taken by {}: {} is used instead, and kept for this checkout",
-            ports::name_holder(holder.as_ref()),
+            process::ports::name_holder(holder.as_ref()),
             choice.port
         ));
         *of(&mut kept) = Some(choice.port);

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::process::{Configuration, PidFile, PidFileError, StopSignal};
 use crate::{Checkout, Error, database, service};
+use process::{Configuration, PidFile, PidFileError, StopSignal};
 
 /// Requests that run finish within this.
 const API_BOUND: Duration = Duration::from_secs(15);

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use crate::configuration::Port;
 use crate::events::Events;
 use crate::ports::PortError;
-use crate::{Checkout, Error, kept_ports, ports};
+use crate::{Checkout, Error, kept_ports};
 
 /// As many connections as may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -35,7 +35,7 @@ impl Listening {
     ) -> Result<Self, Error> {
         let port = kept_ports::api(checkout, host, wanted, events)?;
         let mut sockets = vec![Arc::new(listen(SocketAddr::new(host, port))?)];
-        if let Some(other) = ports::other_loopback(host) {
+        if let Some(other) = process::ports::other_loopback(host) {
             sockets.push(Arc::new(listen(SocketAddr::new(other, port))?));
         }
         Ok(Self {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::owner::files;
 use crate::{Checkout, Error};
+use process::files;
 
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);

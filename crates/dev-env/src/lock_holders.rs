@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
-use crate::postgres::psql::literal;
 use crate::session::{Session, application_name};
 use crate::writers::FACTS;
+use local_postgres::psql::literal;
 
 /// How long a copy waits for a lock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::Engine as Kind;
 
-use crate::owner::{self, HomeError, Owner, OwnerError};
+use crate::data_home::HomeError;
 use crate::{Checkout, Error};
+use process::owner::Owner;
 
 /// What the native engine writes into pg_hba.conf, and nobody else does.
 const NATIVE: &str = "peer map=owner";
@@ -18,7 +19,7 @@ pub(crate) fn data_dir(checkout: &Checkout) -> PathBuf {
 
 /// Returns whether there is a database.
 pub(crate) fn exists(data_dir: &Path) -> bool {
-    owner::holds_database(data_dir)
+    crate::data_home::holds_database(data_dir)
 }
 
 /// Who made the database; `None` where there is none, or something that is none.
@@ -40,7 +41,7 @@ pub(crate) fn of(checkout: &Checkout) -> Option<Kind> {
 /// # Errors
 /// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error> {
-    let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
+    let home = crate::data_home::data_home(checkout.root(), &Owner::of_this_process())?;
     // Only the native engine keeps a database outside the checkout, where its link may be missing.
     let lost = home.is_lost().then_some(Kind::Native);
     match of(checkout).or(lost) {
@@ -54,12 +55,12 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
 /// # Errors
 /// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_lost(checkout: &Checkout) -> Result<(), Error> {
-    let home = owner::data_home(checkout.root(), &Owner::of_this_process())?;
+    let home = crate::data_home::data_home(checkout.root(), &Owner::of_this_process())?;
     if home.is_lost() {
-        return Err(OwnerError::from(HomeError::Lost {
+        return Err(HomeError::Lost {
             data_dir: home.data_dir,
             link: data_dir(checkout),
-        })
+        }
         .into());
     }
     Ok(())

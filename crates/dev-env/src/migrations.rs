@@ -7,9 +7,9 @@ use emotionviz_settings::DatabaseUrl;
 use serde::Deserialize;
 use sha2::{Digest, Sha384};
 
-use crate::process::{Output, describe};
 use crate::schema::SchemaError;
-use crate::{Checkout, Error, service, sha256};
+use crate::{Checkout, Error, service};
+use process::{Output, describe};
 
 /// The longest part of a file name that is made of a description.
 const LONGEST_SLUG: usize = 60;
@@ -58,7 +58,7 @@ fn checksum(sql: &[u8]) -> String {
         rest = &rest[at + 1..];
     }
     text.update(rest);
-    sha256::hexadecimal(&text.finalize())
+    hex::encode(text.finalize())
 }
 
 fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {

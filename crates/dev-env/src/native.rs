@@ -16,13 +16,13 @@ use crate::events::Events;
 use crate::lock::{self, Holder, Lock};
 use crate::logs::{self, Entry, Follower, Query};
 use crate::migrations;
-use crate::owner::Owner;
-use crate::postgres::socket_dir;
 use crate::service::Probe;
 use crate::session::{Session, Where};
 use crate::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
-use crate::stop::Stop;
 use crate::{Environment, Error, control, database, detached, kept_ports, leftovers, supervisor};
+use local_postgres::socket_dir;
+use process::owner::Owner;
+use process::stop::Stop;
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);

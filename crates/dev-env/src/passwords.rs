@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::configuration::{self, Configuration};
-use crate::postgres::{ClusterConfig, roles};
 use crate::{Checkout, Error, env_files};
+use local_postgres::{ClusterConfig, roles};
 
 const SQL_BOUND: Duration = Duration::from_secs(10);
 

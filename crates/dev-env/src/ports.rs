@@ -1,21 +1,8 @@
 //! Which ports the environment listens on, and who has a port that is taken.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 
-use listeners::SocketState;
-use rand::RngExt;
-
-/// Where everything listens that no setting has listen elsewhere.
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// The process that listens on a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its pid.
-    pub pid: u32,
-    /// Its name.
-    pub name: String,
-}
+use process::ports::{Holder, bind, free_port_at, holder_at, is_free_at, name_holder};
 
 /// A port for a service of this checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,75 +60,18 @@ pub enum PortError {
     NoneFree(#[source] std::io::Error),
 }
 
-/// A holder in words, for a sentence such as "port 8000 is taken by …".
-pub fn name_holder(holder: Option<&Holder>) -> String {
-    match holder {
-        Some(Holder { pid, name }) => format!("{name} (pid {pid})"),
-        None => {
-            "a process that this user may not see (another user's, or a container's)".to_owned()
+/// Returns a free port on 127.0.0.1.
+pub(crate) fn free_port() -> Result<u16, PortError> {
+    process::ports::free_port().map_err(PortError::NoneFree)
+}
+
+impl PortError {
+    pub(crate) fn no_free_port(host: IpAddr, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::AddrNotAvailable {
+            Self::NoAddress { host }
+        } else {
+            Self::NoneFree(source)
         }
-    }
-}
-
-/// Who stands in the way of 127.0.0.1 and `port`, where this user may see that. Reads every process's files: for messages, not for waiting.
-pub fn holder(port: u16) -> Option<Holder> {
-    holder_at(HERE, port)
-}
-
-fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
-    let listeners = listeners::get_all().ok()?;
-    let other = other_loopback(host);
-    let mut found: Vec<_> = listeners
-        .into_iter()
-        .filter(|listener| listener.socket.port() == port && listener.state == SocketState::Listen)
-        // The one that stands in the way of this address, before those of others.
-        .map(|listener| {
-            let ip = listener.socket.ip();
-            let in_the_way =
-                ip == host || Some(ip) == other || ip.is_unspecified() || host.is_unspecified();
-            (!in_the_way, listener.process.pid, listener.process.name)
-        })
-        .collect();
-    found.sort();
-    found
-        .into_iter()
-        .next()
-        .map(|(_, pid, name)| Holder { pid, name })
-}
-
-/// Returns whether a service could listen on `port` of 127.0.0.1. Does not check `::1`.
-pub fn is_free(port: u16) -> bool {
-    port != 0 && bind_one(HERE, port).is_ok()
-}
-
-fn is_free_at(host: IpAddr, port: u16) -> bool {
-    port != 0 && bind(host, port).is_ok()
-}
-
-/// A port of 127.0.0.1 that nobody listens on. Nothing reserves it: use it soon.
-pub fn free_port() -> Result<u16, PortError> {
-    free_port_at(HERE)
-}
-
-/// The same for another address of this machine.
-pub fn free_port_at(host: IpAddr) -> Result<u16, PortError> {
-    // Below the ports that systems give to outgoing connections, which would take a kept one away now and then.
-    let mut random = rand::rng();
-    let quiet = (0..100)
-        .map(|_| random.random_range(20_000..32_000))
-        .find(|port| is_free_at(host, *port));
-    match quiet {
-        Some(port) => Ok(port),
-        None => bind(host, 0)
-            .and_then(|listener| listener.local_addr())
-            .map(|address| address.port())
-            .map_err(|error| {
-                if error.kind() == std::io::ErrorKind::AddrNotAvailable {
-                    PortError::NoAddress { host }
-                } else {
-                    PortError::NoneFree(error)
-                }
-            }),
     }
 }
 
@@ -184,44 +114,20 @@ pub fn choose(
         return Ok(plain(wanted));
     }
     Ok(Choice {
-        port: free_port_at(host)?,
+        port: free_port_at(host).map_err(|error| PortError::no_free_port(host, error))?,
         instead_of: Some((wanted, holder_at(host, wanted))),
     })
 }
 
-/// Returns `::1` for a listener on 127.0.0.1 if this machine has IPv6. `localhost` may resolve to either address, and a client could reach
-/// another program on the other one.
-pub(crate) fn other_loopback(host: IpAddr) -> Option<IpAddr> {
-    let wanted = host == HERE || host == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let other = IpAddr::V6(Ipv6Addr::LOCALHOST);
-    (wanted && TcpListener::bind((other, 0)).is_ok()).then_some(other)
-}
-
-/// Binds a second listener on `::1` if that port is free.
-fn bind(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
-    let listener = bind_one(host, port)?;
-    if let Some(other) = other_loopback(host) {
-        bind_one(other, listener.local_addr()?.port())?;
-    }
-    Ok(listener)
-}
-
-fn bind_one(host: IpAddr, port: u16) -> std::io::Result<TcpListener> {
-    let address = SocketAddr::from((host, port));
-    // Where several listeners may share a port (macOS, one of them on all addresses), binding alone proves nothing.
-    if cfg!(target_os = "macos")
-        && port != 0
-        && std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200))
-            .is_ok()
-    {
-        return Err(std::io::ErrorKind::AddrInUse.into());
-    }
-    TcpListener::bind(address)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+
+    use process::ports::{holder, is_free, other_loopback};
+
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn taken() -> (TcpListener, u16) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

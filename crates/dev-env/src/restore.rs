@@ -22,11 +22,11 @@ use std::sync::Arc;
 use crate::backup::{Key, Verdict, compare, now};
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::postgres::psql::identifier;
 use crate::session::Session;
-use crate::stop::Stop;
-use crate::thread::in_thread;
 use crate::{Checkout, Error, database_settings, lock};
+use local_postgres::psql::identifier;
+use process::stop::Stop;
+use process::thread::in_thread;
 
 pub use error::{Refusal, RestoreError};
 pub use swap::Rows;
@@ -391,7 +391,7 @@ pub(crate) async fn fill(
         &format!("the copy of {database}"),
         events,
     );
-    let grants = crate::postgres::roles::api_grants_sql(owner, database);
+    let grants = local_postgres::roles::api_grants_sql(owner, database);
     session
         .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
         .await?;

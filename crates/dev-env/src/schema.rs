@@ -7,9 +7,9 @@ use crate::engine::Engine;
 use crate::events::Events;
 use crate::lock_holders::{self, MIGRATING, MIGRATION_PATIENCE};
 use crate::session::{Migrator, Session};
-use crate::stop::Stop;
 use crate::writers::StoppedWriters;
 use crate::{Error, backup, lock, migrations};
+use process::stop::Stop;
 
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]

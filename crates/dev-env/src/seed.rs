@@ -4,8 +4,8 @@ use emotionviz_settings::declared::APP_ENV;
 
 use crate::engine::Engine;
 use crate::events::Events;
-use crate::postgres::psql::PsqlError;
 use crate::{Environment, Error};
+use local_postgres::psql::PsqlError;
 
 /// Whose data it is.
 pub const EMAIL: &str = "demo@example.com";

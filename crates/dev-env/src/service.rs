@@ -12,10 +12,10 @@ use secrecy::ExposeSecret;
 
 use crate::configuration::Place;
 use crate::events::{Event, Events, Source};
-use crate::owner::Owner;
-use crate::process::{Configuration, Output, PidFile, capture, describe};
 use crate::program::Program;
 use crate::{Checkout, Environment, Error};
+use process::owner::Owner;
+use process::{Configuration, Output, PidFile, capture, describe};
 
 /// An index on a large table takes its time.
 const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
@@ -50,7 +50,7 @@ pub(crate) fn api(
     }
     // Made here, it is not root's. Where that fails the service says why.
     let _unwritable =
-        crate::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
+        process::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     if environment.is_in_container() && Uid::effective().is_root() {
         // A root user's checkout is not the API's business.
         api.run_as = Some(Owner {

@@ -10,12 +10,12 @@ use crate::configuration::{External, Tool};
 use crate::docker::{Inside, Moment};
 use crate::events::Events;
 use crate::lock::Lock;
-use crate::postgres::psql::{self, Psql, Way};
-use crate::postgres::server::Server;
-use crate::postgres::{Binaries, ClusterConfig, roles};
-use crate::process::{Configuration, Output};
 use crate::program::Program;
 use crate::{Environment, Error, build, database, native, service, writers};
+use local_postgres::psql::{self, Psql, Way};
+use local_postgres::server::Server;
+use local_postgres::{Binaries, ClusterConfig, roles};
+use process::{Configuration, Output};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
 

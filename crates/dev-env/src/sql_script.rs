@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Error;
-use crate::process::on_terminal_with;
 use crate::restore::count::Counter;
 use crate::session::Session;
-use crate::thread::in_thread;
+use process::on_terminal_with;
+use process::thread::in_thread;
 
 /// What psql said is passed on within this.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -27,11 +27,11 @@ use crate::control::{Answer, Order, Work};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events};
 use crate::lock::Lock;
-use crate::log_file::LogFile;
-use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, container, control};
 use news::News;
 use presence::{COMMAND, Presence};
+use process::log_file::LogFile;
+use process::stop::Stop;
 use services::Services;
 
 /// How long a short command of another shell is waited for.

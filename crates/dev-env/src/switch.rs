@@ -15,17 +15,17 @@ use crate::compare::Contents;
 use crate::engine::Engine;
 use crate::engines::{self, Chosen};
 use crate::events::Events;
-use crate::owner::{self, files};
-use crate::postgres::find::PREFERRED_MAJOR;
-use crate::postgres::psql::identifier;
-use crate::postgres::roles;
 use crate::session::Session;
-use crate::stop::Stop;
 use crate::writers::StoppedWriters;
 use crate::{
     Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker,
     restore,
 };
+use local_postgres::find::PREFERRED_MAJOR;
+use local_postgres::psql::identifier;
+use local_postgres::roles;
+use process::files;
+use process::stop::Stop;
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -420,7 +420,7 @@ async fn put_back(environment: &Environment, events: &Events) -> Result<(), Erro
             Err(error) => return Err(error),
         }
         put_begun_aside(checkout, events)?;
-        owner::make_parents(&note.from)?;
+        files::make_parents(&note.from)?;
         rename(&note.kept, &note.from)?;
     }
     let data_dir = maker::data_dir(checkout);

@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use crate::configuration::Tool;
 use crate::events::Events;
-use crate::owner::Owner;
-use crate::postgres::server::Server;
-use crate::postgres::{Durability, socket_dir};
-use crate::process::{Configuration, PidFile, capture, on_terminal};
 use crate::throw_away::{self, pid_file};
 use crate::{Environment, Error, build, database, session};
+use local_postgres::server::Server;
+use local_postgres::{Durability, socket_dir};
+use process::owner::Owner;
+use process::{Configuration, PidFile, capture, on_terminal};
 
 const PREFIX: &str = "emotionviz-test-";
 const PROBE_BOUND: Duration = Duration::from_secs(60);

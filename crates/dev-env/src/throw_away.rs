@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use crate::owner::Owner;
-use crate::postgres::server::Server;
-use crate::postgres::{Binaries, ClusterConfig, Durability, cluster, roles, socket_dir};
-use crate::{Error, configuration, ports};
+use crate::{Error, configuration};
+use local_postgres::server::Server;
+use local_postgres::{Binaries, ClusterConfig, Durability, cluster, roles, socket_dir};
+use process::owner::Owner;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
 pub(crate) fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
@@ -35,7 +35,7 @@ pub(crate) async fn start(
         data_dir: folder.join("postgres"),
         socket_dir,
         pid_file: pid_file(folder),
-        port: ports::free_port()?,
+        port: crate::ports::free_port()?,
         superuser: "emotionviz".to_owned(),
         password: SecretString::from(configuration::generate()),
         api_password: SecretString::from(configuration::generate()),

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::events::Events;
-use crate::postgres::psql::literal;
-use crate::process::{Outliving, ProcessError};
 use crate::session::Session;
+use local_postgres::psql::literal;
+use process::{Outliving, ProcessError};
 
 pub(crate) use error::WritersError;
 pub(crate) use left::let_in_left;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use dev_env::engine::Engine;
-use dev_env::process::on_terminal;
 use dev_env::{seed, sql_script};
+use process::on_terminal;
 use secrecy::ExposeSecret;
 
 use crate::context::{Context, Interrupted};

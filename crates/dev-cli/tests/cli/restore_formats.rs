@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
-use dev_env::postgres::fetch;
+use local_postgres::fetch;
 
 use crate::restore::{ENTRIES, ROLES, gzip, run, with_dump};
 use crate::support::{Running, eventually};

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dev_env::process::PidFile;
+use process::PidFile;
 use serde_json::Value;
 
 use crate::support::docker::finish;

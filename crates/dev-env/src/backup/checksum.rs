@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::seal::Key;
-use crate::sha256;
 
 const MARK: &str = "# written by cargo dev backup";
 const BEGINS: &str = "# the copy begins with ";
@@ -185,7 +184,7 @@ pub(crate) fn compare(copy: &Path, key: Option<&Key>) -> std::io::Result<Verdict
     if found.is_empty() {
         return unknown("is not a checksum file (it has no SHA-256)");
     }
-    let whole = sha256::of_file(copy)?;
+    let whole = process::files::sha256_of(copy)?;
     let next = comments(&text, NEXT).next();
     if found.iter().any(|(hash, _)| *hash == whole) || next.as_ref() == Some(&whole) {
         let is_sealed =
@@ -238,7 +237,7 @@ fn beginning(copy: &Path) -> std::io::Result<String> {
     File::open(copy)?
         .take(HEADER as u64)
         .read_to_end(&mut bytes)?;
-    Ok(sha256::of(bytes))
+    Ok(process::files::sha256(bytes))
 }
 
 fn is_older(beside: &Path, copy: &Path) -> bool {
@@ -258,8 +257,8 @@ mod tests {
 
     fn checksum(bytes: &str) -> Checksum {
         Checksum {
-            whole: sha256::of(bytes),
-            begins: sha256::of(&bytes.as_bytes()[..bytes.len().min(HEADER)]),
+            whole: process::files::sha256(bytes),
+            begins: process::files::sha256(&bytes.as_bytes()[..bytes.len().min(HEADER)]),
         }
     }
 

@@ -11,8 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::configuration::generate;
-use crate::owner::files;
-use crate::sha256;
+use process::files;
 
 const NAME: &str = "backup.key";
 /// Shorter ones were not written by this tool.
@@ -65,7 +64,7 @@ impl Key {
 
     /// What proves that this checkout has written a copy with this checksum.
     pub(super) fn seal(&self, checksum: &str) -> String {
-        sha256::hexadecimal(&self.of(checksum).finalize().into_bytes())
+        hex::encode(self.of(checksum).finalize().into_bytes())
     }
 
     /// Whether this is the seal of a checksum. Takes the same time for each wrong one.

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::{BackupError, checksum};
-use crate::{Checkout, Error, owner};
+use crate::{Checkout, Error};
 
 /// How long to wait for a process that opens the other end of a FIFO.
 const READER_BOUND: Duration = Duration::from_secs(30);
@@ -157,7 +157,7 @@ fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
     if !plain || !real.join(rest).starts_with(&real_data) {
         return Err(missing().into());
     }
-    Ok(owner::make_parents(to)?)
+    Ok(process::files::make_parents(to)?)
 }
 
 /// Opens a FIFO as soon as a process reads from it.

@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::owner::files;
+use process::files;
 
 const PREFIX: &str = ".emotionviz-unfinished-";
 const MARK: &str = "made-by";

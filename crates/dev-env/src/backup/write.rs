@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use super::checksum::{self, Checksum};
 use super::unfinished::Unfinished;
 use super::{BackupError, Key, disk, target};
-use crate::process::{Configuration, ProcessError, describe, into_file};
-use crate::thread::in_thread;
-use crate::{Error, sha256};
+use crate::Error;
+use process::thread::in_thread;
+use process::{Configuration, ProcessError, describe, into_file};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 16;
@@ -185,8 +185,8 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
         failed = file.sync_all().err();
     }
     let checksum = Checksum {
-        whole: sha256::hexadecimal(&hash.finalize()),
-        begins: sha256::of(first),
+        whole: hex::encode(hash.finalize()),
+        begins: process::files::sha256(first),
     };
     Ok(Stored {
         checksum,
@@ -356,8 +356,8 @@ mod tests {
     #[test]
     fn a_kill_between_the_renames_leaves_a_copy_that_matches_its_checksum() {
         let of = |text: &str| Checksum {
-            whole: sha256::of(text),
-            begins: sha256::of(text),
+            whole: process::files::sha256(text),
+            begins: process::files::sha256(text),
         };
         let name = std::ffi::OsStr::new("a.dump");
         let keys = tempfile::tempdir().unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::BenchError;
 use super::database::{Database, READER};
-use crate::postgres::psql::literal;
-use crate::process::{Configuration, capture};
+use local_postgres::psql::literal;
+use process::{Configuration, capture};
 
 /// Its own load generator, with the connections that a service would have.
 const ARGS: [&str; 5] = [

@@ -11,14 +11,14 @@ use super::BenchError;
 use crate::configuration::Tool;
 use crate::database::{self, Place};
 use crate::events::Events;
-use crate::owner::{self, Owner};
-use crate::postgres::psql::{Psql, identifier, literal};
-use crate::postgres::server::Server;
-use crate::postgres::{ClusterConfig, Durability, cluster};
-use crate::process::{Configuration, PidFile, StopSignal};
 use crate::session::{api_url, local_url};
 use crate::throw_away::{self, pid_file};
 use crate::{Checkout, Error, lock};
+use local_postgres::psql::{Psql, identifier, literal};
+use local_postgres::server::Server;
+use local_postgres::{ClusterConfig, Durability, cluster};
+use process::owner::Owner;
+use process::{Configuration, PidFile, StopSignal};
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;
@@ -45,7 +45,7 @@ impl Scratch {
     pub(super) async fn new(checkout: &Checkout) -> Result<Self, BenchError> {
         let lock = lock::file(checkout, "bench.lock")?.ok_or(BenchError::Busy)?;
         let owner = Owner::of_checkout(checkout.root()).map_err(Error::from)?;
-        let data_dir = owner::data_home(checkout.root(), &owner)
+        let data_dir = crate::data_home::data_home(checkout.root(), &owner)
             .map_err(Error::from)?
             .data_dir;
         let folder = data_dir.with_file_name("bench");
@@ -58,7 +58,7 @@ impl Scratch {
             }
             _ => {}
         }
-        owner::make_parents(&folder.join("file")).map_err(Error::from)?;
+        process::files::make_parents(&folder.join("file")).map_err(Error::from)?;
         let exists = cluster::major_of(&data_dir).is_some();
         Ok(Self {
             folder,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::process::ProcessError;
+use process::ProcessError;
 
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::BenchError;
-use crate::process::{Configuration, capture};
+use process::{Configuration, capture};
 
 /// How long a load lasts before it counts, in seconds.
 const WARM_UP: f64 = 0.5;

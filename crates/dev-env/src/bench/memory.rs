@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::{Configuration, capture};
+use process::{Configuration, capture};
 
 /// The resident memory of a process, in megabytes (10^6 bytes); nothing when it does not run.
 pub(super) async fn resident(pid: u32) -> Option<f64> {

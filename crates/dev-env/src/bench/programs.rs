@@ -10,7 +10,7 @@ use super::BenchError;
 use crate::Checkout;
 use crate::build::cargo;
 use crate::events::{Event, Events, Source};
-use crate::process::{ProcessError, Stream, run};
+use process::{ProcessError, Stream, run};
 
 /// With link-time optimisation, on a slow machine.
 const BUILD_BOUND: Duration = Duration::from_secs(2 * 3600);

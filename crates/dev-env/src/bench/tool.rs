@@ -13,9 +13,9 @@ use super::figures::median;
 use super::{BenchError, Figure, Target, Unit, machine};
 use crate::build::cargo;
 use crate::events::Events;
-use crate::process::{Configuration, Process, Stream, run};
 use crate::service::plain;
 use crate::{Checkout, Environment, Error, build};
+use process::{Configuration, Process, Stream, run};
 
 /// How often each thing is done.
 const TIMES: usize = 5;

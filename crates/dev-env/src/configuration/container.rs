@@ -14,8 +14,8 @@ use emotionviz_settings::{DatabaseUrl, Info, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Configuration, External, Tool, Variables};
-use crate::postgres::roles::API_ROLE;
-use crate::{Checkout, Error, env_files, sha256};
+use crate::{Checkout, Error, env_files};
+use local_postgres::roles::API_ROLE;
 
 /// Where the API listens, whatever `API_HOST` and `API_PORT` say: those are of the machine, and Compose publishes this one there.
 const LISTEN: (&str, &str) = ("0.0.0.0", "8000");
@@ -155,7 +155,7 @@ fn url(tool: &Tool, user: &str, password: SecretString) -> DatabaseUrl {
 
 /// A password for a role where nobody sets one: the same in every container of these settings, and no way back from it.
 pub(crate) fn derived(role: &str, password: &SecretString) -> SecretString {
-    sha256::of(format!("{role}\0{}", password.expose_secret())).into()
+    process::files::sha256(format!("{role}\0{}", password.expose_secret())).into()
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::configuration::{External, Tool, container as settings};
 use crate::events::Events;
-use crate::postgres::psql::{Psql, PsqlError, Way};
-use crate::postgres::roles;
 use crate::{Environment, Error, writers};
+use local_postgres::psql::{Psql, PsqlError, Way};
+use local_postgres::roles;
 
 /// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -16,11 +16,11 @@ use crate::configuration::{Tool, database_host};
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::logs::{Entry, Follower, Query};
-use crate::owner::files;
 use crate::session::{Session, Where, local_url};
 use crate::status::Status;
-use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lock, maker};
+use process::files;
+use process::stop::Stop;
 
 /// Another command of this engine is waited for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{ASK_BOUND, Unavailable, docker};
-use crate::process::ProcessError;
+use process::ProcessError;
 
 /// Older versions require every `env_file` to exist.
 const OLDEST_COMPOSE: (u32, u32) = (2, 24);

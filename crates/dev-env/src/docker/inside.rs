@@ -13,9 +13,9 @@ use super::project::Project;
 use super::status;
 use crate::configuration::Tool;
 use crate::events::Events;
-use crate::process::{Configuration, Output, capture};
 use crate::session::application_name;
 use crate::{Checkout, Error, migrations};
+use process::{Configuration, Output, capture};
 
 /// An index on a large table takes its time.
 const MIGRATE_BOUND: Duration = Duration::from_secs(3600);

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use super::engine::Docker;
 use super::project::Project;
 use crate::events::Source;
-use crate::log_file::LogFile;
 use crate::logs::{self, Entry, Follower, Lines, Query};
-use crate::process::{Process, capture};
 use crate::{Environment, Error};
+use process::log_file::LogFile;
+use process::{Process, capture};
 
 const READ_BOUND: Duration = Duration::from_secs(60);
 /// What the tool in the API's container writes before a line of the API.

@@ -9,11 +9,11 @@ use super::engine::Docker;
 use super::start;
 use crate::events::Events;
 use crate::passwords::Passwords;
-use crate::postgres::psql;
-use crate::postgres::roles;
 use crate::session::Session;
-use crate::stop::Stop;
 use crate::{Error, configuration};
+use local_postgres::psql;
+use local_postgres::roles;
+use process::stop::Stop;
 
 const BOUND: Duration = Duration::from_secs(30);
 

@@ -10,8 +10,8 @@ use emotionviz_settings::declared::COMPOSE_PROJECT_NAME;
 
 use super::compose_settings::ComposeSettings;
 use super::{ASK_BOUND, docker};
-use crate::process::{Configuration, Output, Process, capture, describe};
 use crate::{Checkout, Environment, Error, env_files};
+use process::{Configuration, Output, Process, capture, describe};
 
 /// The bounds of docker-compose.yml for the three services, and some more.
 pub(super) const STOP_BOUND: Duration = Duration::from_secs(150);

@@ -19,10 +19,10 @@ use super::project::{Project, STOP_BOUND};
 use crate::configuration::{Port, Tool};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events, Source};
-use crate::process::capture;
 use crate::service::{self, Probe};
-use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lan, maker, session, supervisor};
+use process::capture;
+use process::stop::Stop;
 
 /// The image is built in minutes, and pulled in some more.
 const COMPOSE_BOUND: Duration = Duration::from_secs(3600);

@@ -9,11 +9,11 @@ use super::docker;
 use super::engine::Docker;
 use super::inside::{Inside, tool_inside};
 use crate::configuration::Tool;
-use crate::process::capture;
 use crate::reload::{Reload, Watching};
 use crate::service::{self, Probe};
 use crate::status::{Health, Schema, ServiceStatus, State, Status};
 use crate::{Error, migrations, session, supervisor};
+use process::capture;
 
 /// `status` is to answer at once, whatever hangs.
 const BOUND: Duration = Duration::from_secs(4);

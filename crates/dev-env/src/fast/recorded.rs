@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use super::bodies;
-use crate::process::Configuration;
 use crate::watch::{dependencies, has_extension};
+use process::Configuration;
 
 /// One command.
 pub(super) struct Recorded {

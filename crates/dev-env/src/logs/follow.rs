@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{Entry, Log, Query, group};
 use crate::Environment;
 use crate::events::Source;
-use crate::process::Process;
+use process::Process;
 
 /// Files say nothing by themselves; asking them costs a system call each.
 const POLL: Duration = Duration::from_millis(100);

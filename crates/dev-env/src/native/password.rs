@@ -9,10 +9,10 @@ use super::{Native, POLL, refuse_external};
 use crate::events::Events;
 use crate::lock::{Holder, Lock};
 use crate::passwords::Passwords;
-use crate::postgres::ClusterConfig;
-use crate::postgres::server::Server;
-use crate::stop::Stop;
-use crate::{Environment, Error, configuration, control, database, ports};
+use crate::{Environment, Error, configuration, control, database};
+use local_postgres::ClusterConfig;
+use local_postgres::server::Server;
+use process::stop::Stop;
 
 /// The supervisor ends, or a short command does.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -99,7 +99,7 @@ impl Native {
             &tool,
             place,
             binaries,
-            ports::free_port()?,
+            crate::ports::free_port()?,
             events,
         )?;
         let server = Server::start(&cluster).await?;

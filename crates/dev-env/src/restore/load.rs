@@ -12,11 +12,11 @@ use super::filter::{Report, filter};
 use super::format::{Format, oldest_reader};
 use super::rules::Rules;
 use super::source::Copy;
-use crate::postgres::find;
-use crate::process::{Configuration, Output, ProcessError, describe, from_file, from_file_into};
 use crate::session::Session;
-use crate::thread::in_thread;
 use crate::{Error, database};
+use local_postgres::find;
+use process::thread::in_thread;
+use process::{Configuration, Output, ProcessError, describe, from_file, from_file_into};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 18;

@@ -5,9 +5,9 @@ use super::error::RestoreError;
 use crate::Error;
 use crate::events::Events;
 use crate::migrations::{self, Applied};
-use crate::postgres::psql::{identifier, literal};
-use crate::process::describe;
 use crate::session::{Migrator, Session};
+use local_postgres::psql::{identifier, literal};
+use process::describe;
 
 /// The tables that every database of this application has, also a database of the Python backend.
 pub(super) const TABLES: [&str; 4] = [

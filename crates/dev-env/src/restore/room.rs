@@ -6,11 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::RestoreError;
 use crate::configuration::generate;
-use crate::postgres::psql::{identifier, literal};
-use crate::postgres::roles::{self, API_ROLE, UNLOGGED};
-use crate::process::Configuration;
 use crate::session::{Migrator, Session};
 use crate::{Error, database_settings};
+use local_postgres::psql::{identifier, literal};
+use local_postgres::roles::{self, API_ROLE, UNLOGGED};
+use process::Configuration;
 
 /// The prefix of the names.
 const PREFIX: &str = "emotionviz_restoring_";

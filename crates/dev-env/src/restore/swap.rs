@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::postgres::psql::{identifier, literal};
 use crate::session::Session;
 use crate::{Error, lock_holders};
+use local_postgres::psql::{identifier, literal};
 
 /// The prefix of kept databases.
 pub(super) const KEPT: &str = "before_restore_";

@@ -8,8 +8,8 @@ use emotionviz_settings::DatabaseUrl;
 use crate::configuration::{Place, Tool};
 use crate::engine::UpOptions;
 use crate::events::Events;
-use crate::postgres::ClusterConfig;
 use crate::{Error, lan, migrations, service, session};
+use local_postgres::ClusterConfig;
 
 /// The address that it listens on.
 pub(super) fn host(tool: &Tool, options: UpOptions) -> IpAddr {

@@ -15,12 +15,12 @@ use crate::container::Prepared;
 use crate::engine::UpOptions;
 use crate::events::Events;
 use crate::listening::Listening;
-use crate::postgres::ClusterConfig;
-use crate::process::Process;
 use crate::program::Program;
 use crate::reload::Builder;
 use crate::service::Probe;
 use crate::{Environment, Error, build, container};
+use local_postgres::ClusterConfig;
+use process::Process;
 
 /// What is to be done, and what runs meanwhile.
 pub(super) struct Plan {

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use super::news::News;
 use super::services::Services;
 use super::{api, never};
-use crate::owner::make_parents;
-use crate::postgres::psql::{Psql, PsqlError};
-use crate::process::Process;
 use crate::status::State;
-use crate::{Error, build, database, log_file, session};
+use crate::{Error, build, database, session};
+use local_postgres::psql::{Psql, PsqlError};
+use process::Process;
+use process::files::make_parents;
+use process::log_file;
 
 /// The interval of the file check, which takes a few system calls.
 const FILES_EVERY: Duration = Duration::from_secs(1);

@@ -7,10 +7,10 @@ use super::services::Services;
 use crate::configuration::Place;
 use crate::events::Events;
 use crate::listening::Listening;
-use crate::process::{Process, StopSignal};
 use crate::program::Program;
-use crate::ready_socket::ReadySocket;
 use crate::{Environment, Error, service};
+use process::ready_socket::ReadySocket;
+use process::{Process, StopSignal};
 
 /// A service that takes longer to be ready stays where it is: what ran before is ready.
 const READY_BOUND: Duration = Duration::from_secs(15);
@@ -33,7 +33,8 @@ impl Successor<'_> {
     /// Starts it. When this returns it accepts connections, and has done so since the time that is returned.
     pub(super) async fn start(self, events: &Events) -> Result<(Process, Duration), Error> {
         events.phase("starting the API");
-        let words = ReadySocket::listen(self.ready_socket)?;
+        let words = ReadySocket::listen(self.ready_socket)
+            .map_err(|source| Error::io("listen on", self.ready_socket, source))?;
         let begun = Instant::now();
         let mut configuration = service::api(
             self.program,

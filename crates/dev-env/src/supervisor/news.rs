@@ -7,11 +7,11 @@ use std::process::ExitStatus;
 use super::never;
 use super::reloading::Attempted;
 use super::services::{PROBE_EVERY, READY_BOUND, Services};
-use crate::postgres::psql::PsqlError;
-use crate::postgres::server::ServerError;
-use crate::process::{ProcessError, describe};
 use crate::service::Probe;
 use crate::status::State;
+use local_postgres::psql::PsqlError;
+use local_postgres::server::ServerError;
+use process::{ProcessError, describe};
 
 /// Something that a service did.
 pub(super) enum News {

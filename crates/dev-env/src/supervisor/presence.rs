@@ -11,8 +11,8 @@ use crate::board::Board;
 use crate::control::{self, Control, Order};
 use crate::events::Events;
 use crate::lock::Lock;
-use crate::stop::Stop;
 use crate::{Checkout, Environment, Error};
+use process::stop::Stop;
 
 /// The interval of the check. Other commands wait longer than this for an answer.
 const CHECK_EVERY: Duration = Duration::from_millis(500);

@@ -7,10 +7,10 @@ use crate::engine::Service;
 use crate::events::Event;
 use crate::external::refuse_unknown;
 use crate::listening::Listening;
-use crate::postgres::{ClusterConfig, roles, roles::RolesError};
 use crate::program::Program;
 use crate::status::State;
 use crate::{Environment, Error, build, database, kept_ports, session};
+use local_postgres::{ClusterConfig, roles, roles::RolesError};
 
 /// All that the services are started with.
 struct Settings {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::events::Events;
-use crate::process::{Process, StopSignal};
+use process::{Process, StopSignal};
 
 /// The service's own bounds: it takes leave of its clients, finishes what is under way, and says its last words.
 const BOUND: Duration = Duration::from_secs(40);

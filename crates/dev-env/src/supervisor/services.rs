@@ -19,14 +19,14 @@ use crate::engine::UpOptions;
 use crate::events::{Address, Events};
 use crate::external::refuse_unknown;
 use crate::listening::Listening;
-use crate::postgres::ClusterConfig;
-use crate::postgres::server::Server;
-use crate::process::Process;
 use crate::program::Program;
 use crate::service::{self, Probe};
 use crate::status::State;
 use crate::watch::Watcher;
 use crate::{Environment, Error, build, database, kept_ports, lan, leftovers, session};
+use local_postgres::ClusterConfig;
+use local_postgres::server::Server;
+use process::Process;
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
 pub(super) const READY_BOUND: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::super::BenchError;
 use super::playground::SOCKET;
-use crate::process::{Configuration, Process, Stream};
+use process::{Configuration, Process, Stream};
 
 /// What is asked for. It needs no token, and has a line in the log.
 const PATH: &str = "/api/v1/emotions";

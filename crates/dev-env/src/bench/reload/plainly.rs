@@ -10,7 +10,7 @@ use super::super::server::{Server, Service};
 use super::playground::Playground;
 use super::up;
 use crate::build::cargo;
-use crate::process::run;
+use process::run;
 
 /// A whole workspace compiles on a slow machine in less.
 const BUILD_BOUND: Duration = Duration::from_secs(3600);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use emotionviz_settings::declared;
 
 use super::super::BenchError;
-use crate::process::{Configuration, capture};
 use crate::watch::files;
 use crate::{Checkout, Error};
+use process::{Configuration, capture};
 
 /// How long git may take to name its files.
 const PATIENCE: Duration = Duration::from_secs(20);

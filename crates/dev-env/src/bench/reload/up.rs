@@ -12,8 +12,8 @@ use super::super::tool::ready;
 use super::playground::{MARKS, Playground};
 use crate::docker::tool_inside;
 use crate::engine::Kind;
-use crate::process::{Configuration, Process, capture, run};
 use crate::reload::{Outcome, Reload, Times};
+use process::{Configuration, Process, capture, run};
 
 /// How long the first build may take.
 const FIRST_BUILD: Duration = Duration::from_secs(3600);

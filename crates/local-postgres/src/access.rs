@@ -1,0 +1,55 @@
+//! `pg_hba.conf` and `pg_ident.conf`: who gets in, and how.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::ClusterConfig;
+use crate::psql::identifier;
+use process::owner::Owner;
+
+/// The name of the map from users of this machine to `POSTGRES_USER`.
+const MAP: &str = "owner";
+
+/// Writes both files of a new data directory: the owner of the files comes in through the socket as `POSTGRES_USER` without a
+/// password (who can read the files needs none), everybody else with one, and nobody from another machine.
+pub(super) fn write(data_dir: &Path, config: &ClusterConfig) -> std::io::Result<()> {
+    let superuser = identifier(&config.superuser);
+    let hba = format!(
+        "# The owner of these files, through the socket, without a password.
+local all {superuser} peer map={MAP}
+# Everybody else on this machine, with a password. Nobody from another one.
+local all all scram-sha-256
+host all all 127.0.0.1/32 scram-sha-256
+"
+    );
+    let mut ident = format!("{MAP} {} {superuser}\n", identifier(&config.owner.name));
+    if config.owner.uid != 0 {
+        // Root can become that user anyway; an init script of root's then finds the same way in.
+        ident.push_str(&format!("{MAP} root {superuser}\n"));
+    }
+    put(&data_dir.join("pg_hba.conf"), &hba, &config.owner)?;
+    put(&data_dir.join("pg_ident.conf"), &ident, &config.owner)
+}
+
+/// The `POSTGRES_USER` that a data directory was made with, if the file is as it was written.
+pub(super) fn superuser_of(data_dir: &Path) -> Option<String> {
+    let hba = std::fs::read_to_string(data_dir.join("pg_hba.conf")).ok()?;
+    let rest = hba
+        .lines()
+        .find_map(|line| line.strip_prefix("local all \""))?;
+    let name = rest.strip_suffix(&format!("\" peer map={MAP}"))?;
+    Some(name.replace("\"\"", "\""))
+}
+
+fn put(path: &Path, text: &str, owner: &Owner) -> std::io::Result<()> {
+    // initdb has written one: the new one replaces it whole.
+    std::fs::remove_file(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    owner.give(path).map_err(std::io::Error::other)
+}

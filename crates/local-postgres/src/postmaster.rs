@@ -1,0 +1,136 @@
+//! `postmaster.pid`: what a running postmaster says of itself, and what a dead one left.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const POLL: Duration = Duration::from_millis(10);
+/// How long sessions may take to end, and the checkpoint after them.
+const FAST_BOUND: Duration = Duration::from_secs(30);
+const IMMEDIATE_BOUND: Duration = Duration::from_secs(10);
+
+/// What `postmaster.pid` says.
+struct Noted {
+    pid: i32,
+    ready: bool,
+}
+
+/// Whether the postmaster `pid` says that it accepts sessions. Costs a file, where asking with psql costs a process.
+pub(super) fn says_ready(data_dir: &Path, pid: u32) -> bool {
+    read(data_dir).is_some_and(|noted| noted.ready && noted.pid.unsigned_abs() == pid)
+}
+
+/// Stops the postmaster that runs on `data_dir`, whoever started it. `Err` has the pid of one that does not end.
+pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), i32> {
+    let Some(noted) = read(data_dir) else {
+        return Ok(());
+    };
+    match identity(noted.pid, data_dir).await {
+        Identity::Postmaster => {}
+        Identity::Stranger => {
+            // PostgreSQL asks only whether the pid is in use, and would refuse to start for as long as the stranger lives.
+            let _unremovable_is_its_problem = std::fs::remove_file(data_dir.join("postmaster.pid"));
+            return Ok(());
+        }
+        Identity::NobodyOrUnknown => return Ok(()),
+    }
+    for (signal, bound) in [
+        (Signal::SIGINT, FAST_BOUND),
+        (Signal::SIGQUIT, IMMEDIATE_BOUND),
+    ] {
+        let _gone = kill(Pid::from_raw(noted.pid), signal);
+        let deadline = tokio::time::Instant::now() + bound;
+        while tokio::time::Instant::now() < deadline {
+            if identity(noted.pid, data_dir).await != Identity::Postmaster {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Err(noted.pid)
+}
+
+/// Line 1 is the pid (negative for a single-user server), line 8 the state.
+fn read(data_dir: &Path) -> Option<Noted> {
+    let text = std::fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
+    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
+    let ready = text
+        .lines()
+        .nth(7)
+        .is_some_and(|state| state.trim() == "ready");
+    (pid.abs() > 1).then_some(Noted {
+        pid: pid.abs(),
+        ready,
+    })
+}
+
+#[derive(PartialEq, Eq)]
+enum Identity {
+    Postmaster,
+    /// A living process that got the same pid.
+    Stranger,
+    /// Dead, or another user's, which PostgreSQL itself takes for dead.
+    NobodyOrUnknown,
+}
+
+/// A postmaster works in its data directory.
+#[cfg(target_os = "linux")]
+async fn identity(pid: i32, data_dir: &Path) -> Identity {
+    match (
+        std::fs::read_link(format!("/proc/{pid}/cwd")),
+        data_dir.canonicalize(),
+    ) {
+        (Ok(works_in), Ok(data_dir)) if works_in == data_dir => Identity::Postmaster,
+        (Ok(_), Ok(_)) => Identity::Stranger,
+        _ => Identity::NobodyOrUnknown,
+    }
+}
+
+/// A postmaster that was started here names its data directory in its arguments.
+#[cfg(not(target_os = "linux"))]
+async fn identity(pid: i32, data_dir: &Path) -> Identity {
+    let ps =
+        process::Configuration::new("ps", "ps").args(["-o", "command=", "-p", &pid.to_string()]);
+    let Ok(output) = process::capture(ps, b"", Duration::from_secs(5)).await else {
+        return Identity::NobodyOrUnknown;
+    };
+    let command = String::from_utf8_lossy(&output.stdout);
+    if command.trim().is_empty() {
+        Identity::NobodyOrUnknown
+    } else if command.contains("postgres") && command.contains(&*data_dir.to_string_lossy()) {
+        Identity::Postmaster
+    } else {
+        Identity::Stranger
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data_dir(pid: u32, state: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let text =
+            format!("{pid}\n/data\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234  5678\n{state}\n");
+        std::fs::write(folder.path().join("postmaster.pid"), text).unwrap();
+        folder
+    }
+
+    #[test]
+    fn ready_is_what_the_right_postmaster_says() {
+        let folder = data_dir(42, "ready   ");
+        assert!(says_ready(folder.path(), 42));
+        assert!(!says_ready(folder.path(), 43));
+        assert!(!says_ready(data_dir(42, "starting").path(), 42));
+        assert!(!says_ready(tempfile::tempdir().unwrap().path(), 42));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_with_the_pid_of_a_dead_postmaster_is_left_alone() {
+        let folder = data_dir(std::process::id(), "ready");
+        end_leftover(folder.path()).await.unwrap();
+        assert!(!folder.path().join("postmaster.pid").exists());
+    }
+}

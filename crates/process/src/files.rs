@@ -1,0 +1,205 @@
+//! Files that several commands read and write. They are replaced atomically, and never belong to root in another user's folder, because
+//! that user could not remove them.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use nix::unistd::Uid;
+use sha2::{Digest, Sha256};
+
+use crate::owner::OwnerError;
+
+/// The suffix of a file until it is complete. Git ignores this suffix, because `.env` has secrets.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Opens a file, made when it is not there, and sees to it that it is not root's in somebody else's folder.
+pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.create(true).open(path)?;
+    hand_over(&file, path)?;
+    Ok(file)
+}
+
+/// The mode of files that every user may read.
+pub const READABLE: u32 = 0o644;
+/// The mode of files that every user may run.
+pub const RUNNABLE: u32 = 0o755;
+/// The mode of files that only the owner may read.
+pub const SECRET: u32 = 0o600;
+
+/// Replaces or creates a file atomically: other processes see the new or the old content, also after a crash or on a full disk.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(UNFINISHED);
+    let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    hand_over(file.as_file(), path)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Syncs a folder, so that a renamed file has its new name after a crash.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A bare file name is relative to the working directory.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Gives what root has made to whoever owns the folder that `path` is in.
+pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
+    if !Uid::effective().is_root() || file.metadata()?.uid() != 0 {
+        return Ok(());
+    }
+    let above = std::fs::metadata(folder_of(path))?;
+    if above.uid() == 0 {
+        Ok(())
+    } else {
+        fchown(file, Some(above.uid()), Some(above.gid()))
+    }
+}
+
+/// Creates the folders above `path`, with search permission for all users. Each folder belongs to the owner of its parent, so that root
+/// leaves no folder of its own in a user's checkout. Other commands may create the same folders at the same time.
+pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    make_parents(folder)?;
+    let io = |source| OwnerError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    // Mode and owner are set before other commands see the folder.
+    let made = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(above)
+        .map_err(io)?;
+    std::fs::set_permissions(made.path(), PermissionsExt::from_mode(0o755)).map_err(io)?;
+    if Uid::effective().is_root() {
+        let above = std::fs::metadata(above).map_err(io)?;
+        std::os::unix::fs::chown(made.path(), Some(above.uid()), Some(above.gid())).map_err(io)?;
+    }
+    match std::fs::rename(made.path(), folder) {
+        // Another command created the folder, and it is not empty.
+        Err(_) if folder.is_dir() => Ok(()),
+        renamed => renamed.map_err(io),
+    }
+}
+
+/// Returns the SHA-256 (FIPS 180-4) of `bytes` in hexadecimal.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Returns the SHA-256 of a file in hexadecimal, as `sha256sum` prints it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            n => hash.update(&part[..n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::Owner;
+
+    #[test]
+    fn sha256_is_what_sha256sum_prints() {
+        const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(sha256("abc"), ABC);
+        assert_eq!(sha256_of(&path).unwrap(), ABC);
+    }
+
+    #[test]
+    fn readers_never_see_a_partially_written_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note");
+        let versions = ["a".repeat(10_000), "b".repeat(20_000)];
+        write_atomically(&path, versions[0].as_bytes(), READABLE).unwrap();
+        std::thread::scope(|scope| {
+            for version in &versions {
+                scope.spawn(|| {
+                    (0..50).for_each(|_| {
+                        write_atomically(&path, version.as_bytes(), READABLE).unwrap()
+                    })
+                });
+            }
+            scope.spawn(|| {
+                (0..500).for_each(|_| {
+                    assert!(versions.contains(&std::fs::read_to_string(&path).unwrap()))
+                })
+            });
+        });
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no unfinished file stays"
+        );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_file_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note");
+        std::fs::create_dir_all(path.join("a folder of this name")).unwrap();
+        write_atomically(&path, b"new", SECRET).unwrap_err();
+        assert!(path.join("a folder of this name").is_dir());
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no unfinished file stays"
+        );
+    }
+
+    #[test]
+    fn a_file_in_somebodys_folder_is_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made");
+        open(OpenOptions::new().append(true), &path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().uid(),
+            Uid::effective().as_raw()
+        );
+        if !Uid::effective().is_root() {
+            return;
+        }
+        // What root left there before is handed over too; what is somebody else's stays theirs.
+        let owner = |uid: u32| Owner {
+            uid,
+            gid: uid,
+            name: "stranger".to_owned(),
+        };
+        owner(4_000_000).give(folder.path()).unwrap();
+        open(OpenOptions::new().append(true), &path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), 4_000_000);
+        owner(4_000_001).give(&path).unwrap();
+        open(OpenOptions::new().append(true), &path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), 4_000_001);
+    }
+}

@@ -1,0 +1,95 @@
+//! Where a process says that it is ready: `NOTIFY_SOCKET`, systemd's protocol (sd_notify(3)).
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixDatagram;
+
+/// A word is a line or two.
+const LONGEST_WORD: usize = 4096;
+
+/// A socket for the words of one process, gone when this is dropped.
+pub struct ReadySocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl ReadySocket {
+    /// Listens at `path`. What an earlier process would say goes nowhere from now on.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn listen(path: &Path) -> std::io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let socket = UnixDatagram::bind(path)?;
+        // The process may run as another user. Others do not come as far as here: the folder is closed to them.
+        std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
+        Ok(Self {
+            socket,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the next word: ready, or what is missing.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn word(&self) -> Result<(), String> {
+        let mut bytes = [0; LONGEST_WORD];
+        let length = self
+            .socket
+            .recv(&mut bytes)
+            .await
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        if text.lines().any(|line| line == "READY=1") {
+            return Ok(());
+        }
+        Err(text
+            .lines()
+            .find_map(|line| line.strip_prefix("STATUS="))
+            .unwrap_or("it did not say why")
+            .to_owned())
+    }
+}
+
+impl Drop for ReadySocket {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_missing_then_ready() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready");
+        std::fs::write(&path, "left behind").unwrap();
+        let socket = ReadySocket::listen(&path).unwrap();
+        let client = UnixDatagram::unbound().unwrap();
+        client
+            .send_to(b"STATUS=no database\n", &path)
+            .await
+            .unwrap();
+        client
+            .send_to(b"STATUS=fine\nREADY=1\n", &path)
+            .await
+            .unwrap();
+        assert_eq!(socket.word().await, Err("no database".to_owned()));
+        assert_eq!(socket.word().await, Ok(()));
+        drop(socket);
+        assert!(!path.exists());
+    }
+}
