@@ -6,9 +6,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use dev_env::engine::Kind;
 use dev_env::engines::Chosen;
-use dev_env::external::FirstUse;
+use dev_env::engines::contract::Kind;
+use dev_env::verbs::external::FirstUse;
 use dev_env::{Checkout, Environment, Error};
 use process::stop::Stop;
 

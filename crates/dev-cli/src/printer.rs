@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
-use dev_env::events::{Address, Event, Events, Source};
+use dev_env::report::events::{Address, Event, Events, Source};
 use process::stop::Stop;
 
 use terminal::{Item, Terminal};

@@ -1,17 +1,25 @@
 //! The engine of a checkout: the one that is asked for, that the settings name, that last ran here; else the native one.
 
+pub mod container;
+pub mod contract;
+pub mod docker;
+pub mod native;
+
 use std::path::PathBuf;
 
 use emotionviz_settings::{DatabaseUrl, Engine as Kind, Kind as _};
 
-use crate::docker::Docker;
-use crate::engine::{Engine, Service, Up, UpOptions};
-use crate::events::Events;
-use crate::logs::{Entry, Follower, Query};
-use crate::native::Native;
-use crate::session::Session;
-use crate::status::Status;
-use crate::{Checkout, Environment, Error, maker, switch};
+use crate::database::maker;
+use crate::database::session::Session;
+use crate::engines::contract::Engine;
+use crate::engines::docker::Docker;
+use crate::engines::native::Native;
+use crate::project::logs::{Entry, Follower, Query};
+use crate::report::events::Events;
+use crate::report::status::Status;
+use crate::report::up::{Service, Up, UpOptions};
+use crate::verbs::switch;
+use crate::{Checkout, Environment, Error};
 use process::files;
 use process::stop::Stop;
 

@@ -6,8 +6,12 @@
 mod again;
 mod api;
 mod attempt;
+pub(crate) mod board;
 mod checkup;
+pub(crate) mod control;
+pub mod detached;
 mod handover;
+pub(crate) mod leftovers;
 mod news;
 mod password;
 mod presence;
@@ -22,12 +26,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::board::{Board, Stage};
-use crate::control::{Answer, Order, Work};
-use crate::engine::{Service, Up, UpOptions};
-use crate::events::{Address, Event, Events};
-use crate::lock::Lock;
-use crate::{Checkout, Environment, Error, container, control};
+use crate::engines::container;
+use crate::project::lock::Lock;
+use crate::report::events::{Address, Event, Events};
+use crate::report::up::{Service, Up, UpOptions};
+use crate::supervisor::board::{Board, Stage};
+use crate::supervisor::control::{Answer, Order, Work};
+use crate::{Checkout, Environment, Error};
 use news::News;
 use presence::{COMMAND, Presence};
 use process::log_file::LogFile;
@@ -285,7 +290,7 @@ pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Note(text) => file.stamped(text),
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
             Event::Output {
-                from: crate::events::Source::Build,
+                from: crate::report::events::Source::Build,
                 line,
             } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::backup::{self, Written};
+use dev_env::verbs::backup::{self, Written};
 
 use crate::context::Context;
 use crate::printer::Lines;

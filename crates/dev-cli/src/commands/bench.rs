@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use dev_env::bench::{self, Figure, Target, Unit};
+use dev_env::verbs::bench::{self, Figure, Target, Unit};
 
 use crate::context::Context;
 use crate::printer::Lines;

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::checks::{self, Outcome};
+use dev_env::verbs::checks::{self, Outcome};
 
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;

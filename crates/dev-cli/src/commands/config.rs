@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::config_report::{self, Shown};
+use dev_env::project::config_report::{self, Shown};
 
 use crate::context::Context;
 

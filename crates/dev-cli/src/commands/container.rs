@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use std::process::{ExitCode, ExitStatus};
 
 use clap::Subcommand;
-use dev_env::container;
-use dev_env::engine::UpOptions;
+use dev_env::engines::container;
+use dev_env::report::up::UpOptions;
 
 use crate::context::Context;
 use crate::printer::Lines;

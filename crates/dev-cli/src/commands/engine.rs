@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::switch::{self, Switched};
+use dev_env::verbs::switch::{self, Switched};
 
 use crate::args::EngineName;
 use crate::context::{Context, Interrupted};

@@ -2,9 +2,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use dev_env::engine::Engine;
-use dev_env::events::Source;
-use dev_env::logs::{self, Entry, Query};
+use dev_env::engines::contract::Engine;
+use dev_env::project::logs::{self, Entry, Query};
+use dev_env::report::events::Source;
 
 use crate::context::{Context, Interrupted};
 use crate::printer::prefixed;

@@ -1,10 +1,10 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::engine::Engine;
 use dev_env::engines::Chosen;
-use dev_env::migrations;
-use dev_env::schema::{self, Change};
+use dev_env::engines::contract::Engine;
+use dev_env::service::migrations;
+use dev_env::verbs::schema::{self, Change};
 
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;

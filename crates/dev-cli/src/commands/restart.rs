@@ -1,7 +1,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use dev_env::engine::{Engine, Service};
+use dev_env::engines::contract::Engine;
+use dev_env::report::up::Service;
 
 use crate::context::Context;
 use crate::printer::Lines;

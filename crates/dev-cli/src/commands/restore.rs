@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::restore::{self, Rows};
+use dev_env::verbs::restore::{self, Rows};
 
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;

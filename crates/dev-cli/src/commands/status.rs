@@ -1,8 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::engine::Engine;
-use dev_env::status::{SchemaState, ServiceStatus, State};
+use dev_env::engines::contract::Engine;
+use dev_env::report::status::{SchemaState, ServiceStatus, State};
 
 use crate::context::Context;
 

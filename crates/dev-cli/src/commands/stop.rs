@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::engine::Engine;
+use dev_env::engines::contract::Engine;
 
 use crate::commands::stop_all::stopped;
 use crate::context::Context;

@@ -1,8 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::docker;
-use dev_env::testing::{self, TestServer};
+use dev_env::engines::docker;
+use dev_env::verbs::testing::{self, TestServer};
 
 use crate::context::Context;
 use crate::printer::Lines;

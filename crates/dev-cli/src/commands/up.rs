@@ -1,8 +1,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::detached::Reporter;
-use dev_env::engine::{self, Engine, UpOptions};
+use dev_env::engines::contract::Engine;
+use dev_env::report::up::{self, UpOptions};
+use dev_env::supervisor::detached::Reporter;
 
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
@@ -68,16 +69,16 @@ impl Up {
         };
         printer.finish();
         match up {
-            engine::Up::Interrupted => return Err(Interrupted.into()),
-            engine::Up::Stopped if self.detach => return Err(Interrupted.into()),
-            engine::Up::Stopped => printer.note("everything is stopped"),
-            engine::Up::Background { pid } => {
+            up::Up::Interrupted => return Err(Interrupted.into()),
+            up::Up::Stopped if self.detach => return Err(Interrupted.into()),
+            up::Up::Stopped => printer.note("everything is stopped"),
+            up::Up::Background { pid } => {
                 printer.note(&format!(
                     "it runs in the background{}: cargo dev logs -f, cargo dev down",
                     in_brackets(pid, None)
                 ));
             }
-            engine::Up::Already {
+            up::Up::Already {
                 pid,
                 doing,
                 addresses,
@@ -95,8 +96,8 @@ impl Up {
     async fn start(
         &self,
         context: &Context,
-        events: &dev_env::events::Events,
-    ) -> anyhow::Result<engine::Up> {
+        events: &dev_env::report::events::Events,
+    ) -> anyhow::Result<up::Up> {
         let options = UpOptions {
             migrate: !self.no_migrate,
             reload: !self.no_reload,

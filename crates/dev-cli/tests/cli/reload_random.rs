@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use dev_env::Environment;
-use dev_env::bench::{Target, random_edits};
-use dev_env::events::Events;
+use dev_env::report::events::Events;
+use dev_env::verbs::bench::{Target, random_edits};
 
 use crate::support::{built, workspace};
 

@@ -5,10 +5,14 @@ use std::path::Path;
 
 use emotionviz_settings::DatabaseUrl;
 
-use crate::configuration::{Place, Tool};
-use crate::engine::UpOptions;
-use crate::events::Events;
-use crate::{Error, lan, migrations, service, session};
+use crate::Error;
+use crate::database::session;
+use crate::project::configuration::{Place, Tool};
+use crate::report::events::Events;
+use crate::report::lan;
+use crate::report::up::UpOptions;
+use crate::service::command;
+use crate::service::migrations;
 use local_postgres::ClusterConfig;
 
 /// The address that it listens on.
@@ -64,7 +68,7 @@ pub(super) async fn migrate(
         return Ok(false);
     }
     events.phase("applying migrations");
-    let said = service::migrate_or_fail(program, url, &["up", "--auto"]).await?;
+    let said = command::migrate_or_fail(program, url, &["up", "--auto"]).await?;
     let is_news = |line: &&str| {
         ["applied", "adopted", "  "]
             .iter()

@@ -10,15 +10,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::api;
 use super::handover::Successor;
-use crate::configuration::{External, Place, Tool};
-use crate::container::Prepared;
-use crate::engine::UpOptions;
-use crate::events::Events;
-use crate::listening::Listening;
-use crate::program::Program;
-use crate::reload::Builder;
-use crate::service::Probe;
-use crate::{Environment, Error, build, container};
+use crate::build::cargo;
+use crate::engines::container;
+use crate::engines::container::Prepared;
+use crate::project::configuration::{External, Place, Tool};
+use crate::report::events::Events;
+use crate::report::reload::Builder;
+use crate::report::up::UpOptions;
+use crate::service::command::Probe;
+use crate::service::listening::Listening;
+use crate::service::program::Program;
+use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use process::Process;
 
@@ -40,7 +42,7 @@ pub(super) struct Plan {
     /// Whether to compile.
     pub(super) compile: bool,
     /// And how.
-    pub(super) building: build::Options,
+    pub(super) building: cargo::Options,
     /// Whether to apply migrations.
     pub(super) migrate: bool,
     /// Whether a new process is wanted in any case.
@@ -94,7 +96,7 @@ impl Plan {
                 return Ok(candidate);
             }
         }
-        let program = build::program(&environment, &tool, self.building, &self.events).await?;
+        let program = cargo::program(&environment, &tool, self.building, &self.events).await?;
         let compiled_in = took(Builder::Cargo);
         self.start(environment, &tool, program, compiled_in).await
     }
@@ -104,7 +106,7 @@ impl Plan {
         if tool.service_binary.is_some() || self.migrate || self.building.toolchain_changed {
             return None;
         }
-        let fast = build::fast(&environment.checkout).ok()?;
+        let fast = cargo::fast(&environment.checkout).ok()?;
         fast.replace(
             &environment.checkout,
             &self.program,

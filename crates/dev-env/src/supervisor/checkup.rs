@@ -10,8 +10,11 @@ use tokio::time::Instant;
 use super::news::News;
 use super::services::Services;
 use super::{api, never};
-use crate::status::State;
-use crate::{Error, build, database, session};
+use crate::Error;
+use crate::build::cargo;
+use crate::database::location;
+use crate::database::session;
+use crate::report::status::State;
 use local_postgres::psql::{Psql, PsqlError};
 use process::Process;
 use process::files::make_parents;
@@ -137,15 +140,15 @@ impl Services {
     pub(super) async fn start_server_again(&mut self) -> Result<(), Error> {
         let checkout = self.environment.checkout.clone();
         if let Some(cluster) = &mut self.cluster {
-            cluster.socket_dir = database::socket_folder(&checkout, &cluster.owner);
+            cluster.socket_dir = location::socket_folder(&checkout, &cluster.owner);
             if !cluster.binaries.program("postgres").exists() {
                 let tool = self.environment.configuration.tool(&checkout)?;
-                let place = database::Place {
+                let place = location::Place {
                     owner: cluster.owner.clone(),
                     data_dir: cluster.data_dir.clone(),
                     exists: true,
                 };
-                cluster.binaries = database::binaries(&tool, Some(&place), &self.events).await?;
+                cluster.binaries = location::binaries(&tool, Some(&place), &self.events).await?;
             }
         }
         self.run_server(true).await?;
@@ -205,7 +208,7 @@ impl Services {
             .configuration
             .tool(&self.environment.checkout)?;
         let program =
-            build::program(&self.environment, &tool, self.building(), &self.events).await?;
+            cargo::program(&self.environment, &tool, self.building(), &self.events).await?;
         self.keep(program);
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::services::Services;
-use crate::configuration::Place;
-use crate::events::Events;
-use crate::listening::Listening;
-use crate::program::Program;
-use crate::{Environment, Error, service};
+use crate::project::configuration::Place;
+use crate::report::events::Events;
+use crate::service::command;
+use crate::service::listening::Listening;
+use crate::service::program::Program;
+use crate::{Environment, Error};
 use process::ready_socket::ReadySocket;
 use process::{Process, StopSignal};
 
@@ -36,7 +37,7 @@ impl Successor<'_> {
         let words = ReadySocket::listen(self.ready_socket)
             .map_err(|source| Error::io("listen on", self.ready_socket, source))?;
         let begun = Instant::now();
-        let mut configuration = service::api(
+        let mut configuration = command::api(
             self.program,
             self.environment,
             self.place,

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::services::Services;
-use crate::passwords::Passwords;
-use crate::status::State;
-use crate::{Error, session};
+use crate::Error;
+use crate::database::passwords::Passwords;
+use crate::database::session;
+use crate::report::status::State;
 
 impl Services {
     /// Changes them in the database and in the files, in both or in neither. Not to be dropped before it ends.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::board::Board;
-use crate::control::{self, Control, Order};
-use crate::events::Events;
-use crate::lock::Lock;
+use crate::project::lock::Lock;
+use crate::report::events::Events;
+use crate::supervisor::board::Board;
+use crate::supervisor::control::{self, Control, Order};
 use crate::{Checkout, Environment, Error};
 use process::stop::Stop;
 

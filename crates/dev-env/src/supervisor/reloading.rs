@@ -12,13 +12,14 @@ use nix::sys::signal::Signal;
 
 use super::attempt::{Candidate, Plan};
 use super::services::Services;
-use crate::configuration::Tool;
-use crate::events::{Event, Events};
-use crate::program::Program;
-use crate::reload::{Outcome, Reload, Times};
-use crate::status::State;
-use crate::watch::{Seen, Sources, Watcher};
-use crate::{Checkout, Environment, Error, build};
+use crate::build::cargo;
+use crate::build::watch::{Seen, Sources, Watcher};
+use crate::project::configuration::Tool;
+use crate::report::events::{Event, Events};
+use crate::report::reload::{Outcome, Reload, Times};
+use crate::report::status::State;
+use crate::service::program::Program;
+use crate::{Checkout, Environment, Error};
 
 /// What came of an attempt.
 pub(super) type Attempted = Result<Option<Candidate>, Error>;
@@ -115,7 +116,7 @@ impl Reloading {
     /// What runs is what there is.
     pub(super) fn is_level(&mut self, checkout: &Checkout, program: &Program) {
         self.behind.clear();
-        if let Some(fast) = build::fast(checkout)
+        if let Some(fast) = cargo::fast(checkout)
             .ok()
             .filter(|_| self.watcher.is_some())
         {
@@ -229,7 +230,7 @@ impl Services {
             place: self.place.clone()?,
             program: self.program.clone()?,
             ready: self.api_ready,
-            building: build::Options {
+            building: cargo::Options {
                 quiet: true,
                 ..self.building()
             },

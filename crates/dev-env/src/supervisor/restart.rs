@@ -2,14 +2,18 @@
 
 use super::services::Services;
 use super::{api, concerns};
-use crate::configuration::{External, Place, Tool};
-use crate::engine::Service;
-use crate::events::Event;
-use crate::external::refuse_unknown;
-use crate::listening::Listening;
-use crate::program::Program;
-use crate::status::State;
-use crate::{Environment, Error, build, database, kept_ports, session};
+use crate::build::cargo;
+use crate::database::location;
+use crate::database::session;
+use crate::project::configuration::{External, Place, Tool};
+use crate::project::kept_ports;
+use crate::report::events::Event;
+use crate::report::status::State;
+use crate::report::up::Service;
+use crate::service::listening::Listening;
+use crate::service::program::Program;
+use crate::verbs::external::refuse_unknown;
+use crate::{Environment, Error};
 use local_postgres::{ClusterConfig, roles, roles::RolesError};
 
 /// All that the services are started with.
@@ -91,7 +95,7 @@ impl Services {
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
             Some(_) => None,
-            None => Some(database::prepare(&checkout, &self.events)?),
+            None => Some(location::prepare(&checkout, &self.events)?),
         };
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment
@@ -118,7 +122,7 @@ impl Services {
         };
         let program = match &self.program {
             Some(program) if !concerns(service, Service::Api) => program.clone(),
-            _ => build::program(&environment, &tool, self.building(), &self.events).await?,
+            _ => cargo::program(&environment, &tool, self.building(), &self.events).await?,
         };
         match &external {
             Some(external) if environment.is_in_container() => {
@@ -184,10 +188,10 @@ impl Services {
         &self,
         environment: &Environment,
         tool: &Tool,
-        place: database::Place,
+        place: location::Place,
         restarts: bool,
     ) -> Result<ClusterConfig, Error> {
-        let binaries = database::binaries(tool, Some(&place), &self.events).await?;
+        let binaries = location::binaries(tool, Some(&place), &self.events).await?;
         let port = match &self.cluster {
             Some(old)
                 if !restarts
@@ -201,7 +205,7 @@ impl Services {
             }
             _ => kept_ports::postgres(&environment.checkout, tool.postgres_port, &self.events)?,
         };
-        let cluster = database::describe(environment, tool, place, binaries, port, &self.events)?;
+        let cluster = location::describe(environment, tool, place, binaries, port, &self.events)?;
         Ok(match &self.cluster {
             // It goes on as it was started.
             Some(old) if !restarts => ClusterConfig {

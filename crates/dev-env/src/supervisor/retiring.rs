@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::events::Events;
+use crate::report::events::Events;
 use process::{Process, StopSignal};
 
 /// The service's own bounds: it takes leave of its clients, finishes what is under way, and says its last words.

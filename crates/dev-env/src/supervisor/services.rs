@@ -12,18 +12,24 @@ use super::api;
 use super::checkup::Checkup;
 use super::reloading::Reloading;
 use super::retiring::Retiring;
-use crate::board::Board;
-use crate::configuration::{External, Place};
-use crate::container::Prepared;
-use crate::engine::UpOptions;
-use crate::events::{Address, Events};
-use crate::external::refuse_unknown;
-use crate::listening::Listening;
-use crate::program::Program;
-use crate::service::{self, Probe};
-use crate::status::State;
-use crate::watch::Watcher;
-use crate::{Environment, Error, build, database, kept_ports, lan, leftovers, session};
+use crate::build::cargo;
+use crate::build::watch::Watcher;
+use crate::database::location;
+use crate::database::session;
+use crate::engines::container::Prepared;
+use crate::project::configuration::{External, Place};
+use crate::project::kept_ports;
+use crate::report::events::{Address, Events};
+use crate::report::lan;
+use crate::report::status::State;
+use crate::report::up::UpOptions;
+use crate::service::command::{self, Probe};
+use crate::service::listening::Listening;
+use crate::service::program::Program;
+use crate::supervisor::board::Board;
+use crate::supervisor::leftovers;
+use crate::verbs::external::refuse_unknown;
+use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
 use process::Process;
@@ -123,7 +129,7 @@ impl Services {
         }
         // The database starts while cargo compiles.
         let (environment, events) = (self.environment.clone(), self.events.clone());
-        let built = build::program(&environment, &tool, self.building(), &events);
+        let built = cargo::program(&environment, &tool, self.building(), &events);
         let (program, ()) = tokio::try_join!(built, self.start_database())?;
         let tool = self.environment.configuration.tool(&checkout)?;
         self.board
@@ -139,7 +145,7 @@ impl Services {
         self.place = Some(api::place(self.cluster.as_ref(), &tool, self.options, port));
         self.start_api().await?;
         self.settle();
-        let fast = build::fast(&checkout).and_then(|fast| fast.is_prepared());
+        let fast = cargo::fast(&checkout).and_then(|fast| fast.is_prepared());
         if let (Err(reason), true) = (fast, self.options.reload && tool.service_binary.is_none()) {
             self.events
                 .note(format!("each edit is built by cargo: {reason}"));
@@ -172,13 +178,13 @@ impl Services {
             self.show_external(external);
             return Ok(());
         }
-        let place = database::prepare(&checkout, &self.events)?;
+        let place = location::prepare(&checkout, &self.events)?;
         let exists = place.exists;
         self.make_secrets(exists)?;
         let tool = self.environment.configuration.tool(&checkout)?;
-        let binaries = database::binaries(&tool, Some(&place), &self.events).await?;
+        let binaries = location::binaries(&tool, Some(&place), &self.events).await?;
         let port = kept_ports::postgres(&checkout, tool.postgres_port, &self.events)?;
-        let cluster = database::describe(
+        let cluster = location::describe(
             &self.environment,
             &tool,
             place,
@@ -219,7 +225,7 @@ impl Services {
             return Ok(());
         };
         let server =
-            database::start(&self.environment.checkout, cluster, exists, &self.events).await?;
+            location::start(&self.environment.checkout, cluster, exists, &self.events).await?;
         let (pid, url) = (server.pid(), session::owners_url(cluster).masked());
         self.board.update(|snapshot| {
             snapshot.bin_dir = Some(cluster.binaries.dir.clone());
@@ -277,7 +283,7 @@ impl Services {
         else {
             return Ok(());
         };
-        let mut api = Process::new(service::api(
+        let mut api = Process::new(command::api(
             program,
             &self.environment,
             place,
@@ -310,7 +316,7 @@ impl Services {
         });
         self.board
             .update(|snapshot| snapshot.program = Some(program.path().to_owned()));
-        if let Ok(fast) = build::fast(&self.environment.checkout) {
+        if let Ok(fast) = cargo::fast(&self.environment.checkout) {
             fast.sweep(&program);
         }
         self.program = Some(program);
@@ -334,15 +340,15 @@ impl Services {
             snapshot.api.version = version.or(snapshot.api.version.take());
             (snapshot.api.port, snapshot.api.url) = (
                 Some(place.port),
-                Some(service::base_url(place.host, place.port)),
+                Some(command::base_url(place.host, place.port)),
             );
             snapshot.watching = watching;
         });
     }
 
-    pub(super) fn building(&self) -> build::Options {
+    pub(super) fn building(&self) -> cargo::Options {
         let toolchain_changed = self.reloading.toolchain_changed;
-        build::Options {
+        cargo::Options {
             colour: self.options.colour,
             quiet: false,
             toolchain_changed,
@@ -365,7 +371,7 @@ impl Services {
             addresses.push(Address::new("API", url.clone()));
             addresses.push(Address::new("documentation", format!("{url}/docs")));
             if let Some(here) = lan::address().filter(|_| place.host.is_unspecified()) {
-                addresses.push(Address::for_phones(service::base_url(here, place.port)));
+                addresses.push(Address::for_phones(command::base_url(here, place.port)));
             }
         }
         if let Some(url) = snapshot.db.url {

@@ -67,11 +67,11 @@ pub(crate) fn is_there() -> bool {
             .build()
             .unwrap();
         let found = runtime.block_on(async {
-            dev_env::docker::available().await?;
+            dev_env::engines::docker::available().await?;
             for image in BASE_IMAGES {
-                dev_env::docker::have_image(image).await?;
+                dev_env::engines::docker::have_image(image).await?;
             }
-            Ok::<_, dev_env::docker::Unavailable>(())
+            Ok::<_, dev_env::engines::docker::Unavailable>(())
         });
         found.err().map(|reason| reason.to_string())
     };

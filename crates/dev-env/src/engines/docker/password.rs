@@ -1,0 +1,74 @@
+//! New passwords for the database's roles, given through the container.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::engine::Docker;
+use super::start;
+use crate::Error;
+use crate::database::passwords::Passwords;
+use crate::database::session::Session;
+use crate::project::configuration;
+use crate::report::events::Events;
+use local_postgres::psql;
+use local_postgres::roles;
+use process::stop::Stop;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+pub(super) async fn change(
+    engine: &Docker,
+    password: Option<String>,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Option<PathBuf>, Error> {
+    engine
+        .environment
+        .configuration
+        .passwords_can_be_written()?;
+    let passwords = Passwords::new(
+        password.map_or_else(|| configuration::generate().into(), SecretString::from),
+    );
+    let runs = engine.look().await?.1.running("api").is_some();
+    let session = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        session = engine.session_on(false, events) => session?,
+    };
+    // From here on either all of it changes or nothing: whoever wants to stop waits.
+    let changed = set(engine, &session, &passwords).await;
+    session.end().await?;
+    let file = changed?;
+    if runs {
+        // The database's health is asked with the new one; the API connects with it, and may have seen the file before the database
+        // had it.
+        let engine = Docker::new(engine.environment.reread()?);
+        tokio::select! {
+            biased;
+            () = stop.asked() => {}
+            restarted = start::restart(&engine, None, events) => restarted?,
+        }
+    }
+    Ok(Some(file))
+}
+
+async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {
+    // No API may have run yet.
+    let create = roles::create_api_role();
+    let sql =
+        create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
+    let in_database = async {
+        let psql = session.client_in("psql", "postgres").await?;
+        psql::run(psql, sql.as_bytes(), BOUND).await?;
+        Ok(())
+    };
+    passwords
+        .set_by(
+            &engine.environment.configuration,
+            &engine.environment.checkout,
+            in_database,
+        )
+        .await
+}

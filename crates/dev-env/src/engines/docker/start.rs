@@ -1,0 +1,559 @@
+//! Starting the containers, waiting until they are ready, following them, and starting them anew.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use emotionviz_settings::declared::{
+    ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT,
+};
+use tokio::time::Instant;
+
+use super::containers::{Container, Containers};
+use super::engine::{Docker, PATIENCE};
+use super::inside::tool_inside;
+use super::logs::Told;
+use super::project::{Project, STOP_BOUND};
+use crate::database::maker;
+use crate::database::session;
+use crate::project::configuration::{Port, Tool};
+use crate::project::kept_ports;
+use crate::report::events::{Address, Event, Events, Source};
+use crate::report::lan;
+use crate::report::up::{Service, Up, UpOptions};
+use crate::service::command::{self, Probe};
+use crate::supervisor;
+use crate::{Environment, Error};
+use process::capture;
+use process::stop::Stop;
+
+/// The image is built in minutes, and pulled in some more.
+const COMPOSE_BOUND: Duration = Duration::from_secs(3600);
+/// Everything is compiled in there the first time.
+const READY_BOUND: Duration = Duration::from_secs(2 * 3600);
+const PROBE_EVERY: Duration = Duration::from_millis(20);
+/// Asking Docker costs more than asking the API.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often ports are chosen: between the choice and the start another checkout may start, too.
+const PORT_TRIES: usize = 3;
+/// What runs in there builds first.
+const RESTART_BOUND: Duration = Duration::from_secs(600);
+
+pub(super) async fn up(
+    engine: &Docker,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    // Settings that do not fit are said before anything is waited for.
+    engine.tool()?;
+    let events = &supervisor::log_to_file(&engine.environment, events.clone());
+    let (host, project, containers) = engine.look_on().await?;
+    host.check(engine.environment.checkout.root(), std::env::home_dir())?;
+    project
+        .settings
+        .check(&project, &engine.environment.checkout)
+        .await?;
+    if containers.run() {
+        return already(engine, project, containers, options, events, stop).await;
+    }
+    let turn = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(Up::Interrupted),
+        turn = engine.turn(COMPOSE_BOUND, events) => turn?,
+    };
+    // Whoever had the turn may have started them, and made settings.
+    let engine = &Docker::new(engine.environment.reread()?);
+    let containers = Containers::of(&project).await?;
+    if containers.run() {
+        drop(turn);
+        return already(engine, project, containers, options, events, stop).await;
+    }
+    let mut started = Started {
+        project,
+        options,
+        since: SystemTime::now(),
+    };
+    let ready = tokio::select! {
+        biased;
+        () = stop.asked() => None,
+        ready = started.start(engine, containers, events) => Some(ready),
+    };
+    match ready {
+        Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
+        Some(Err(error)) => {
+            // Nothing stays of what does not start.
+            started.end(events, stop).await?;
+            return Err(error);
+        }
+        None => {
+            started.end(events, stop).await?;
+            return Ok(Up::Stopped);
+        }
+    }
+    drop(turn);
+    if options.detach {
+        return Ok(Up::Background { pid: None });
+    }
+    tokio::select! {
+        biased;
+        () = stop.asked() => started.end(events, stop).await?,
+        // Somebody stopped them from another shell.
+        ended = started.follow(events) => ended?,
+    }
+    Ok(Up::Stopped)
+}
+
+/// What runs already, with what is asked for besides.
+async fn already(
+    engine: &Docker,
+    project: Project,
+    containers: Containers,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    let containers = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(Up::Interrupted),
+        containers = add(engine, project, containers, options, events) => containers?,
+    };
+    let healthy = containers
+        .running("api")
+        .is_some_and(|api| api.health.as_deref() == Some("healthy"));
+    let doing = (!healthy).then(|| "waiting for the API".to_owned());
+    Ok(Up::Already {
+        pid: None,
+        doing,
+        addresses: addresses(&containers, &engine.tool()?),
+    })
+}
+
+/// Adds to what runs what is asked for and not there: Adminer, the local network. Everything else of it stays.
+async fn add(
+    engine: &Docker,
+    project: Project,
+    containers: Containers,
+    asked: UpOptions,
+    events: &Events,
+) -> Result<Containers, Error> {
+    if missing(asked, containers.options()).is_empty() {
+        return Ok(containers);
+    }
+    let _turn = engine.turn(COMPOSE_BOUND, events).await?;
+    // Whoever had the turn may have added it, or stopped everything.
+    let containers = Containers::of(&project).await?;
+    let has = containers.options();
+    let services = missing(asked, has);
+    if !containers.run() {
+        return Err(Error::NotRunning);
+    } else if services.is_empty() {
+        return Ok(containers);
+    }
+    let options = UpOptions {
+        tools: has.tools || asked.tools,
+        lan: has.lan || asked.lan,
+        ..has
+    };
+    let mut added = Started {
+        project: project.clone(),
+        options,
+        since: SystemTime::now(),
+    };
+    let profiles = project.with_tools();
+    let words = [
+        &profiles[..],
+        &["up", "--detach", "--no-deps"],
+        &services[..],
+    ]
+    .concat();
+    added
+        .compose(
+            containers,
+            &words,
+            &engine.environment,
+            &engine.tool()?,
+            events,
+        )
+        .await?;
+    if services.contains(&"api") {
+        events.phase("starting the API");
+        return added.until_ready(events).await;
+    }
+    Containers::of(&added.project).await
+}
+
+/// The services that `asked` wants otherwise than they run.
+fn missing(asked: UpOptions, has: UpOptions) -> Vec<&'static str> {
+    let missing = [
+        ("adminer", asked.tools && !has.tools),
+        ("api", asked.lan && !has.lan),
+    ];
+    missing
+        .into_iter()
+        .filter_map(|(service, missing)| missing.then_some(service))
+        .collect()
+}
+
+/// What this process starts.
+struct Started {
+    project: Project,
+    options: UpOptions,
+    since: SystemTime,
+}
+
+impl Started {
+    async fn start(
+        &mut self,
+        engine: &Docker,
+        containers: Containers,
+        events: &Events,
+    ) -> Result<Vec<Address>, Error> {
+        let mut environment = engine.environment.clone();
+        let checkout = environment.checkout.clone();
+        let made = environment
+            .configuration
+            .make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
+        if !made.is_empty() {
+            events.note(format!(
+                "made {} and wrote them to {}",
+                made.join(", "),
+                checkout.env_file().display()
+            ));
+        }
+        if self.project.make_known(&checkout)? {
+            events.note(format!(
+                "the containers are called {}, as {} says now",
+                self.project.name,
+                checkout.env_file().display()
+            ));
+        }
+        let tool = Docker::new(environment.clone()).tool()?;
+        let project = self.project.clone();
+        let profiles = if self.options.tools {
+            project.with_tools()
+        } else {
+            Vec::new()
+        };
+        self.compose(
+            containers,
+            &[&profiles[..], &["up", "--detach"]].concat(),
+            &environment,
+            &tool,
+            events,
+        )
+        .await?;
+        events.phase("starting the API");
+        let containers = self.until_ready(events).await?;
+        Ok(addresses(&containers, &tool))
+    }
+
+    /// Lets Compose start containers, on ports that they have or that are free.
+    async fn compose(
+        &mut self,
+        mut containers: Containers,
+        words: &[&str],
+        environment: &Environment,
+        tool: &Tool,
+        events: &Events,
+    ) -> Result<(), Error> {
+        let mut tries_left = PORT_TRIES;
+        loop {
+            self.project.variables =
+                published(environment, tool, &containers, self.options, events)?;
+            events.phase("starting the containers");
+            let listener = events.clone();
+            tries_left -= 1;
+            match self
+                .project
+                .tell(words, COMPOSE_BOUND, move |line| {
+                    tell_of_compose(line, &listener)
+                })
+                .await
+            {
+                // Somebody else has taken it since it was found free.
+                Err(Error::PortOfContainer { .. }) if tries_left > 0 => {
+                    containers = Containers::of(&self.project).await?
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Waits for the API, and shows meanwhile what the containers say.
+    async fn until_ready(&self, events: &Events) -> Result<Containers, Error> {
+        // Before it says something it is not there, and whoever asks already waits in a queue.
+        let speaks = Arc::new(AtomicBool::new(false));
+        let (listener, heard) = (events.clone(), Arc::clone(&speaks));
+        let _told = Told::follow(&self.project, self.since, move |line| {
+            heard.fetch_or(line.from == Source::Api, Ordering::Relaxed);
+            listener.tell(Event::Output {
+                from: line.from,
+                line: line.text,
+            });
+        })
+        .await?;
+        let deadline = Instant::now() + READY_BOUND;
+        let first = Containers::of(&self.project).await?;
+        let mut containers = first.clone();
+        loop {
+            for service in ["setup", "db", "api"] {
+                let restarts = |containers: &Containers| {
+                    containers
+                        .get(service)
+                        .map_or(0, |container| container.restarts)
+                };
+                let failed = containers.get(service).is_some_and(Container::has_failed)
+                    || restarts(&containers) > restarts(&first);
+                if failed || Instant::now() >= deadline {
+                    return Err(super::ended(&self.project, service).await);
+                }
+            }
+            let look_again = Instant::now() + LOOK_EVERY;
+            let api = containers.running("api");
+            while Instant::now() < look_again {
+                let may_answer = speaks.load(Ordering::Relaxed)
+                    || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
+                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
+                    && self.is_ready(port).await
+                {
+                    return Ok(containers);
+                }
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+            containers = Containers::of(&self.project).await?;
+        }
+    }
+
+    async fn is_ready(&self, port: u16) -> bool {
+        let probe = Probe::new(IpAddr::from([127, 0, 0, 1]), port);
+        if self.options.migrate {
+            probe.ready().await.is_ok()
+        } else {
+            probe.live().await.is_ok()
+        }
+    }
+
+    /// Shows what the containers say until they run no more.
+    async fn follow(&self, events: &Events) -> Result<(), Error> {
+        let mut since = SystemTime::now();
+        loop {
+            let listener = events.clone();
+            let mut told = Told::follow(&self.project, since, move |line| {
+                listener.tell(Event::Output {
+                    from: line.from,
+                    line: line.text,
+                })
+            })
+            .await?;
+            told.ended().await?;
+            since = SystemTime::now();
+            if !Containers::of(&self.project).await?.any_runs() {
+                return Ok(());
+            }
+            // They were started again this moment.
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Stops everything in order; at once when somebody insists.
+    async fn end(&self, events: &Events, stop: &Stop) -> Result<(), Error> {
+        events.phase("stopping");
+        tokio::select! {
+            stopped = self.project.end("stop") => stopped,
+            () = stop.insisted() => {
+                events.warn("ending everything at once");
+                self.project.end("kill").await
+            }
+        }
+    }
+}
+
+/// What Compose prints is of interest where it builds.
+fn tell_of_compose(line: &str, events: &Events) {
+    let said = line.trim_start();
+    match said.split(' ').next() {
+        Some("Container" | "Network" | "Volume") => {}
+        Some(step) if step.starts_with('#') => {
+            events.phase("building the image");
+            events.tell(Event::Output {
+                from: Source::Build,
+                line: line.to_owned(),
+            });
+        }
+        Some("") | None => {}
+        Some(_) if said.contains("Pulling") || said.contains("Pulled") => {
+            events.phase(format!("pulling images: {said}"))
+        }
+        Some(_) => events.tell(Event::Output {
+            from: Source::Dev,
+            line: line.to_owned(),
+        }),
+    }
+}
+
+/// Where the containers are published on this machine, as variables for Compose. A port that one of them has already stays.
+pub(super) fn published(
+    environment: &Environment,
+    tool: &Tool,
+    containers: &Containers,
+    options: UpOptions,
+    events: &Events,
+) -> Result<Vec<(OsString, OsString)>, Error> {
+    let checkout = &environment.checkout;
+    let host = if options.lan {
+        lan::ALL_ADDRESSES
+    } else {
+        tool.api_host
+    };
+    let has = |service: &str, wanted: Port| {
+        let port = containers
+            .running(service)
+            .and_then(|container| container.port);
+        port.filter(|port| !wanted.set || wanted.port == *port || wanted.port == 0)
+    };
+    let api = has("api", tool.api_port).map_or_else(
+        || kept_ports::api(checkout, host, tool.api_port, events),
+        Ok,
+    )?;
+    let postgres = has("db", tool.postgres_port).map_or_else(
+        || kept_ports::postgres(checkout, tool.postgres_port, events),
+        Ok,
+    )?;
+    let adminer = match has("adminer", tool.adminer_port) {
+        Some(port) => port,
+        None if options.tools => kept_ports::adminer(checkout, tool.adminer_port, events)?,
+        None => tool.adminer_port.port,
+    };
+    let flags = [
+        ("--no-migrate", !options.migrate),
+        ("--no-reload", !options.reload),
+    ];
+    let mut flags: Vec<String> = flags
+        .into_iter()
+        .filter_map(|(flag, given)| given.then_some(flag.to_owned()))
+        .collect();
+    if let Some(address) = lan::address().filter(|_| host.is_unspecified()) {
+        flags.push(format!("--lan-address={address}"));
+        events.note(lan::pages_may_call(address));
+    }
+    let variables = [
+        (API_HOST.info.name, host.to_string()),
+        (API_PORT.info.name, api.to_string()),
+        (POSTGRES_PORT.info.name, postgres.to_string()),
+        (ADMINER_PORT.info.name, adminer.to_string()),
+        (DEV_UP_OPTIONS.info.name, flags.join(" ")),
+    ];
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect())
+}
+
+/// Where everything answers.
+pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let mut addresses = Vec::new();
+    if let Some((api, port)) = containers
+        .running("api")
+        .and_then(|api| Some((api, api.port?)))
+    {
+        let url = command::base_url(here, port);
+        addresses.push(Address::new("documentation", format!("{url}/docs")));
+        addresses.insert(0, Address::new("API", url));
+        addresses.extend(
+            lan::address()
+                .filter(|_| api.is_public)
+                .map(|lan| Address::for_phones(command::base_url(lan, port))),
+        );
+    }
+    if let Some(port) = containers.running("db").and_then(|db| db.port) {
+        let url = session::local_url(
+            port,
+            &tool.user,
+            tool.password.clone().unwrap_or_default(),
+            &tool.database,
+        );
+        addresses.push(Address::new("database", url.masked()));
+    }
+    if let Some(port) = containers
+        .running("adminer")
+        .and_then(|adminer| adminer.port)
+    {
+        addresses.push(Address::new("Adminer", command::base_url(here, port)));
+    }
+    addresses
+}
+
+/// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
+pub(super) async fn restart(
+    engine: &Docker,
+    service: Option<Service>,
+    events: &Events,
+) -> Result<(), Error> {
+    let tool = engine.tool()?;
+    let _turn = engine.turn(PATIENCE, events).await?;
+    let (mut project, before) = engine.look().await?;
+    if !before.any_runs() {
+        return Err(Error::NotRunning);
+    }
+    let options = before.options();
+    project.variables = published(&engine.environment, &tool, &before, options, events)?;
+    let services: &[&str] = match service {
+        Some(Service::Api) => &["api"],
+        Some(Service::Db) => &["db"],
+        None => &["db", "api"],
+    };
+    for name in services {
+        events.phase(format!("starting {name} anew"));
+        // With what it depends on: --no-deps makes another container of it.
+        project
+            .run(&["up", "--detach", name], COMPOSE_BOUND)
+            .await?;
+        let after = Containers::of(&project).await?;
+        let same = |containers: &Containers| {
+            containers
+                .running(name)
+                .map(|container| (container.id.clone(), container.started))
+        };
+        if same(&before).is_none() || same(&before) != same(&after) {
+            continue;
+        }
+        match (*name, after.running("api")) {
+            // The supervisor in there does it without losing a request.
+            ("api", Some(api)) => restart_inside(api).await?,
+            _ => project
+                .run(&["restart", "--no-deps", name], STOP_BOUND)
+                .await
+                .map(drop)?,
+        }
+    }
+    events.phase("waiting for the API");
+    let ready = Started {
+        project,
+        options,
+        since: SystemTime::now(),
+    };
+    let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
+    ready
+        .map_err(|_| Error::Container {
+            service: "api",
+            said: "it is not ready".to_owned(),
+        })?
+        .map(drop)
+}
+
+async fn restart_inside(api: &Container) -> Result<(), Error> {
+    let output = capture(tool_inside(&api.id, "restart api"), b"", RESTART_BOUND).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = output.stderr.trim();
+    Err(Error::Supervisor(
+        said.rsplit_once("error: ")
+            .map_or(said, |(_, error)| error)
+            .to_owned(),
+    ))
+}

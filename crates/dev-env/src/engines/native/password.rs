@@ -1,0 +1,148 @@
+//! New passwords, asked of whoever runs the database.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Native, POLL, refuse_external};
+use crate::database::location;
+use crate::database::passwords::Passwords;
+use crate::project::configuration;
+use crate::project::lock::{Holder, Lock};
+use crate::report::events::Events;
+use crate::supervisor::control;
+use crate::{Environment, Error};
+use local_postgres::ClusterConfig;
+use local_postgres::server::Server;
+use process::stop::Stop;
+
+/// The supervisor ends, or a short command does.
+const PATIENCE: Duration = Duration::from_secs(90);
+const COMMAND: &str = "cargo dev db password";
+
+/// Who can reach the database.
+enum Way {
+    /// Whoever runs it.
+    Supervisor(Holder),
+    /// This process, which has started it for the moment.
+    Moment(Box<Moment>),
+}
+
+struct Moment {
+    environment: Environment,
+    cluster: ClusterConfig,
+    server: Server,
+    _lock: Lock,
+}
+
+impl Native {
+    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
+    /// old ones: through the server's socket, as its files' owner. Returns the file that was changed; `None` when `stop` was
+    /// asked before that was known. Whatever happens, either all of it has changed or nothing.
+    ///
+    /// # Errors
+    /// There is no database here, or it does not start.
+    pub(super) async fn new_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
+        refuse_external(&self.tool()?, "changing the password")?;
+        self.environment.configuration.passwords_can_be_written()?;
+        let password: SecretString = password.unwrap_or_else(configuration::generate).into();
+        let way = tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(None),
+            way = self.way(password.clone(), events) => way?,
+        };
+        match way {
+            // The change must finish, because until then the file and the database may differ. Only a second signal stops the wait.
+            Way::Supervisor(holder) => tokio::select! {
+                changed = control::change_password(&holder, &password, events) => changed.map(Some),
+                () = stop.insisted() => Ok(None),
+            },
+            Way::Moment(moment) => {
+                let Moment {
+                    environment,
+                    cluster,
+                    server,
+                    _lock,
+                } = *moment;
+                let passwords = Passwords {
+                    owner: cluster.password.clone(),
+                    api: cluster.api_password.clone(),
+                };
+                let changed = passwords
+                    .set(&cluster, &environment.configuration, &environment.checkout)
+                    .await;
+                server.stop().await?;
+                changed.map(Some)
+            }
+        }
+    }
+
+    async fn way(&self, password: SecretString, events: &Events) -> Result<Way, Error> {
+        let checkout = &self.environment.checkout;
+        let place = self.existing(events)?;
+        let lock = match self.supervisor_or_lock().await? {
+            Ok(holder) => return Ok(Way::Supervisor(holder)),
+            Err(lock) => lock,
+        };
+        // Another `db password` may just have written it.
+        let environment = self.environment.reread()?;
+        let mut tool = environment.configuration.tool(checkout)?;
+        let binaries = location::binaries(&tool, Some(&place), events).await?;
+        let passwords = Passwords::new(password);
+        (tool.password, tool.api_password) = (Some(passwords.owner), Some(passwords.api));
+        // Nobody else is to find it: any port.
+        let cluster = location::describe(
+            &environment,
+            &tool,
+            place,
+            binaries,
+            crate::project::ports::free_port()?,
+            events,
+        )?;
+        let server = Server::start(&cluster).await?;
+        Ok(Way::Moment(Box::new(Moment {
+            environment,
+            cluster,
+            server,
+            _lock: lock,
+        })))
+    }
+
+    /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
+    async fn supervisor_or_lock(&self) -> Result<Result<Holder, Lock>, Error> {
+        let checkout = &self.environment.checkout;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match control::supervisor(checkout).await? {
+                Some((holder, snapshot))
+                    if snapshot.stage == crate::supervisor::board::Stage::Stopping =>
+                {
+                    wait_or_busy(deadline, holder).await?;
+                }
+                Some((holder, _)) => return Ok(Ok(holder)),
+                None => match Lock::take(checkout, COMMAND, None).await? {
+                    Ok(lock) => return Ok(Err(lock)),
+                    Err(holder) => wait_or_busy(deadline, holder).await?,
+                },
+            }
+        }
+    }
+}
+
+async fn wait_or_busy(deadline: tokio::time::Instant, holder: Holder) -> Result<(), Error> {
+    if tokio::time::Instant::now() >= deadline {
+        return Err(Error::Busy {
+            what: holder.what,
+            pid: holder.pid,
+            waited: PATIENCE,
+        });
+    }
+    tokio::time::sleep(POLL).await;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The checkout, its settings, ports, logs and locks.
+
+pub(crate) mod checkout;
+pub mod config_report;
+pub mod configuration;
+pub(crate) mod env_files;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod kept_ports;
+pub(crate) mod lock;
+pub mod logs;
+pub mod ports;
+pub(crate) mod settings_file;

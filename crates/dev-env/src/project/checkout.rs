@@ -1,0 +1,130 @@
+//! The checkout that a command acts on, and where its files are.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// A checkout of the project.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    root: PathBuf,
+    hash: String,
+}
+
+impl Checkout {
+    /// The checkout that `folder` is in.
+    ///
+    /// # Errors
+    /// When it is in none.
+    pub fn find(folder: &Path) -> Result<Self, Error> {
+        // The canonical path: a symlinked checkout is the same one.
+        let from = folder
+            .canonicalize()
+            .map_err(|source| Error::io("read", folder, source))?;
+        let is_root = |folder: &&Path| {
+            folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file()
+        };
+        match from.ancestors().find(is_root) {
+            Some(root) => Ok(Self {
+                root: root.to_owned(),
+                hash: crate::database::data_home::checkout_hash(root),
+            }),
+            None => Err(Error::NoCheckout { from }),
+        }
+    }
+
+    /// Its top folder, an absolute path without symbolic links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Twelve letters and digits that stand for its path: other checkouts have others.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The first settings file.
+    pub fn env_file(&self) -> PathBuf {
+        self.root.join(".env")
+    }
+
+    /// The second one, where the specification has it.
+    pub fn backend_env_file(&self) -> PathBuf {
+        self.root.join("backend/.env")
+    }
+
+    /// The migrations' files.
+    pub fn migrations(&self) -> PathBuf {
+        self.root.join("backend/db/migrations")
+    }
+
+    /// Scripts that run once, when a database is made.
+    pub fn init_scripts(&self) -> PathBuf {
+        self.root.join("backend/init-scripts")
+    }
+
+    /// Logs of all services.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("data/logs")
+    }
+
+    /// Copies of the database.
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("data/backups")
+    }
+
+    /// Pids, locks, the ports that were chosen: safe to delete when nothing runs.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("data/run")
+    }
+
+    /// Where the environment builds the service: a folder of its own, as cargo locks a folder for as long as it builds in it. A build
+    /// or an editor beside the environment would hold a reload up, and a reload them.
+    pub(crate) fn build_folder(&self) -> PathBuf {
+        // Relative ones are relative to the folder that cargo is started in.
+        let given = std::env::var_os("CARGO_TARGET_DIR").filter(|given| !given.is_empty());
+        self.root
+            .join(given.map_or_else(|| PathBuf::from("target"), PathBuf::from))
+            .join("dev-env")
+    }
+
+    /// Where cargo has what it makes on the way there (<https://doc.rust-lang.org/cargo/reference/build-cache.html>). A template is not
+    /// followed: what lies there has to be found.
+    pub(crate) fn intermediate_folder(&self) -> PathBuf {
+        let given = std::env::var_os("CARGO_BUILD_BUILD_DIR")
+            .filter(|given| !given.is_empty() && !given.to_string_lossy().contains('{'));
+        given.map_or_else(|| self.build_folder(), |given| self.root.join(given))
+    }
+
+    /// Makes the folders under `data/` that everybody needs.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn make_folders(&self) -> Result<(), Error> {
+        process::files::make_parents(&self.logs().join("file"))?;
+        process::files::make_parents(&self.run().join("file"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn found_from_any_folder_inside() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("ein Ordner mit ä");
+        std::fs::create_dir_all(root.join("backend/db/migrations")).unwrap();
+        assert!(matches!(
+            Checkout::find(&root),
+            Err(Error::NoCheckout { .. })
+        ));
+        std::fs::write(root.join("Cargo.toml"), "").unwrap();
+        std::fs::write(root.join("backend/.env.example"), "").unwrap();
+        let top = Checkout::find(&root).unwrap();
+        let inside = Checkout::find(&root.join("backend/db/migrations")).unwrap();
+        assert_eq!((top.root(), top.hash()), (inside.root(), inside.hash()));
+        assert_eq!(top.hash().len(), 12);
+    }
+}

@@ -1,0 +1,7 @@
+//! Plain data that other processes see: events, status, snapshots, reloads.
+
+pub mod events;
+pub(crate) mod lan;
+pub mod reload;
+pub mod status;
+pub mod up;

@@ -1,0 +1,346 @@
+//! The supervisor's socket: a line of JSON asks, lines of JSON answer.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::project::lock::{self, Holder};
+use crate::report::events::{Event, Events};
+use crate::report::up::Service;
+use crate::supervisor::board::{Board, Snapshot};
+use crate::{Checkout, Error};
+use local_postgres::socket_dir;
+use process::owner::Owner;
+use process::stop::Stop;
+
+/// A supervisor that lives answers from memory.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
+/// Building is part of a restart.
+const RESTART_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What is asked.
+// No Debug: one of them has a password.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// How everything is.
+    Status,
+    /// To end. Answered at once: the lock says when it has ended.
+    Stop,
+    /// To read the settings again and start one service, or all, anew.
+    Restart(Option<Service>),
+    /// To give the database's owner this password, and the API's role another one, everywhere.
+    ChangePassword(String),
+}
+
+/// What is answered; work is answered with events first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Event(Event),
+    Status(Box<Snapshot>),
+    Done,
+    /// The settings file that was changed.
+    Written(PathBuf),
+    Failed(String),
+}
+
+/// Work that somebody waits for.
+pub(crate) struct Order {
+    pub work: Work,
+    pub answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// What takes its time, and is done in turn.
+pub(crate) enum Work {
+    Restart(Option<Service>),
+    ChangePassword(SecretString),
+}
+
+/// The listening socket, gone when this is dropped.
+pub(crate) struct Control {
+    task: JoinHandle<()>,
+    path: PathBuf,
+    // Device and inode.
+    identity: (u64, u64),
+    _lock: Option<File>,
+}
+
+/// Where the socket of a checkout is.
+pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
+    let id = format!("{}-control", checkout.hash());
+    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
+}
+
+impl Control {
+    /// Listens. Whoever holds the lock may take the place of a socket that was left behind.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub(crate) fn listen(
+        socket: &Path,
+        board: Board,
+        stop: Stop,
+        orders: mpsc::Sender<Order>,
+    ) -> Result<Self, Error> {
+        let folder = socket
+            .parent()
+            .expect("the socket lies in a folder of its own")
+            .to_owned();
+        socket_dir::prepare(&folder, &Owner::of_this_process())?;
+        let io = |source| Error::io("listen on", socket, source);
+        match std::fs::remove_file(socket) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(socket).map_err(io)?;
+        std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(io)?;
+        let identity = identity(socket).map_err(io)?;
+        let lock = socket_dir::keep_from_cleaners(&folder);
+        Ok(Self {
+            task: tokio::spawn(accept(listener, board, stop, orders)),
+            path: socket.to_owned(),
+            identity,
+            _lock: lock,
+        })
+    }
+
+    /// The path of the socket.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether clients can still connect: the socket file may have been removed.
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity(&self.path).is_ok_and(|found| found == self.identity)
+    }
+}
+
+fn identity(socket: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(socket).map(|file| (file.dev(), file.ino()))
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.task.abort();
+        // A different socket at this path belongs to the successor.
+        if let Some(folder) = self.path.parent().filter(|_| self.is_in_place()) {
+            remove(folder);
+        }
+    }
+}
+
+/// Where a new process of the API says that it is ready: beside the socket.
+pub(crate) fn ready_socket(socket: &Path) -> PathBuf {
+    socket.with_file_name("ready")
+}
+
+/// Removes the socket's folder, when the supervisor has ended.
+pub(crate) fn remove(folder: &Path) {
+    let socket = folder.join("socket");
+    let _gone = std::fs::remove_file(ready_socket(&socket));
+    let _gone = std::fs::remove_file(socket);
+    let _gone = std::fs::remove_dir(folder);
+}
+
+async fn accept(listener: UnixListener, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
+    // Aborted with this task, and so with the supervisor.
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => { sessions.spawn(serve(stream, board.clone(), stop.clone(), orders.clone())); }
+                // Out of file descriptors: the sessions that run will give some back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            },
+            Some(_) = sessions.join_next() => {}
+        }
+    }
+}
+
+async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
+    let (reader, mut writer) = stream.split();
+    let mut line = String::new();
+    let read = tokio::time::timeout(PATIENCE, BufReader::new(reader).read_line(&mut line)).await;
+    let Ok(request) = serde_json::from_str(&line) else {
+        return;
+    };
+    if !matches!(read, Ok(Ok(_))) {
+        return;
+    }
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    match request {
+        Request::Status => drop(sender.send(Answer::Status(Box::new(board.snapshot())))),
+        Request::Stop => {
+            stop.ask();
+            drop(sender.send(Answer::Done));
+        }
+        Request::Restart(service) => order(Work::Restart(service), &board, &orders, &sender).await,
+        Request::ChangePassword(password) => {
+            order(
+                Work::ChangePassword(password.into()),
+                &board,
+                &orders,
+                &sender,
+            )
+            .await
+        }
+    }
+    drop(sender);
+    while let Some(answer) = answers.recv().await {
+        let text = serde_json::to_string(&answer).expect("an answer is JSON");
+        let last = !matches!(answer, Answer::Event(_));
+        if writer
+            .write_all(format!("{text}\n").as_bytes())
+            .await
+            .is_err()
+            || last
+        {
+            return;
+        }
+    }
+}
+
+async fn order(
+    work: Work,
+    board: &Board,
+    orders: &mpsc::Sender<Order>,
+    answers: &mpsc::UnboundedSender<Answer>,
+) {
+    board.listen(answers.clone());
+    // Whoever ends does no more work; whoever asked sees the end of the answers.
+    drop(
+        orders
+            .send(Order {
+                work,
+                answers: answers.clone(),
+            })
+            .await,
+    );
+}
+
+/// The supervisor of a checkout, and how it is; `None` when there is none.
+///
+/// # Errors
+/// It does not answer.
+pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Snapshot)>, Error> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some()) else {
+            return Ok(None);
+        };
+        match status(&holder).await {
+            Ok(snapshot) => return Ok(Some((holder, snapshot))),
+            Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
+            // It is just beginning, or ending: the next moment knows more.
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn status(holder: &Holder) -> Result<Snapshot, Error> {
+    match ask(holder, Request::Status, None, PATIENCE).await? {
+        Answer::Status(snapshot) => Ok(*snapshot),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+/// Asks it to end; returns when it has heard that.
+///
+/// # Errors
+/// The supervisor does not answer.
+pub(crate) async fn stop(holder: &Holder) -> Result<(), Error> {
+    ask(holder, Request::Stop, None, PATIENCE).await.map(drop)
+}
+
+/// Asks for a restart, and returns when it is done.
+///
+/// # Errors
+/// What the supervisor says, or that it says nothing.
+pub(crate) async fn restart(
+    holder: &Holder,
+    service: Option<Service>,
+    events: &Events,
+) -> Result<(), Error> {
+    match ask(
+        holder,
+        Request::Restart(service),
+        Some(events),
+        RESTART_PATIENCE,
+    )
+    .await?
+    {
+        Answer::Done => Ok(()),
+        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+/// Asks for new passwords, and returns the file that has them when that is done.
+///
+/// # Errors
+/// What the supervisor says, or that it says nothing.
+pub(crate) async fn change_password(
+    holder: &Holder,
+    password: &SecretString,
+    events: &Events,
+) -> Result<PathBuf, Error> {
+    let request = Request::ChangePassword(password.expose_secret().to_owned());
+    match ask(holder, request, Some(events), RESTART_PATIENCE).await? {
+        Answer::Written(file) => Ok(file),
+        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        other => Err(odd(holder, &other)),
+    }
+}
+
+async fn ask(
+    holder: &Holder,
+    request: Request,
+    events: Option<&Events>,
+    patience: Duration,
+) -> Result<Answer, Error> {
+    let silent = |reason: String| Error::Silent {
+        pid: holder.pid,
+        reason,
+    };
+    let socket = holder
+        .socket
+        .as_deref()
+        .ok_or_else(|| silent("it has no socket".to_owned()))?;
+    let talk = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        let text = serde_json::to_string(&request).expect("a request is JSON");
+        stream.write_all(format!("{text}\n").as_bytes()).await?;
+        let mut lines = BufReader::new(stream).lines();
+        while let Some(line) = lines.next_line().await? {
+            match (serde_json::from_str(&line)?, events) {
+                (Answer::Event(event), Some(events)) => events.tell(event),
+                (Answer::Event(_), None) => {}
+                (answer, _) => return Ok(answer),
+            }
+        }
+        Err(std::io::Error::other("it ended"))
+    };
+    match tokio::time::timeout(patience, talk).await {
+        Ok(answer) => {
+            answer.map_err(|error: std::io::Error| silent(format!("{}: {error}", socket.display())))
+        }
+        Err(_) => Err(silent(format!("nothing within {} s", patience.as_secs()))),
+    }
+}
+
+fn odd(holder: &Holder, answer: &Answer) -> Error {
+    Error::Silent {
+        pid: holder.pid,
+        reason: format!("an answer that does not fit: {answer:?}"),
+    }
+}

@@ -1,0 +1,193 @@
+//! `up` in the background: the tool starts itself in a session of its own and listens to it until it is ready.
+
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::report::events::{Event, Events};
+use crate::report::up::{Up, UpOptions};
+use crate::{Checkout, Error};
+use process::stop::Stop;
+
+/// At once, it ends within this.
+const INSISTED_BOUND: Duration = Duration::from_secs(5);
+
+/// A line from the background to the terminal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Event(Event),
+    Ended(Up),
+    Failed(String),
+}
+
+/// Starts this program's `up` in the background, and returns when what it starts is ready.
+///
+/// # Errors
+/// What it failed at, as in the foreground.
+pub(crate) async fn start(
+    checkout: &Checkout,
+    options: UpOptions,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    let args = [
+        ("--engine=native", true),
+        ("up", true),
+        ("--background", true),
+        ("--lan", options.lan),
+        ("--no-migrate", !options.migrate),
+        ("--no-reload", !options.reload),
+    ];
+    let args = args
+        .into_iter()
+        .filter_map(|(arg, given)| given.then_some(arg));
+    checkout.make_folders()?;
+    let log = checkout.logs().join("dev.log");
+    let io = |source| Error::io("start", &log, source);
+    let stderr = process::log_file::open(&log).map_err(io)?;
+    let mut command = std::process::Command::new(std::env::current_exe().map_err(io)?);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .current_dir(checkout.root());
+    if options.colour {
+        // What it tells is printed here, and its own files have none.
+        command.env("CLICOLOR_FORCE", "1");
+    }
+    // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
+    }
+    let mut child = Command::from(command).spawn().map_err(io)?;
+    let pid = child.id().unwrap_or_default();
+    let stdout = child.stdout.take().expect("its standard output is a pipe");
+    let mut lines = BufReader::new(stdout).lines();
+    let ended = tokio::select! {
+        ended = until_ready(&mut lines, events) => ended,
+        () = stop.asked() => return end(child, lines, events, stop).await,
+    };
+    match ended {
+        Some(Line::Ended(up)) => Ok(up),
+        Some(Line::Failed(message)) => Err(Error::Supervisor(message)),
+        Some(Line::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
+        None => Err(Error::Supervisor(format!(
+            "the environment ended without a word\nits last words may be in {}",
+            log.display()
+        ))),
+    }
+}
+
+/// Passes events on until it is ready, has ended, or has failed.
+async fn until_ready(lines: &mut Lines<BufReader<ChildStdout>>, events: &Events) -> Option<Line> {
+    while let Ok(Some(line)) = lines.next_line().await {
+        match serde_json::from_str(&line) {
+            Ok(Line::Event(event)) => {
+                let ready = matches!(event, Event::Ready(_));
+                events.tell(event.clone());
+                if ready {
+                    return Some(Line::Event(event));
+                }
+            }
+            Ok(last) => return Some(last),
+            // Not ours: nothing that a library prints may end the start.
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+/// Ends it before it is ready, and waits until nothing of it is left. A second wish is passed on, and it is killed when it does
+/// not follow that one either.
+async fn end(
+    mut child: Child,
+    mut lines: Lines<BufReader<ChildStdout>>,
+    events: &Events,
+    stop: &Stop,
+) -> Result<Up, Error> {
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .map(Pid::from_raw);
+    let signal = |signal| {
+        // It may have ended by itself.
+        let _gone = pid.map(|pid| kill(pid, signal));
+    };
+    signal(Signal::SIGTERM);
+    let ended = async {
+        while until_ready(&mut lines, events).await.is_some() {}
+        drop(child.wait().await);
+    };
+    tokio::pin!(ended);
+    tokio::select! {
+        () = &mut ended => return Ok(Up::Stopped),
+        () = stop.insisted() => signal(Signal::SIGTERM),
+    }
+    if tokio::time::timeout(INSISTED_BOUND, &mut ended)
+        .await
+        .is_err()
+    {
+        signal(Signal::SIGKILL);
+        ended.await;
+    }
+    Ok(Up::Stopped)
+}
+
+/// The background's side: tells the terminal what happens, until everything is ready.
+pub struct Reporter;
+
+impl Reporter {
+    /// Events that go to the terminal which started this process.
+    pub fn events() -> Events {
+        Events::new(|event| {
+            let ready = matches!(event, Event::Ready(_));
+            // Logs of services have their own files.
+            if !matches!(
+                event,
+                Event::Output {
+                    from: crate::report::events::Source::Api | crate::report::events::Source::Db,
+                    ..
+                }
+            ) {
+                tell(&Line::Event(event));
+            }
+            if ready {
+                hang_up();
+            }
+        })
+    }
+
+    /// Tells how `up` ended.
+    pub fn ended(outcome: &Result<Up, impl Display>) {
+        tell(&match outcome {
+            Ok(up) => Line::Ended(up.clone()),
+            Err(error) => Line::Failed(error.to_string()),
+        });
+    }
+}
+
+fn tell(line: &Line) {
+    let text = serde_json::to_string(line).expect("a line is JSON");
+    // The terminal may be gone: the environment goes on.
+    let _gone = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Standard output leads nowhere from now on, so that the other end sees its end.
+fn hang_up() {
+    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
+        // Without it the pipe stays open, and whoever reads it has what it wants all the same.
+        let _kept = nix::unistd::dup2_stdout(null);
+    }
+}
