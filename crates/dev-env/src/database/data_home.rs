@@ -131,6 +131,8 @@ pub enum HomeError {
     },
 }
 
+crate::project::error::other_errors!(HomeError);
+
 /// Finds the data directory of a checkout, `data/postgres`. Changes nothing.
 ///
 /// # Errors

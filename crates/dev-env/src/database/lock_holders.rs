@@ -43,6 +43,8 @@ pub struct LockHeld {
     pid: String,
 }
 
+crate::project::error::other_errors!(LockHeld);
+
 /// Runs `work` in a database. While one of this command's sessions waits for a lock, it reports the holder.
 ///
 /// # Errors

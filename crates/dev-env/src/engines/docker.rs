@@ -31,11 +31,13 @@ const PULL_BOUND: Duration = Duration::from_secs(600);
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// There is no `docker`.
-    #[error("Docker is not installed (https://docs.docker.com/get-docker)")]
+    #[error(
+        "Docker is not installed (https://docs.docker.com/get-docker)\nwithout Docker: cargo dev up --engine native"
+    )]
     NotInstalled,
     /// There is a docker without Compose, or with version 1 alone.
     #[error(
-        "this Docker has no Compose v2, which `docker compose version` would show: install its plugin (https://docs.docker.com/compose/install)"
+        "this Docker has no Compose v2, which `docker compose version` would show: install its plugin (https://docs.docker.com/compose/install)\nwithout Docker: cargo dev up --engine native"
     )]
     NoCompose,
     /// Compose is too old.
@@ -67,12 +69,12 @@ pub enum Unavailable {
     Rootless,
     /// The user may not talk to the engine.
     #[error(
-        "this user may not use Docker's socket: sudo usermod -aG docker \"$USER\", then log in again"
+        "this user may not use Docker's socket: sudo usermod -aG docker \"$USER\", then log in again\nwithout Docker: cargo dev up --engine native"
     )]
     Denied,
     /// No engine answers.
     #[error(
-        "no Docker engine answers; start it (Docker Desktop, or: sudo systemctl start docker): {said}"
+        "no Docker engine answers; start it (Docker Desktop, or: sudo systemctl start docker): {said}\nwithout Docker: cargo dev up --engine native"
     )]
     Down {
         /// What docker said.
@@ -90,6 +92,8 @@ pub enum Unavailable {
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
+
+crate::project::error::other_errors!(Unavailable);
 
 /// Whether an engine and Compose answer.
 ///

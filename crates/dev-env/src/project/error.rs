@@ -4,17 +4,8 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::{Engine as Kind, Problems};
 
-use crate::database::lock_holders::LockHeld;
-use crate::database::writers::WritersError;
-use crate::engines::docker::{ComposeSettingsError, Unavailable};
 use crate::project::ports::PortError;
 use crate::project::settings_file::SettingsFileError;
-use crate::verbs::backup::BackupError;
-use crate::verbs::external::ExternalError;
-use crate::verbs::restore::RestoreError;
-use crate::verbs::schema::SchemaError;
-use crate::verbs::sql_script::ScriptError;
-use crate::verbs::switch::SwitchError;
 use local_postgres::cluster::ClusterError;
 use local_postgres::find::FindError;
 use local_postgres::psql::PsqlError;
@@ -235,9 +226,6 @@ pub enum Error {
         "Docker runs the database of this checkout\nstop it first: cargo dev down --engine docker, or docker compose down"
     )]
     DockerRuns,
-    /// Docker cannot be used.
-    #[error("{0}\nwithout Docker: cargo dev up --engine native")]
-    Docker(#[from] Unavailable),
     /// `docker compose` failed.
     #[error(
         "docker compose failed:\n{}\nall that the containers say: cargo dev logs --engine docker",
@@ -304,12 +292,6 @@ pub enum Error {
         /// What to type instead.
         instead: &'static str,
     },
-    /// A copy of the database was not written.
-    #[error(transparent)]
-    Backup(Box<BackupError>),
-    /// A copy of the database was not restored.
-    #[error(transparent)]
-    Restore(Box<RestoreError>),
     /// Somebody does this moment what one alone may do.
     #[error(
         "another {0} is at work in this checkout; nothing was changed\nhint: try again when it has ended"
@@ -317,16 +299,10 @@ pub enum Error {
     AtWork(&'static str),
     /// See there.
     #[error(transparent)]
-    ComposeSettings(#[from] ComposeSettingsError),
-    /// See there.
-    #[error(transparent)]
     SettingsFile(#[from] SettingsFileError),
     /// See there.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// See there.
-    #[error(transparent)]
-    Home(#[from] crate::database::data_home::HomeError),
     /// See there.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -354,24 +330,9 @@ pub enum Error {
     /// See there.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
-    /// See there.
+    /// An error of a layer above, which no layer below it matches.
     #[error(transparent)]
-    Writers(#[from] WritersError),
-    /// See there.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// See there.
-    #[error(transparent)]
-    Switch(#[from] SwitchError),
-    /// See there.
-    #[error(transparent)]
-    Script(#[from] ScriptError),
-    /// See there.
-    #[error(transparent)]
-    FirstUse(#[from] ExternalError),
-    /// See there.
-    #[error(transparent)]
-    LockHeld(Box<LockHeld>),
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Boxed: a result must not carry the largest of them through every call.
@@ -386,9 +347,6 @@ macro_rules! boxed {
 }
 
 boxed!(
-    LockHeld(LockHeld),
-    Backup(BackupError),
-    Restore(RestoreError),
     Find(FindError),
     Cluster(ClusterError),
     Server(ServerError),
@@ -401,6 +359,14 @@ impl Error {
             doing,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// Returns the error of a layer above, if it is an `E`.
+    pub(crate) fn is<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Other(error) => error.downcast_ref(),
+            _ => None,
         }
     }
 
@@ -430,3 +396,15 @@ pub(crate) fn indented(text: &str) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+/// Implements `From` for the errors of a layer above.
+macro_rules! other_errors {
+    ($($source:ty),+) => {
+        $(impl From<$source> for crate::Error {
+            fn from(source: $source) -> Self {
+                Self::Other(Box::new(source))
+            }
+        })+
+    };
+}
+pub(crate) use other_errors;

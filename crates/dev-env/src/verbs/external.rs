@@ -54,6 +54,8 @@ pub enum ExternalError {
     },
 }
 
+crate::project::error::other_errors!(ExternalError);
+
 /// A database that this checkout has not used yet.
 #[derive(Debug)]
 pub struct FirstUse {

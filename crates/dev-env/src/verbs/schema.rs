@@ -46,6 +46,8 @@ pub enum SchemaError {
     },
 }
 
+crate::project::error::other_errors!(SchemaError);
+
 /// What is to be done with the schema.
 #[derive(Clone, Copy, Debug)]
 pub enum Change {

@@ -34,6 +34,8 @@ pub struct ScriptError {
     ran: Option<usize>,
 }
 
+crate::project::error::other_errors!(ScriptError);
+
 fn stopped(from: &str, line: Option<u64>) -> String {
     match line {
         Some(line) => format!("at the first error, in line {line} of {from},"),

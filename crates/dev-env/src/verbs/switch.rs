@@ -18,6 +18,7 @@ use crate::database::maker;
 use crate::database::session::Session;
 use crate::database::writers::StoppedWriters;
 use crate::engines::contract::Engine;
+use crate::engines::docker::Unavailable;
 use crate::engines::{self, Chosen};
 use crate::project::env_files;
 use crate::project::lock;
@@ -78,6 +79,8 @@ pub enum SwitchError {
         what: String,
     },
 }
+
+crate::project::error::other_errors!(SwitchError);
 
 /// Where the old database is while the new one is made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -420,7 +423,8 @@ async fn put_back(environment: &Environment, events: &Events) -> Result<(), Erro
         let to = Kind::read(&note.to).unwrap_or(Kind::Native);
         match Chosen::new(environment.clone(), to).stop(events).await {
             // Without Docker no container runs.
-            Ok(_) | Err(Error::Docker(_)) => {}
+            Ok(_) => {}
+            Err(error) if error.is::<Unavailable>().is_some() => {}
             Err(error) => return Err(error),
         }
         put_begun_aside(checkout, events)?;

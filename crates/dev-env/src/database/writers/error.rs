@@ -63,3 +63,5 @@ pub enum WritersError {
         said: String,
     },
 }
+
+crate::project::error::other_errors!(WritersError);

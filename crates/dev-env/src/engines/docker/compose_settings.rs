@@ -66,6 +66,8 @@ pub enum ComposeSettingsError {
     },
 }
 
+crate::project::error::other_errors!(ComposeSettingsError);
+
 /// The variables of Compose that are set, with their values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ComposeSettings(Arc<Vec<(&'static str, String, Origin)>>);

@@ -121,6 +121,8 @@ pub enum BackupError {
     },
 }
 
+crate::project::error::other_errors!(BackupError);
+
 fn permission(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

@@ -217,6 +217,8 @@ pub enum RestoreError {
     },
 }
 
+crate::project::error::other_errors!(RestoreError);
+
 /// The service names the statements that mend a database of the Python backend, and a copy takes none.
 fn way_out(reason: &str) -> &'static str {
     if reason.contains("cannot be adopted") {

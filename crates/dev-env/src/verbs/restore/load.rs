@@ -65,7 +65,7 @@ impl Loader<'_> {
         let ran = ran?;
         match passed {
             // psql ends at the first error, and closes its end of the pipe.
-            Err(Error::Restore(error)) if is_closed_pipe(&error) => Err(self.refused(&ran)),
+            Err(error) if error.is().is_some_and(is_closed_pipe) => Err(self.refused(&ran)),
             Ok(_) if !ran.status.success() => Err(self.refused(&ran)),
             passed => passed,
         }
@@ -160,7 +160,9 @@ impl Loader<'_> {
         };
         match (filtered, converted) {
             // A damaged archive produces truncated SQL.
-            (Err(Error::Restore(error)), Err(archive)) if error.is_cut_off() => Err(archive),
+            (Err(error), Err(archive)) if error.is().is_some_and(RestoreError::is_cut_off) => {
+                Err(archive)
+            }
             (Err(error), _) => Err(error),
             (Ok(report), converted) => converted.map(|()| report),
         }
