@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use dev_env::engines::contract::Kind;
+use dev_env::engines::Kind;
 
 use crate::commands;
 

@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use dev_env::engines::Chosen;
-use dev_env::engines::contract::Kind;
+use dev_env::engines::Engine;
+use dev_env::engines::Kind;
 use dev_env::verbs::external::FirstUse;
 use dev_env::{Checkout, Environment, Error};
 use process::stop::Stop;
@@ -45,15 +45,15 @@ impl Context {
     }
 
     /// The engine of the checkout.
-    pub(crate) async fn engine(&self) -> anyhow::Result<Chosen> {
-        Ok(Chosen::of(self.environment().await?, self.engine)?)
+    pub(crate) async fn engine(&self) -> anyhow::Result<Engine> {
+        Ok(Engine::of(self.environment().await?, self.engine)?)
     }
 
     /// The same to stop what runs: a settings file that cannot be read must not keep it running.
-    pub(crate) async fn engine_to_stop(&self) -> anyhow::Result<Chosen> {
+    pub(crate) async fn engine_to_stop(&self) -> anyhow::Result<Engine> {
         match self.engine().await {
             Err(error) if error.downcast_ref().is_some_and(Error::is_of_the_settings) => Ok(
-                Chosen::of(Environment::without_settings(Path::new("."))?, self.engine)?,
+                Engine::of(Environment::without_settings(Path::new("."))?, self.engine)?,
             ),
             engine => engine,
         }
@@ -61,7 +61,7 @@ impl Context {
 
     /// Returns the engine of a verb that changes the database. An external database is reported, and its first use asks for confirmation
     /// unless `yes` is set.
-    pub(crate) async fn engine_to_change(&self, verb: &str, yes: bool) -> anyhow::Result<Chosen> {
+    pub(crate) async fn engine_to_change(&self, verb: &str, yes: bool) -> anyhow::Result<Engine> {
         let engine = self.engine().await?;
         let Some(first_use) = self
             .or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build)))
@@ -79,7 +79,7 @@ impl Context {
     }
 
     /// Returns the engine of a verb that reads the database. An external database is reported before its first use.
-    pub(crate) async fn engine_to_read(&self) -> anyhow::Result<Chosen> {
+    pub(crate) async fn engine_to_read(&self) -> anyhow::Result<Engine> {
         let engine = self.engine().await?;
         let first_use = self
             .or_stop(FirstUse::of(&engine, &self.printer.events(Lines::Build)))

@@ -1,31 +1,30 @@
 //! The engine of a checkout: the one that is asked for, that the settings name, that last ran here; else the native one.
 
 pub mod container;
-pub mod contract;
 pub mod docker;
+pub(crate) mod last_used;
+pub(crate) mod moved_data;
 pub mod native;
 
 use std::path::PathBuf;
 
-use emotionviz_settings::{DatabaseUrl, Engine as Kind, Kind as _};
+use emotionviz_settings::DatabaseUrl;
+pub use emotionviz_settings::Engine as Kind;
 
 use crate::database::maker;
 use crate::database::session::Session;
-use crate::engines::contract::Engine;
 use crate::engines::docker::Docker;
 use crate::engines::native::Native;
 use crate::project::logs::{Entry, Follower, Query};
 use crate::report::events::Events;
 use crate::report::status::Status;
 use crate::report::up::{Service, Up, UpOptions};
-use crate::verbs::switch;
-use crate::{Checkout, Environment, Error};
-use process::files;
+use crate::{Environment, Error};
 use process::stop::Stop;
 
 /// One of the two.
 #[derive(Clone, Debug)]
-pub enum Chosen {
+pub enum Engine {
     /// Processes of this machine.
     Native(Native),
     /// Containers.
@@ -41,7 +40,7 @@ macro_rules! either {
     };
 }
 
-impl Chosen {
+impl Engine {
     /// The engine of a checkout; `asked` comes first.
     ///
     /// # Errors
@@ -52,7 +51,7 @@ impl Chosen {
             None => environment
                 .configuration
                 .engine()?
-                .or_else(|| last(&environment.checkout))
+                .or_else(|| last_used::last(&environment.checkout))
                 .unwrap_or(Kind::Native),
         };
         Ok(Self::new(environment, kind))
@@ -83,7 +82,7 @@ impl Chosen {
     /// Sees to it that the database is whole and this engine's.
     async fn check_database(&self, events: &Events) -> Result<(), Error> {
         let environment = self.environment();
-        switch::recover(environment, events).await?;
+        moved_data::recover(environment, events).await?;
         // Somebody else's database is nobody's here.
         if environment.configuration.external()?.is_some() {
             Ok(())
@@ -105,35 +104,13 @@ impl Chosen {
     }
 }
 
-fn path(checkout: &Checkout) -> PathBuf {
-    checkout.run().join("engine")
-}
-
-/// What last ran here.
-fn last(checkout: &Checkout) -> Option<Kind> {
-    Kind::read(std::fs::read_to_string(path(checkout)).ok()?.trim()).ok()
-}
-
-/// Remembers what runs here.
-///
-/// # Errors
-/// The file cannot be written.
-pub(crate) fn remember(checkout: &Checkout, kind: Kind) -> Result<(), Error> {
-    if last(checkout) == Some(kind) {
-        return Ok(());
-    }
-    checkout.make_folders()?;
-    let path = path(checkout);
-    files::write_atomically(&path, format!("{kind}\n").as_bytes(), files::READABLE)
-        .map_err(|source| Error::io("write", &path, source))
-}
-
-impl Engine for Chosen {
-    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+impl Engine {
+    /// Starts the services, watches over them, and ends them in order when `stop` is asked.
+    pub async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
         self.check_database(events).await?;
         // An engine whose settings are refused does not run here.
         either!(self, engine => engine.check_settings())?;
-        remember(&self.environment().checkout, self.kind())?;
+        last_used::remember(&self.environment().checkout, self.kind())?;
         let up = either!(self, engine => engine.up(options, events, stop).await)?;
         // The first `up` does this when it starts the database. It may have just started, and have no address yet.
         if let Up::Already {
@@ -151,23 +128,28 @@ impl Engine for Chosen {
         Ok(up)
     }
 
-    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+    /// Ends the services, wherever they were started. Data stays. `false` when none ran.
+    pub async fn stop(&self, events: &Events) -> Result<bool, Error> {
         either!(self, engine => engine.stop(events).await)
     }
 
-    async fn down(&self, events: &Events) -> Result<bool, Error> {
+    /// The same, and leaves nothing but the data.
+    pub async fn down(&self, events: &Events) -> Result<bool, Error> {
         either!(self, engine => engine.down(events).await)
     }
 
-    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+    /// Reads the settings again and starts one service anew, or all.
+    pub async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
         either!(self, engine => engine.restart(service, events).await)
     }
 
-    async fn status(&self) -> Result<Status, Error> {
+    /// How the services are.
+    pub async fn status(&self) -> Result<Status, Error> {
         either!(self, engine => engine.status().await)
     }
 
-    async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
+    /// The database, started for the moment where it does not run, in the name of `what`.
+    pub async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
         let session = either!(self, engine => engine.session(what, events).await)?;
         if !session.is_of_services() {
@@ -176,11 +158,15 @@ impl Engine for Chosen {
         Ok(session)
     }
 
-    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+    /// The owner's URL of the database, and whether it runs now.
+    pub async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
         either!(self, engine => engine.url().await)
     }
 
-    async fn change_password(
+    /// Gives the database's roles new passwords, everywhere: in the database, in `.env`, in the API that runs. Works without the
+    /// old ones. Returns the file that was changed; `None` when `stop` was asked before that was known. Whatever happens, either
+    /// all of it has changed or nothing.
+    pub async fn change_password(
         &self,
         password: Option<String>,
         events: &Events,
@@ -190,11 +176,13 @@ impl Engine for Chosen {
         either!(self, engine => engine.change_password(password, events, stop).await)
     }
 
-    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+    /// What the services have said, oldest first.
+    pub async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
         either!(self, engine => engine.logs(query).await)
     }
 
-    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+    /// What they say from now on.
+    pub async fn follow(&self, query: Query) -> Result<Follower, Error> {
         either!(self, engine => engine.follow(query).await)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub(crate) mod lan;
+pub mod migrations;
 pub mod reload;
 pub mod status;
 pub mod up;

@@ -4,6 +4,8 @@
 //! it is absent, [`server::Server::start`], [`roles::verify`]. A [`ClusterConfig`] describes one database server through all of
 //! it; the development database and the tests' throw-away servers differ in nothing but its values.
 
+#![warn(missing_docs)]
+
 mod access;
 pub mod cluster;
 mod disk;

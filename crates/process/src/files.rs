@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+use std::time::SystemTime;
 
 use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
@@ -99,6 +100,13 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed.map_err(io),
     }
+}
+
+/// Returns the current time (UTC, milliseconds) as part of a file name.
+pub fn timestamp() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now())
+        .to_string()
+        .replace(':', "-")
 }
 
 /// Returns the SHA-256 (FIPS 180-4) of `bytes` in hexadecimal.

@@ -8,6 +8,8 @@
 //! That last one (`PR_SET_PDEATHSIG`) fires when the *thread* that started the child ends, not the process. Start
 //! processes from a thread that lives as long as they should: the tool runs on a current-thread runtime.
 
+#![warn(missing_docs)]
+
 mod configuration;
 mod error;
 pub mod files;

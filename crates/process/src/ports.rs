@@ -32,6 +32,7 @@ pub fn holder(port: u16) -> Option<Holder> {
     holder_at(HERE, port)
 }
 
+/// Returns the process that listens in the way of `host` and `port`, where this user may see it.
 pub fn holder_at(host: IpAddr, port: u16) -> Option<Holder> {
     let listeners = listeners::get_all().ok()?;
     let other = other_loopback(host);
@@ -58,6 +59,7 @@ pub fn is_free(port: u16) -> bool {
     port != 0 && bind_one(HERE, port).is_ok()
 }
 
+/// Returns whether nothing listens on `port` of `host`.
 pub fn is_free_at(host: IpAddr, port: u16) -> bool {
     port != 0 && bind(host, port).is_ok()
 }

@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::engines::contract::Engine;
 use dev_env::verbs::seed;
 use dev_env::verbs::sql_script;
 use process::on_terminal;

@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::engines::contract::Engine;
 
 use crate::commands::stop_all::stopped;
 use crate::context::Context;

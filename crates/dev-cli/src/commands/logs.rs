@@ -2,7 +2,6 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use dev_env::engines::contract::Engine;
 use dev_env::project::logs::{self, Entry, Query};
 use dev_env::report::events::Source;
 

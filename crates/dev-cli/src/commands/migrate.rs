@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::engines::Chosen;
-use dev_env::engines::contract::Engine;
+use dev_env::engines::Engine;
 use dev_env::service::migrations;
 use dev_env::verbs::schema::{self, Change};
 
@@ -134,7 +133,7 @@ impl Migrate {
     }
 }
 
-async fn agree_to_revert_everything(context: &Context, engine: &Chosen) -> anyhow::Result<()> {
+async fn agree_to_revert_everything(context: &Context, engine: &Engine) -> anyhow::Result<()> {
     let (url, _) = context.or_stop(engine.url()).await?;
     let url = url.masked();
     if context

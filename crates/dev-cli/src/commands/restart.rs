@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use dev_env::engines::contract::Engine;
 use dev_env::report::up::Service;
 
 use crate::context::Context;

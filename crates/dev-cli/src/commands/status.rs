@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::engines::contract::Engine;
 use dev_env::report::status::{SchemaState, ServiceStatus, State};
 
 use crate::context::Context;

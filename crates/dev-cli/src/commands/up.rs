@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use dev_env::engines::contract::Engine;
 use dev_env::report::up::{self, UpOptions};
 use dev_env::supervisor::detached::Reporter;
 

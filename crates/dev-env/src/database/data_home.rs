@@ -13,23 +13,14 @@ use process::files::make_parents;
 use process::owner::{Owner, OwnerError, blocked_at};
 
 use self::note::{Note, Whose};
+use crate::project::checkout::checkout_hash;
 
 /// Where a database lives whose checkout the server's user cannot reach.
 const ELSEWHERE: &str = "/var/lib/emotionviz";
 
-/// A short name for a checkout that no other checkout on this machine has.
-pub fn checkout_hash(checkout: &Path) -> String {
-    let real = checkout
-        .canonicalize()
-        .unwrap_or_else(|_| checkout.to_owned());
-    let mut hash = process::files::sha256(real.as_os_str().as_encoded_bytes());
-    hash.truncate(12);
-    hash
-}
-
 /// Where the database of a checkout lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataHome {
+pub(crate) struct DataHome {
     /// The real data directory, existing or not.
     pub data_dir: PathBuf,
     /// Set when that is not in the checkout: `data/postgres` is a link to it, which is to be said.
@@ -41,7 +32,7 @@ pub struct DataHome {
 
 /// A database outside its checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub(crate) struct Elsewhere {
     /// The link in the checkout.
     pub link: PathBuf,
     /// The state of the link.
@@ -52,7 +43,7 @@ pub struct Elsewhere {
 
 /// The state of the link to a database outside its checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkState {
+pub(crate) enum LinkState {
     /// The link exists, and stays.
     Kept,
     /// The link is missing, and the database exists.
@@ -63,7 +54,7 @@ pub enum LinkState {
 
 /// Why the data directory cannot be determined.
 #[derive(Debug, thiserror::Error)]
-pub enum HomeError {
+pub(crate) enum HomeError {
     /// A broken link, whose target may be on a disk that is not mounted.
     #[error(
         "data/postgres is a link to {}, which does not exist and may be on a disk that is not mounted. Nothing was changed\n\
@@ -137,7 +128,7 @@ crate::project::error::other_errors!(HomeError);
 ///
 /// # Errors
 /// The data directory cannot be determined.
-pub fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, HomeError> {
+pub(crate) fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, HomeError> {
     find(checkout, owner, Path::new(ELSEWHERE))
 }
 
@@ -279,7 +270,7 @@ fn is_empty_folder(path: &Path) -> bool {
 
 impl DataHome {
     /// Returns whether the database exists and its link is missing.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.elsewhere
             .as_ref()
             .is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
@@ -289,7 +280,7 @@ impl DataHome {
     ///
     /// # Errors
     /// The file system refuses an operation; no database was changed.
-    pub fn prepare(&self, checkout: &Path) -> Result<(), HomeError> {
+    pub(crate) fn prepare(&self, checkout: &Path) -> Result<(), HomeError> {
         make_parents(&checkout.join("data/postgres"))?;
         match &self.elsewhere {
             None if self.copied_from.is_some() => {

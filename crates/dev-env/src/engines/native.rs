@@ -11,7 +11,6 @@ use nix::unistd::Pid;
 
 use crate::database::location;
 use crate::database::session::{Session, Where};
-use crate::engines::contract::Engine;
 use crate::project::configuration::Tool;
 use crate::project::kept_ports;
 use crate::project::lock::{self, Holder, Lock};
@@ -226,8 +225,13 @@ impl Native {
     }
 }
 
-impl Engine for Native {
-    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+impl Native {
+    pub(crate) async fn up(
+        &self,
+        options: UpOptions,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Up, Error> {
         if options.tools {
             events.warn("Adminer needs Docker, and this engine runs without it\nlook into the database: cargo dev db shell");
         }
@@ -237,12 +241,12 @@ impl Engine for Native {
         supervisor::run(&self.environment, options, events, stop).await
     }
 
-    async fn down(&self, events: &Events) -> Result<bool, Error> {
+    pub(crate) async fn down(&self, events: &Events) -> Result<bool, Error> {
         // Without containers there is nothing that `stop` leaves.
         self.stop(events).await
     }
 
-    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+    pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
         match lock::holder(&self.environment.checkout) {
             Some(holder) if holder.socket.is_some() => {
                 events.phase("stopping");
@@ -257,14 +261,18 @@ impl Engine for Native {
         }
     }
 
-    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+    pub(crate) async fn restart(
+        &self,
+        service: Option<Service>,
+        events: &Events,
+    ) -> Result<(), Error> {
         let (holder, _) = control::supervisor(&self.environment.checkout)
             .await?
             .ok_or(Error::NotRunning)?;
         control::restart(&holder, service, events).await
     }
 
-    async fn status(&self) -> Result<Status, Error> {
+    pub(crate) async fn status(&self) -> Result<Status, Error> {
         let checkout = &self.environment.checkout;
         let (holder, snapshot) = control::supervisor(checkout).await?.unzip();
         let snapshot = snapshot.unwrap_or_default();
@@ -295,11 +303,15 @@ impl Engine for Native {
         })
     }
 
-    async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
+    pub(crate) async fn session(
+        &self,
+        what: &'static str,
+        events: &Events,
+    ) -> Result<Session, Error> {
         self.session_on(what, false, events).await
     }
 
-    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+    pub(crate) async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
         let tool = self.tool()?;
         if let Some(external) = tool.external {
             return Ok((external.migration_url, true));
@@ -319,7 +331,7 @@ impl Engine for Native {
         ))
     }
 
-    async fn change_password(
+    pub(crate) async fn change_password(
         &self,
         password: Option<String>,
         events: &Events,
@@ -328,11 +340,11 @@ impl Engine for Native {
         self.new_password(password, events, stop).await
     }
 
-    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
         logs::read(&self.environment, query)
     }
 
-    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+    pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
         Ok(Follower::of_files(&self.environment, query))
     }
 }

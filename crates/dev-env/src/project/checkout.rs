@@ -27,7 +27,7 @@ impl Checkout {
         match from.ancestors().find(is_root) {
             Some(root) => Ok(Self {
                 root: root.to_owned(),
-                hash: crate::database::data_home::checkout_hash(root),
+                hash: checkout_hash(root),
             }),
             None => Err(Error::NoCheckout { from }),
         }
@@ -105,6 +105,16 @@ impl Checkout {
         process::files::make_parents(&self.run().join("file"))?;
         Ok(())
     }
+}
+
+/// Returns a short name of a checkout that no other checkout on this machine has.
+pub(crate) fn checkout_hash(checkout: &Path) -> String {
+    let real = checkout
+        .canonicalize()
+        .unwrap_or_else(|_| checkout.to_owned());
+    let mut hash = process::files::sha256(real.as_os_str().as_encoded_bytes());
+    hash.truncate(12);
+    hash
 }
 
 #[cfg(test)]

@@ -273,6 +273,19 @@ pub enum Error {
         /// Its last words.
         said: String,
     },
+    /// The description has no characters for a file name.
+    #[error(
+        "\"{description}\" has no letter or digit for a file name\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
+    )]
+    NoSlug {
+        /// The description.
+        description: String,
+    },
+    /// Another command moves the database to the other engine.
+    #[error(
+        "another command is moving the database to another engine; nothing was changed\nhint: wait until that command ends, then repeat this one"
+    )]
+    Switching,
     /// The database is the other engine's.
     #[error(
         "data/postgres was made by the {maker} engine, and this is the {asked} engine\n\

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::migrations::{Applied, File};
 use crate::report::reload::{Reload, Watching};
-use crate::service::migrations::{Applied, File};
 
 /// The whole environment.
 #[derive(Clone, Debug, Serialize)]

@@ -4,25 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use emotionviz_settings::DatabaseUrl;
-use serde::Deserialize;
 use sha2::{Digest, Sha384};
 
+use crate::report::migrations::{Applied, File};
 use crate::service::command;
-use crate::verbs::schema::SchemaError;
 use crate::{Checkout, Error};
 use process::{Output, describe};
 
 /// The longest part of a file name that is made of a description.
 const LONGEST_SLUG: usize = 60;
-
-/// A migration of the code.
-#[derive(Clone, Debug)]
-pub(crate) struct File {
-    /// Its version.
-    pub(crate) version: i64,
-    /// The SHA-384 of what applies it, in hexadecimal.
-    pub(crate) checksum: String,
-}
 
 /// The versions of all migration files, oldest first.
 ///
@@ -91,10 +81,9 @@ fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
 pub fn create(checkout: &Checkout, description: &str) -> Result<[PathBuf; 2], Error> {
     let slug = slug(description);
     if slug.is_empty() {
-        return Err(SchemaError::NoSlug {
+        return Err(Error::NoSlug {
             description: description.to_owned(),
-        }
-        .into());
+        });
     }
     // Never before the newest one: it would not be applied after it where that one is applied already.
     let newest = versions(checkout)?.last().copied().unwrap_or(0);
@@ -147,59 +136,6 @@ fn slug(description: &str) -> String {
     }
     slug.truncate(LONGEST_SLUG);
     slug.trim_end_matches('_').to_owned()
-}
-
-/// What the service's `migrate status --json` says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Applied {
-    /// The newest applied migration.
-    pub revision: Option<i64>,
-    /// Whether automatic migration is paused since a `down`.
-    pub paused: bool,
-    /// Each one.
-    pub migrations: Vec<Migration>,
-}
-
-/// How a migration stands.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Migration {
-    /// Its version.
-    pub version: i64,
-    /// `applied`, `pending`, `empty` (not written yet), `edited` or `missing`.
-    pub state: String,
-    /// The SHA-384 of its file when the program was built; `None` where it is missing.
-    pub checksum: Option<String>,
-}
-
-impl Migration {
-    /// Whether the database has it.
-    pub(crate) fn is_applied(&self) -> bool {
-        !matches!(self.state.as_str(), "pending" | "empty")
-    }
-}
-
-impl Applied {
-    /// How a migration stands, unless the program was built before its file was what it is now.
-    pub(crate) fn of(&self, file: &File) -> Option<&Migration> {
-        let known = self
-            .migrations
-            .iter()
-            .find(|migration| migration.version == file.version)?;
-        (known.is_applied() || known.checksum.as_ref() == Some(&file.checksum)).then_some(known)
-    }
-
-    /// How many are not applied.
-    pub fn pending(&self) -> usize {
-        self.count("pending")
-    }
-
-    /// How many are in this state.
-    pub fn count(&self, state: &str) -> usize {
-        self.migrations
-            .iter()
-            .filter(|migration| migration.state == state)
-            .count()
-    }
 }
 
 /// What the database has, as the service's program sees it.

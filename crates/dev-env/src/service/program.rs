@@ -11,7 +11,7 @@ pub(crate) struct Program {
     path: PathBuf,
     /// Device, inode, size and time of the last change: what is written anew differs in one of them.
     identity: (u64, u64, u64, i64, i64),
-    /// The folder of the libraries that it was linked with, where those can be replaced; see [`crate::build::fast`].
+    /// The folder of the libraries that it was linked with, where those can be replaced; see the `build` layer.
     linked: Option<PathBuf>,
     /// Libraries that it loads in the place of those.
     replaced: Option<PathBuf>,

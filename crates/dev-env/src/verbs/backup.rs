@@ -9,12 +9,11 @@ mod unfinished;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::Error;
 use crate::database::lock_holders;
 use crate::database::session::Session;
-use crate::engines::contract::Engine;
+use crate::engines::Engine;
 use crate::report::events::Events;
 
 pub(crate) use checksum::{Verdict, compare};
@@ -38,7 +37,7 @@ pub enum Written {
 /// # Errors
 /// The database does not exist, or the copy cannot be written; existing files stay.
 pub async fn backup(
-    engine: &impl Engine,
+    engine: &Engine,
     to: Option<&Path>,
     force: bool,
     events: &Events,
@@ -56,7 +55,9 @@ async fn write(
     events: &Events,
 ) -> Result<Written, Error> {
     let checkout = &session.environment().checkout;
-    let default = checkout.backups().join(format!("{}.dump", now()));
+    let default = checkout
+        .backups()
+        .join(format!("{}.dump", process::files::timestamp()));
     let to = to.unwrap_or(&default);
     match target::choose(checkout, to, force).await? {
         Target::File(path) => {
@@ -125,11 +126,4 @@ pub(crate) fn remove_copy(copy: &Path) {
         // The copy may not have been written.
         let _absent = std::fs::remove_file(file);
     }
-}
-
-/// Returns the current time as part of a file name.
-pub(crate) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now())
-        .to_string()
-        .replace(':', "-")
 }

@@ -7,8 +7,7 @@ use emotionviz_settings::DatabaseUrl;
 use serde::{Deserialize, Serialize};
 
 use crate::database::session::Session;
-use crate::engines::Chosen;
-use crate::engines::contract::Engine;
+use crate::engines::Engine;
 use crate::project::configuration::External;
 use crate::project::error::indented;
 use crate::report::events::Events;
@@ -99,7 +98,7 @@ impl FirstUse {
     ///
     /// # Errors
     /// The settings are not valid, or the database does not answer.
-    pub async fn of(engine: &Chosen, events: &Events) -> Result<Option<Self>, Error> {
+    pub async fn of(engine: &Engine, events: &Events) -> Result<Option<Self>, Error> {
         let environment = engine.environment();
         let Some(external) = environment.configuration.external()? else {
             return Ok(None);

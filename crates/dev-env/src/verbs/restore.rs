@@ -21,12 +21,13 @@ use std::sync::Arc;
 
 use crate::database::database_settings;
 use crate::database::session::Session;
-use crate::engines::contract::Engine;
+use crate::engines::Engine;
 use crate::project::lock;
 use crate::report::events::Events;
-use crate::verbs::backup::{Key, Verdict, compare, now};
+use crate::verbs::backup::{Key, Verdict, compare};
 use crate::{Checkout, Error};
 use local_postgres::psql::identifier;
+use process::files::timestamp;
 use process::stop::Stop;
 use process::thread::in_thread;
 
@@ -55,7 +56,7 @@ pub struct Restored {
 /// # Errors
 /// The copy is damaged or refused, or another restore runs; the database is unchanged then.
 pub async fn restore(
-    engine: &impl Engine,
+    engine: &Engine,
     checkout: &Checkout,
     from: &Path,
     colour: bool,
@@ -351,7 +352,7 @@ async fn report(session: &Session, kept: String, events: &Events) -> Restored {
 }
 
 fn stamp() -> String {
-    now().chars().filter(char::is_ascii_digit).collect()
+    timestamp().chars().filter(char::is_ascii_digit).collect()
 }
 
 fn kept_as(stamp: &str) -> String {

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::database::lock_holders::{self, MIGRATING, MIGRATION_PATIENCE};
 use crate::database::session::{Migrator, Session};
 use crate::database::writers::StoppedWriters;
-use crate::engines::contract::Engine;
+use crate::engines::Engine;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::service::migrations;
@@ -24,14 +24,6 @@ pub enum SchemaError {
     NoMigration {
         /// The version.
         version: String,
-    },
-    /// The description has no characters for a file name.
-    #[error(
-        "\"{description}\" has no letter or digit for a file name\ndescribe the change: cargo dev migrate new \"add a column for the mood\""
-    )]
-    NoSlug {
-        /// The description.
-        description: String,
     },
     /// An applied migration is not in the code.
     #[error(
@@ -106,7 +98,7 @@ impl Change {
 /// # Errors
 /// There is no database, or the copy before a step back fails.
 pub async fn change(
-    engine: &impl Engine,
+    engine: &Engine,
     change: Change,
     colour: bool,
     events: &Events,
@@ -245,7 +237,11 @@ impl StepBack {
         self.writers
             .stop(&format!("migrate {}", args.join(" ")), events)
             .await?;
-        let file = format!("{}-before-migrate-{}.dump", backup::now(), args.join("-"));
+        let file = format!(
+            "{}-before-migrate-{}.dump",
+            process::files::timestamp(),
+            args.join("-")
+        );
         let path = session.environment().checkout.backups().join(file);
         self.copied = Some((applied(session).await?, path.clone()));
         backup::write_copy(session, &path, events).await

@@ -2,7 +2,7 @@
 
 use emotionviz_settings::declared::APP_ENV;
 
-use crate::engines::contract::Engine;
+use crate::engines::Engine;
 use crate::report::events::Events;
 use crate::{Environment, Error};
 use local_postgres::psql::PsqlError;
@@ -20,7 +20,7 @@ const SQL: &str = include_str!("seed.sql");
 /// The settings say production, or the database has another schema.
 pub async fn seed(
     environment: &Environment,
-    engine: &impl Engine,
+    engine: &Engine,
     events: &Events,
 ) -> Result<usize, Error> {
     if !environment.configuration.in_development()? {

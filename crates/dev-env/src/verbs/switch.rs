@@ -3,13 +3,11 @@
 //! The old directory is renamed before the new one is made in its place, and a note of that stands in `data/switch.json` until the
 //! new one is complete and the same. Whoever is killed meanwhile leaves that note: the next command puts the old one back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
-use emotionviz_settings::{Engine as Kind, Kind as _, Origin};
+use emotionviz_settings::{Engine as Kind, Origin};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
 use crate::database::compare::Contents;
 use crate::database::database_settings;
@@ -17,19 +15,16 @@ use crate::database::lock_holders;
 use crate::database::maker;
 use crate::database::session::Session;
 use crate::database::writers::StoppedWriters;
-use crate::engines::contract::Engine;
-use crate::engines::docker::Unavailable;
-use crate::engines::{self, Chosen};
+use crate::engines::{Engine, last_used, moved_data};
 use crate::project::env_files;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::verbs::backup;
 use crate::verbs::restore;
-use crate::{Checkout, Environment, Error};
+use crate::{Environment, Error};
 use local_postgres::find::PREFERRED_MAJOR;
 use local_postgres::psql::identifier;
 use local_postgres::roles;
-use process::files;
 use process::stop::Stop;
 
 /// What a switch did.
@@ -51,11 +46,6 @@ pub enum Switched {
 /// Why a database is not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
-    /// Another switch of engines is running.
-    #[error(
-        "another command is moving the database to another engine; nothing was changed\nhint: wait until that command ends, then repeat this one"
-    )]
-    AtWork,
     /// Another command has started it.
     #[error(
         "another command started the database that is to be moved; nothing was changed\nhint: try again"
@@ -82,18 +72,6 @@ pub enum SwitchError {
 
 crate::project::error::other_errors!(SwitchError);
 
-/// Where the old database is while the new one is made.
-#[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    to: String,
-    /// Where the files were.
-    from: PathBuf,
-    /// Where they are.
-    kept: PathBuf,
-    /// Whether `data/postgres` was a link to them.
-    link: bool,
-}
-
 /// A database and what it holds.
 struct Copy {
     database: String,
@@ -112,33 +90,21 @@ pub async fn switch(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let _turn = turn(checkout)?;
+    let _turn = moved_data::lock(checkout)?;
     let _replacing = lock::replacing(checkout)?;
-    put_back(environment, events).await?;
+    moved_data::put_back(environment, events).await?;
     maker::refuse_lost(checkout)?;
     let switched = match maker::of(checkout) {
         Some(maker) if maker != to => carry_over(environment, maker, to, events, stop).await,
         _ => Ok(Some(Switched::Nothing)),
     };
     if !matches!(switched, Ok(Some(_))) {
-        put_back(environment, events).await?;
+        moved_data::put_back(environment, events).await?;
         return switched;
     }
-    engines::remember(checkout, to)?;
+    last_used::remember(checkout, to)?;
     follow_settings(environment, to, events)?;
     switched
-}
-
-/// Puts the database back that a killed switch had moved aside.
-///
-/// # Errors
-/// A switch is under way, or a file cannot be moved.
-pub(crate) async fn recover(environment: &Environment, events: &Events) -> Result<(), Error> {
-    if !note_path(&environment.checkout).exists() {
-        return Ok(());
-    }
-    let _turn = turn(&environment.checkout)?;
-    put_back(environment, events).await
 }
 
 async fn carry_over(
@@ -154,7 +120,7 @@ async fn carry_over(
         .tempdir_in(checkout.root().join("data"));
     let folder =
         folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
-    let source = Chosen::new(environment.clone(), from);
+    let source = Engine::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
             events.note("stopping the environment to move its database");
@@ -230,14 +196,14 @@ async fn move_over(
     environment.configuration.make_secrets(checkout, false)?;
     let environment = environment.reread()?;
 
-    let kept = move_aside(checkout, from, to)?;
-    let target = Chosen::new(environment.clone(), to);
+    let kept = moved_data::move_aside(checkout, from, to)?;
+    let target = Engine::new(environment.clone(), to);
     let session = target.new_database(events).await?;
     let filled = fill(&environment, &session, copies, settings, events).await;
     session.end().await?;
     filled?;
     // From here on the new one counts.
-    forget(checkout)?;
+    moved_data::forget(checkout)?;
     let sizes = copies.iter().map(|copy| copy.contents.size());
     let (tables, rows) = sizes.fold((0, 0), |(tables, rows), size| {
         (tables + size.0, rows + size.1)
@@ -361,115 +327,4 @@ fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Resu
         _ => {}
     }
     Ok(())
-}
-
-/// One switch at a time: the lock is the system's, and ends with this process.
-fn turn(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or_else(|| SwitchError::AtWork.into())
-}
-
-fn note_path(checkout: &Checkout) -> PathBuf {
-    checkout.root().join("data/switch.json")
-}
-
-/// Gives the old directory another name, and notes that first.
-fn move_aside(checkout: &Checkout, maker: Kind, to: Kind) -> Result<PathBuf, Error> {
-    let data_dir = maker::data_dir(checkout);
-    let from = data_dir
-        .canonicalize()
-        .map_err(|source| Error::io("read", &data_dir, source))?;
-    let kept = from.with_file_name(format!("postgres.{maker}-{}", backup::now()));
-    let note = Note {
-        to: to.to_string(),
-        link: data_dir.is_symlink(),
-        from,
-        kept,
-    };
-    write_note(checkout, &note)?;
-    if note.link {
-        std::fs::remove_file(&data_dir).map_err(|source| Error::io("remove", &data_dir, source))?;
-    }
-    rename(&note.from, &note.kept)?;
-    Ok(note.kept)
-}
-
-fn write_note(checkout: &Checkout, note: &Note) -> Result<(), Error> {
-    let path = note_path(checkout);
-    let text = serde_json::to_vec(note).expect("names are JSON");
-    files::write_atomically(&path, &text, files::READABLE)
-        .map_err(|source| Error::io("write", &path, source))
-}
-
-fn forget(checkout: &Checkout) -> Result<(), Error> {
-    let path = note_path(checkout);
-    std::fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
-    sync(&checkout.root().join("data"))
-}
-
-/// Everything as it was before the switch that the note is of. What was begun is put aside, not removed: plain `docker compose`
-/// does not know of the note, and may have gone on with it.
-async fn put_back(environment: &Environment, events: &Events) -> Result<(), Error> {
-    let checkout = &environment.checkout;
-    let path = note_path(checkout);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(Error::io("read", &path, source)),
-    };
-    let note: Note =
-        serde_json::from_slice(&text).map_err(|error| Error::io("read", &path, error.into()))?;
-    if note.kept.exists() {
-        events.phase("putting the database back");
-        let to = Kind::read(&note.to).unwrap_or(Kind::Native);
-        match Chosen::new(environment.clone(), to).stop(events).await {
-            // Without Docker no container runs.
-            Ok(_) => {}
-            Err(error) if error.is::<Unavailable>().is_some() => {}
-            Err(error) => return Err(error),
-        }
-        put_begun_aside(checkout, events)?;
-        files::make_parents(&note.from)?;
-        rename(&note.kept, &note.from)?;
-    }
-    let data_dir = maker::data_dir(checkout);
-    if note.link && !data_dir.is_symlink() {
-        std::os::unix::fs::symlink(&note.from, &data_dir)
-            .map_err(|source| Error::io("write", &data_dir, source))?;
-    }
-    forget(checkout)?;
-    events.note("a move to the other engine did not come to its end: the database is as it was");
-    Ok(())
-}
-
-fn put_begun_aside(checkout: &Checkout, events: &Events) -> Result<(), Error> {
-    let data_dir = maker::data_dir(checkout);
-    let Ok(begun) = data_dir.canonicalize() else {
-        // A link that leads nowhere, or nothing.
-        let _nothing = std::fs::remove_file(&data_dir);
-        return Ok(());
-    };
-    if data_dir.is_symlink() {
-        std::fs::remove_file(&data_dir).map_err(|source| Error::io("remove", &data_dir, source))?;
-    }
-    // An empty folder is what Docker makes before anything else.
-    if std::fs::remove_dir(&begun).is_ok() {
-        return Ok(());
-    }
-    let aside = begun.with_file_name(format!("postgres.begun-{}", backup::now()));
-    rename(&begun, &aside)?;
-    events.note(format!(
-        "the copy that was begun is not needed any more: rm -rf '{}'",
-        aside.display()
-    ));
-    Ok(())
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::rename(from, to).map_err(|source| Error::io("move", from, source))?;
-    from.parent().map_or(Ok(()), sync)
-}
-
-/// A name is on disk when its folder is.
-fn sync(folder: &Path) -> Result<(), Error> {
-    files::sync_folder(folder).map_err(|source| Error::io("write", folder, source))
 }

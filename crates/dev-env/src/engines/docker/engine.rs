@@ -14,7 +14,6 @@ use super::project::Project;
 use super::{logs, start};
 use crate::database::maker;
 use crate::database::session::{Session, Where, local_url};
-use crate::engines::contract::Engine;
 use crate::project::configuration::{Tool, database_host};
 use crate::project::kept_ports;
 use crate::project::lock;
@@ -174,35 +173,48 @@ impl Docker {
     }
 }
 
-impl Engine for Docker {
-    async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+impl Docker {
+    pub(crate) async fn up(
+        &self,
+        options: UpOptions,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Up, Error> {
         start::up(self, options, events, stop).await
     }
 
-    async fn stop(&self, events: &Events) -> Result<bool, Error> {
+    pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
         self.end("stop", events).await
     }
 
-    async fn down(&self, events: &Events) -> Result<bool, Error> {
+    pub(crate) async fn down(&self, events: &Events) -> Result<bool, Error> {
         if let Ok((project, _)) = self.look().await {
             logs::keep(&self.environment, &project).await;
         }
         self.end("down", events).await
     }
 
-    async fn restart(&self, service: Option<Service>, events: &Events) -> Result<(), Error> {
+    pub(crate) async fn restart(
+        &self,
+        service: Option<Service>,
+        events: &Events,
+    ) -> Result<(), Error> {
         start::restart(self, service, events).await
     }
 
-    async fn status(&self) -> Result<Status, Error> {
+    pub(crate) async fn status(&self) -> Result<Status, Error> {
         super::status::status(self).await
     }
 
-    async fn session(&self, _what: &'static str, events: &Events) -> Result<Session, Error> {
+    pub(crate) async fn session(
+        &self,
+        _what: &'static str,
+        events: &Events,
+    ) -> Result<Session, Error> {
         self.session_on(false, events).await
     }
 
-    async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
+    pub(crate) async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {
         let tool = self.tool()?;
         let (_, containers) = self.look().await?;
         let running = containers.running("db").and_then(|db| db.port);
@@ -220,7 +232,7 @@ impl Engine for Docker {
         ))
     }
 
-    async fn change_password(
+    pub(crate) async fn change_password(
         &self,
         password: Option<String>,
         events: &Events,
@@ -229,11 +241,11 @@ impl Engine for Docker {
         super::password::change(self, password, events, stop).await
     }
 
-    async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
         logs::read(self, query).await
     }
 
-    async fn follow(&self, query: Query) -> Result<Follower, Error> {
+    pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
         logs::follow(self, query).await
     }
 }

@@ -89,7 +89,10 @@ impl Inside {
     ///
     /// # Errors
     /// The container's program does not say.
-    pub(crate) async fn applied(&self, url: &DatabaseUrl) -> Result<migrations::Applied, Error> {
+    pub(crate) async fn applied(
+        &self,
+        url: &DatabaseUrl,
+    ) -> Result<crate::report::migrations::Applied, Error> {
         let url = DatabaseUrl {
             host: "db".to_owned(),
             port: 5432,

@@ -16,7 +16,7 @@ use super::database::Scratch;
 use super::figures::median;
 use super::programs;
 use super::{BenchError, Figure, Target, Unit, machine, memory};
-use crate::engines::contract::Kind;
+use crate::engines::Kind;
 use crate::report::events::Events;
 use crate::report::reload::{Builder, Times};
 use crate::{Environment, Error};

@@ -5,7 +5,8 @@ use super::error::RestoreError;
 use crate::Error;
 use crate::database::session::{Migrator, Session};
 use crate::report::events::Events;
-use crate::service::migrations::{self, Applied};
+use crate::report::migrations::Applied;
+use crate::service::migrations;
 use local_postgres::psql::{identifier, literal};
 use process::describe;
 

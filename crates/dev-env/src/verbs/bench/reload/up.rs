@@ -10,7 +10,7 @@ use super::super::BenchError;
 use super::super::client::{ask, whole};
 use super::super::tool::ready;
 use super::playground::{MARKS, Playground};
-use crate::engines::contract::Kind;
+use crate::engines::Kind;
 use crate::engines::docker::tool_inside;
 use crate::report::reload::{Outcome, Reload, Times};
 use process::{Configuration, Process, capture, run};
