@@ -1,9 +1,12 @@
 //! What can be typed.
 
-use clap::{Parser, Subcommand, ValueEnum};
-use dev_env::engines::Kind;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands;
+use crate::context::Context;
+use crate::engine_name::EngineName;
 
 /// The development environment of EmotionVisualizer: a real PostgreSQL, the API, their logs and tests, for this checkout alone.
 #[derive(Debug, Parser)]
@@ -77,20 +80,27 @@ pub(crate) enum Command {
     Completions(commands::completions::Completions),
 }
 
-/// What runs the services.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum EngineName {
-    /// Processes of this machine
-    Native,
-    /// The containers of docker-compose.yml
-    Docker,
-}
-
-impl From<EngineName> for Kind {
-    fn from(name: EngineName) -> Self {
-        match name {
-            EngineName::Native => Self::Native,
-            EngineName::Docker => Self::Docker,
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up(verb) => verb.run(context).await,
+            Self::Down(verb) => verb.run(context).await,
+            Self::Stop(verb) => verb.run(context).await,
+            Self::Restart(verb) => verb.run(context).await,
+            Self::Status(verb) => verb.run(context).await,
+            Self::Logs(verb) => verb.run(context).await,
+            Self::Test(verb) => verb.run(context).await,
+            Self::Check(verb) => verb.run(context).await,
+            Self::Migrate(verb) => verb.run(context).await,
+            Self::Db(verb) => verb.run(context).await,
+            Self::Backup(verb) => verb.run(context).await,
+            Self::Restore(verb) => verb.run(context).await,
+            Self::Engine(verb) => verb.run(context).await,
+            Self::Config(verb) => verb.run(context).await,
+            Self::Container(verb) => verb.run(context).await,
+            Self::Bench(verb) => verb.run(context).await,
+            Self::Completions(verb) => verb.run(&mut Args::command()),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod context;
+mod engine_name;
 mod printer;
 mod signals;
 

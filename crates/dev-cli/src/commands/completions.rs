@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
 /// Completion for a shell, of a function `dev` that stands for `cargo dev`: shells complete commands, and this is cargo's.
@@ -16,10 +16,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, command: &mut clap::Command) -> anyhow::Result<ExitCode> {
         let shell: Shell = self.shell.parse().map_err(anyhow::Error::msg)?;
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut crate::args::Args::command(), "dev", &mut script);
+        clap_complete::generate(shell, command, "dev", &mut script);
         let function = match shell {
             Shell::Fish => "function dev; cargo dev $argv; end\n",
             Shell::PowerShell => "function dev { cargo dev @args }\n",

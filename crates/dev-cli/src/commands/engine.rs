@@ -3,8 +3,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use dev_env::verbs::switch::{self, Switched};
 
-use crate::args::EngineName;
 use crate::context::{Context, Interrupted};
+use crate::engine_name::EngineName;
 use crate::printer::Lines;
 
 /// What runs the services. The database belongs to the engine that made it.

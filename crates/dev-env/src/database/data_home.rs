@@ -295,7 +295,12 @@ impl DataHome {
                 make_parents(&self.data_dir)?;
                 // The tool writes nothing into a user's folder.
                 let noted = if elsewhere.ours {
-                    Note::for_checkout(checkout).write(&self.data_dir)
+                    Note::for_checkout(checkout)
+                        .write(&self.data_dir)
+                        .map_err(|source| HomeError::Io {
+                            path: Note::path(&self.data_dir),
+                            source,
+                        })
                 } else {
                     Ok(())
                 };

@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::HomeError;
 use process::files;
 
 /// The checkout of a database.
@@ -63,19 +62,17 @@ impl Note {
     }
 
     /// Writes the note, unless it exists.
-    pub(super) fn write(&self, data_dir: &Path) -> Result<(), HomeError> {
+    pub(super) fn write(&self, data_dir: &Path) -> std::io::Result<()> {
         if Self::read(data_dir).as_ref() == Some(self) {
             return Ok(());
         }
-        let path = Self::path(data_dir);
         let mut bytes = self.checkout.as_os_str().as_encoded_bytes().to_vec();
         bytes.extend(
             self.identity
                 .iter()
                 .flat_map(|identity| format!("\n{identity}\n").into_bytes()),
         );
-        files::write_atomically(&path, &bytes, files::READABLE)
-            .map_err(|source| HomeError::Io { path, source })
+        files::write_atomically(&Self::path(data_dir), &bytes, files::READABLE)
     }
 
     /// Returns another checkout that certainly uses the database: it exists, and its own link leads to the database.

@@ -1,7 +1,7 @@
 //! Checks that a restored database belongs to this application: its tables, migrations and schema.
 
-use super::Room;
 use super::error::RestoreError;
+use super::room::Room;
 use crate::Error;
 use crate::database::session::{Migrator, Session};
 use crate::report::events::Events;
