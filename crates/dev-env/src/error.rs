@@ -16,7 +16,7 @@ use crate::postgres::psql::PsqlError;
 use crate::postgres::roles::RolesError;
 use crate::postgres::server::ServerError;
 use crate::postgres::socket_dir::SocketDirError;
-use crate::process::{PidFileError, ProcessError};
+use crate::process::{FileLockError, PidFileError, ProcessError, disk};
 use crate::restore::RestoreError;
 use crate::schema::SchemaError;
 use crate::settings_file::SettingsFileError;
@@ -347,6 +347,9 @@ pub enum Error {
     Psql(#[from] PsqlError),
     /// See there.
     #[error(transparent)]
+    FileLock(#[from] FileLockError),
+    /// See there.
+    #[error(transparent)]
     Process(#[from] ProcessError),
     /// See there.
     #[error(transparent)]
@@ -414,7 +417,7 @@ fn suggestion(nearest: Option<&str>) -> String {
 }
 
 fn full_disk(error: &std::io::Error) -> &'static str {
-    if error.kind() == std::io::ErrorKind::StorageFull {
+    if disk::is_full(error) {
         "\nmake room on that disk, then try again"
     } else {
         ""

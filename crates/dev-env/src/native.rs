@@ -9,7 +9,7 @@ use emotionviz_settings::DatabaseUrl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::board::{Running, Snapshot};
+use crate::board::{Running, Snapshot, Stage};
 use crate::configuration::Tool;
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
@@ -18,6 +18,7 @@ use crate::logs::{self, Entry, Follower, Query};
 use crate::migrations;
 use crate::owner::Owner;
 use crate::postgres::socket_dir;
+use crate::process::poll::{after, poll_until};
 use crate::service::Probe;
 use crate::session::{Session, Where};
 use crate::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
@@ -84,8 +85,10 @@ impl Native {
         } else {
             self.existing(events)?
         };
+        // One that stops is waited for.
         if let Some(port) = control::supervisor(checkout)
             .await?
+            .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
             .and_then(|(_, snapshot)| snapshot.db.port)
         {
             return Session::new(
@@ -140,14 +143,21 @@ impl Native {
 
     async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
         let checkout = &self.environment.checkout;
-        let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
+        let gone = async |bound| {
+            poll_until(after(bound), POLL, || async {
+                let now = lock::holder(checkout).await;
+                now.is_none_or(|now| now.pid != holder.pid).then_some(())
+            })
+            .await
+            .is_some()
+        };
         // One that does not hear may be ending this moment.
         let bound = if control::stop(holder).await.is_ok() {
             STOP_BOUND
         } else {
             ENDING_BOUND
         };
-        if within(bound, gone(holder.pid)).await {
+        if gone(bound).await {
             return Ok(());
         }
         let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
@@ -158,7 +168,7 @@ impl Native {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             // Gone meanwhile, which is what is wanted.
             let _gone = kill(pid, signal);
-            if within(TERMINATE_BOUND, gone(holder.pid)).await {
+            if gone(TERMINATE_BOUND).await {
                 return Ok(());
             }
         }
@@ -236,7 +246,7 @@ impl Engine for Native {
     }
 
     async fn stop(&self, events: &Events) -> Result<bool, Error> {
-        match lock::holder(&self.environment.checkout) {
+        match lock::holder(&self.environment.checkout).await {
             Some(holder) if holder.socket.is_some() => {
                 events.phase("stopping");
                 self.end_supervisor(&holder, events).await?;
@@ -339,17 +349,6 @@ pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Err
         }),
         None => Ok(()),
     }
-}
-
-async fn within(bound: Duration, done: impl Fn() -> bool) -> bool {
-    let deadline = tokio::time::Instant::now() + bound;
-    while !done() {
-        if tokio::time::Instant::now() >= deadline {
-            return false;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    true
 }
 
 async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {

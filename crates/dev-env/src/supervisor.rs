@@ -26,12 +26,12 @@ use crate::board::{Board, Stage};
 use crate::control::{Answer, Order, Work};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events};
-use crate::lock::Lock;
+use crate::lock::{Lock, SUPERVISOR};
 use crate::log_file::LogFile;
 use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, container, control};
 use news::News;
-use presence::{COMMAND, Presence};
+use presence::Presence;
 use services::Services;
 
 /// How long a short command of another shell is waited for.
@@ -114,7 +114,7 @@ async fn lock_or_supervisor(
                     "the environment (pid {}) is stopping: it is started again when that is done",
                     holder.pid
                 ));
-                drop(Lock::wait(checkout, COMMAND, STOPPING).await?);
+                drop(Lock::wait(checkout, SUPERVISOR, STOPPING).await?);
             }
             Some((holder, snapshot)) => {
                 return Ok(Err(Up::Already {
@@ -136,13 +136,13 @@ async fn take(
     events: &Events,
 ) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
-    match Lock::take(checkout, COMMAND, Some(socket.clone())).await? {
+    match Lock::take(checkout, SUPERVISOR, Some(socket.clone())).await? {
         Ok(lock) => return Ok(Some(lock)),
         Err(holder) if holder.socket.is_some() => return Ok(None),
         Err(holder) => events.phase(format!("waiting for {} (pid {})", holder.what, holder.pid)),
     }
-    drop(Lock::wait(checkout, COMMAND, SHORT_WORK).await?);
-    Ok(Lock::take(checkout, COMMAND, Some(socket)).await?.ok())
+    drop(Lock::wait(checkout, SUPERVISOR, SHORT_WORK).await?);
+    Ok(Lock::take(checkout, SUPERVISOR, Some(socket)).await?.ok())
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.

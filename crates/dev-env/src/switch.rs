@@ -3,8 +3,8 @@
 //! The old directory is renamed before the new one is made in its place, and a note of that stands in `data/switch.json` until the
 //! new one is complete and the same. Whoever is killed meanwhile leaves that note: the next command puts the old one back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
 use emotionviz_settings::{Engine as Kind, Kind as _, Origin};
@@ -19,6 +19,7 @@ use crate::owner::{self, files};
 use crate::postgres::find::PREFERRED_MAJOR;
 use crate::postgres::psql::identifier;
 use crate::postgres::roles;
+use crate::process::{FileLock, LockedTemp};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
@@ -26,6 +27,9 @@ use crate::{
     Checkout, Environment, Error, backup, database_settings, env_files, lock, lock_holders, maker,
     restore,
 };
+
+/// A command that puts the database back stops the other engine first.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -105,7 +109,11 @@ pub async fn switch(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let _turn = turn(checkout)?;
+    let _turn = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        turn = turn(checkout, events) => turn?,
+    };
     let _replacing = lock::replacing(checkout)?;
     put_back(environment, events).await?;
     maker::refuse_lost(checkout)?;
@@ -130,7 +138,7 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
     if !note_path(&environment.checkout).exists() {
         return Ok(());
     }
-    let _turn = turn(&environment.checkout)?;
+    let _turn = turn(&environment.checkout, events).await?;
     put_back(environment, events).await
 }
 
@@ -142,11 +150,9 @@ async fn carry_over(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let folder = tempfile::Builder::new()
-        .prefix("switch-")
-        .tempdir_in(checkout.root().join("data"));
+    let data = checkout.root().join("data");
     let folder =
-        folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
+        LockedTemp::new(&data, "switch-").map_err(|source| Error::io("write", &data, source))?;
     let source = Chosen::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
@@ -356,9 +362,11 @@ fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Resu
     Ok(())
 }
 
-/// One switch at a time: the lock is the system's, and ends with this process.
-fn turn(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or_else(|| SwitchError::AtWork.into())
+/// One command at a time moves the database, or puts it back. Putting it back takes seconds, so other commands wait for it.
+async fn turn(checkout: &Checkout, events: &Events) -> Result<FileLock, Error> {
+    lock::wait_for(checkout, "switch.lock", PATIENCE, events)
+        .await?
+        .ok_or_else(|| SwitchError::AtWork.into())
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {

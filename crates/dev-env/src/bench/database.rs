@@ -1,6 +1,5 @@
 //! A database that is thrown away, as durable as the development one and on the same disk.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::owner::{self, Owner};
 use crate::postgres::psql::{Psql, identifier, literal};
 use crate::postgres::server::Server;
 use crate::postgres::{ClusterConfig, Durability, cluster};
-use crate::process::{Configuration, PidFile, StopSignal};
+use crate::process::{Configuration, FileLock, PidFile, StopSignal};
 use crate::session::{api_url, local_url};
 use crate::throw_away::{self, pid_file};
 use crate::{Checkout, Error, lock};
@@ -36,7 +35,7 @@ pub(super) struct Scratch {
     folder: PathBuf,
     development: Place,
     // Closing the file gives the lock back.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Scratch {

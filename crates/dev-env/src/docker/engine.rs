@@ -1,6 +1,5 @@
 //! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
 
-use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::configuration::{Tool, database_host};
 use crate::engine::{Engine, Service, Up, UpOptions};
 use crate::events::Events;
 use crate::logs::{Entry, Follower, Query};
-use crate::owner::files;
+use crate::process::FileLock;
 use crate::session::{Session, Where, local_url};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -86,20 +85,14 @@ impl Docker {
     }
 
     /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.
-    pub(super) async fn turn(&self, patience: Duration, events: &Events) -> Result<File, Error> {
-        self.environment.checkout.make_folders()?;
-        let path = self.environment.checkout.run().join("compose.lock");
-        let io = |source| Error::io("write", &path, source);
-        let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if lock::wait_for(&file, patience, || {
-            events.phase("waiting for another cargo dev")
-        })
-        .await
-        .map_err(io)?
-        {
-            return Ok(file);
-        }
-        Err(Error::AtWork("command that starts or stops the containers"))
+    pub(super) async fn turn(
+        &self,
+        patience: Duration,
+        events: &Events,
+    ) -> Result<FileLock, Error> {
+        lock::wait_for(&self.environment.checkout, "compose.lock", patience, events)
+            .await?
+            .ok_or(Error::AtWork("command that starts or stops the containers"))
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {

@@ -1,6 +1,5 @@
 //! What is run inside the containers. The database's own socket asks for no password there, so none is passed on.
 
-use std::fs::File;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::project::Project;
 use super::status;
 use crate::configuration::Tool;
 use crate::events::Events;
-use crate::process::{Configuration, Output, capture};
+use crate::process::{Configuration, FileLock, Output, capture};
 use crate::session::application_name;
 use crate::{Checkout, Error, migrations};
 
@@ -177,14 +176,14 @@ pub(crate) struct Moment {
     project: Project,
     /// Whether there was no container before.
     new: bool,
-    _turn: File,
+    _turn: FileLock,
 }
 
 impl Moment {
     pub(super) async fn start(
         project: &Project,
         new: bool,
-        turn: File,
+        turn: FileLock,
         events: &Events,
     ) -> Result<Self, Error> {
         let moment = Self {

@@ -10,6 +10,7 @@ use super::project::Project;
 use crate::events::Source;
 use crate::log_file::LogFile;
 use crate::logs::{self, Entry, Follower, Lines, Query};
+use crate::process::disk::is_reported_full;
 use crate::process::{Process, capture};
 use crate::{Environment, Error};
 
@@ -134,7 +135,7 @@ fn reason<'a>(service: &str, said: &'a [String]) -> &'a [String] {
         .iter()
         .rposition(|text| text.contains("database system is ready to accept connections"));
     let mut said = &said[ran.unwrap_or(0)..];
-    if let Some(full) = said.iter().rposition(|text| super::is_full(text)) {
+    if let Some(full) = said.iter().rposition(|text| is_reported_full(text)) {
         // Everything else comes of it, but for another reason that a later start of the database has: its first process, or its script.
         let is_another = |text: &String| {
             text.contains(" [1] FATAL:")

@@ -12,6 +12,7 @@ use nix::unistd::Uid;
 
 use self::note::{Note, Whose};
 use super::{Owner, OwnerError, blocked_at};
+use crate::process::LockedTemp;
 use crate::sha256;
 
 /// Where a database lives whose checkout the server's user cannot reach.
@@ -326,7 +327,7 @@ fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
         std::fs::remove_dir(link).map_err(io)?;
     }
     let folder = link.parent().expect("the link is in the folder data");
-    let room = tempfile::tempdir_in(folder).map_err(io)?;
+    let room = LockedTemp::new(folder, ".link-").map_err(io)?;
     let made = room.path().join("link");
     std::os::unix::fs::symlink(target, &made).map_err(io)?;
     if Uid::effective().is_root() {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::cluster::{self, DataDir};
+use super::postmaster::Running;
 use super::psql::PsqlError;
 use super::roles::{self, Mismatch};
 use super::socket_dir::{self, SocketDirError};
-use super::{ClusterConfig, Durability, disk, environment, postmaster};
+use super::{ClusterConfig, Durability, environment, postmaster};
 use crate::ports::{self, Holder, name_holder};
 use crate::process::{
-    Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe,
+    Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe, disk,
 };
 
 /// Recovery after a crash replays the log first, which takes as long as there is log.
@@ -96,6 +97,19 @@ pub enum ServerError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// A running environment uses the data directory.
+    #[error(
+        "PostgreSQL (pid {pid}) runs on {} for a `cargo dev` (pid {supervisor}) that this command cannot reach. Nothing was changed\n\
+         hint: stop that environment first: kill {supervisor}", data_dir.display()
+    )]
+    Supervised {
+        /// The pid of the postmaster.
+        pid: i32,
+        /// The pid of the supervisor.
+        supervisor: u32,
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// The process of an earlier run does not end, or the pid file cannot be used.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
@@ -149,10 +163,7 @@ impl Server {
         PidFile::end_leftover(&config.pid_file, StopSignal::Interrupt, STOP_BOUND).await?;
         postmaster::end_leftover(&config.data_dir)
             .await
-            .map_err(|pid| ServerError::Leftover {
-                pid,
-                data_dir: config.data_dir.clone(),
-            })?;
+            .map_err(|running| still_runs(running, &config.data_dir))?;
         if !ports::is_free(config.port) {
             return Err(port_taken(config.port));
         }
@@ -166,7 +177,7 @@ impl Server {
                 let _stopped = server.stop_broken().await;
                 Err(match mismatch {
                     Some(mismatch) => mismatch.into(),
-                    None if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) => {
+                    None if disk::explains(&config.data_dir, tail.iter().map(String::as_str)) => {
                         ServerError::DiskFull {
                             data_dir: config.data_dir.clone(),
                         }
@@ -244,7 +255,7 @@ impl Server {
         match self.process.exited().await {
             Ok(status) => {
                 let tail = self.process.tail();
-                if disk::is_full(&self.data_dir, tail.iter().map(String::as_str)) {
+                if disk::explains(&self.data_dir, tail.iter().map(String::as_str)) {
                     return ServerError::DiskFull {
                         data_dir: self.data_dir.clone(),
                     };
@@ -372,6 +383,18 @@ fn port_taken(port: u16) -> ServerError {
     }
 }
 
+fn still_runs(running: Running, data_dir: &Path) -> ServerError {
+    let data_dir = data_dir.to_owned();
+    match running {
+        Running::Survived { pid } => ServerError::Leftover { pid, data_dir },
+        Running::Supervised { pid, parent } => ServerError::Supervised {
+            pid,
+            supervisor: parent,
+            data_dir,
+        },
+    }
+}
+
 /// What an early end was about, by the server's own words (LC_ALL=C keeps them English).
 fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     let ProcessError::Exited { tail, .. } = &error else {
@@ -383,7 +406,7 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     {
         return port_taken(config.port);
     }
-    if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) {
+    if disk::explains(&config.data_dir, tail.iter().map(String::as_str)) {
         return ServerError::DiskFull {
             data_dir: config.data_dir.clone(),
         };

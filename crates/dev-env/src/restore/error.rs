@@ -3,8 +3,8 @@
 use std::io::Error;
 use std::path::PathBuf;
 
-use crate::backup::disk::megabytes;
 use crate::error::indented;
+use crate::process::disk::megabytes;
 
 /// Why a copy of the database was not restored. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
