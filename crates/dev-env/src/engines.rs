@@ -10,7 +10,7 @@ use crate::events::Events;
 use crate::logs::{Entry, Follower, Query};
 use crate::native::Native;
 use crate::owner::files;
-use crate::session::Session;
+use crate::session::{RunBy, Session};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::{Checkout, Environment, Error, maker, switch};
@@ -162,10 +162,17 @@ impl Engine for Chosen {
     async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
         let session = either!(self, engine => engine.session(what, events).await)?;
-        if !session.is_of_services() {
-            session.let_writers_in().await?;
+        if session.run_by() == RunBy::Services {
+            return Ok(session);
         }
-        Ok(session)
+        match session.let_writers_in().await {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                // The reason is more useful than a failure to stop.
+                let _stopped = session.end().await;
+                Err(error)
+            }
+        }
     }
 
     async fn url(&self) -> Result<(DatabaseUrl, bool), Error> {

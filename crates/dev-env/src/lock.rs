@@ -74,7 +74,16 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, 
     FileLock::try_exclusive(file).map_err(|source| Error::io("lock", &path, source))
 }
 
-/// Does the same, and waits for other commands; reports a long wait. `None` if the other command does not end within `bound`.
+/// Locks a file of `data/run` together with other commands. `None` if another command has locked it for itself.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn file_shared(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
+    let (file, path) = open(checkout, name)?;
+    FileLock::try_shared(file).map_err(|source| Error::io("lock", &path, source))
+}
+
+/// Waits for other commands, and locks the file for this command; reports a long wait. `None` if the other command does not end within `bound`.
 ///
 /// # Errors
 /// It cannot be written.

@@ -20,7 +20,7 @@ use crate::postgres::find::PREFERRED_MAJOR;
 use crate::postgres::psql::identifier;
 use crate::postgres::roles;
 use crate::process::{FileLock, LockedTemp};
-use crate::session::Session;
+use crate::session::{RunBy, Session};
 use crate::stop::Stop;
 use crate::writers::StoppedWriters;
 use crate::{
@@ -165,7 +165,7 @@ async fn carry_over(
         () = stop.asked() => return Ok(None),
         session = started => session?,
     };
-    if !session.is_on_demand() {
+    if session.run_by() != RunBy::Session {
         session.end().await?;
         return Err(SwitchError::Started.into());
     }

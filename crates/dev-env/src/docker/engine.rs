@@ -21,6 +21,9 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lock, maker};
 
+/// Locked by the session that has started the database and will stop it.
+const ON_DEMAND: &str = "on-demand.lock";
+const AT_WORK: Error = Error::AtWork("command that starts or stops the containers");
 /// Another command of this engine is waited for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,7 +95,7 @@ impl Docker {
     ) -> Result<FileLock, Error> {
         lock::wait_for(&self.environment.checkout, "compose.lock", patience, events)
             .await?
-            .ok_or(Error::AtWork("command that starts or stops the containers"))
+            .ok_or(AT_WORK)
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
@@ -114,8 +117,14 @@ impl Docker {
         if !new && !maker::exists(&data_dir) {
             return Err(Error::NoDatabase { path: data_dir });
         }
+        let lasting = lock::file_shared(&self.environment.checkout, ON_DEMAND)?;
         let (project, containers) = self.look().await?;
-        let (inside, moment) = match Inside::of(&project, &containers, &tool) {
+        // Another session stops the database that it has started.
+        let inside = lasting
+            .as_ref()
+            .and_then(|_| Inside::of(&project, &containers, &tool));
+        drop(lasting);
+        let (inside, moment) = match inside {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
@@ -140,6 +149,7 @@ impl Docker {
             .await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
+        // With the turn it is not a database of another session.
         if let Some(inside) = Inside::of(&project, &containers, tool) {
             return Ok((inside, None));
         }
@@ -151,7 +161,11 @@ impl Docker {
             UpOptions::plain(),
             events,
         )?;
-        let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
+        // Commands hold it for as long as they look.
+        let alone = lock::wait_for(&self.environment.checkout, ON_DEMAND, PATIENCE, events);
+        let alone = alone.await?.ok_or(AT_WORK)?;
+        let moment =
+            Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
             return Err(Error::Container {

@@ -52,6 +52,11 @@ impl Inside {
         })
     }
 
+    /// Returns whether the services run, and not only the database.
+    pub(crate) fn runs_api(&self) -> bool {
+        self.api.is_some()
+    }
+
     /// A client program beside the server: psql, pg_dump. With `terminal` it may be typed to.
     pub(crate) fn client(&self, program: &str, database: &str, terminal: bool) -> Configuration {
         let mut client = Configuration::new(program, "docker").args(["exec", "--interactive"]);
@@ -176,20 +181,20 @@ pub(crate) struct Moment {
     project: Project,
     /// Whether there was no container before.
     new: bool,
-    _turn: FileLock,
+    _locks: [FileLock; 2],
 }
 
 impl Moment {
     pub(super) async fn start(
         project: &Project,
         new: bool,
-        turn: FileLock,
+        locks: [FileLock; 2],
         events: &Events,
     ) -> Result<Self, Error> {
         let moment = Self {
             project: project.clone(),
             new,
-            _turn: turn,
+            _locks: locks,
         };
         let up = ["up", "--detach", "--wait", "--wait-timeout", "600", "db"];
         if let Err(error) = project.tell(&up, START_BOUND, |_| {}).await {
