@@ -26,15 +26,25 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::Checkout;
+use crate::Environment;
+use crate::Error;
 use crate::engines::container;
 use crate::project::lock::Lock;
-use crate::report::events::{Address, Event, Events};
-use crate::report::up::{Service, Up, UpOptions};
-use crate::supervisor::board::{Board, Stage};
-use crate::supervisor::control::{Answer, Order, Work};
-use crate::{Checkout, Environment, Error};
+use crate::project::lock::SUPERVISOR;
+use crate::report::events::Address;
+use crate::report::events::Event;
+use crate::report::events::Events;
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
+use crate::supervisor::board::Board;
+use crate::supervisor::board::Stage;
+use crate::supervisor::control::Answer;
+use crate::supervisor::control::Order;
+use crate::supervisor::control::Work;
 use news::News;
-use presence::{COMMAND, Presence};
+use presence::Presence;
 use process::log_file::LogFile;
 use process::stop::Stop;
 use services::Services;
@@ -119,7 +129,7 @@ async fn lock_or_supervisor(
                     "the environment (pid {}) is stopping: it is started again when that is done",
                     holder.pid
                 ));
-                drop(Lock::wait(checkout, COMMAND, STOPPING).await?);
+                drop(Lock::wait(checkout, SUPERVISOR, STOPPING).await?);
             }
             Some((holder, snapshot)) => {
                 return Ok(Err(Up::Already {
@@ -141,13 +151,13 @@ async fn take(
     events: &Events,
 ) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
-    match Lock::take(checkout, COMMAND, Some(socket.clone())).await? {
+    match Lock::take(checkout, SUPERVISOR, Some(socket.clone())).await? {
         Ok(lock) => return Ok(Some(lock)),
         Err(holder) if holder.socket.is_some() => return Ok(None),
         Err(holder) => events.phase(format!("waiting for {} (pid {})", holder.what, holder.pid)),
     }
-    drop(Lock::wait(checkout, COMMAND, SHORT_WORK).await?);
-    Ok(Lock::take(checkout, COMMAND, Some(socket)).await?.ok())
+    drop(Lock::wait(checkout, SUPERVISOR, SHORT_WORK).await?);
+    Ok(Lock::take(checkout, SUPERVISOR, Some(socket)).await?.ok())
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.

@@ -8,11 +8,14 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::Checkout;
+use crate::Error;
 use crate::build::cargo::BUILD_BOUND;
-use crate::build::watch::{Sources, files};
-use crate::project::lock;
+use crate::build::watch::Sources;
+use crate::build::watch::files;
 use crate::report::events::Events;
-use crate::{Checkout, Error};
+use process::FileLock;
+use process::FileLockError;
 use process::files as owned;
 
 /// Lets cargo see all that has changed since the last build, whenever that was and whatever came of it; `program` is where it puts the
@@ -25,26 +28,22 @@ pub(crate) async fn look(
     checkout: &Checkout,
     program: &Path,
     events: &Events,
-) -> Result<File, Error> {
+) -> Result<FileLock, Error> {
     let folder = checkout.intermediate_folder();
     let path = folder.join(format!("sources-{}", checkout.hash()));
     let failed = |source| Error::io("write", &path, source);
     std::fs::create_dir_all(&folder).map_err(failed)?;
-    let mut note = owned::open(OpenOptions::new().read(true).write(true), &path).map_err(failed)?;
-    if !lock::wait_for(&note, BUILD_BOUND, || {
-        events.phase("waiting for another build")
-    })
-    .await
-    .map_err(failed)?
-    {
-        return Err(Error::OtherBuild {
-            waited: BUILD_BOUND,
-        });
-    }
+    let note = owned::open(OpenOptions::new().read(true).write(true), &path).map_err(failed)?;
+    let waits = |holder| events.phase(format!("waiting for the build of {holder}"));
+    let note = match FileLock::acquire(note, &path, BUILD_BOUND, waits).await {
+        Ok(lock) => lock,
+        Err(FileLockError::Held { waited, .. }) => return Err(Error::OtherBuild { waited }),
+        Err(FileLockError::Io { source, .. }) => return Err(failed(source)),
+    };
     let (checkout, program) = (checkout.clone(), program.to_owned());
     let compared = tokio::task::spawn_blocking(move || {
         compare(
-            &mut note,
+            &mut note.file(),
             &folder,
             &sources(&checkout, &program),
             program.exists(),
@@ -75,7 +74,7 @@ fn sources(checkout: &Checkout, program: &Path) -> BTreeSet<PathBuf> {
 /// Distrusts what differs from the note, and notes what there is now: as what is distrusted stays so until it is compiled, that is true
 /// whatever comes of the build. What a note does not say, as it is half or not there, has changed.
 fn compare(
-    note: &mut File,
+    note: &mut &File,
     folder: &Path,
     files: &BTreeSet<PathBuf>,
     was_built: bool,
@@ -260,7 +259,7 @@ mod tests {
 
         /// Looks, and returns whether what was built is distrusted.
         fn is_distrusted(&self, was_built: bool) -> bool {
-            let mut note = File::options()
+            let note = File::options()
                 .create(true)
                 .truncate(false)
                 .read(true)
@@ -268,7 +267,7 @@ mod tests {
                 .open(self.path("note"))
                 .unwrap();
             compare(
-                &mut note,
+                &mut &note,
                 self.0.path(),
                 &["a.rs", "b.rs"].map(|name| self.path(name)).into(),
                 was_built,

@@ -278,6 +278,11 @@ struct Download {
 }
 
 impl fetch::Progress for Download {
+    fn waits(&self, holder: &str) {
+        self.events
+            .phase(format!("waiting for the download of {holder}"));
+    }
+
     fn source(&self, name: &str) {
         self.events.phase(format!(
             "downloading PostgreSQL {} from {name}",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 use crate::build::cargo;
 use crate::database::location;
@@ -43,6 +44,17 @@ pub(crate) enum Where {
     },
 }
 
+/// Who runs the database of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunBy {
+    /// The running services. They allowed writes at their start.
+    Services,
+    /// The session, which stops it.
+    Session,
+    /// Another program, or a user.
+    Other,
+}
+
 /// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
 pub struct Session {
     environment: Environment,
@@ -50,6 +62,8 @@ pub struct Session {
     /// The owner's URL.
     url: DatabaseUrl,
     at: Where,
+    /// The programs, once they were searched.
+    found: OnceCell<Binaries>,
     events: Events,
 }
 
@@ -81,6 +95,7 @@ impl Session {
             tool,
             url,
             at,
+            found: OnceCell::new(),
             events,
         })
     }
@@ -168,7 +183,7 @@ impl Session {
             return Ok(inside.client(program, database, false));
         }
         let binaries = self.binaries().await?;
-        Ok(self.client(program, &binaries).env("PGDATABASE", database))
+        Ok(self.client(program, binaries).env("PGDATABASE", database))
     }
 
     /// Returns a shell script that runs next to the server, with psql in this database as `$0`.
@@ -246,28 +261,17 @@ impl Session {
         native::refuse_external(&self.tool, what)
     }
 
-    /// Whether the running services, or the server started here, already allowed writes at their start.
-    pub(crate) fn is_of_services(&self) -> bool {
-        !matches!(
-            self.at,
-            Where::External(_)
-                | Where::Docker {
-                    moment: Some(_),
-                    ..
-                }
-        )
-    }
-
-    /// Returns whether this session started the database, and stops it.
-    pub(crate) fn is_on_demand(&self) -> bool {
-        matches!(
-            self.at,
+    /// Returns who runs the database.
+    pub(crate) fn run_by(&self) -> RunBy {
+        match &self.at {
+            Where::Running { .. } => RunBy::Services,
             Where::Moment { .. }
-                | Where::Docker {
-                    moment: Some(_),
-                    ..
-                }
-        )
+            | Where::Docker {
+                moment: Some(_), ..
+            } => RunBy::Session,
+            Where::Docker { inside, .. } if inside.runs_api() => RunBy::Services,
+            Where::Docker { .. } | Where::External(_) => RunBy::Other,
+        }
     }
 
     /// Allows writes again that a lost command stopped.
@@ -298,16 +302,15 @@ impl Session {
         Ok(())
     }
 
-    async fn binaries(&self) -> Result<Binaries, Error> {
-        match &self.at {
-            Where::Moment { cluster, .. } => Ok(cluster.binaries.clone()),
-            Where::Running { place, .. } => {
-                location::binaries(&self.tool, Some(place), &self.events).await
-            }
-            Where::External(_) | Where::Docker { .. } => {
-                location::binaries(&self.tool, None, &self.events).await
-            }
-        }
+    async fn binaries(&self) -> Result<&Binaries, Error> {
+        let place = match &self.at {
+            Where::Moment { cluster, .. } => return Ok(&cluster.binaries),
+            Where::Running { place, .. } => Some(place),
+            Where::External(_) | Where::Docker { .. } => None,
+        };
+        // A search starts several processes.
+        let search = || location::binaries(&self.tool, place, &self.events);
+        self.found.get_or_try_init(search).await
     }
 
     fn client(&self, program: &str, binaries: &Binaries) -> Configuration {

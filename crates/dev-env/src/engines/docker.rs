@@ -15,7 +15,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Error;
-use process::{Configuration, Output, ProcessError, capture};
+use process::Configuration;
+use process::Output;
+use process::ProcessError;
+use process::capture;
+use process::disk::is_reported_full;
 
 use host::Host;
 use project::Project;
@@ -158,7 +162,7 @@ fn refused(stderr: &str, otherwise: &str) -> Error {
     ]) {
         return Unavailable::Down { said: last }.into();
     }
-    if let Some(line) = said.lines().rev().find(|line| is_full(line)) {
+    if let Some(line) = said.lines().rev().find(|line| is_reported_full(line)) {
         return Error::DockersDiskFull {
             said: line.trim().to_owned(),
         };
@@ -199,23 +203,11 @@ async fn ended(project: &Project, service: &'static str) -> Error {
 }
 
 fn of_last_words(service: &'static str, said: String) -> Error {
-    match (is_full(&said), service) {
+    match (is_reported_full(&said), service) {
         (true, "db") => Error::DatabasesDiskFull { said },
         (true, _) => Error::DockersDiskFull { said },
         (false, _) => Error::Container { service, said },
     }
-}
-
-/// Whether a message is of a disk that is full, in the words of the system, of a quota, of apt.
-fn is_full(said: &str) -> bool {
-    let said = said.to_lowercase();
-    [
-        "no space left on device",
-        "disk quota exceeded",
-        "have enough free space",
-    ]
-    .iter()
-    .any(|words| said.contains(words))
 }
 
 /// The image that a message speaks of.

@@ -3,8 +3,8 @@
 //! The note `data/switch.json` stands from before the directory is renamed until the new one is complete and equal.
 //! A killed switch leaves the note, and the next command moves the directory back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use emotionviz_settings::{Engine as Kind, Kind as _};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,10 @@ use crate::engines::docker::Unavailable;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::{Checkout, Environment, Error};
-use process::files;
+use process::{FileLock, files};
+
+/// A command that puts the database back stops the other engine first.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the old database is while the new one is made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,13 +40,15 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
     if !note_path(&environment.checkout).exists() {
         return Ok(());
     }
-    let _turn = lock(&environment.checkout)?;
+    let _turn = lock(&environment.checkout, events).await?;
     put_back(environment, events).await
 }
 
-/// One switch at a time: the lock is the system's, and ends with this process.
-pub(crate) fn lock(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or(Error::Switching)
+/// Lets one command at a time move the database, or put it back. Putting it back takes seconds, so other commands wait for it.
+pub(crate) async fn lock(checkout: &Checkout, events: &Events) -> Result<FileLock, Error> {
+    lock::wait_for(checkout, "switch.lock", PATIENCE, events)
+        .await?
+        .ok_or(Error::Switching)
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {

@@ -9,25 +9,43 @@ use emotionviz_settings::DatabaseUrl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::Environment;
+use crate::Error;
 use crate::database::location;
-use crate::database::session::{Session, Where};
+use crate::database::session::Session;
+use crate::database::session::Where;
 use crate::project::configuration::Tool;
 use crate::project::kept_ports;
-use crate::project::lock::{self, Holder, Lock};
-use crate::project::logs::{self, Entry, Follower, Query};
+use crate::project::lock;
+use crate::project::lock::Holder;
+use crate::project::lock::Lock;
+use crate::project::logs;
+use crate::project::logs::Entry;
+use crate::project::logs::Follower;
+use crate::project::logs::Query;
 use crate::report::events::Events;
-use crate::report::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
-use crate::report::up::{Service, Up, UpOptions};
+use crate::report::status::Health;
+use crate::report::status::Schema;
+use crate::report::status::SchemaState;
+use crate::report::status::ServiceStatus;
+use crate::report::status::State;
+use crate::report::status::Status;
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
 use crate::service::command::Probe;
 use crate::service::migrations;
 use crate::supervisor;
-use crate::supervisor::board::{Running, Snapshot};
+use crate::supervisor::board::Running;
+use crate::supervisor::board::Snapshot;
+use crate::supervisor::board::Stage;
 use crate::supervisor::control;
 use crate::supervisor::detached;
 use crate::supervisor::leftovers;
-use crate::{Environment, Error};
 use local_postgres::socket_dir;
 use process::owner::Owner;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
 
 /// The API's bound, PostgreSQL's, and some more.
@@ -90,8 +108,10 @@ impl Native {
         } else {
             self.existing(events)?
         };
+        // One that stops is waited for.
         if let Some(port) = control::supervisor(checkout)
             .await?
+            .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
             .and_then(|(_, snapshot)| snapshot.db.port)
         {
             return Session::new(
@@ -146,14 +166,21 @@ impl Native {
 
     async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
         let checkout = &self.environment.checkout;
-        let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
+        let gone = async |bound| {
+            poll_until(after(bound), POLL, || async {
+                let now = lock::holder(checkout).await;
+                now.is_none_or(|now| now.pid != holder.pid).then_some(())
+            })
+            .await
+            .is_some()
+        };
         // One that does not hear may be ending this moment.
         let bound = if control::stop(holder).await.is_ok() {
             STOP_BOUND
         } else {
             ENDING_BOUND
         };
-        if within(bound, gone(holder.pid)).await {
+        if gone(bound).await {
             return Ok(());
         }
         let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
@@ -164,7 +191,7 @@ impl Native {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             // Gone meanwhile, which is what is wanted.
             let _gone = kill(pid, signal);
-            if within(TERMINATE_BOUND, gone(holder.pid)).await {
+            if gone(TERMINATE_BOUND).await {
                 return Ok(());
             }
         }
@@ -247,7 +274,7 @@ impl Native {
     }
 
     pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
-        match lock::holder(&self.environment.checkout) {
+        match lock::holder(&self.environment.checkout).await {
             Some(holder) if holder.socket.is_some() => {
                 events.phase("stopping");
                 self.end_supervisor(&holder, events).await?;
@@ -358,17 +385,6 @@ pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Err
         }),
         None => Ok(()),
     }
-}
-
-async fn within(bound: Duration, done: impl Fn() -> bool) -> bool {
-    let deadline = tokio::time::Instant::now() + bound;
-    while !done() {
-        if tokio::time::Instant::now() >= deadline {
-            return false;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    true
 }
 
 async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {

@@ -43,7 +43,7 @@ pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error>
         match PidFile::end_leftover(&path, StopSignal::Terminate, BUILD_BOUND).await {
             Ok(true) => ended.push("the build"),
             // A compiler's server that the build has started may live on with the file: it is nobody's child any more.
-            Ok(false) | Err(PidFileError::Survived { .. }) => {}
+            Ok(false) | Err(PidFileError::Survived { .. } | PidFileError::Supervised { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let _gone = std::fs::remove_file(path);

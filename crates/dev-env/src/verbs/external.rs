@@ -2,22 +2,28 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
 use serde::{Deserialize, Serialize};
 
+use crate::Checkout;
+use crate::Error;
 use crate::database::session::Session;
 use crate::engines::Engine;
 use crate::project::configuration::External;
 use crate::project::error::indented;
+use crate::project::lock;
 use crate::report::events::Events;
 use crate::service::migrations;
-use crate::{Checkout, Error};
 use local_postgres::psql::PsqlError;
 use process::files;
 
 /// The revision of the Python backend whose databases are adopted.
 const PYTHON_REVISION: &str = "00d62578dab9";
+
+/// Another command writes the note within milliseconds.
+const LOCK_BOUND: Duration = Duration::from_secs(10);
 
 /// Why an external database is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -135,20 +141,29 @@ impl FirstUse {
     ///
     /// # Errors
     /// The note cannot be written.
-    pub fn agree(self) -> Result<(), Error> {
-        let mut all = known(&self.checkout);
-        all.push(Known::of(&self.url));
-        self.checkout.make_folders()?;
-        let path = path(&self.checkout);
-        let text = serde_json::to_vec_pretty(&all).expect("names and numbers are JSON");
-        files::write_atomically(&path, &text, files::READABLE)
-            .map_err(|source| Error::io("write", &path, source))
+    pub async fn agree(self, events: &Events) -> Result<(), Error> {
+        remember(&self.checkout, Known::of(&self.url), events).await
     }
 
     /// Refuses a verb that would change the database.
     pub fn refuse(self, verb: &str) -> Error {
         ExternalError::NotAgreed(Box::new(self), verb.to_owned()).into()
     }
+}
+
+/// Adds a database to the note. Other commands may add theirs at the same time.
+async fn remember(checkout: &Checkout, database: Known, events: &Events) -> Result<(), Error> {
+    let lock = lock::wait_for(checkout, "external-databases.lock", LOCK_BOUND, events).await?;
+    let _lock = lock.ok_or(Error::AtWork("command that stores a confirmation"))?;
+    let mut all = known(checkout);
+    if !all.contains(&database) {
+        all.push(database);
+        let path = path(checkout);
+        let text = serde_json::to_vec_pretty(&all).expect("names and numbers are JSON");
+        files::write_atomically(&path, &text, files::READABLE)
+            .map_err(|source| Error::io("write", &path, source))?;
+    }
+    Ok(())
 }
 
 impl Known {
@@ -227,4 +242,40 @@ SELECT 'alembic ' || version_num FROM alembic_version;
         _ => "not this application's".to_owned(),
     };
     Ok(format!("{tables} tables: {looks_like}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn concurrent_confirmations_are_all_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("backend")).unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
+        let checkout = Checkout::find(folder.path()).unwrap();
+        let database = |port| Known {
+            host: "host".to_owned(),
+            port,
+            database: "d".to_owned(),
+        };
+        std::thread::scope(|scope| {
+            for port in 0..8 {
+                let (checkout, database) = (&checkout, &database);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_time()
+                        .build()
+                        .unwrap();
+                    let events = Events::silent();
+                    let remembered = remember(checkout, database(port), &events);
+                    runtime.block_on(remembered).unwrap();
+                });
+            }
+        });
+        let mut ports: Vec<u16> = known(&checkout).iter().map(|known| known.port).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, (0..8).collect::<Vec<_>>());
+    }
 }

@@ -9,22 +9,27 @@ use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
 use emotionviz_settings::{Engine as Kind, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::Environment;
+use crate::Error;
 use crate::database::compare::Contents;
 use crate::database::database_settings;
 use crate::database::lock_holders;
 use crate::database::maker;
+use crate::database::session::RunBy;
 use crate::database::session::Session;
 use crate::database::writers::StoppedWriters;
-use crate::engines::{Engine, last_used, moved_data};
+use crate::engines::Engine;
+use crate::engines::last_used;
+use crate::engines::moved_data;
 use crate::project::env_files;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::verbs::backup;
 use crate::verbs::restore;
-use crate::{Environment, Error};
 use local_postgres::find::PREFERRED_MAJOR;
 use local_postgres::psql::identifier;
 use local_postgres::roles;
+use process::LockedTemp;
 use process::stop::Stop;
 
 /// What a switch did.
@@ -90,7 +95,11 @@ pub async fn switch(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let _turn = moved_data::lock(checkout)?;
+    let _turn = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        turn = moved_data::lock(checkout, events) => turn?,
+    };
     let _replacing = lock::replacing(checkout)?;
     moved_data::put_back(environment, events).await?;
     maker::refuse_lost(checkout)?;
@@ -115,11 +124,9 @@ async fn carry_over(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let folder = tempfile::Builder::new()
-        .prefix("switch-")
-        .tempdir_in(checkout.root().join("data"));
+    let data = checkout.root().join("data");
     let folder =
-        folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
+        LockedTemp::new(&data, "switch-").map_err(|source| Error::io("write", &data, source))?;
     let source = Engine::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
@@ -132,7 +139,7 @@ async fn carry_over(
         () = stop.asked() => return Ok(None),
         session = started => session?,
     };
-    if !session.is_on_demand() {
+    if session.run_by() != RunBy::Session {
         session.end().await?;
         return Err(SwitchError::Started.into());
     }

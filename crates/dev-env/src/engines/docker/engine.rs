@@ -1,6 +1,5 @@
 //! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
 
-use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,19 +11,30 @@ use super::host::Host;
 use super::inside::{Inside, Moment};
 use super::project::Project;
 use super::{logs, start};
+use crate::Environment;
+use crate::Error;
 use crate::database::maker;
-use crate::database::session::{Session, Where, local_url};
-use crate::project::configuration::{Tool, database_host};
+use crate::database::session::Session;
+use crate::database::session::Where;
+use crate::database::session::local_url;
+use crate::project::configuration::Tool;
+use crate::project::configuration::database_host;
 use crate::project::kept_ports;
 use crate::project::lock;
-use crate::project::logs::{Entry, Follower, Query};
+use crate::project::logs::Entry;
+use crate::project::logs::Follower;
+use crate::project::logs::Query;
 use crate::report::events::Events;
 use crate::report::status::Status;
-use crate::report::up::{Service, Up, UpOptions};
-use crate::{Environment, Error};
-use process::files;
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
+use process::FileLock;
 use process::stop::Stop;
 
+/// Locked by the session that has started the database and will stop it.
+const ON_DEMAND: &str = "on-demand.lock";
+const AT_WORK: Error = Error::AtWork("command that starts or stops the containers");
 /// Another command of this engine is waited for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -89,20 +99,14 @@ impl Docker {
     }
 
     /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.
-    pub(super) async fn turn(&self, patience: Duration, events: &Events) -> Result<File, Error> {
-        self.environment.checkout.make_folders()?;
-        let path = self.environment.checkout.run().join("compose.lock");
-        let io = |source| Error::io("write", &path, source);
-        let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if lock::wait_for(&file, patience, || {
-            events.phase("waiting for another cargo dev")
-        })
-        .await
-        .map_err(io)?
-        {
-            return Ok(file);
-        }
-        Err(Error::AtWork("command that starts or stops the containers"))
+    pub(super) async fn turn(
+        &self,
+        patience: Duration,
+        events: &Events,
+    ) -> Result<FileLock, Error> {
+        lock::wait_for(&self.environment.checkout, "compose.lock", patience, events)
+            .await?
+            .ok_or(AT_WORK)
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
@@ -124,8 +128,14 @@ impl Docker {
         if !new && !maker::exists(&data_dir) {
             return Err(Error::NoDatabase { path: data_dir });
         }
+        let lasting = lock::file_shared(&self.environment.checkout, ON_DEMAND)?;
         let (project, containers) = self.look().await?;
-        let (inside, moment) = match Inside::of(&project, &containers, &tool) {
+        // Another session stops the database that it has started.
+        let inside = lasting
+            .as_ref()
+            .and_then(|_| Inside::of(&project, &containers, &tool));
+        drop(lasting);
+        let (inside, moment) = match inside {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
@@ -150,6 +160,7 @@ impl Docker {
             .await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
+        // With the turn it is not a database of another session.
         if let Some(inside) = Inside::of(&project, &containers, tool) {
             return Ok((inside, None));
         }
@@ -161,7 +172,10 @@ impl Docker {
             UpOptions::plain(),
             events,
         )?;
-        let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
+        // Commands hold it for as long as they look.
+        let alone = lock::wait_for(&self.environment.checkout, ON_DEMAND, PATIENCE, events);
+        let alone = alone.await?.ok_or(AT_WORK)?;
+        let moment = Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
             return Err(Error::Container {

@@ -7,9 +7,14 @@ use tokio::sync::mpsc;
 
 use super::engine::Docker;
 use super::project::Project;
-use crate::project::logs::{self, Entry, Follower, Lines, Query};
+use crate::project::logs;
+use crate::project::logs::Entry;
+use crate::project::logs::Follower;
+use crate::project::logs::Lines;
+use crate::project::logs::Query;
 use crate::report::events::Source;
 use crate::{Environment, Error};
+use process::disk::is_reported_full;
 use process::log_file::LogFile;
 use process::{Process, capture};
 
@@ -134,7 +139,7 @@ fn reason<'a>(service: &str, said: &'a [String]) -> &'a [String] {
         .iter()
         .rposition(|text| text.contains("database system is ready to accept connections"));
     let mut said = &said[ran.unwrap_or(0)..];
-    if let Some(full) = said.iter().rposition(|text| super::is_full(text)) {
+    if let Some(full) = said.iter().rposition(|text| is_reported_full(text)) {
         // Everything else comes of it, but for another reason that a later start of the database has: its first process, or its script.
         let is_another = |text: &String| {
             text.contains(" [1] FATAL:")
