@@ -260,12 +260,9 @@ mod tests {
             for port in 0..8 {
                 let (checkout, database) = (&checkout, &database);
                 scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_time()
-                        .build()
-                        .unwrap();
-                    let remembered = remember(checkout, database(port), &Events::silent());
-                    runtime.block_on(remembered).unwrap();
+                    let events = Events::silent();
+                    let remembered = remember(checkout, database(port), &events);
+                    crate::thread::block_on(remembered).unwrap();
                 });
             }
         });

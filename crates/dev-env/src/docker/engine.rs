@@ -164,8 +164,7 @@ impl Docker {
         // Commands hold it for as long as they look.
         let alone = lock::wait_for(&self.environment.checkout, ON_DEMAND, PATIENCE, events);
         let alone = alone.await?.ok_or(AT_WORK)?;
-        let moment =
-            Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
+        let moment = Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
             return Err(Error::Container {
