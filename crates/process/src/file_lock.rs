@@ -57,7 +57,8 @@ impl fmt::Display for LockHolder {
     }
 }
 
-fn name(holder: Option<&LockHolder>) -> String {
+/// Returns a description of the holder for messages.
+pub fn name(holder: Option<&LockHolder>) -> String {
     holder.map_or_else(|| "another process".to_owned(), LockHolder::to_string)
 }
 

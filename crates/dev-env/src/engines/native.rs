@@ -123,7 +123,7 @@ impl Native {
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
         // The command that held the lock may have created or moved the database, or generated its password.
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(checkout)?;
         let place = if new {
             location::prepare(checkout, events)?

@@ -70,7 +70,7 @@ pub(super) struct Candidate {
 impl Plan {
     /// Does it. `None` when nothing is new to the service.
     pub(super) async fn carry_out(self) -> Result<Option<Candidate>, Error> {
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(&environment.checkout)?;
         if tool.external.is_some() != self.cluster.is_none() {
             return Err(Error::NeedsRestart);

@@ -90,7 +90,7 @@ impl Services {
 
     /// Finds out whatever can be found out while everything runs.
     async fn plan(&mut self, service: Option<Service>) -> Result<Plan, Error> {
-        let mut environment = self.environment.reread()?;
+        let mut environment = self.environment.reread().await?;
         let checkout = environment.checkout.clone();
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
@@ -100,7 +100,8 @@ impl Services {
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment
             .configuration
-            .make_secrets(&checkout, database_exists)?;
+            .make_secrets(&checkout, database_exists)
+            .await?;
         if !made.is_empty() {
             self.events.note(format!(
                 "made {} and wrote them to {}",

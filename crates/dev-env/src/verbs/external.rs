@@ -264,13 +264,9 @@ mod tests {
             for port in 0..8 {
                 let (checkout, database) = (&checkout, &database);
                 scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_time()
-                        .build()
-                        .unwrap();
                     let events = Events::silent();
                     let remembered = remember(checkout, database(port), &events);
-                    runtime.block_on(remembered).unwrap();
+                    process::thread::block_on(remembered).unwrap();
                 });
             }
         });

@@ -112,7 +112,7 @@ pub async fn switch(
         return switched;
     }
     last_used::remember(checkout, to)?;
-    follow_settings(environment, to, events)?;
+    follow_settings(environment, to, events).await?;
     switched
 }
 
@@ -185,7 +185,7 @@ async fn move_over(
     let checkout = &environment.checkout;
 
     // The password stays, where nobody has said one.
-    let mut environment = environment.reread()?;
+    let mut environment = environment.reread().await?;
     if let Some(password) = password.filter(|_| {
         !environment
             .configuration
@@ -197,11 +197,15 @@ async fn move_over(
             &checkout.env_file(),
             "The database's password, as it is.",
             &line,
-        )?;
-        environment = environment.reread()?;
+        )
+        .await?;
+        environment = environment.reread().await?;
     }
-    environment.configuration.make_secrets(checkout, false)?;
-    let environment = environment.reread()?;
+    environment
+        .configuration
+        .make_secrets(checkout, false)
+        .await?;
+    let environment = environment.reread().await?;
 
     let kept = moved_data::move_aside(checkout, from, to)?;
     let target = Engine::new(environment.clone(), to);
@@ -321,11 +325,15 @@ async fn fill(
 }
 
 /// `DEV_ENGINE` is to say the same, where somebody has set it.
-fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Result<(), Error> {
+async fn follow_settings(
+    environment: &Environment,
+    to: Kind,
+    events: &Events,
+) -> Result<(), Error> {
     let configuration = &environment.configuration;
     match configuration.origin(&DEV_ENGINE.info) {
         Origin::File(path, _) if configuration.engine()? != Some(to) => {
-            env_files::change(&path, DEV_ENGINE.info.name, &to.to_string())?;
+            env_files::change(&path, DEV_ENGINE.info.name, &to.to_string()).await?;
             events.note(format!("{} says DEV_ENGINE={to} now", path.display()));
         }
         Origin::Environment if configuration.engine()? != Some(to) => {

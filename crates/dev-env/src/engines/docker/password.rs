@@ -44,7 +44,7 @@ pub(super) async fn change(
     if runs {
         // The database's health is asked with the new one; the API connects with it, and may have seen the file before the database
         // had it.
-        let engine = Docker::new(engine.environment.reread()?);
+        let engine = Docker::new(engine.environment.reread().await?);
         tokio::select! {
             biased;
             () = stop.asked() => {}

@@ -86,17 +86,18 @@ impl Project {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn make_known(&self, checkout: &Checkout) -> Result<bool, Error> {
+    pub(super) async fn make_known(&self, checkout: &Checkout) -> Result<bool, Error> {
         if self.known {
             return Ok(false);
         }
         let (path, name) = (checkout.env_file(), COMPOSE_PROJECT_NAME.info.name);
-        if !env_files::change(&path, name, &self.name)? {
+        if !env_files::change(&path, name, &self.name).await? {
             env_files::append(
                 &path,
                 "Made by cargo dev up, so that no other checkout has the same containers.",
                 &[(name, &self.name)],
-            )?;
+            )
+            .await?;
         }
         Ok(true)
     }

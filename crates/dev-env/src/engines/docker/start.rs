@@ -65,7 +65,7 @@ pub(super) async fn up(
         turn = engine.turn(COMPOSE_BOUND, events) => turn?,
     };
     // Whoever had the turn may have started them, and made settings.
-    let engine = &Docker::new(engine.environment.reread()?);
+    let engine = &Docker::new(engine.environment.reread().await?);
     let containers = Containers::of(&project).await?;
     if containers.run() {
         drop(turn);
@@ -215,7 +215,8 @@ impl Started {
         let checkout = environment.checkout.clone();
         let made = environment
             .configuration
-            .make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))?;
+            .make_secrets(&checkout, maker::exists(&maker::data_dir(&checkout)))
+            .await?;
         if !made.is_empty() {
             events.note(format!(
                 "made {} and wrote them to {}",
@@ -223,7 +224,7 @@ impl Started {
                 checkout.env_file().display()
             ));
         }
-        if self.project.make_known(&checkout)? {
+        if self.project.make_known(&checkout).await? {
             events.note(format!(
                 "the containers are called {}, as {} says now",
                 self.project.name,

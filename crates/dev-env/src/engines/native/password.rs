@@ -91,7 +91,7 @@ impl Native {
             Err(lock) => lock,
         };
         // Another `db password` may just have written it.
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         let mut tool = environment.configuration.tool(checkout)?;
         let binaries = location::binaries(&tool, Some(&place), events).await?;
         let passwords = Passwords::new(password);
