@@ -252,7 +252,7 @@ pub(crate) async fn start(
                 .await
         };
         // The code below explains settings that do not match the database.
-        let _refused = writers::let_in_left(&cluster.database, run, events).await;
+        let _refused = writers::left::let_in_left(&cluster.database, run, events).await;
     }
     roles::verify(cluster).await?;
     Ok(server)

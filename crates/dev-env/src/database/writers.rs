@@ -8,7 +8,7 @@
 //! mark of a killed one.
 
 mod error;
-mod left;
+pub(crate) mod left;
 
 use std::time::Duration;
 
@@ -21,7 +21,6 @@ use local_postgres::psql::literal;
 use process::{Outliving, ProcessError};
 
 pub(crate) use error::WritersError;
-pub(crate) use left::let_in_left;
 
 /// The prefix of the mark, which is stored in `application_name`: the one setting without an effect that the owner of a database may set
 /// without superuser privileges. Every program of the project sets its own name when it connects.

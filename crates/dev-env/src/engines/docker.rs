@@ -1,5 +1,6 @@
 //! Docker on this machine: whether it can run the checkout's Compose file, and why not. And the engine that drives it.
 
+mod access;
 mod compose_settings;
 mod containers;
 mod engine;
@@ -26,7 +27,7 @@ use project::Project;
 
 pub use compose_settings::ComposeSettingsError;
 pub use engine::Docker;
-pub(crate) use inside::{Inside, Moment, tool_inside};
+pub(crate) use inside::tool_inside;
 
 const ASK_BOUND: Duration = Duration::from_secs(20);
 const PULL_BOUND: Duration = Duration::from_secs(600);

@@ -1,5 +1,6 @@
 //! The native engine: PostgreSQL and the API as processes of this machine, watched by `cargo dev up` itself.
 
+mod access;
 mod password;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::Environment;
 use crate::Error;
 use crate::database::location;
 use crate::database::session::Session;
-use crate::database::session::Where;
+use crate::database::session::{local_url, owners_url};
 use crate::project::configuration::Tool;
 use crate::project::kept_ports;
 use crate::project::lock;
@@ -47,6 +48,9 @@ use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
 use process::stop::Stop;
+use tokio::sync::OnceCell;
+
+use access::{NativeAccess, RunningServer};
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -96,12 +100,8 @@ impl Native {
         let checkout = &self.environment.checkout;
         let tool = self.tool()?;
         if let Some(external) = tool.external.clone() {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::External(Box::new(external)),
-                events.clone(),
-            );
+            let url = external.migration_url;
+            return Ok(self.session_with(tool, url, RunningServer::External, events));
         }
         let place = if new {
             location::place(checkout, events)?
@@ -114,12 +114,11 @@ impl Native {
             .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
             .and_then(|(_, snapshot)| snapshot.db.port)
         {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::Running { port, place },
-                events.clone(),
-            );
+            let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
+                data_dir: place.data_dir.clone(),
+            })?;
+            let url = local_url(port, &tool.user, password, &tool.database);
+            return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
         // The command that held the lock may have created or moved the database, or generated its password.
@@ -145,12 +144,36 @@ impl Native {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = location::start(checkout, &cluster, exists, events).await?;
-        let at = Where::Moment {
+        let url = owners_url(&cluster);
+        let server = RunningServer::OnDemand {
             cluster: Box::new(cluster),
             server: Box::new(server),
             lock,
         };
-        Session::new(environment, tool, at, events.clone())
+        Ok(Self::new(environment).session_with(tool, url, server, events))
+    }
+
+    fn session_with(
+        &self,
+        tool: Tool,
+        url: DatabaseUrl,
+        server: RunningServer,
+        events: &Events,
+    ) -> Session {
+        let access = NativeAccess {
+            environment: self.environment.clone(),
+            tool: tool.clone(),
+            server,
+            found: OnceCell::new(),
+            events: events.clone(),
+        };
+        Session::new(
+            self.environment.clone(),
+            tool,
+            url,
+            Box::new(access),
+            events.clone(),
+        )
     }
 
     fn existing(&self, events: &Events) -> Result<location::Place, Error> {
@@ -373,17 +396,6 @@ impl Native {
 
     pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
         Ok(Follower::of_files(&self.environment, query))
-    }
-}
-
-/// Refuses what only a database of the tool's own can have done to it.
-pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Error> {
-    match &tool.external {
-        Some(external) => Err(Error::NotOurDatabase {
-            what,
-            origin: external.origin.to_string(),
-        }),
-        None => Ok(()),
     }
 }
 

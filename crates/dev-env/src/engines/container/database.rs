@@ -62,7 +62,7 @@ impl Prepared {
         let run = async |database: &str, sql: &str| {
             psql.clone().in_database(database).run(sql, SQL_BOUND).await
         };
-        writers::let_in_left(&database.migration_url.database, run, events).await?;
+        writers::left::let_in_left(&database.migration_url.database, run, events).await?;
         self.give_role(database).await
     }
 

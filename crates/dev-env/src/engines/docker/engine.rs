@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, Problems};
 
+use super::access::DockerAccess;
 use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::host::Host;
@@ -15,7 +16,6 @@ use crate::Environment;
 use crate::Error;
 use crate::database::maker;
 use crate::database::session::Session;
-use crate::database::session::Where;
 use crate::database::session::local_url;
 use crate::project::configuration::Tool;
 use crate::project::configuration::database_host;
@@ -139,12 +139,25 @@ impl Docker {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
-        Session::new(
+        let url = local_url(
+            inside.port,
+            &tool.user,
+            tool.password.clone().unwrap_or_default(),
+            &tool.database,
+        );
+        let access = DockerAccess {
+            checkout: self.environment.checkout.clone(),
+            inside,
+            moment,
+            events: events.clone(),
+        };
+        Ok(Session::new(
             self.environment.clone(),
             tool,
-            Where::Docker { inside, moment },
+            url,
+            Box::new(access),
             events.clone(),
-        )
+        ))
     }
 
     /// The database, started for the moment, unless the command that was waited for has started it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Native, POLL, refuse_external};
+use super::{Native, POLL};
 use crate::database::location;
 use crate::database::passwords::Passwords;
 use crate::project::configuration;
@@ -49,7 +49,7 @@ impl Native {
         events: &Events,
         stop: &Stop,
     ) -> Result<Option<PathBuf>, Error> {
-        refuse_external(&self.tool()?, "changing the password")?;
+        self.tool()?.refuse_external("changing the password")?;
         self.environment.configuration.passwords_can_be_written()?;
         let password: SecretString = password.unwrap_or_else(configuration::generate).into();
         let way = tokio::select! {
