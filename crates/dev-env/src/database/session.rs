@@ -9,7 +9,7 @@ use local_postgres::{ClusterConfig, psql, roles};
 use process::{Configuration, Output};
 use secrecy::SecretString;
 
-use crate::database::writers;
+use crate::database::writers::left;
 use crate::project::configuration::Tool;
 use crate::report::events::Events;
 use crate::{Environment, Error};
@@ -245,7 +245,7 @@ impl Session {
     /// The database does not answer.
     pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
         let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
-        writers::left::let_in_left(&self.url.database, run, &self.events).await
+        left::let_in_left(&self.url.database, run, &self.events).await
     }
 
     /// Ends the session.

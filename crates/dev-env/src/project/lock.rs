@@ -16,7 +16,6 @@ use tokio::net::UnixStream;
 use crate::Checkout;
 use crate::Error;
 use crate::report::events::Events;
-use crate::supervisor::control;
 use process::FileLock;
 use process::FileLockError;
 use process::file_lock;
@@ -243,7 +242,7 @@ pub(crate) async fn holder(checkout: &Checkout) -> Option<Holder> {
 /// supervisor creates its files again.
 async fn answering(checkout: &Checkout) -> Option<Holder> {
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR");
-    let sockets = [runtime_dir.as_deref(), None].map(|folder| control::socket(checkout, folder));
+    let sockets = [runtime_dir.as_deref(), None].map(|folder| checkout.control_socket(folder));
     for socket in sockets {
         let Ok(stream) = UnixStream::connect(&socket).await else {
             continue;
