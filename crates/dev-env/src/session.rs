@@ -34,7 +34,7 @@ pub(crate) enum Where {
     External(Box<External>),
     /// In a container, started for the moment or not.
     Docker {
-        inside: Inside,
+        inside: Box<Inside>,
         moment: Option<Moment>,
     },
 }

@@ -131,7 +131,10 @@ impl Docker {
         Session::new(
             self.environment.clone(),
             tool,
-            Where::Docker { inside, moment },
+            Where::Docker {
+                inside: Box::new(inside),
+                moment,
+            },
             events.clone(),
         )
     }

@@ -20,6 +20,7 @@ use crate::configuration::{Port, Tool};
 use crate::engine::{Service, Up, UpOptions};
 use crate::events::{Address, Event, Events, Source};
 use crate::process::capture;
+use crate::process::poll::{after, poll_until};
 use crate::service::{self, Probe};
 use crate::stop::Stop;
 use crate::{Environment, Error, kept_ports, lan, maker, session, supervisor};
@@ -307,17 +308,15 @@ impl Started {
                     return Err(super::ended(&self.project, service).await);
                 }
             }
-            let look_again = Instant::now() + LOOK_EVERY;
             let api = containers.running("api");
-            while Instant::now() < look_again {
+            let ready = poll_until(after(LOOK_EVERY), PROBE_EVERY, || async {
                 let may_answer = speaks.load(Ordering::Relaxed)
                     || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
-                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
-                    && self.is_ready(port).await
-                {
-                    return Ok(containers);
-                }
-                tokio::time::sleep(PROBE_EVERY).await;
+                let port = api.and_then(|api| api.port).filter(|_| may_answer)?;
+                self.is_ready(port).await.then_some(())
+            });
+            if ready.await.is_some() {
+                return Ok(containers);
             }
             containers = Containers::of(&self.project).await?;
         }

@@ -1,16 +1,19 @@
 //! New passwords, asked of whoever runs the database.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{Native, POLL, refuse_external};
+use crate::board::Stage;
 use crate::events::Events;
 use crate::lock::{Holder, Lock};
 use crate::passwords::Passwords;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
+use crate::process::poll::{after, poll_until};
 use crate::stop::Stop;
 use crate::{Environment, Error, configuration, control, database, ports};
 
@@ -113,31 +116,39 @@ impl Native {
 
     /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
     async fn supervisor_or_lock(&self) -> Result<Result<Holder, Lock>, Error> {
-        let checkout = &self.environment.checkout;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            match control::supervisor(checkout).await? {
-                Some((holder, snapshot)) if snapshot.stage == crate::board::Stage::Stopping => {
-                    wait_or_busy(deadline, holder).await?;
-                }
-                Some((holder, _)) => return Ok(Ok(holder)),
-                None => match Lock::take(checkout, COMMAND, None).await? {
-                    Ok(lock) => return Ok(Err(lock)),
-                    Err(holder) => wait_or_busy(deadline, holder).await?,
-                },
+        let busy = Cell::new(None);
+        let found = poll_until(after(PATIENCE), POLL, || async {
+            match self.supervisor_or_lock_now(&busy).await {
+                Ok(found) => found.map(Ok),
+                Err(error) => Some(Err(error)),
             }
+        });
+        match (found.await, busy.into_inner()) {
+            (Some(found), _) => found,
+            (None, Some(Holder { what, pid, .. })) => Err(Error::Busy {
+                what,
+                pid,
+                waited: PATIENCE,
+            }),
+            (None, None) => Err(Error::AtWork("command")),
         }
     }
-}
 
-async fn wait_or_busy(deadline: tokio::time::Instant, holder: Holder) -> Result<(), Error> {
-    if tokio::time::Instant::now() >= deadline {
-        return Err(Error::Busy {
-            what: holder.what,
-            pid: holder.pid,
-            waited: PATIENCE,
-        });
+    /// Does the same without waiting. `None` if another process is `busy`.
+    async fn supervisor_or_lock_now(
+        &self,
+        busy: &Cell<Option<Holder>>,
+    ) -> Result<Option<Result<Holder, Lock>>, Error> {
+        let checkout = &self.environment.checkout;
+        let holder = match control::supervisor(checkout).await? {
+            Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => holder,
+            Some((holder, _)) => return Ok(Some(Ok(holder))),
+            None => match Lock::take(checkout, COMMAND, None).await? {
+                Ok(lock) => return Ok(Some(Err(lock))),
+                Err(holder) => holder,
+            },
+        };
+        busy.set(Some(holder));
+        Ok(None)
     }
-    tokio::time::sleep(POLL).await;
-    Ok(())
 }

@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Asking who holds a file locks it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_millis(200);
 /// How long another process of this program may take to end its child.
-pub(crate) const SUPERVISOR_BOUND: Duration = Duration::from_secs(20);
+pub(crate) const SUPERVISOR_BOUND: Duration = Duration::from_secs(10);
 pub(crate) const SUPERVISOR_POLL: Duration = Duration::from_millis(50);
 /// How long the holders may take to disappear after SIGKILL.
 const KILL_BOUND: Duration = Duration::from_secs(10);
