@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Asking who holds a file locks it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_millis(200);
 /// How long another process of this program may take to end its child.
-pub const SUPERVISOR_BOUND: Duration = Duration::from_secs(20);
+pub const SUPERVISOR_BOUND: Duration = Duration::from_secs(10);
 /// The pause between two looks at a supervisor.
 pub const SUPERVISOR_POLL: Duration = Duration::from_millis(50);
 /// How long the holders may take to disappear after SIGKILL.

@@ -16,17 +16,27 @@ use super::engine::{Docker, PATIENCE};
 use super::inside::tool_inside;
 use super::logs::Told;
 use super::project::{Project, STOP_BOUND};
+use crate::Environment;
+use crate::Error;
 use crate::database::maker;
 use crate::database::session;
-use crate::project::configuration::{Port, Tool};
+use crate::project::configuration::Port;
+use crate::project::configuration::Tool;
 use crate::project::kept_ports;
-use crate::report::events::{Address, Event, Events, Source};
+use crate::report::events::Address;
+use crate::report::events::Event;
+use crate::report::events::Events;
+use crate::report::events::Source;
 use crate::report::lan;
-use crate::report::up::{Service, Up, UpOptions};
-use crate::service::command::{self, Probe};
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
+use crate::service::command;
+use crate::service::command::Probe;
 use crate::supervisor;
-use crate::{Environment, Error};
 use process::capture;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
 
 /// The image is built in minutes, and pulled in some more.
@@ -312,17 +322,15 @@ impl Started {
                     return Err(super::ended(&self.project, service).await);
                 }
             }
-            let look_again = Instant::now() + LOOK_EVERY;
             let api = containers.running("api");
-            while Instant::now() < look_again {
+            let ready = poll_until(after(LOOK_EVERY), PROBE_EVERY, || async {
                 let may_answer = speaks.load(Ordering::Relaxed)
                     || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
-                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
-                    && self.is_ready(port).await
-                {
-                    return Ok(containers);
-                }
-                tokio::time::sleep(PROBE_EVERY).await;
+                let port = api.and_then(|api| api.port).filter(|_| may_answer)?;
+                self.is_ready(port).await.then_some(())
+            });
+            if ready.await.is_some() {
+                return Ok(containers);
             }
             containers = Containers::of(&self.project).await?;
         }
