@@ -213,7 +213,7 @@ impl Native {
         let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
         if let Some(folder) =
-            control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent()
+            lock::control_socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent()
         {
             control::remove(folder);
         }

@@ -3,6 +3,7 @@
 //! The lock is the system's and ends with its holder, however that ends. The file says who it is.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Seek, Write};
 use std::os::unix::fs::MetadataExt;
@@ -16,11 +17,12 @@ use tokio::net::UnixStream;
 use crate::Checkout;
 use crate::Error;
 use crate::report::events::Events;
-use crate::supervisor::control;
+use local_postgres::socket_dir;
 use process::FileLock;
 use process::FileLockError;
 use process::file_lock;
 use process::files;
+use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
 
@@ -55,6 +57,12 @@ fn path(checkout: &Checkout) -> PathBuf {
 /// Whether the container `db` has the data: PostgreSQL in there and PostgreSQL here would not notice each other.
 fn docker_runs(checkout: &Checkout) -> bool {
     file_lock::is_held(&checkout.run().join("docker.lock"))
+}
+
+/// Returns the path of the control socket of a checkout.
+pub(crate) fn control_socket(checkout: &Checkout, runtime_dir: Option<&OsStr>) -> PathBuf {
+    let id = format!("{}-control", checkout.hash());
+    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
 }
 
 /// Opens a file of `data/run` that is locked for one kind of work.
@@ -243,7 +251,7 @@ pub(crate) async fn holder(checkout: &Checkout) -> Option<Holder> {
 /// supervisor creates its files again.
 async fn answering(checkout: &Checkout) -> Option<Holder> {
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR");
-    let sockets = [runtime_dir.as_deref(), None].map(|folder| control::socket(checkout, folder));
+    let sockets = [runtime_dir.as_deref(), None].map(|folder| control_socket(checkout, folder));
     for socket in sockets {
         let Ok(stream) = UnixStream::connect(&socket).await else {
             continue;

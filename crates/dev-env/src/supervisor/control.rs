@@ -82,12 +82,6 @@ pub(crate) struct Control {
     _lock: Option<File>,
 }
 
-/// Where the socket of a checkout is.
-pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
-    let id = format!("{}-control", checkout.hash());
-    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
-}
-
 impl Control {
     /// Listens. Whoever holds the lock may take the place of a socket that was left behind.
     ///

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::project::lock;
 use crate::project::lock::Lock;
 use crate::project::lock::SUPERVISOR;
 use crate::report::events::Events;
@@ -142,7 +143,7 @@ impl Kept {
 
 /// Returns the path for the control socket: its folder may have been removed.
 pub(super) fn socket(checkout: &Checkout) -> PathBuf {
-    control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+    lock::control_socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
 }
 
 fn ready_socket(environment: &Environment, socket: &Path) -> PathBuf {
