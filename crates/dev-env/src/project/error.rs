@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::project::ports::PortError;
-use crate::project::settings_file::SettingsFileError;
+use crate::project::settings_file::error::SettingsFileError;
 use local_postgres::cluster::ClusterError;
 use local_postgres::find::FindError;
 use local_postgres::psql::PsqlError;
