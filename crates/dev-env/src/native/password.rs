@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::{Native, POLL, refuse_external};
 use crate::board::Stage;
 use crate::events::Events;
-use crate::lock::{Holder, Lock};
+use crate::lock::{self, Holder, Lock};
 use crate::passwords::Passwords;
 use crate::postgres::ClusterConfig;
 use crate::postgres::server::Server;
@@ -123,15 +123,9 @@ impl Native {
                 Err(error) => Some(Err(error)),
             }
         });
-        match (found.await, busy.into_inner()) {
-            (Some(found), _) => found,
-            (None, Some(Holder { what, pid, .. })) => Err(Error::Busy {
-                what,
-                pid,
-                waited: PATIENCE,
-            }),
-            (None, None) => Err(Error::AtWork("command")),
-        }
+        found
+            .await
+            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), PATIENCE)))
     }
 
     /// Does the same without waiting. `None` if another process is `busy`.
