@@ -417,6 +417,18 @@ fn two_that_start_it_at_once(project: &Project) {
     assert_eq!(service(&now, "adminer")["state"], "running");
 }
 
+/// The first one to end does not stop the database of the other one.
+fn two_that_start_the_database_on_demand(project: &Project) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| sql(project, "SELECT pg_sleep(2)"));
+        eventually("the first of them", || {
+            (!project.container("db").is_empty()).then_some(())
+        });
+        let other = scope.spawn(|| sql(project, "SELECT 42 FROM pg_sleep(5)"));
+        assert_eq!(other.join().unwrap(), "42");
+    });
+}
+
 /// Variables of Compose in `.env` also apply to `cargo dev`, or are refused by name.
 fn further_files_of_compose(project: &Project) {
     let env = project.read(".env");
@@ -506,6 +518,12 @@ fn nothing_stays_but_the_data(project: &Project) {
         .expect_code(0)
         .says("nothing runs: cargo dev up");
     assert_eq!(sql(project, "SELECT count(*) FROM emotion_entries"), "30");
+    assert_eq!(
+        docker(&["ps", "--all", "--quiet", "--filter", &label]).text(),
+        ""
+    );
+
+    two_that_start_the_database_on_demand(project);
     assert_eq!(
         docker(&["ps", "--all", "--quiet", "--filter", &label]).text(),
         ""

@@ -3,6 +3,7 @@
 mod access;
 mod password;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -108,19 +109,16 @@ impl Native {
         } else {
             self.existing(events)?
         };
-        // One that stops is waited for.
-        if let Some(port) = control::supervisor(checkout)
-            .await?
-            .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
-            .and_then(|(_, snapshot)| snapshot.db.port)
-        {
-            let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
-                data_dir: place.data_dir.clone(),
-            })?;
-            let url = local_url(port, &tool.user, password, &tool.database);
-            return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
-        }
-        let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        let lock = match self.port_or_lock(what).await? {
+            Ok(port) => {
+                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
+                    data_dir: place.data_dir.clone(),
+                })?;
+                let url = local_url(port, &tool.user, password, &tool.database);
+                return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
+            }
+            Err(lock) => lock,
+        };
         // The command that held the lock may have created or moved the database, or generated its password.
         let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(checkout)?;
@@ -174,6 +172,41 @@ impl Native {
             Box::new(access),
             events.clone(),
         )
+    }
+
+    /// Returns the port of the running database, or the lock. A supervisor that starts or stops, and a short command, are waited for.
+    async fn port_or_lock(&self, what: &'static str) -> Result<Result<u16, Lock>, Error> {
+        let busy = Cell::new(None);
+        let found = poll_until(after(SHORT_WORK), POLL, || async {
+            match self.port_or_lock_now(what, &busy).await {
+                Ok(found) => found.map(Ok),
+                Err(error) => Some(Err(error)),
+            }
+        });
+        found
+            .await
+            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), SHORT_WORK)))
+    }
+
+    /// Does the same without waiting. `None` if another process is `busy`.
+    async fn port_or_lock_now(
+        &self,
+        what: &'static str,
+        busy: &Cell<Option<Holder>>,
+    ) -> Result<Option<Result<u16, Lock>>, Error> {
+        let checkout = &self.environment.checkout;
+        let holder = match control::supervisor(checkout).await? {
+            Some((holder, snapshot)) => match snapshot.db.port {
+                Some(port) if snapshot.stage != Stage::Stopping => return Ok(Some(Ok(port))),
+                _ => holder,
+            },
+            None => match Lock::take(checkout, what, None).await? {
+                Ok(lock) => return Ok(Some(Err(lock))),
+                Err(holder) => holder,
+            },
+        };
+        busy.set(Some(holder));
+        Ok(None)
     }
 
     fn existing(&self, events: &Events) -> Result<location::Place, Error> {

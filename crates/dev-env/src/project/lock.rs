@@ -213,15 +213,15 @@ impl Lock {
             }
         })
         .await;
-        match (taken, last.into_inner()) {
-            (Some(taken), _) => taken,
-            (None, Some(holder)) => Err(Error::Busy {
-                what: holder.what,
-                pid: holder.pid,
-                waited: patience,
-            }),
-            (None, None) => Err(Error::AtWork("command")),
-        }
+        taken.unwrap_or_else(|| Err(busy(last.into_inner(), patience)))
+    }
+}
+
+/// The error of a command that waited for a holder.
+pub(crate) fn busy(holder: Option<Holder>, waited: Duration) -> Error {
+    match holder {
+        Some(Holder { what, pid, .. }) => Error::Busy { what, pid, waited },
+        None => Error::AtWork("command"),
     }
 }
 

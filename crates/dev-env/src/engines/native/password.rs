@@ -13,6 +13,7 @@ use crate::Error;
 use crate::database::location;
 use crate::database::passwords::Passwords;
 use crate::project::configuration;
+use crate::project::lock;
 use crate::project::lock::Holder;
 use crate::project::lock::Lock;
 use crate::report::events::Events;
@@ -130,15 +131,9 @@ impl Native {
                 Err(error) => Some(Err(error)),
             }
         });
-        match (found.await, busy.into_inner()) {
-            (Some(found), _) => found,
-            (None, Some(Holder { what, pid, .. })) => Err(Error::Busy {
-                what,
-                pid,
-                waited: PATIENCE,
-            }),
-            (None, None) => Err(Error::AtWork("command")),
-        }
+        found
+            .await
+            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), PATIENCE)))
     }
 
     /// Does the same without waiting. `None` if another process is `busy`.
