@@ -328,7 +328,6 @@ async fn logout_counts_on_every_replica_and_for_one_token() {
     );
 }
 
-/// Those that ask first and those that ask in the statement which does the work, with rows to find and without.
 #[tokio::test]
 async fn every_call_refuses_who_counts_no_longer() {
     let s = Service::start().await;

@@ -80,6 +80,22 @@ async fn failures_of_a_limited_route_tell_the_limits_too() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_uses_up_none_of_its_users_requests() {
+    let s = Service::with(&[ON]).await;
+    let ann = user(&s.database, &s.server).await;
+    let login = json!({"email": ann.email, "password": User::PASSWORD});
+    let phone = User::from_session(
+        &s.server,
+        &s.server.post("/api/v1/auth/login", &login).await.data(200),
+    );
+    phone.post("/auth/logout", &json!({})).await.empty();
+    for _ in 0..150 {
+        phone.get("/auth/me").await.error(401, "UNAUTHORIZED");
+    }
+    ann.get("/auth/me").await.data(200);
+}
+
+#[tokio::test]
 async fn the_tighter_window_is_the_one_told() {
     let s = Service::with(&[ON]).await;
     let ann = user(&s.database, &s.server).await;

@@ -88,6 +88,22 @@ async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
     );
 }
 
+#[tokio::test]
+async fn an_empty_first_page_is_not_counted_in_a_second_statement() {
+    let database = TestDatabase::create().await;
+    let mut server = Server::start(&database.url, &[]);
+    let ann = server.user().await;
+    assert_eq!(ann.get("/entries").await.data(200)["total"], 0);
+    server.signal(Signal::SIGTERM);
+    server.ended().await;
+    let scans = "SELECT coalesce(sum(idx_scan), 0)::int8 FROM pg_stat_user_tables WHERE relname = 'emotion_entries'";
+    until("the server's connections have reported", async || {
+        database.count(scans).await > 0
+    })
+    .await;
+    assert_eq!(database.count(scans).await, 1);
+}
+
 /// PostgreSQL would, by its own default: it takes a hundred times as long as the statement.
 #[tokio::test]
 async fn no_statement_is_compiled() {

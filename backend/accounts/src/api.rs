@@ -125,7 +125,7 @@ async fn me(call: Call, user: CurrentUser) -> Result<Data<Profile>, ApiError> {
     WithToken, Always,
 ))]
 async fn logout(call: Call, user: CurrentUser) -> Result<StatusCode, ApiError> {
-    call.pool.run(async |c| user.revoke_token(c).await).await?;
+    call.guard.revoke_token(&user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use emotionviz_core::openapi::{Always, Failure, WithBody, WithOwner, WithToken};
 use emotionviz_core::{ApiError, Data, ErrorCode, Id, Json, Query};
-use emotionviz_guard::{Claimant, CurrentUser, Guard};
+use emotionviz_guard::{CurrentUser, Guard};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -51,7 +51,7 @@ type Call = axum::extract::State<State>;
 ))]
 async fn list(
     call: Call,
-    claimant: Claimant,
+    user: CurrentUser,
     Query(params): Query<ListParams>,
 ) -> Result<Data<EntryList>, ApiError> {
     let emotion = params
@@ -69,7 +69,7 @@ async fn list(
         limit: params.limit,
         offset: params.offset,
     };
-    let (entries, total) = services::list(&call.pool, &claimant, filter, page).await?;
+    let (entries, total) = services::list(&call.pool, user.id, filter, page).await?;
     let entries = entries.into_iter().map(Entry::from).collect();
     Ok(Data::new(EntryList {
         entries,
@@ -86,7 +86,7 @@ async fn list(
 ))]
 async fn create(
     call: Call,
-    claimant: Claimant,
+    user: CurrentUser,
     Json(new): Json<NewEntry>,
 ) -> Result<(StatusCode, Data<Created>), ApiError> {
     let emotions = Some(services::known_emotions(&new.emotions)?);
@@ -96,7 +96,7 @@ async fn create(
         intensity: Some(new.intensity),
         notes: Some(new.notes),
     };
-    let entry = services::create(&call.pool, &claimant, draft).await?.into();
+    let entry = services::create(&call.pool, user.id, draft).await?.into();
     Ok((StatusCode::CREATED, Data::new(Created { entry })))
 }
 
@@ -177,7 +177,6 @@ impl From<Error> for ApiError {
                 .with("valid_values", emotions::ids().collect::<Vec<_>>()),
             Error::NotYours => Self::new(ErrorCode::Forbidden, "This entry is another user's."),
             Error::Missing => Self::new(ErrorCode::NotFound, "There is no such entry."),
-            Error::Refused(refusal) => refusal.into(),
             Error::Database(error) => error.into(),
         }
     }

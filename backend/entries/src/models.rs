@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
-use emotionviz_guard::Claimant;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Row};
 use uuid::Uuid;
@@ -121,14 +120,13 @@ fn read<T>(
     })
 }
 
-/// A page of the claimant's entries, and how many there are on all pages. `None` when it has none, which is also what who is to be refused
-/// gets.
+/// Returns a page of a user's entries, and the number of entries on all pages.
 pub(crate) async fn list(
     connection: &mut PgConnection,
-    claimant: &Claimant,
+    user: Uuid,
     filter: Filter,
     page: Page,
-) -> db::Result<Option<(Vec<Entry>, i64)>> {
+) -> db::Result<(Vec<Entry>, i64)> {
     let (key, direction) = match page.order {
         Order::Created => ("e.created_at", ""),
         Order::CreatedDesc => ("e.created_at", " DESC"),
@@ -138,52 +136,50 @@ pub(crate) async fn list(
         Order::UpdatedDesc => ("coalesce(e.updated_at, e.created_at)", " DESC"),
     };
     let (filters, used) = conditions(filter);
-    let (user, limit, offset) = (Claimant::SQL, used + 1, used + 2);
+    let (limit, offset) = (used + 1, used + 2);
     // The count comes with each row: one round trip.
     let sql = format!(
         "SELECT {JOINED}, (SELECT count(*) FROM emotion_entries e WHERE e.user_id = $1{filters})
          FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id
-         WHERE e.user_id = {user}{filters} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
+         WHERE e.user_id = $1{filters} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
     );
-    let query = bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
+    let rows = bind(sqlx::query(AssertSqlSafe(sql)), user, filter)
         .bind(page.limit)
-        .bind(page.offset);
-    let rows = query.fetch_all(connection).await?;
-    let Some(first) = rows.first() else {
-        return Ok(None);
+        .bind(page.offset)
+        .fetch_all(&mut *connection)
+        .await?;
+    let total = match rows.first() {
+        Some(row) => row.try_get(9)?,
+        None if page.offset == 0 => 0,
+        None => count(connection, user, filter).await?,
     };
-    let total = first.try_get(9)?;
     let entries = rows
         .iter()
         .map(Entry::from_row)
         .collect::<sqlx::Result<_>>()?;
-    Ok(Some((entries, total)))
+    Ok((entries, total))
 }
 
-/// How many entries the claimant has, for a page that has none.
-pub(crate) async fn count(
-    connection: &mut PgConnection,
-    claimant: &Claimant,
-    filter: Filter,
-) -> db::Result<i64> {
+/// Counts a user's entries, for a page after the last one.
+async fn count(connection: &mut PgConnection, user: Uuid, filter: Filter) -> db::Result<i64> {
     let sql = format!(
-        "SELECT count(*) FROM emotion_entries e WHERE e.user_id = {}{}",
-        Claimant::SQL,
+        "SELECT count(*) FROM emotion_entries e WHERE e.user_id = $1{}",
         conditions(filter).0
     );
-    Ok(bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
+    Ok(bind(sqlx::query(AssertSqlSafe(sql)), user, filter)
         .fetch_one(connection)
         .await?
         .try_get(0)?)
 }
 
-/// The conditions of a filter, and how many parameters they and the claimant use, numbered as [`bind`] binds them. Each set of filters
-/// has a statement of its own, so that each is planned for what it asks.
+/// Returns the conditions of a filter, and how many parameters they and the user's id take, numbered as [`bind`] binds them.
+///
+/// Each set of filters has a statement of its own, so that each is planned for its filters.
 fn conditions(filter: Filter) -> (String, usize) {
     let mut sql = String::new();
-    let mut used = Claimant::PARAMETERS;
+    let mut used = 1;
     let filters = [
-        // Not `@>`: of all entries with an emotion, which that looks up, hardly any are the user's.
+        // `@>` would use the index of all users' entries with the emotion, few of which are this user's.
         (filter.emotion.is_some(), ["", " = ANY (e.emotions)"]),
         (filter.from.is_some(), ["e.created_at >= ", ""]),
         (filter.to.is_some(), ["e.created_at < ", ""]),
@@ -197,8 +193,8 @@ fn conditions(filter: Filter) -> (String, usize) {
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-fn bind<'q>(query: Query<'q>, claimant: &Claimant, filter: Filter) -> Query<'q> {
-    let mut query = claimant.bind(query);
+fn bind<'q>(query: Query<'q>, user: Uuid, filter: Filter) -> Query<'q> {
+    let mut query = query.bind(user);
     if let Some(emotion) = filter.emotion {
         query = query.bind(emotion);
     }
@@ -211,30 +207,25 @@ fn bind<'q>(query: Query<'q>, claimant: &Claimant, filter: Filter) -> Query<'q> 
     query
 }
 
-/// Stores a new entry of the claimant. `None` when it is to be refused.
+/// Stores a new entry.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    claimant: &Claimant,
+    user: Uuid,
     draft: Draft,
-) -> db::Result<Option<Entry>> {
-    let sql = format!(
+) -> db::Result<Entry> {
+    let entry = sqlx::query_as(concat!(
         "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
-         SELECT id, $4, $5, $6::float8, coalesce($7, '') FROM {} AS claimant RETURNING {}",
-        Claimant::SQL,
+         VALUES ($1, $2, $3, $4::float8, coalesce($5, '')) RETURNING ",
         columns!("NULL::uuid")
-    );
-    let query = claimant.bind(sqlx::query(AssertSqlSafe(sql)));
-    let query = query
-        .bind(draft.situation)
-        .bind(draft.emotions)
-        .bind(draft.intensity)
-        .bind(draft.notes);
-    Ok(query
-        .fetch_optional(connection)
-        .await?
-        .as_ref()
-        .map(Entry::from_row)
-        .transpose()?)
+    ))
+    .bind(user)
+    .bind(draft.situation)
+    .bind(draft.emotions)
+    .bind(draft.intensity)
+    .bind(draft.notes)
+    .fetch_one(connection)
+    .await?;
+    Ok(entry)
 }
 
 /// The entry of an id, whoever's it is.

@@ -1,7 +1,6 @@
 //! What can be done with journal entries.
 
 use emotionviz_db as db;
-use emotionviz_guard::{Claimant, Refusal};
 use uuid::Uuid;
 
 use crate::emotions;
@@ -19,9 +18,6 @@ pub(crate) enum Error {
     /// There is no such entry.
     #[error("no such entry")]
     Missing,
-    /// Who asks is to be refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
     /// The database.
     #[error(transparent)]
     Database(#[from] db::Error),
@@ -43,42 +39,19 @@ pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error>
 
 pub(crate) async fn list(
     pool: &db::Pool,
-    claimant: &Claimant,
+    user: Uuid,
     filter: Filter,
     page: Page,
 ) -> Result<(Vec<Entry>, i64), Error> {
-    if let Some(found) = pool
-        .run(async |c| models::list(c, claimant, filter, page).await)
-        .await?
-    {
-        return Ok(found);
-    }
-    pool.run(async |c| claimant.confirm(c).await).await??;
-    Ok((
-        Vec::new(),
-        pool.run(async |c| models::count(c, claimant, filter).await)
-            .await?,
-    ))
+    Ok(pool
+        .run(async |c| models::list(c, user, filter, page).await)
+        .await?)
 }
 
-pub(crate) async fn create(
-    pool: &db::Pool,
-    claimant: &Claimant,
-    draft: Draft,
-) -> Result<Entry, Error> {
-    if let Some(entry) = pool
-        .run(async |c| models::insert(c, claimant, draft).await)
-        .await?
-    {
-        return Ok(entry);
-    }
-    // Of all reasons inactivity alone can be gone by now.
-    Err(pool
-        .run(async |c| claimant.confirm(c).await)
-        .await?
-        .err()
-        .unwrap_or(Refusal::Inactive)
-        .into())
+pub(crate) async fn create(pool: &db::Pool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
+    Ok(pool
+        .run(async |c| models::insert(c, user, draft).await)
+        .await?)
 }
 
 pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, Error> {

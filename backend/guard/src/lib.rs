@@ -1,6 +1,5 @@
 //! Who may call, and how often.
 
-mod claimant;
 mod client;
 mod exchange;
 mod limiter;
@@ -13,13 +12,12 @@ use emotionviz_core::token::Tokens;
 use emotionviz_db as db;
 use emotionviz_settings::{Http, Limits, Proxies, Security};
 
-pub use claimant::{Claimant, Refusal};
 pub use exchange::Exchange;
 use limiter::Limiter;
 pub use login::LoginAttempt;
 pub use user::CurrentUser;
 
-/// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`Claimant`], [`LoginAttempt`]) through `FromRef`.
+/// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`LoginAttempt`]) through `FromRef`.
 pub struct Guard {
     pool: db::Pool,
     tokens: Tokens,
@@ -38,7 +36,7 @@ impl Guard {
         })
     }
 
-    /// Issues tokens that [`CurrentUser`] and [`Claimant`] accept.
+    /// Issues tokens that [`CurrentUser`] accepts.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
