@@ -54,13 +54,8 @@ async fn list(
     user: CurrentUser,
     Query(params): Query<ListParams>,
 ) -> Result<Data<EntryList>, ApiError> {
-    let emotion = params
-        .emotion
-        .map(|id| services::known_emotions(&[id]))
-        .transpose()?
-        .map(|ids| ids[0]);
     let filter = Filter {
-        emotion,
+        emotion: params.emotion,
         from: params.from,
         to: params.to,
     };
@@ -89,10 +84,9 @@ async fn create(
     user: CurrentUser,
     Json(new): Json<NewEntry>,
 ) -> Result<(StatusCode, Data<Created>), ApiError> {
-    let emotions = Some(services::known_emotions(&new.emotions)?);
     let draft = Draft {
         situation: Some(new.situation),
-        emotions,
+        emotions: Some(new.emotions),
         intensity: Some(new.intensity),
         notes: Some(new.notes),
     };
@@ -123,13 +117,9 @@ async fn update(
     Id(id): Id,
     Json(change): Json<EntryChange>,
 ) -> Result<Data<Entry>, ApiError> {
-    let emotions = change
-        .emotions
-        .map(|ids| services::known_emotions(&ids))
-        .transpose()?;
     let draft = Draft {
         situation: change.situation,
-        emotions,
+        emotions: change.emotions,
         intensity: change.intensity,
         notes: change.notes,
     };
@@ -187,7 +177,7 @@ impl From<models::Entry> for Entry {
         Self {
             id: entry.id,
             situation: entry.situation,
-            emotions: entry.emotions,
+            emotions: entry.emotions.into_iter().flatten().collect(),
             intensity: entry.intensity,
             notes: entry.notes,
             created_at: entry.created_at,

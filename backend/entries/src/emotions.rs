@@ -104,11 +104,6 @@ pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|emotion| emotion.id)
 }
 
-/// The known emotion of an id.
-pub(crate) fn known(id: &str) -> Option<&'static str> {
-    ids().find(|known| *known == id)
-}
-
 #[cfg(test)]
 mod tests {
     #[test]

@@ -1,7 +1,5 @@
 //! Request and response bodies.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use emotionviz_core::{rules, time};
 use garde::Validate;
@@ -19,8 +17,8 @@ pub(crate) struct Entry {
     #[schema(example = "It rained, and I sang.")]
     pub(crate) situation: String,
     /// Ids of emotions; those of an older backend may be unknown now.
-    #[schema(value_type = Vec<String>, example = json!(["joy", "surprise"]))]
-    pub(crate) emotions: Vec<Cow<'static, str>>,
+    #[schema(example = json!(["joy", "surprise"]))]
+    pub(crate) emotions: Vec<String>,
     /// How strong they were, from 0 to 1, to two decimals.
     #[schema(example = 0.7)]
     pub(crate) intensity: f64,

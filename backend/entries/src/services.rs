@@ -23,15 +23,14 @@ pub(crate) enum Error {
     Database(#[from] db::Error),
 }
 
-/// The known emotions of these ids.
-pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error> {
+fn check_emotions(ids: &[String]) -> Result<(), Error> {
     let unknown: Vec<String> = ids
         .iter()
-        .filter(|id| emotions::known(id).is_none())
+        .filter(|id| !emotions::ids().any(|known| known == **id))
         .cloned()
         .collect();
     if unknown.is_empty() {
-        Ok(ids.iter().filter_map(|id| emotions::known(id)).collect())
+        Ok(())
     } else {
         Err(Error::UnknownEmotions(unknown))
     }
@@ -43,12 +42,14 @@ pub(crate) async fn list(
     filter: Filter,
     page: Page,
 ) -> Result<(Vec<Entry>, i64), Error> {
+    check_emotions(filter.emotion.as_slice())?;
     Ok(pool
-        .run(async |c| models::list(c, user, filter, page).await)
+        .run(async |c| models::list(c, user, &filter, page).await)
         .await?)
 }
 
 pub(crate) async fn create(pool: &db::Pool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
+    check_emotions(draft.emotions.as_deref().unwrap_or_default())?;
     Ok(pool
         .run(async |c| models::insert(c, user, draft).await)
         .await?)
@@ -73,6 +74,7 @@ pub(crate) async fn update(
     id: Uuid,
     draft: Draft,
 ) -> Result<Entry, Error> {
+    check_emotions(draft.emotions.as_deref().unwrap_or_default())?;
     if draft.is_empty() {
         return get(pool, user, id).await;
     }
