@@ -80,7 +80,7 @@ async fn readable_in_development() {
         "{line}"
     );
     assert!(
-        line.contains(" at ") && line.contains("request.rs:"),
+        line.contains(" at ") && line.contains("track.rs:"),
         "DEBUG says the place: {line}"
     );
 }

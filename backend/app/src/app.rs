@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
 use emotionviz_core::openapi::Failure;
-use emotionviz_core::request::Track;
 use emotionviz_core::security::Passwords;
 use emotionviz_core::websocket::WebSockets;
-use emotionviz_core::{ApiError, ErrorCode};
+use emotionviz_core::{ApiError, ErrorCode, track};
 use emotionviz_db::Pool;
 use emotionviz_guard::Guard;
 use emotionviz_settings::{Origins, Service};
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) pool: Pool,
     pub(crate) guard: Arc<Guard>,
     pub(crate) websockets: WebSockets,
+    pub(crate) requests: Arc<Requests>,
 }
 
 /// Builds it. Nothing is connected yet.
@@ -54,8 +55,7 @@ pub(crate) fn build(settings: &Service) -> App {
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
     let api = OpenApiRouter::new().merge(accounts).merge(entries);
     let registry = Registry::new();
-    // For as long as the process lives: nobody counts who refers to it.
-    let requests = Box::leak(Box::new(Requests::new(&registry)));
+    let requests = Arc::new(Requests::new(&registry));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
     let (probes, probes_document) = probes.split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
@@ -66,24 +66,19 @@ pub(crate) fn build(settings: &Service) -> App {
         probes,
         api.merge(documents::router(&document)),
         settings.http.origins.clone(),
-        requests,
+        requests.clone(),
     );
     App {
         router,
         pool,
         guard,
         websockets,
+        requests,
     }
 }
 
-/// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
-/// that a router is given by itself costs a call an allocation or two.
-fn layered(
-    probes: Router,
-    others: Router,
-    origins: Origins,
-    requests: &'static Requests,
-) -> Router {
+/// Adds the middleware: limits to `others` alone, the rest to all routes.
+fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Requests>) -> Router {
     let limits = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(|_| -> Response {
             ApiError::from(ErrorCode::InternalError).into_response()
@@ -94,7 +89,7 @@ fn layered(
         ))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
     let every = ServiceBuilder::new()
-        .layer(Track(requests))
+        .layer(from_fn_with_state(requests, track))
         .layer(cors::layer(origins));
     // With its state each handler is put together once, and not for each call.
     others
@@ -150,7 +145,7 @@ mod tests {
             Router::new(),
             routes,
             origins,
-            Box::leak(Box::new(Requests::new(&Registry::new()))),
+            Arc::new(Requests::new(&Registry::new())),
         );
         let request = Request::get("/")
             .header("origin", "https://app.example")

@@ -7,7 +7,6 @@ mod documents;
 mod handover;
 mod health;
 mod healthcheck;
-mod malformed;
 mod metrics;
 mod migrate;
 mod serve;
@@ -55,7 +54,7 @@ fn main() -> ExitCode {
             in_runtime(serve::run(&values, handed, when_ready))
         }
         Command::Migrate { command } => in_runtime(migrate::run(command, &values)),
-        Command::Healthcheck => healthcheck::run(&values),
+        Command::Healthcheck => in_runtime(healthcheck::run(&values)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -40,7 +40,14 @@ pub(crate) async fn run(
             tracing::info!("listening on http://{}", listener.local_addr()?);
         }
         handover::accepting();
-        connections::serve(listeners, app.router, &app.websockets, &mut signals).await;
+        connections::serve(
+            listeners,
+            app.router,
+            &app.websockets,
+            app.requests,
+            &mut signals,
+        )
+        .await;
     }
     let farewell = async {
         exchange.stop().await;

@@ -24,19 +24,13 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// That of an answer which is made now, to the request that this task serves.
+    /// Returns the metadata of an answer to the request that this task serves.
     pub fn now() -> Self {
-        Self::of(
-            request::id()
-                .and_then(|id| id.to_str().map(str::to_owned).ok())
-                .unwrap_or_default(),
-        )
-    }
-
-    pub(crate) fn of(request_id: String) -> Self {
         Self {
             timestamp: time::now(),
-            request_id,
+            request_id: request::id()
+                .and_then(|id| id.to_str().map(str::to_owned).ok())
+                .unwrap_or_default(),
             api_version: "v1",
         }
     }
@@ -78,9 +72,9 @@ impl<T: Serialize> IntoResponse for Plain<T> {
     }
 }
 
-/// Marks a failure that has its shape already.
+/// Marks a failure that has the envelope already.
 #[derive(Clone, Copy)]
-struct Shaped;
+struct Enveloped;
 
 /// A response with a JSON body that is serialised once, here.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -95,7 +89,7 @@ fn with_bytes(status: StatusCode, bytes: Bytes) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     if is_failure(status) {
-        response.extensions_mut().insert(Shaped);
+        response.extensions_mut().insert(Enveloped);
     }
     response
 }
@@ -104,10 +98,10 @@ fn is_failure(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-/// Gives a failure that something else than our own code made (the router, a library) the shape of all failures.
-pub(crate) fn shaped(response: Response) -> Response {
+/// Wraps a failure of the router or of a library in the error envelope.
+pub(crate) fn into_error_response(response: Response) -> Response {
     let status = response.status();
-    if !is_failure(status) || response.extensions().get::<Shaped>().is_some() {
+    if !is_failure(status) || response.extensions().get::<Enveloped>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use uuid::Uuid;
 
 use crate::{Meta, envelope};
 
@@ -157,17 +156,6 @@ impl ApiError {
             Self::from(ErrorCode::RateLimitExceeded).with("retry_after_seconds", json!(seconds));
         error.retry_after = Some(seconds);
         error
-    }
-
-    /// The body of a failure to read a request at all, and the id that it has instead of the request's.
-    pub fn without_request(status: StatusCode) -> (String, String) {
-        let (error, id) = (
-            Self::from(ErrorCode::of(status)),
-            Uuid::new_v4().to_string(),
-        );
-        let body = serde_json::to_string(&error.failure(Meta::of(id.clone())))
-            .expect("texts and numbers have a form in JSON");
-        (id, body)
     }
 
     fn failure(&self, meta: Meta) -> Failure<'_> {

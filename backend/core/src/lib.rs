@@ -15,8 +15,10 @@ pub mod security;
 pub mod telemetry;
 pub mod time;
 pub mod token;
+mod track;
 pub mod websocket;
 
 pub use envelope::{Data, Meta, Plain};
 pub use error::{ApiError, ErrorCode};
 pub use extract::{Id, Json, Query};
+pub use track::track;

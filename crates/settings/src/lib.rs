@@ -5,6 +5,8 @@
 //! form. Nothing in here touches a file or the network, nor the process environment,
 //! but for one thing: a value in a file that refers to another variable (`$NAME`), see [`env_file::read`].
 
+#![warn(missing_docs)]
+
 mod database_url;
 pub mod declared;
 pub mod env_file;
