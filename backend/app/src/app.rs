@@ -9,12 +9,9 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
-use emotionviz_core::openapi::Failure;
-use emotionviz_core::security::Passwords;
-use emotionviz_core::websocket::WebSockets;
-use emotionviz_core::{ApiError, ErrorCode, track};
+use emotionviz_core::{ApiError, ErrorCode, Failure, track};
 use emotionviz_db::Pool;
-use emotionviz_guard::Guard;
+use emotionviz_guard::{Guard, Passwords};
 use emotionviz_settings::{Origins, Service};
 use prometheus::Registry;
 use tower::ServiceBuilder;
@@ -24,6 +21,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::websockets::WebSockets;
 use crate::{cors, documents, health, metrics};
 
 /// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
@@ -33,16 +31,16 @@ const MOST_BODY_BYTES: usize = 256 * 1024;
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The service, ready to be served.
-pub(crate) struct App {
-    pub(crate) router: Router,
-    pub(crate) pool: Pool,
-    pub(crate) guard: Arc<Guard>,
-    pub(crate) websockets: WebSockets,
-    pub(crate) requests: Arc<Requests>,
+pub struct App {
+    pub router: Router,
+    pub pool: Pool,
+    pub guard: Arc<Guard>,
+    pub websockets: WebSockets,
+    pub requests: Arc<Requests>,
 }
 
 /// Builds it. Nothing is connected yet.
-pub(crate) fn build(settings: &Service) -> App {
+pub fn build(settings: &Service) -> App {
     let pool = Pool::new(&settings.database);
     let websockets = WebSockets::default();
     let guard = Guard::new(

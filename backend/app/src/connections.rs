@@ -16,7 +16,6 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
 use emotionviz_core::metrics::Requests;
-use emotionviz_core::websocket::WebSockets;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,6 +26,7 @@ use tower::Service;
 
 use crate::app::TIME_LIMIT;
 use crate::signals::{Signals, Word};
+use crate::websockets::WebSockets;
 
 /// How long a client may take to send the head of a request, and how long an unused connection is kept: longer than the gateways
 /// before it keep theirs, so that it is never this side which closes one that is about to be used.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Requests `GET /health` of the service that has the same settings.
-pub(crate) async fn run(values: &Values) -> anyhow::Result<ExitCode> {
+pub async fn run(values: &Values) -> anyhow::Result<ExitCode> {
     let settings = Http::from_values(values)?;
     let host = match settings.host {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,20 +1,9 @@
 //! The EmotionVisualizer service.
 
-mod app;
-mod connections;
-mod cors;
-mod documents;
-mod handover;
-mod health;
-mod healthcheck;
-mod metrics;
-mod migrate;
-mod serve;
-mod signals;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use emotionviz_app::{healthcheck, migrate, serve};
 use emotionviz_settings::Values;
 
 /// The EmotionVisualizer service. Its settings come from the environment; `backend/.env.example` lists them.

@@ -19,11 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves until a signal ends it. `handed` is the socket of whoever started this process, if it has one for it; `when_ready` leaves
 /// connections to the process that serves there until this one is ready.
-pub(crate) async fn run(
-    values: &Values,
-    handed: ListenFd,
-    when_ready: bool,
-) -> anyhow::Result<ExitCode> {
+pub async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow::Result<ExitCode> {
     let settings = Service::from_values(values)?;
     // First of all: from here on clients wait for an answer, and are not refused.
     let listeners = handover::listeners(

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use emotionviz_core::openapi::{Always, Failure, WithBody, WithOwner, WithToken};
-use emotionviz_core::{ApiError, Data, ErrorCode, Id, Json, Query};
+use emotionviz_core::openapi::{Always, WithBody, WithOwner, WithToken};
+use emotionviz_core::{ApiError, Data, ErrorCode, Failure, Id, Json, Query};
+use emotionviz_db::{EMOTIONS, JOURNAL_EMOTIONS};
 use emotionviz_guard::{CurrentUser, Guard};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::emotions;
 use crate::models::{self, Draft, Filter, Order, Page};
 use crate::schemas::{
     Created, Emotion, EmotionList, Entry, EntryChange, EntryList, ListParams, NewEntry, Sort,
@@ -146,7 +146,7 @@ async fn delete(call: Call, user: CurrentUser, Id(id): Id) -> Result<StatusCode,
     Always,
 ))]
 async fn list_emotions() -> Data<EmotionList> {
-    let emotions = emotions::ALL
+    let emotions = EMOTIONS
         .iter()
         .map(|e| Emotion {
             id: e.id,
@@ -164,7 +164,7 @@ impl From<Error> for ApiError {
         match error {
             Error::UnknownEmotions(invalid) => Self::from(ErrorCode::InvalidEmotion)
                 .with("invalid_values", invalid)
-                .with("valid_values", emotions::ids().collect::<Vec<_>>()),
+                .with("valid_values", JOURNAL_EMOTIONS.to_vec()),
             Error::NotYours => Self::new(ErrorCode::Forbidden, "This entry is another user's."),
             Error::Missing => Self::new(ErrorCode::NotFound, "There is no such entry."),
             Error::Database(error) => error.into(),

@@ -1,7 +1,6 @@
 //! Journal entries and their emotions.
 
 mod api;
-mod emotions;
 mod models;
 mod schemas;
 mod services;

@@ -1,9 +1,9 @@
 //! What can be done with journal entries.
 
 use emotionviz_db as db;
+use emotionviz_db::JOURNAL_EMOTIONS;
 use uuid::Uuid;
 
-use crate::emotions;
 use crate::models::{self, Draft, Entry, Filter, Page};
 
 /// Why something could not be done.
@@ -26,7 +26,7 @@ pub(crate) enum Error {
 fn check_emotions(ids: &[String]) -> Result<(), Error> {
     let unknown: Vec<String> = ids
         .iter()
-        .filter(|id| !emotions::ids().any(|known| known == **id))
+        .filter(|id| !JOURNAL_EMOTIONS.contains(&id.as_str()))
         .cloned()
         .collect();
     if unknown.is_empty() {

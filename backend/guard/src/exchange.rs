@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::Guard;
+use crate::guard::Guard;
 use crate::limiter::Share;
 
 /// How often replicas tell each other what they admitted.

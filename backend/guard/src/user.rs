@@ -4,14 +4,14 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
-use emotionviz_core::token::Claims;
 use emotionviz_core::{ApiError, ErrorCode, request};
 use emotionviz_db as db;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Guard;
+use crate::guard::Guard;
 use crate::limiter::Subject;
+use crate::tokens::Claims;
 
 /// The user who makes the request: has a token that we issued and nobody revoked, an active account, and requests left.
 #[derive(Clone, Copy, Debug)]
@@ -104,18 +104,5 @@ impl Guard {
                 Ok(())
             })
             .await
-    }
-
-    /// Counts a request, and refuses it when the subject has none left.
-    pub(crate) fn admit(&self, subject: Subject) -> Result<(), ApiError> {
-        let now = Utc::now().timestamp();
-        let Some(outcome) = self.limiter.take(subject, now) else {
-            return Ok(());
-        };
-        let (Ok(left) | Err(left)) = outcome;
-        request::set_rate_limit(left);
-        outcome.map(drop).map_err(|left| {
-            ApiError::rate_limited(u64::try_from(left.reset - now).unwrap_or(0).max(1))
-        })
     }
 }
