@@ -1,3 +1,4 @@
+use emotionviz_db::migrate::{self, Cause};
 use serde_json::json;
 
 use crate::support::{Proxy, Server, Service, TestDatabase, entry, until};
@@ -55,21 +56,35 @@ async fn connections_that_died_while_idle_fail_no_request() {
 async fn requests_get_503_while_a_migration_is_reverted_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
+    let mut owner = s.database.pool.acquire().await.unwrap();
+    migrate::down(&mut owner, 1).await.unwrap();
+    ann.post("/entries", &entry())
+        .await
+        .error(503, "SERVICE_UNAVAILABLE");
+    ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+    migrate::up(&mut owner, Cause::Asked).await.unwrap();
+    ann.entry(&entry()).await;
+}
+
+#[tokio::test]
+async fn a_table_or_column_that_is_missing_although_every_migration_is_applied_is_500() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
     for (away, back) in [
         (
-            "ALTER TABLE emotion_entries RENAME TO reverted",
-            "ALTER TABLE reverted RENAME TO emotion_entries",
+            "ALTER TABLE emotion_entries RENAME TO away",
+            "ALTER TABLE away RENAME TO emotion_entries",
         ),
         (
-            "ALTER TABLE emotion_entries RENAME intensity TO reverted",
-            "ALTER TABLE emotion_entries RENAME reverted TO intensity",
+            "ALTER TABLE emotion_entries RENAME intensity TO away",
+            "ALTER TABLE emotion_entries RENAME away TO intensity",
         ),
     ] {
         s.database.execute(away).await;
         ann.post("/entries", &entry())
             .await
-            .error(503, "SERVICE_UNAVAILABLE");
-        ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+            .error(500, "INTERNAL_ERROR");
+        ann.get("/entries").await.error(500, "INTERNAL_ERROR");
         s.database.execute(back).await;
         ann.entry(&entry()).await;
     }

@@ -16,7 +16,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::Result;
+use crate::error::{Error, Result, is_undefined};
+use crate::schema::{self, SchemaState};
 
 /// How long a request waits for a connection: long enough for a restart of PostgreSQL, short enough to hear of its absence.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,12 +97,24 @@ impl Pool {
 
     /// Lends a connection for a piece of work.
     ///
-    /// # Errors
-    /// Those of the work, and [`crate::Error::is_away`] when there is no connection.
+    /// The error [`Error::is_away`](crate::Error::is_away) if there is no connection, or if the work needs a table or column that is missing
+    /// because the schema is not the one that this program needs.
     pub async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
     ) -> Result<T> {
+        match self.lend(work).await {
+            Err(Error::Query(cause)) if is_undefined(&cause) => {
+                match self.lend(async |c| schema::check(c).await).await {
+                    Ok(SchemaState::Current) => Err(Error::Query(cause)),
+                    _ => Err(Error::Schema(cause)),
+                }
+            }
+            done => done,
+        }
+    }
+
+    async fn lend<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
         let mut lent = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
@@ -111,7 +124,7 @@ impl Pool {
         lent.between_queries = false;
         let done = work(&mut lent.connection).await;
         lent.between_queries = done.is_ok();
-        if done.as_ref().is_err_and(crate::Error::spoils_connection) {
+        if done.as_ref().is_err_and(Error::spoils_connection) {
             // The server probably closed the other connections too. New connections are opened on demand.
             drop(managed::Object::take(lent));
             self.0.retain(|_, _| false);

@@ -9,7 +9,7 @@ use sqlx::Connection;
 use tokio::time::Instant;
 
 use super::{Connector, Pool};
-use crate::Result;
+use crate::error::Result;
 
 /// How long an opened connection counts as proof. A login is expensive, mostly because of the password's hash.
 const TRUSTED: Duration = Duration::from_secs(10);
