@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
-use emotionviz_core::{ApiError, ErrorCode, Failure, track};
+use emotionviz_core::{ApiError, Clock, ErrorCode, Failure, track};
 use emotionviz_db::Pool;
 use emotionviz_guard::{Guard, Passwords};
 use emotionviz_settings::{Origins, Service};
@@ -39,15 +39,16 @@ pub struct App {
     pub requests: Arc<Requests>,
 }
 
-/// Builds it. Nothing is connected yet.
-pub fn build(settings: &Service) -> App {
-    let pool = Pool::new(&settings.database);
+/// Builds the service. Nothing is connected yet.
+pub fn build(settings: &Service, clock: Clock) -> App {
+    let pool = Pool::new(&settings.database, clock.clone());
     let websockets = WebSockets::default();
     let guard = Guard::new(
         pool.clone(),
         &settings.security,
         settings.limits,
         &settings.http,
+        clock,
     );
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());

@@ -286,6 +286,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_ends_is_given_up_after_the_grace_period() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut signals = Signals::catch(false).unwrap();
+        let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+        let never = move || async move {
+            begun.send(()).await.unwrap();
+            std::future::pending::<()>().await
+        };
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            has_begun.recv().await.unwrap();
+            raise(Signal::SIGTERM).unwrap();
+            stream
+        };
+        let begun = Instant::now();
+        let router = Router::new().route("/", any(never));
+        let websockets = WebSockets::default();
+        let server = serve(
+            vec![listener],
+            router,
+            &websockets,
+            requests(),
+            &mut signals,
+        );
+        let (_stream, ()) = tokio::join!(client, server);
+        assert!(
+            (GRACE..2 * GRACE).contains(&begun.elapsed()),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_head_that_does_not_end_is_waited_for_within_a_bound() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use emotionviz_core::telemetry;
+use emotionviz_core::{Clock, telemetry};
 use emotionviz_db::Pool;
 use emotionviz_guard::Exchange;
 use emotionviz_settings::{AppEnv, Service, Values};
@@ -29,7 +29,7 @@ pub async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow:
     .await?;
     let log = telemetry::init(&settings.logging).context("LOG_DIR")?;
     let mut signals = Signals::catch(settings.logging.environment == AppEnv::Development)?;
-    let app = app::build(&settings);
+    let app = app::build(&settings, Clock::default());
     let exchange = Exchange::start(app.guard);
     if !when_ready || is_ready(&app.pool, &mut signals).await {
         for listener in &listeners {

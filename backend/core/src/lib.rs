@@ -1,5 +1,6 @@
 //! What HTTP means here: error codes and their status, the envelope, extractors, a request's id and log line.
 
+mod clock;
 pub mod email;
 mod envelope;
 mod error;
@@ -14,6 +15,7 @@ pub mod telemetry;
 pub mod time;
 mod track;
 
+pub use clock::Clock;
 pub use envelope::{Data, Failure, Meta, Plain};
 pub use error::{ApiError, ErrorCode};
 pub use extract::{Id, Json, Query};

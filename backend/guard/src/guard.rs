@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use chrono::Utc;
-use emotionviz_core::{ApiError, request};
+use emotionviz_core::{ApiError, Clock, request};
 use emotionviz_db as db;
 use emotionviz_settings::{Http, Limits, Proxies, Security};
 
@@ -14,15 +13,23 @@ pub struct Guard {
     pub(crate) tokens: Tokens,
     pub(crate) limiter: Limiter,
     pub(crate) proxies: Proxies,
+    pub(crate) clock: Clock,
 }
 
 impl Guard {
-    pub fn new(pool: db::Pool, security: &Security, limits: Limits, http: &Http) -> Arc<Self> {
+    pub fn new(
+        pool: db::Pool,
+        security: &Security,
+        limits: Limits,
+        http: &Http,
+        clock: Clock,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pool,
             tokens: Tokens::new(security),
             limiter: Limiter::new(limits.on),
             proxies: http.trusted_proxies.clone(),
+            clock,
         })
     }
 
@@ -32,7 +39,7 @@ impl Guard {
 
     /// Counts a request, and refuses it when the subject has none left.
     pub(crate) fn admit(&self, subject: Subject) -> Result<(), ApiError> {
-        let now = Utc::now().timestamp();
+        let now = self.clock.now().timestamp();
         let Some(outcome) = self.limiter.take(subject, now) else {
             return Ok(());
         };
