@@ -91,3 +91,35 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        let about = command.get_about().map(ToString::to_string);
+        let about = about.unwrap_or_else(|| panic!("{path} has no help text"));
+        assert!(about.len() <= 80, "{path}: longer than a line: {about}");
+        let verb = about.split(' ').next().unwrap_or_default();
+        assert!(
+            verb == "Pass" || !verb.ends_with('s'),
+            "{path}: not an imperative: {about}"
+        );
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{path}: {} has no help text",
+                argument.get_id()
+            );
+        }
+        for subcommand in command.get_subcommands() {
+            check(subcommand, &path);
+        }
+    }
+
+    #[test]
+    fn every_command_and_every_option_has_a_help_text() {
+        check(&Args::command(), "");
+    }
+}

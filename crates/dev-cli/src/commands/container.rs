@@ -34,7 +34,7 @@ pub(crate) enum Container {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run a test program, each test on its own database next to the development database
+    /// Run a test program, each test with its own database
     #[command(
         after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz"
     )]

@@ -36,14 +36,18 @@ pub(crate) enum Db {
     /// Print the URL of the database's owner, with the password
     #[command(after_help = "Examples:\n  cargo dev db url\n  pg_dump \"$(cargo dev db url)\"")]
     Url,
-    /// Add demonstration data: one account with 30 entries; a second run adds nothing
+    /// Add demonstration data: one account with 30 entries
+    ///
+    /// A second run adds nothing.
     #[command(after_help = "Examples:\n  cargo dev db seed")]
     Seed {
         /// Use a database that you run yourself (DATABASE_URL) without asking for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Change the password in the database and in the settings file; the old password is not needed
+    /// Change the password in the database and in the settings file
+    ///
+    /// The old password is not needed.
     #[command(
         after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one"
     )]

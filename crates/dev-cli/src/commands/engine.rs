@@ -17,8 +17,9 @@ Examples:
   cargo dev engine switch docker
   cargo dev engine switch native")]
 pub(crate) enum Engine {
-    /// Move the database to an engine, which is the default of this checkout from then on
+    /// Move the database to an engine, which then runs in this checkout
     ///
+    /// The engine is the default of this checkout from then on.
     /// Stops the environment, copies the database, restores the copy with the other engine, and compares every row.
     /// The old database is kept.
     /// A move that fails or is killed is undone.

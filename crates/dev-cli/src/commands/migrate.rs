@@ -42,7 +42,10 @@ pub(crate) enum Migrate {
         #[arg(long)]
         yes: bool,
     },
-    /// Apply or revert migrations until VERSION is the newest; 0 reverts all and asks for confirmation
+    /// Apply or revert migrations until VERSION is the newest
+    ///
+    /// Version 0 reverts all migrations, and asks for confirmation.
+    /// Before a migration is reverted, a copy of the database is written to data/backups.
     #[command(
         after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes"
     )]
