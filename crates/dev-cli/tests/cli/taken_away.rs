@@ -87,7 +87,9 @@ fn removed_run_and_log_folders_are_created_again() {
     eventually("the log is there", || {
         scratch.path("data/logs/app.log").exists().then_some(())
     });
-    scratch.ok(&["up", "--detach"]).says("it runs already");
+    scratch
+        .ok(&["up", "--detach"])
+        .says("the environment already runs");
     scratch.get("/api/v1/emotions");
     scratch
         .dev(&["db", "shell", "-c", "SELECT nonsense"])

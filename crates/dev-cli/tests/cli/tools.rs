@@ -77,7 +77,7 @@ esac";
         scratch.script("cargo", "test \"$*\" != 'deny --version'"),
     );
     let check = scratch.dev(&["check"]).expect_code(1);
-    check.prints("advisories               FAILED: its tool is missing; install it: cargo install --locked cargo-deny");
+    check.prints("advisories               FAILED: a tool is missing; install it: cargo install --locked cargo-deny");
     check.prints("lints                    passed");
 
     scratch.set(

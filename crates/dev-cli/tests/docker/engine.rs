@@ -64,7 +64,7 @@ fn every_verb_on_the_containers() {
         .expect_code(0);
     let up = up
         .says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY")
-        .says("it runs in the background");
+        .says("the environment runs in the background");
     for address in [
         "API            http://127.0.0.1:",
         "documentation  http://127.0.0.1:",
@@ -79,7 +79,7 @@ fn every_verb_on_the_containers() {
     project
         .dev(&["up", "--detach"])
         .expect_code(0)
-        .says("it runs already");
+        .says("the environment already runs");
 
     status_and_logs(&project);
     commands_at_once(&project);
@@ -377,7 +377,7 @@ fn what_is_asked_for_later_is_added(project: &Project) {
     project
         .dev(&["up", "--detach", "--lan"])
         .expect_code(0)
-        .says("it runs already");
+        .says("the environment already runs");
     assert_eq!(public(project), format!("0.0.0.0:{port}"));
     assert_eq!(status(project)["watching"], Value::Null);
     assert_eq!((id("db"), id("adminer")), (db, adminer));
