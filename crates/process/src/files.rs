@@ -1,10 +1,11 @@
 //! Files that several commands read and write. They are replaced atomically, and never belong to root in another user's folder, because
 //! that user could not remove them.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use nix::unistd::Uid;
@@ -20,6 +21,38 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.create(true).open(path)?;
     hand_over(&file, path)?;
     Ok(file)
+}
+
+/// Locks an open file until it is closed, and waits for at most `patience`. Calls `waits` once if another process holds the lock.
+///
+/// Returns whether the file was locked in time.
+///
+/// # Errors
+/// The file cannot be locked.
+pub async fn lock_within(
+    file: &File,
+    patience: Duration,
+    waits: impl FnOnce(),
+) -> io::Result<bool> {
+    /// The holder builds, or moves containers.
+    const POLL: Duration = Duration::from_millis(20);
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut waits = Some(waits);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
+                return Ok(false);
+            }
+            Err(TryLockError::WouldBlock) => {
+                if let Some(waits) = waits.take() {
+                    waits();
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
 }
 
 /// The mode of files that every user may read.

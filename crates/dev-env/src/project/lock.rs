@@ -16,8 +16,6 @@ use process::files;
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
-/// Whoever is waited for builds, or moves containers.
-const WAIT_POLL: Duration = Duration::from_millis(20);
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,35 +71,6 @@ pub(crate) fn replacing(checkout: &Checkout) -> Result<File, Error> {
     file(checkout, "replacing.lock")?.ok_or(Error::AtWork(
         "command that replaces the database or reverts its schema",
     ))
-}
-
-/// Waits until nobody else has locked an open file, and locks it until it is closed; `waits` is told when that takes a while. Whether it
-/// came to that within `patience`.
-///
-/// # Errors
-/// The file cannot be locked.
-pub(crate) async fn wait_for(
-    file: &File,
-    patience: Duration,
-    waits: impl FnOnce(),
-) -> std::io::Result<bool> {
-    let deadline = tokio::time::Instant::now() + patience;
-    let mut waits = Some(waits);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::Error(source)) => return Err(source),
-            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
-                return Ok(false);
-            }
-            Err(TryLockError::WouldBlock) => {
-                if let Some(waits) = waits.take() {
-                    waits();
-                }
-                tokio::time::sleep(WAIT_POLL).await;
-            }
-        }
-    }
 }
 
 impl Lock {

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::database::location;
 use crate::service::command;
 use crate::{Checkout, Error};
-use process::{Configuration, PidFile, PidFileError, StopSignal};
+use process::{PidFile, PidFileError, StopSignal};
 
 /// Requests that run finish within this.
 const API_BOUND: Duration = Duration::from_secs(15);
@@ -49,32 +49,6 @@ pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error>
         let _gone = std::fs::remove_file(path);
     }
     Ok(ended)
-}
-
-/// The pid file of a build of this process, gone with this.
-pub(crate) struct BuildFile(PathBuf);
-
-impl BuildFile {
-    pub(crate) fn new(checkout: &Checkout) -> Self {
-        Self(
-            checkout
-                .run()
-                .join(format!("build-{}.pid", std::process::id())),
-        )
-    }
-
-    /// A program of the build. It gives way to the API, which answers meanwhile.
-    pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
-        program.pid_file = Some(self.0.clone());
-        program.gives_way = true;
-        program
-    }
-}
-
-impl Drop for BuildFile {
-    fn drop(&mut self) {
-        let _absent = std::fs::remove_file(&self.0);
-    }
 }
 
 /// The files of builds whose tool lives no more. Others build beside the environment, and go on.

@@ -16,7 +16,6 @@ use crate::database::maker;
 use crate::database::session::{Session, Where, local_url};
 use crate::project::configuration::{Tool, database_host};
 use crate::project::kept_ports;
-use crate::project::lock;
 use crate::project::logs::{Entry, Follower, Query};
 use crate::report::events::Events;
 use crate::report::status::Status;
@@ -94,7 +93,7 @@ impl Docker {
         let path = self.environment.checkout.run().join("compose.lock");
         let io = |source| Error::io("write", &path, source);
         let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if lock::wait_for(&file, patience, || {
+        if files::lock_within(&file, patience, || {
             events.phase("waiting for another cargo dev")
         })
         .await
