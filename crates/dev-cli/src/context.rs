@@ -74,7 +74,8 @@ impl Context {
         } else if !self.is_agreed(&format!("{first_use}\nuse it?")).await? {
             return Err(first_use.refuse(verb).into());
         }
-        first_use.agree()?;
+        self.or_stop(first_use.agree(&self.printer.events(Lines::Build)))
+            .await?;
         Ok(engine)
     }
 

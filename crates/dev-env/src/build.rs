@@ -2,4 +2,5 @@
 
 pub(crate) mod cargo;
 pub(crate) mod fast;
+pub(crate) mod pid_file;
 pub(crate) mod watch;

@@ -11,15 +11,21 @@ use std::path::PathBuf;
 use emotionviz_settings::DatabaseUrl;
 pub use emotionviz_settings::Engine as Kind;
 
+use crate::Environment;
+use crate::Error;
 use crate::database::maker;
+use crate::database::session::RunBy;
 use crate::database::session::Session;
 use crate::engines::docker::Docker;
 use crate::engines::native::Native;
-use crate::project::logs::{Entry, Follower, Query};
+use crate::project::logs::Entry;
+use crate::project::logs::Follower;
+use crate::project::logs::Query;
 use crate::report::events::Events;
 use crate::report::status::Status;
-use crate::report::up::{Service, Up, UpOptions};
-use crate::{Environment, Error};
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
 use process::stop::Stop;
 
 /// One of the two.
@@ -152,10 +158,17 @@ impl Engine {
     pub async fn session(&self, what: &'static str, events: &Events) -> Result<Session, Error> {
         self.check_database(events).await?;
         let session = either!(self, engine => engine.session(what, events).await)?;
-        if !session.is_of_services() {
-            session.let_writers_in().await?;
+        if session.run_by() == RunBy::Services {
+            return Ok(session);
         }
-        Ok(session)
+        match session.let_writers_in().await {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                // The reason is more useful than a failure to stop.
+                let _stopped = session.end().await;
+                Err(error)
+            }
+        }
     }
 
     /// The owner's URL of the database, and whether it runs now.

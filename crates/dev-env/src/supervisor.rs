@@ -26,15 +26,24 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engines::container;
+use crate::Checkout;
+use crate::Environment;
+use crate::Error;
 use crate::project::lock::Lock;
-use crate::report::events::{Address, Event, Events};
-use crate::report::up::{Service, Up, UpOptions};
-use crate::supervisor::board::{Board, Stage};
-use crate::supervisor::control::{Answer, Order, Work};
-use crate::{Checkout, Environment, Error};
+use crate::project::lock::SUPERVISOR;
+use crate::report::events::Address;
+use crate::report::events::Event;
+use crate::report::events::Events;
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
+use crate::supervisor::board::Board;
+use crate::supervisor::board::Stage;
+use crate::supervisor::control::Answer;
+use crate::supervisor::control::Order;
+use crate::supervisor::control::Work;
 use news::News;
-use presence::{COMMAND, Presence};
+use presence::Presence;
 use process::log_file::LogFile;
 use process::stop::Stop;
 use services::Services;
@@ -119,7 +128,7 @@ async fn lock_or_supervisor(
                     "the environment (pid {}) is stopping: it is started again when that is done",
                     holder.pid
                 ));
-                drop(Lock::wait(checkout, COMMAND, STOPPING).await?);
+                drop(Lock::wait(checkout, SUPERVISOR, STOPPING).await?);
             }
             Some((holder, snapshot)) => {
                 return Ok(Err(Up::Already {
@@ -141,13 +150,13 @@ async fn take(
     events: &Events,
 ) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
-    match Lock::take(checkout, COMMAND, Some(socket.clone())).await? {
+    match Lock::take(checkout, SUPERVISOR, Some(socket.clone())).await? {
         Ok(lock) => return Ok(Some(lock)),
         Err(holder) if holder.socket.is_some() => return Ok(None),
         Err(holder) => events.phase(format!("waiting for {} (pid {})", holder.what, holder.pid)),
     }
-    drop(Lock::wait(checkout, COMMAND, SHORT_WORK).await?);
-    Ok(Lock::take(checkout, COMMAND, Some(socket)).await?.ok())
+    drop(Lock::wait(checkout, SUPERVISOR, SHORT_WORK).await?);
+    Ok(Lock::take(checkout, SUPERVISOR, Some(socket)).await?.ok())
 }
 
 /// Starts everything, then does what comes up, until somebody asks to stop.
@@ -247,9 +256,8 @@ struct MountedLock(Option<Checkout>);
 
 impl MountedLock {
     fn of(environment: &Environment) -> Self {
-        let checkout = Some(&environment.checkout).filter(|checkout| {
-            environment.is_in_container() && container::lock_is_mounted(checkout)
-        });
+        let checkout = Some(&environment.checkout)
+            .filter(|checkout| environment.is_in_container() && lock_is_mounted(checkout));
         Self(checkout.cloned())
     }
 
@@ -267,8 +275,20 @@ impl MountedLock {
             && self
                 .0
                 .as_ref()
-                .is_some_and(|checkout| !container::lock_is_mounted(checkout))
+                .is_some_and(|checkout| !lock_is_mounted(checkout))
     }
+}
+
+/// Returns whether Cargo.lock is a mount of its own, which can be written. The kernel removes the mount when the file is replaced outside
+/// the container, for example by git (proc(5), mountinfo: the fifth field is the mount point).
+fn lock_is_mounted(checkout: &Checkout) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let lock = checkout.root().join("Cargo.lock");
+    mounts.lines().any(|line| {
+        line.split(' ')
+            .nth(4)
+            .is_some_and(|place| Path::new(place) == lock)
+    })
 }
 
 enum Happened {

@@ -8,7 +8,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// Another build of the workspace holds the lock, and this one waits.
-    Waiting,
+    Waiting {
+        /// A description of the process that holds it.
+        holder: String,
+    },
     /// cargo starts.
     Building,
     /// cargo or rustc printed a line.

@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use process::{FileLock, FileLockError};
+
 use crate::workspace::{BUILD_BOUND, Members};
 use crate::{Error, Listener, Notice, Sources, Workspace, files};
 
@@ -17,7 +19,7 @@ use crate::{Error, Listener, Notice, Sources, Workspace, files};
 ///
 /// # Errors
 /// The file cannot be written, or another build does not end.
-pub(crate) async fn lock(workspace: &Workspace, listener: &Listener) -> Result<File, Error> {
+pub(crate) async fn lock(workspace: &Workspace, listener: &Listener) -> Result<FileLock, Error> {
     let path = &workspace.sources_file;
     let failed = |source| Error::io("write", path, source);
     if let Some(folder) = path.parent() {
@@ -25,13 +27,11 @@ pub(crate) async fn lock(workspace: &Workspace, listener: &Listener) -> Result<F
     }
     let file =
         process::files::open(OpenOptions::new().read(true).write(true), path).map_err(failed)?;
-    let locked = process::files::lock_within(&file, BUILD_BOUND, || listener(Notice::Waiting));
-    if locked.await.map_err(failed)? {
-        Ok(file)
-    } else {
-        Err(Error::Locked {
-            waited: BUILD_BOUND,
-        })
+    let waits = |holder| listener(Notice::Waiting { holder });
+    match FileLock::acquire(file, path, BUILD_BOUND, waits).await {
+        Ok(lock) => Ok(lock),
+        Err(FileLockError::Held { waited, .. }) => Err(Error::Locked { waited }),
+        Err(FileLockError::Io { source, .. }) => Err(failed(source)),
     }
 }
 
@@ -43,16 +43,16 @@ pub(crate) async fn lock(workspace: &Workspace, listener: &Listener) -> Result<F
 /// A list of cargo, or the file of hashes, cannot be written.
 pub(crate) async fn age(
     workspace: &Workspace,
-    mut hashes: File,
+    hashes: FileLock,
     build_dir: PathBuf,
     members: &Members,
-) -> Result<File, Error> {
+) -> Result<FileLock, Error> {
     let mut sources = Sources::new(workspace, Vec::new(), None);
     let packages = members.iter().map(|member| member.name.clone()).collect();
     let (program, path) = (workspace.program(), workspace.sources_file.clone());
     let compared = tokio::task::spawn_blocking(move || {
         sources.learn(&program);
-        compare(&mut hashes, &build_dir, &packages, &of(&sources))?;
+        compare(&mut hashes.file(), &build_dir, &packages, &of(&sources))?;
         Ok(hashes)
     });
     compared
@@ -75,7 +75,7 @@ fn of(sources: &Sources) -> BTreeSet<PathBuf> {
 /// Ages the lists for files that differ from the recorded hashes, and records the present ones. An aged list stays old until its crate is
 /// compiled, so the record is true whatever the result of the build is. A file without a complete record counts as changed.
 fn compare(
-    hashes: &mut File,
+    hashes: &mut &File,
     build_dir: &Path,
     packages: &BTreeSet<String>,
     files: &BTreeSet<PathBuf>,
@@ -290,7 +290,7 @@ mod tests {
 
         /// Compares, and returns whether the list was aged.
         fn is_aged(&self) -> bool {
-            let mut hashes = File::options()
+            let hashes = File::options()
                 .create(true)
                 .truncate(false)
                 .read(true)
@@ -298,7 +298,7 @@ mod tests {
                 .open(self.path("hashes"))
                 .unwrap();
             compare(
-                &mut hashes,
+                &mut &hashes,
                 self.0.path(),
                 &packages(),
                 &["a.rs", "b.rs"].map(|name| self.path(name)).into(),
@@ -344,13 +344,13 @@ mod tests {
     async fn one_build_of_a_workspace_runs_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let workspace = Workspace::scratch(folder.path());
-        let (sender, mut notices) = tokio::sync::mpsc::unbounded_channel();
-        let listener: Listener = Arc::new(move |notice| sender.send(notice).unwrap());
+        let listener: Listener = Arc::new(drop);
         let first = lock(&workspace, &listener).await.unwrap();
         let mut second = std::pin::pin!(lock(&workspace, &listener));
         tokio::select! {
+            biased;
             _ = &mut second => panic!("two builds run"),
-            notice = notices.recv() => assert_eq!(notice, Some(Notice::Waiting)),
+            () = std::future::ready(()) => {}
         }
         drop(first);
         second.await.unwrap();

@@ -11,13 +11,29 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::init_scripts::{self, ScriptError};
+use crate::ClusterConfig;
+use crate::Durability;
+use crate::access;
+use crate::environment;
+use crate::init_scripts;
+use crate::init_scripts::ScriptError;
 use crate::psql::PsqlError;
-use crate::server::{Server, ServerError};
-use crate::{ClusterConfig, Durability, access, disk, environment, roles};
+use crate::roles;
+use crate::server::Server;
+use crate::server::ServerError;
+use process::Configuration;
+use process::FileLock;
+use process::FileLockError;
+use process::LockedTemp;
+use process::PidFile;
+use process::ProcessError;
+use process::StopSignal;
+use process::disk;
 use process::files::make_parents;
-use process::owner::{Owner, OwnerError};
-use process::{Configuration, PidFile, ProcessError, StopSignal, run};
+use process::locked_temp::Contents;
+use process::owner::Owner;
+use process::owner::OwnerError;
+use process::run;
 
 const INITDB_BOUND: Duration = Duration::from_secs(300);
 const SQL_BOUND: Duration = Duration::from_secs(60);
@@ -25,7 +41,6 @@ const SQL_BOUND: Duration = Duration::from_secs(60);
 const BUSY_BOUND: Duration = Duration::from_secs(60);
 /// What a killed run left has nothing to lose.
 const LEFTOVER_BOUND: Duration = Duration::from_secs(2);
-const BUSY_POLL: Duration = Duration::from_millis(50);
 
 /// What a data directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,15 +270,9 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
         let path = path.to_owned();
         move |source| ClusterError::Io { path, source }
     };
-    // Removed with all that is in it, however this ends.
-    let room = tempfile::Builder::new()
-        .prefix(&unfinished_prefix(&config.data_dir))
-        .tempdir_in(parent)
+    let room = LockedTemp::create(parent, &unfinished_prefix(&config.data_dir), Contents::All)
         .map_err(io(parent))?;
     config.owner.give(room.path())?;
-    // Held until the end of this process: says to others that somebody is at it.
-    let lock = File::open(room.path()).map_err(io(room.path()))?;
-    lock.lock().map_err(io(room.path()))?;
 
     let made = Room::new(room.path());
     make(config, &made)
@@ -364,37 +373,28 @@ fn initdb_sync(config: &ClusterConfig) -> Configuration {
 
 /// Removes what killed runs left beside the data directory, processes included. What somebody is making is waited for.
 async fn clear_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
-    let deadline = tokio::time::Instant::now() + BUSY_BOUND;
     for leftover in leftovers(data_dir) {
         let io = |source| ClusterError::Io {
             path: leftover.clone(),
             source,
         };
-        loop {
-            let folder = match File::open(&leftover) {
-                Ok(folder) => folder,
-                // Whoever made it has finished.
-                Err(error) if error.kind() == ErrorKind::NotFound => break,
-                Err(error) => return Err(io(error)),
-            };
-            match folder.try_lock() {
-                Ok(()) => {
-                    let room = Room::new(&leftover);
-                    room.end_processes().await.map_err(Box::new)?;
-                    remove(&leftover).await.map_err(io)?;
-                    break;
-                }
-                Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
-                Err(std::fs::TryLockError::WouldBlock)
-                    if tokio::time::Instant::now() >= deadline =>
-                {
-                    return Err(ClusterError::Busy {
-                        path: data_dir.to_owned(),
-                    });
-                }
-                Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(BUSY_POLL).await,
+        let folder = match File::open(&leftover) {
+            // Its maker has finished.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            opened => opened.map_err(io)?,
+        };
+        let _lock = match FileLock::acquire(folder, &leftover, BUSY_BOUND, |_| {}).await {
+            Ok(lock) => lock,
+            Err(FileLockError::Held { .. }) => {
+                return Err(ClusterError::Busy {
+                    path: data_dir.to_owned(),
+                });
             }
-        }
+            Err(FileLockError::Io { source, .. }) => return Err(io(source)),
+        };
+        let room = Room::new(&leftover);
+        room.end_processes().await.map_err(Box::new)?;
+        remove(&leftover).await.map_err(io)?;
     }
     Ok(())
 }
@@ -412,7 +412,7 @@ fn disk_full(error: ClusterError, config: &ClusterConfig) -> ClusterError {
         ClusterError::Process(ProcessError::Exited { tail, .. }) => tail.join("\n"),
         other => other.to_string(),
     };
-    if disk::is_full(&config.data_dir, [words.as_str()]) {
+    if disk::explains(&config.data_dir, [words.as_str()]) {
         return ClusterError::DiskFull {
             path: config.data_dir.clone(),
         };

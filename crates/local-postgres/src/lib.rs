@@ -8,7 +8,6 @@
 
 mod access;
 pub mod cluster;
-mod disk;
 mod environment;
 pub mod fetch;
 pub mod find;

@@ -1,10 +1,14 @@
 //! `postmaster.pid`: what a running postmaster says of itself, and what a dead one left.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use process::poll::{after, poll_until};
+use process::{SUPERVISOR_BOUND, SUPERVISOR_POLL, supervisor_of};
 
 const POLL: Duration = Duration::from_millis(10);
 /// How long sessions may take to end, and the checkpoint after them.
@@ -22,8 +26,16 @@ pub(super) fn says_ready(data_dir: &Path, pid: u32) -> bool {
     read(data_dir).is_some_and(|noted| noted.ready && noted.pid.unsigned_abs() == pid)
 }
 
-/// Stops the postmaster that runs on `data_dir`, whoever started it. `Err` has the pid of one that does not end.
-pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), i32> {
+/// Why a postmaster still runs.
+pub(super) enum Running {
+    /// It does not end.
+    Survived { pid: i32 },
+    /// Its parent is another living process of this program.
+    Supervised { pid: i32, parent: u32 },
+}
+
+/// Stops the postmaster that an earlier run left on `data_dir`.
+pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), Running> {
     let Some(noted) = read(data_dir) else {
         return Ok(());
     };
@@ -36,20 +48,34 @@ pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), i32> {
         }
         Identity::NobodyOrUnknown => return Ok(()),
     }
+    let supervisor = Cell::new(None);
+    let ends = poll_until(after(SUPERVISOR_BOUND), SUPERVISOR_POLL, || async {
+        supervisor.set(supervisor_of(noted.pid).await);
+        supervisor.get().is_none().then_some(())
+    });
+    ends.await;
+    if let Some(parent) = supervisor.get() {
+        return Err(Running::Supervised {
+            pid: noted.pid,
+            parent,
+        });
+    }
+    if identity(noted.pid, data_dir).await != Identity::Postmaster {
+        return Ok(());
+    }
     for (signal, bound) in [
         (Signal::SIGINT, FAST_BOUND),
         (Signal::SIGQUIT, IMMEDIATE_BOUND),
     ] {
         let _gone = kill(Pid::from_raw(noted.pid), signal);
-        let deadline = tokio::time::Instant::now() + bound;
-        while tokio::time::Instant::now() < deadline {
-            if identity(noted.pid, data_dir).await != Identity::Postmaster {
-                return Ok(());
-            }
-            tokio::time::sleep(POLL).await;
+        let ended = poll_until(after(bound), POLL, || async {
+            (identity(noted.pid, data_dir).await != Identity::Postmaster).then_some(())
+        });
+        if ended.await.is_some() {
+            return Ok(());
         }
     }
-    Err(noted.pid)
+    Err(Running::Survived { pid: noted.pid })
 }
 
 /// Line 1 is the pid (negative for a single-user server), line 8 the state.
@@ -130,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn a_stranger_with_the_pid_of_a_dead_postmaster_is_left_alone() {
         let folder = data_dir(std::process::id(), "ready");
-        end_leftover(folder.path()).await.unwrap();
+        assert!(end_leftover(folder.path()).await.is_ok());
         assert!(!folder.path().join("postmaster.pid").exists());
     }
 }

@@ -6,13 +6,29 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::cluster::{self, DataDir};
+use super::postmaster::Running;
+use crate::ClusterConfig;
+use crate::Durability;
+use crate::cluster;
+use crate::cluster::DataDir;
+use crate::environment;
+use crate::postmaster;
 use crate::psql::PsqlError;
-use crate::roles::{self, Mismatch};
-use crate::socket_dir::{self, SocketDirError};
-use crate::{ClusterConfig, Durability, disk, environment, postmaster};
-use process::ports::{self, Holder, name_holder};
-use process::{Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe};
+use crate::roles;
+use crate::roles::Mismatch;
+use crate::socket_dir;
+use crate::socket_dir::SocketDirError;
+use process::Configuration;
+use process::PidFile;
+use process::PidFileError;
+use process::Process;
+use process::ProcessError;
+use process::StopSignal;
+use process::describe;
+use process::disk;
+use process::ports;
+use process::ports::Holder;
+use process::ports::name_holder;
 
 /// Recovery after a crash replays the log first, which takes as long as there is log.
 const READY_BOUND: Duration = Duration::from_secs(180);
@@ -94,6 +110,19 @@ pub enum ServerError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// A running environment uses the data directory.
+    #[error(
+        "PostgreSQL (pid {pid}) runs on {} for a `cargo dev` (pid {supervisor}) that this command cannot reach. Nothing was changed\n\
+         hint: stop that environment first: kill {supervisor}", data_dir.display()
+    )]
+    Supervised {
+        /// The pid of the postmaster.
+        pid: i32,
+        /// The pid of the supervisor.
+        supervisor: u32,
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// The process of an earlier run does not end, or the pid file cannot be used.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
@@ -147,10 +176,7 @@ impl Server {
         PidFile::end_leftover(&config.pid_file, StopSignal::Interrupt, STOP_BOUND).await?;
         postmaster::end_leftover(&config.data_dir)
             .await
-            .map_err(|pid| ServerError::Leftover {
-                pid,
-                data_dir: config.data_dir.clone(),
-            })?;
+            .map_err(|running| still_runs(running, &config.data_dir))?;
         if !ports::is_free(config.port) {
             return Err(port_taken(config.port));
         }
@@ -164,7 +190,7 @@ impl Server {
                 let _stopped = server.stop_broken().await;
                 Err(match mismatch {
                     Some(mismatch) => mismatch.into(),
-                    None if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) => {
+                    None if disk::explains(&config.data_dir, tail.iter().map(String::as_str)) => {
                         ServerError::DiskFull {
                             data_dir: config.data_dir.clone(),
                         }
@@ -242,7 +268,7 @@ impl Server {
         match self.process.exited().await {
             Ok(status) => {
                 let tail = self.process.tail();
-                if disk::is_full(&self.data_dir, tail.iter().map(String::as_str)) {
+                if disk::explains(&self.data_dir, tail.iter().map(String::as_str)) {
                     return ServerError::DiskFull {
                         data_dir: self.data_dir.clone(),
                     };
@@ -370,6 +396,18 @@ fn port_taken(port: u16) -> ServerError {
     }
 }
 
+fn still_runs(running: Running, data_dir: &Path) -> ServerError {
+    let data_dir = data_dir.to_owned();
+    match running {
+        Running::Survived { pid } => ServerError::Leftover { pid, data_dir },
+        Running::Supervised { pid, parent } => ServerError::Supervised {
+            pid,
+            supervisor: parent,
+            data_dir,
+        },
+    }
+}
+
 /// What an early end was about, by the server's own words (LC_ALL=C keeps them English).
 fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     let ProcessError::Exited { tail, .. } = &error else {
@@ -381,7 +419,7 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     {
         return port_taken(config.port);
     }
-    if disk::is_full(&config.data_dir, tail.iter().map(String::as_str)) {
+    if disk::explains(&config.data_dir, tail.iter().map(String::as_str)) {
         return ServerError::DiskFull {
             data_dir: config.data_dir.clone(),
         };

@@ -1,11 +1,15 @@
 //! Files that several commands read and write. They are replaced atomically, and never belong to root in another user's folder, because
 //! that user could not remove them.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::fchown;
 use std::path::Path;
-use std::time::Duration;
 use std::time::SystemTime;
 
 use nix::unistd::Uid;
@@ -13,46 +17,13 @@ use sha2::{Digest, Sha256};
 
 use crate::owner::OwnerError;
 
-/// The suffix of a file until it is complete. Git ignores this suffix, because `.env` has secrets.
-const UNFINISHED: &str = ".unfinished-";
+use crate::LockedTempFile;
 
 /// Opens a file, made when it is not there, and sees to it that it is not root's in somebody else's folder.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.create(true).open(path)?;
     hand_over(&file, path)?;
     Ok(file)
-}
-
-/// Locks an open file until it is closed, and waits for at most `patience`. Calls `waits` once if another process holds the lock.
-///
-/// Returns whether the file was locked in time.
-///
-/// # Errors
-/// The file cannot be locked.
-pub async fn lock_within(
-    file: &File,
-    patience: Duration,
-    waits: impl FnOnce(),
-) -> io::Result<bool> {
-    /// The holder builds, or moves containers.
-    const POLL: Duration = Duration::from_millis(20);
-    let deadline = tokio::time::Instant::now() + patience;
-    let mut waits = Some(waits);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::Error(source)) => return Err(source),
-            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() >= deadline => {
-                return Ok(false);
-            }
-            Err(TryLockError::WouldBlock) => {
-                if let Some(waits) = waits.take() {
-                    waits();
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        }
-    }
 }
 
 /// The mode of files that every user may read.
@@ -64,18 +35,9 @@ pub const SECRET: u32 = 0o600;
 
 /// Replaces or creates a file atomically: other processes see the new or the old content, also after a crash or on a full disk.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = folder_of(path);
-    let mut prefix = path.file_name().unwrap_or_default().to_owned();
-    prefix.push(UNFINISHED);
-    let mut file = tempfile::Builder::new()
-        .prefix(&prefix)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    hand_over(file.as_file(), path)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
+    let mut file = LockedTempFile::new(path, mode)?;
+    file.file().write_all(bytes)?;
+    file.replace()
 }
 
 /// Syncs a folder, so that a renamed file has its new name after a crash.
@@ -84,7 +46,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// A bare file name is relative to the working directory.
-fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))

@@ -11,13 +11,18 @@
 #![warn(missing_docs)]
 
 mod configuration;
+pub mod disk;
 mod error;
+pub mod file_lock;
 pub mod files;
+pub mod locked_temp;
 pub mod log_file;
 mod outliving;
 mod output;
 pub mod owner;
+mod parent;
 mod pid_file;
+pub mod poll;
 pub mod ports;
 pub mod ready_socket;
 pub mod stop;
@@ -37,13 +42,18 @@ use tokio::process::{Child, Command};
 
 pub use configuration::{Configuration, StopSignal};
 pub use error::{ProcessError, describe};
+pub use file_lock::{FileLock, FileLockError};
+pub use locked_temp::{LockedTemp, LockedTempFile};
 pub use outliving::Outliving;
 pub use output::{LineSink, Stream};
+pub use parent::same_program as supervisor_of;
 pub use pid_file::{PidFile, PidFileError};
+pub use pid_file::{SUPERVISOR_BOUND, SUPERVISOR_POLL};
 pub use tool::on_terminal_with;
 pub use tool::{Output, capture, from_file, from_file_into, into_file, on_terminal, run};
 
 use output::Collected;
+use poll::poll_blocking;
 
 /// Where the protocol of `LISTEN_FDS` begins to count.
 const FIRST_HANDED_OVER: i32 = 3;
@@ -311,14 +321,8 @@ impl Drop for Process {
 
 /// Blocks: there is no waiting in `drop`, and leaving a process behind is worse than a few milliseconds.
 fn reaped_within(child: &mut Child, bound: Duration) -> bool {
-    let deadline = Instant::now() + bound;
-    loop {
-        match child.try_wait() {
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) => return false,
-            Ok(Some(_)) | Err(_) => return true,
-        }
-    }
+    let ended = || (!matches!(child.try_wait(), Ok(None))).then_some(());
+    poll_blocking(Instant::now() + bound, Duration::from_millis(2), ended).is_some()
 }
 
 /// The group may be gone already, which is what was wanted.

@@ -4,7 +4,9 @@
 //! which the child and its descendants share: it is held exactly as long as one of them lives, however the tool ended, and
 //! whoever else got the pid since.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::cell::Cell;
+use std::fs::{File, OpenOptions};
+use std::future::ready;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,12 +15,22 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::file_lock;
+use super::file_lock::FileLock;
+use super::file_lock::FileLockError;
+use super::parent::same_program as supervisor_of;
+use super::poll::after;
+use super::poll::poll_until;
 use crate::StopSignal;
 use crate::files;
 
 const POLL: Duration = Duration::from_millis(5);
 /// Asking who holds a file locks it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_millis(200);
+/// How long another process of this program may take to end its child.
+pub const SUPERVISOR_BOUND: Duration = Duration::from_secs(10);
+/// The pause between two looks at a supervisor.
+pub const SUPERVISOR_POLL: Duration = Duration::from_millis(50);
 /// How long the holders may take to disappear after SIGKILL.
 const KILL_BOUND: Duration = Duration::from_secs(10);
 
@@ -40,6 +52,17 @@ pub enum PidFileError {
         path: PathBuf,
         /// Who, where the file says so.
         pid: Option<u32>,
+    },
+    /// It is not left behind.
+    #[error(
+        "process {pid} is not left behind: its parent (pid {parent}) runs, and this command cannot reach it. Nothing was changed\n\
+         hint: stop that process first: kill {parent}"
+    )]
+    Supervised {
+        /// Its pid.
+        pid: u32,
+        /// The parent.
+        parent: u32,
     },
     /// The file could not be used.
     #[error("{}: {source}", path.display())]
@@ -68,22 +91,16 @@ impl PidFile {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
         let file = files::open(OpenOptions::new().read(true).write(true), path).map_err(io)?;
-        let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
-                    tokio::time::sleep(POLL).await
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(PidFileError::Held {
-                        path: path.to_owned(),
-                        pid: read_pid(path),
-                    });
-                }
-                Err(TryLockError::Error(source)) => return Err(io(source)),
+        let file = match FileLock::acquire(file, path, PROBE_PATIENCE, |_| {}).await {
+            Ok(lock) => lock.into_file(),
+            Err(FileLockError::Held { path, .. }) => {
+                let pid = read_pid(&path);
+                return Err(PidFileError::Held { path, pid });
             }
-        }
+            Err(FileLockError::Io { path, source }) => {
+                return Err(PidFileError::Io { path, source });
+            }
+        };
         file.set_len(0).map_err(io)?;
         Ok(Self { file })
     }
@@ -102,16 +119,22 @@ impl PidFile {
         self.file
     }
 
+    /// Returns the pid in the file and its parent, if another living process of this program is the parent.
+    async fn supervised(path: &Path) -> Option<(u32, u32)> {
+        let pid = read_pid(path).filter(|_| Self::is_held(path))?;
+        supervisor_of(i32::try_from(pid).ok()?)
+            .await
+            .map(|parent| (pid, parent))
+    }
+
     /// Whether a process holds the file.
     pub fn is_held(path: &Path) -> bool {
-        let Ok(file) = File::open(path) else {
-            return false;
-        };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        file_lock::is_held(path)
     }
 
     /// Ends the process group that an earlier run left behind: `signal`, `bound`, SIGKILL. Returns whether there was one,
-    /// when nothing of it lives any more.
+    /// when nothing of it lives any more. The child of another living process of this program is not ended: the other process may be
+    /// ending it, so it is waited for.
     pub async fn end_leftover(
         path: &Path,
         signal: StopSignal,
@@ -119,6 +142,15 @@ impl PidFile {
     ) -> Result<bool, PidFileError> {
         if !Self::is_held(path) {
             return Ok(false);
+        }
+        let supervised = Cell::new(None);
+        let ends = poll_until(after(SUPERVISOR_BOUND), SUPERVISOR_POLL, || async {
+            supervised.set(Self::supervised(path).await);
+            supervised.get().is_none().then_some(())
+        });
+        ends.await;
+        if let Some((pid, parent)) = supervised.get() {
+            return Err(PidFileError::Supervised { pid, parent });
         }
         // Descendants in groups of their own (PostgreSQL's backends) end by themselves once the leader has; the lock says when.
         signal_holder(path, signal.into());
@@ -166,12 +198,9 @@ fn signal_holder(path: &Path, signal: Signal) {
 }
 
 async fn released_within(path: &Path, bound: Duration) -> bool {
-    let deadline = tokio::time::Instant::now() + bound;
-    while PidFile::is_held(path) {
-        if tokio::time::Instant::now() >= deadline {
-            return false;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    true
+    poll_until(after(bound), POLL, || {
+        ready((!PidFile::is_held(path)).then_some(()))
+    })
+    .await
+    .is_some()
 }

@@ -20,6 +20,11 @@ impl Stop {
         self.0.send_modify(|times| *times += 1);
     }
 
+    /// Asks, unless somebody has asked.
+    pub fn ask_once(&self) {
+        self.0.send_modify(|times| *times = (*times).max(1));
+    }
+
     /// Whether somebody has asked.
     pub fn is_asked(&self) -> bool {
         *self.0.borrow() > 0

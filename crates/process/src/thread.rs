@@ -22,3 +22,12 @@ pub async fn in_thread<T: Send + 'static>(
     });
     receiver.await.ok()
 }
+
+/// Runs asynchronous work in a thread without a runtime.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs no more than memory")
+        .block_on(work)
+}

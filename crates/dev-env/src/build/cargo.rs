@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fast_reload::{Listener, Notice, Workspace};
 
 use crate::build::fast::Fast;
+use crate::build::pid_file;
 use crate::project::configuration::Tool;
 use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
@@ -93,9 +94,7 @@ pub(crate) fn workspace(checkout: &Checkout) -> Workspace {
         target_dir: checkout.build_folder(),
         sources_file: build_dir.join(format!("sources-{}", checkout.hash())),
         build_dir,
-        pid_file: checkout
-            .run()
-            .join(format!("build-{}.pid", std::process::id())),
+        pid_file: pid_file::path(checkout),
         ignored: NOT_SOURCES.map(str::to_owned).into(),
     }
 }
@@ -104,7 +103,7 @@ pub(crate) fn workspace(checkout: &Checkout) -> Workspace {
 pub(super) fn listener(events: &Events) -> Listener {
     let events = events.clone();
     Arc::new(move |notice| match notice {
-        Notice::Waiting => events.phase("waiting for another build"),
+        Notice::Waiting { holder } => events.phase(format!("waiting for the build of {holder}")),
         Notice::Building => events.phase("building the service"),
         Notice::Output(line) => events.tell(Event::Output {
             from: Source::Build,

@@ -14,6 +14,7 @@ use process::owner::{Owner, OwnerError, blocked_at};
 
 use self::note::{Note, Whose};
 use crate::project::checkout::checkout_hash;
+use process::LockedTemp;
 
 /// Where a database lives whose checkout the server's user cannot reach.
 const ELSEWHERE: &str = "/var/lib/emotionviz";
@@ -327,7 +328,7 @@ fn make_link(target: &Path, link: &Path) -> Result<(), HomeError> {
         std::fs::remove_dir(link).map_err(io)?;
     }
     let folder = link.parent().expect("the link is in the folder data");
-    let room = tempfile::tempdir_in(folder).map_err(io)?;
+    let room = LockedTemp::new(folder, ".link-").map_err(io)?;
     let made = room.path().join("link");
     std::os::unix::fs::symlink(target, &made).map_err(io)?;
     if Uid::effective().is_root() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::database::data_home::{DataHome, LinkState, data_home};
-use crate::database::writers;
+use crate::database::writers::left;
 use crate::project::configuration::Tool;
 use crate::report::events::{Event, Events, Source};
 use crate::{Checkout, Environment, Error};
@@ -252,7 +252,7 @@ pub(crate) async fn start(
                 .await
         };
         // The code below explains settings that do not match the database.
-        let _refused = writers::let_in_left(&cluster.database, run, events).await;
+        let _refused = left::let_in_left(&cluster.database, run, events).await;
     }
     roles::verify(cluster).await?;
     Ok(server)
@@ -278,6 +278,11 @@ struct Download {
 }
 
 impl fetch::Progress for Download {
+    fn waits(&self, holder: &str) {
+        self.events
+            .phase(format!("waiting for the download of {holder}"));
+    }
+
     fn source(&self, name: &str) {
         self.events.phase(format!(
             "downloading PostgreSQL {} from {name}",

@@ -58,13 +58,18 @@ impl Passwords {
             Before::of(checkout.env_file())?,
             Before::of(checkout.backend_env_file())?,
         ];
-        let done = match configuration.write_passwords(checkout, &self.owner, &self.api) {
+        let done = match configuration
+            .write_passwords(checkout, &self.owner, &self.api)
+            .await
+        {
             // The file first: putting it back needs no server.
             Ok(file) => in_database.await.map(|()| file),
             Err(error) => Err(error),
         };
         if done.is_err() {
-            before.iter().try_for_each(Before::put_back)?;
+            for file in &before {
+                file.put_back().await?;
+            }
         }
         done
     }
@@ -105,10 +110,10 @@ impl Before {
         })
     }
 
-    fn put_back(&self) -> Result<(), Error> {
+    async fn put_back(&self) -> Result<(), Error> {
         match self {
             Self::File(path, text) if env_files::read(path).is_ok_and(|now| now == *text) => Ok(()),
-            Self::File(path, text) => env_files::replace(path, text),
+            Self::File(path, text) => env_files::replace(path, text).await,
             Self::Absent(path) => remove(path),
             Self::Other => Ok(()),
         }

@@ -3,19 +3,22 @@
 //! The note `data/switch.json` stands from before the directory is renamed until the new one is complete and equal.
 //! A killed switch leaves the note, and the next command moves the directory back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use emotionviz_settings::{Engine as Kind, Kind as _};
 use serde::{Deserialize, Serialize};
 
 use crate::database::maker;
-use crate::engines::Engine;
-use crate::engines::docker::Unavailable;
+use crate::engines::docker::{Docker, Unavailable};
+use crate::engines::native::Native;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::{Checkout, Environment, Error};
-use process::files;
+use process::{FileLock, files};
+
+/// A command that puts the database back stops the other engine first.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the old database is while the new one is made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,13 +40,15 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
     if !note_path(&environment.checkout).exists() {
         return Ok(());
     }
-    let _turn = lock(&environment.checkout)?;
+    let _turn = lock(&environment.checkout, events).await?;
     put_back(environment, events).await
 }
 
-/// One switch at a time: the lock is the system's, and ends with this process.
-pub(crate) fn lock(checkout: &Checkout) -> Result<File, Error> {
-    lock::file(checkout, "switch.lock")?.ok_or(Error::Switching)
+/// Lets one command at a time move the database, or put it back. Putting it back takes seconds, so other commands wait for it.
+pub(crate) async fn lock(checkout: &Checkout, events: &Events) -> Result<FileLock, Error> {
+    lock::wait_for(checkout, "switch.lock", PATIENCE, events)
+        .await?
+        .ok_or(Error::Switching)
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {
@@ -99,11 +104,14 @@ pub(crate) async fn put_back(environment: &Environment, events: &Events) -> Resu
     if note.kept.exists() {
         events.phase("putting the database back");
         let to = Kind::read(&note.to).unwrap_or(Kind::Native);
-        match Engine::new(environment.clone(), to).stop(events).await {
-            // Without Docker no container runs.
-            Ok(_) => {}
-            Err(error) if error.is::<Unavailable>().is_some() => {}
-            Err(error) => return Err(error),
+        match to {
+            Kind::Native => drop(Native::new(environment.clone()).stop(events).await?),
+            Kind::Docker => match Docker::new(environment.clone()).stop(events).await {
+                Ok(_) => {}
+                // Without Docker no container runs.
+                Err(error) if error.is::<Unavailable>().is_some() => {}
+                Err(error) => return Err(error),
+            },
         }
         put_begun_aside(checkout, events)?;
         files::make_parents(&note.from)?;

@@ -1,5 +1,6 @@
 //! The native engine: PostgreSQL and the API as processes of this machine, watched by `cargo dev up` itself.
 
+mod access;
 mod password;
 
 use std::path::PathBuf;
@@ -9,26 +10,47 @@ use emotionviz_settings::DatabaseUrl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::Environment;
+use crate::Error;
 use crate::database::location;
-use crate::database::session::{Session, Where};
+use crate::database::session::Session;
+use crate::database::session::{local_url, owners_url};
 use crate::project::configuration::Tool;
 use crate::project::kept_ports;
-use crate::project::lock::{self, Holder, Lock};
-use crate::project::logs::{self, Entry, Follower, Query};
+use crate::project::lock;
+use crate::project::lock::Holder;
+use crate::project::lock::Lock;
+use crate::project::logs;
+use crate::project::logs::Entry;
+use crate::project::logs::Follower;
+use crate::project::logs::Query;
 use crate::report::events::Events;
-use crate::report::status::{Health, Schema, SchemaState, ServiceStatus, State, Status};
-use crate::report::up::{Service, Up, UpOptions};
+use crate::report::status::Health;
+use crate::report::status::Schema;
+use crate::report::status::SchemaState;
+use crate::report::status::ServiceStatus;
+use crate::report::status::State;
+use crate::report::status::Status;
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
 use crate::service::command::Probe;
 use crate::service::migrations;
 use crate::supervisor;
-use crate::supervisor::board::{Running, Snapshot};
+use crate::supervisor::board::Running;
+use crate::supervisor::board::Snapshot;
+use crate::supervisor::board::Stage;
 use crate::supervisor::control;
 use crate::supervisor::detached;
 use crate::supervisor::leftovers;
-use crate::{Environment, Error};
 use local_postgres::socket_dir;
 use process::owner::Owner;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
+use tokio::sync::OnceCell;
+
+use access::{NativeAccess, RunningServer};
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -78,32 +100,29 @@ impl Native {
         let checkout = &self.environment.checkout;
         let tool = self.tool()?;
         if let Some(external) = tool.external.clone() {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::External(Box::new(external)),
-                events.clone(),
-            );
+            let url = external.migration_url;
+            return Ok(self.session_with(tool, url, RunningServer::External, events));
         }
         let place = if new {
             location::place(checkout, events)?
         } else {
             self.existing(events)?
         };
+        // One that stops is waited for.
         if let Some(port) = control::supervisor(checkout)
             .await?
+            .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
             .and_then(|(_, snapshot)| snapshot.db.port)
         {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::Running { port, place },
-                events.clone(),
-            );
+            let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
+                data_dir: place.data_dir.clone(),
+            })?;
+            let url = local_url(port, &tool.user, password, &tool.database);
+            return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
         }
         let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
         // The command that held the lock may have created or moved the database, or generated its password.
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(checkout)?;
         let place = if new {
             location::prepare(checkout, events)?
@@ -125,12 +144,36 @@ impl Native {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = location::start(checkout, &cluster, exists, events).await?;
-        let at = Where::Moment {
+        let url = owners_url(&cluster);
+        let server = RunningServer::OnDemand {
             cluster: Box::new(cluster),
             server: Box::new(server),
             lock,
         };
-        Session::new(environment, tool, at, events.clone())
+        Ok(Self::new(environment).session_with(tool, url, server, events))
+    }
+
+    fn session_with(
+        &self,
+        tool: Tool,
+        url: DatabaseUrl,
+        server: RunningServer,
+        events: &Events,
+    ) -> Session {
+        let access = NativeAccess {
+            environment: self.environment.clone(),
+            tool: tool.clone(),
+            server,
+            found: OnceCell::new(),
+            events: events.clone(),
+        };
+        Session::new(
+            self.environment.clone(),
+            tool,
+            url,
+            Box::new(access),
+            events.clone(),
+        )
     }
 
     fn existing(&self, events: &Events) -> Result<location::Place, Error> {
@@ -146,14 +189,21 @@ impl Native {
 
     async fn end_supervisor(&self, holder: &Holder, events: &Events) -> Result<(), Error> {
         let checkout = &self.environment.checkout;
-        let gone = |pid| move || lock::holder(checkout).is_none_or(|now: Holder| now.pid != pid);
+        let gone = async |bound| {
+            poll_until(after(bound), POLL, || async {
+                let now = lock::holder(checkout).await;
+                now.is_none_or(|now| now.pid != holder.pid).then_some(())
+            })
+            .await
+            .is_some()
+        };
         // One that does not hear may be ending this moment.
         let bound = if control::stop(holder).await.is_ok() {
             STOP_BOUND
         } else {
             ENDING_BOUND
         };
-        if within(bound, gone(holder.pid)).await {
+        if gone(bound).await {
             return Ok(());
         }
         let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap_or(i32::MAX));
@@ -164,7 +214,7 @@ impl Native {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             // Gone meanwhile, which is what is wanted.
             let _gone = kill(pid, signal);
-            if within(TERMINATE_BOUND, gone(holder.pid)).await {
+            if gone(TERMINATE_BOUND).await {
                 return Ok(());
             }
         }
@@ -185,8 +235,9 @@ impl Native {
         };
         let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
-        if let Some(folder) =
-            control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent()
+        if let Some(folder) = checkout
+            .control_socket(std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+            .parent()
         {
             control::remove(folder);
         }
@@ -247,7 +298,7 @@ impl Native {
     }
 
     pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
-        match lock::holder(&self.environment.checkout) {
+        match lock::holder(&self.environment.checkout).await {
             Some(holder) if holder.socket.is_some() => {
                 events.phase("stopping");
                 self.end_supervisor(&holder, events).await?;
@@ -347,28 +398,6 @@ impl Native {
     pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
         Ok(Follower::of_files(&self.environment, query))
     }
-}
-
-/// Refuses what only a database of the tool's own can have done to it.
-pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Error> {
-    match &tool.external {
-        Some(external) => Err(Error::NotOurDatabase {
-            what,
-            origin: external.origin.to_string(),
-        }),
-        None => Ok(()),
-    }
-}
-
-async fn within(bound: Duration, done: impl Fn() -> bool) -> bool {
-    let deadline = tokio::time::Instant::now() + bound;
-    while !done() {
-        if tokio::time::Instant::now() >= deadline {
-            return false;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    true
 }
 
 async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {

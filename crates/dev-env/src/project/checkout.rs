@@ -1,14 +1,21 @@
 //! The checkout that a command acts on, and where its files are.
 
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use local_postgres::socket_dir;
+use process::owner::Owner;
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
 pub struct Checkout {
     root: PathBuf,
     hash: String,
+    /// The device and inode of its folder.
+    identity: Option<(u64, u64)>,
 }
 
 impl Checkout {
@@ -28,6 +35,7 @@ impl Checkout {
             Some(root) => Ok(Self {
                 root: root.to_owned(),
                 hash: checkout_hash(root),
+                identity: identity(root).ok(),
             }),
             None => Err(Error::NoCheckout { from }),
         }
@@ -41,6 +49,20 @@ impl Checkout {
     /// Twelve letters and digits that stand for its path: other checkouts have others.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Returns where the supervisor's control socket is. Users with a runtime directory have it there.
+    pub(crate) fn control_socket(&self, runtime_dir: Option<&OsStr>) -> PathBuf {
+        let id = format!("{}-control", self.hash);
+        socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
+    }
+
+    /// Returns whether its path still leads to the folder that was found. A removed or moved checkout is not in place.
+    pub(crate) fn is_in_place(&self) -> bool {
+        match identity(&self.root) {
+            Ok(identity) => self.identity.is_none_or(|found| found == identity),
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
     }
 
     /// The first settings file.
@@ -117,6 +139,10 @@ pub(crate) fn checkout_hash(checkout: &Path) -> String {
     hash
 }
 
+fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(folder).map(|folder| (folder.dev(), folder.ino()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +162,15 @@ mod tests {
         let inside = Checkout::find(&root.join("backend/db/migrations")).unwrap();
         assert_eq!((top.root(), top.hash()), (inside.root(), inside.hash()));
         assert_eq!(top.hash().len(), 12);
+        assert!(top.is_in_place());
+        let moved = scratch.path().join("moved");
+        std::fs::rename(&root, &moved).unwrap();
+        assert!(!top.is_in_place());
+        // Another folder at the same path.
+        std::fs::create_dir(&root).unwrap();
+        assert!(!top.is_in_place());
+        std::fs::remove_dir(&root).unwrap();
+        std::fs::rename(&moved, &root).unwrap();
+        assert!(top.is_in_place());
     }
 }

@@ -67,6 +67,22 @@ pub struct Tool {
     pub service_binary: Option<(PathBuf, Origin)>,
 }
 
+impl Tool {
+    /// Refuses work that is only for a database that `cargo dev` runs.
+    ///
+    /// # Errors
+    /// The settings name the database.
+    pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
+        match &self.external {
+            Some(external) => Err(Error::NotOurDatabase {
+                what,
+                origin: external.origin.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A port that somebody set, or a default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -320,6 +336,7 @@ mod tests {
 
     use super::secrets::SECRET_LENGTH;
     use super::*;
+    use process::thread::block_on;
 
     fn checkout(env: &str, backend_env: &str) -> (tempfile::TempDir, Checkout) {
         let folder = tempfile::tempdir().unwrap();
@@ -380,13 +397,17 @@ mod tests {
         let (_folder, checkout) = checkout("JWT_SECRET_KEY=mine\n", "");
         let mut first = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert_eq!(
-            first.make_secrets(&checkout, false).unwrap(),
+            block_on(first.make_secrets(&checkout, false)).unwrap(),
             ["POSTGRES_PASSWORD", "POSTGRES_API_PASSWORD"]
         );
         let made = first.tool(&checkout).unwrap().password.unwrap();
         assert_eq!(made.expose_secret().len(), SECRET_LENGTH);
         let mut second = Configuration::read(&checkout, &Vec::new()).unwrap();
-        assert!(second.make_secrets(&checkout, true).unwrap().is_empty());
+        assert!(
+            block_on(second.make_secrets(&checkout, true))
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(
             second
                 .tool(&checkout)
@@ -408,7 +429,7 @@ mod tests {
                 .map(|mut configuration| {
                     let checkout = &checkout;
                     scope.spawn(move || {
-                        configuration.make_secrets(checkout, false).unwrap();
+                        block_on(configuration.make_secrets(checkout, false)).unwrap();
                         configuration
                             .tool(checkout)
                             .unwrap()
@@ -442,7 +463,7 @@ mod tests {
         let (_folder, checkout) = checkout("", "");
         let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert_eq!(
-            configuration.make_secrets(&checkout, true).unwrap(),
+            block_on(configuration.make_secrets(&checkout, true)).unwrap(),
             ["POSTGRES_API_PASSWORD", "JWT_SECRET_KEY"]
         );
     }
@@ -452,7 +473,7 @@ mod tests {
         let (_folder, checkout) = checkout("", "DATABASE_URL=postgresql+asyncpg://a:b@h/d\n");
         let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert_eq!(
-            configuration.make_secrets(&checkout, false).unwrap(),
+            block_on(configuration.make_secrets(&checkout, false)).unwrap(),
             ["JWT_SECRET_KEY"]
         );
         let external = configuration.tool(&checkout).unwrap().external.unwrap();
@@ -543,10 +564,10 @@ mod tests {
         let (_folder, checkout) = checkout("", "");
         for name in ["POSTGRES_PASSWORD", "POSTGRES_API_PASSWORD"] {
             let configuration = Configuration::read(&checkout, &variables(&[(name, "x")])).unwrap();
-            let refused = configuration
-                .write_passwords(&checkout, &"new".into(), &"api".into())
-                .unwrap_err()
-                .to_string();
+            let refused =
+                block_on(configuration.write_passwords(&checkout, &"new".into(), &"api".into()))
+                    .unwrap_err()
+                    .to_string();
             assert!(
                 refused.contains(&format!("env -u {name} cargo dev")),
                 "{refused}"
@@ -558,9 +579,7 @@ mod tests {
     fn passwords_are_written_where_they_are_set() {
         let (_folder, checkout) = checkout("", "POSTGRES_PASSWORD=old\n");
         let configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
-        configuration
-            .write_passwords(&checkout, &"new".into(), &"api".into())
-            .unwrap();
+        block_on(configuration.write_passwords(&checkout, &"new".into(), &"api".into())).unwrap();
         assert_eq!(
             std::fs::read_to_string(checkout.backend_env_file()).unwrap(),
             "POSTGRES_PASSWORD=new\n"

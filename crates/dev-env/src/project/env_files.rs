@@ -1,18 +1,20 @@
 //! The settings files: what they say, and changing a line of one without touching the others.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use emotionviz_settings::{Origin, env_file};
 
 use crate::Error;
-use crate::project::settings_file::{self, SettingsFileError};
+use crate::project::settings_file;
+use crate::project::settings_file::error::SettingsFileError;
+use process::FileLock;
+use process::FileLockError;
 use process::files;
 
 /// A change of a file takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(5);
 
 /// What a settings file says, the last line first.
 pub(crate) type Layer = Vec<(String, String, Origin)>;
@@ -50,8 +52,8 @@ pub(crate) fn layer_after(
 /// Changes a settings file. One process at a time has the editor of a file.
 pub(crate) struct Editor {
     path: PathBuf,
-    // Closing it releases the lock.
-    _folder: File,
+    // Some file systems have no locks: there the file is assumed to have one user.
+    _folder: Option<FileLock>,
 }
 
 impl Editor {
@@ -59,26 +61,27 @@ impl Editor {
     ///
     /// # Errors
     /// Another command does not end, or the file is not a regular file.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
         // A link is followed: its target is changed.
         let path = settings_file::to_be_written(path)?;
         let folder = path.parent().expect("a settings file lies in a folder");
-        let locked = File::open(folder).map_err(|source| Error::io("read", folder, source))?;
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(TryLockError::WouldBlock) = locked.try_lock() {
-            if Instant::now() >= deadline {
-                return Err(SettingsFileError::InUse {
-                    path,
-                    waited: PATIENCE,
-                }
-                .into());
+        let open = File::open(folder).map_err(|source| Error::io("read", folder, source))?;
+        match FileLock::acquire(open, folder, PATIENCE, |_| {}).await {
+            Ok(lock) => Ok(Self {
+                path,
+                _folder: Some(lock),
+            }),
+            Err(FileLockError::Io { .. }) => Ok(Self {
+                path,
+                _folder: None,
+            }),
+            Err(FileLockError::Held { holder, .. }) => Err(SettingsFileError::InUse {
+                path,
+                holder,
+                waited: PATIENCE,
             }
-            std::thread::sleep(POLL);
+            .into()),
         }
-        Ok(Self {
-            path,
-            _folder: locked,
-        })
     }
 
     /// Returns the current text.
@@ -133,13 +136,17 @@ impl Editor {
 }
 
 /// Appends settings, each with its meaning above it. The lines that are there stay as they are.
-pub(crate) fn append(path: &Path, heading: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
-    Editor::open(path)?.append(heading, settings)
+pub(crate) async fn append(
+    path: &Path,
+    heading: &str,
+    settings: &[(&str, &str)],
+) -> Result<(), Error> {
+    Editor::open(path).await?.append(heading, settings)
 }
 
 /// Changes the value of a setting in every line that sets it. Returns whether there was such a line.
-pub(crate) fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
-    Editor::open(path)?.change(name, value)
+pub(crate) async fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
+    Editor::open(path).await?.change(name, value)
 }
 
 fn changed_in_place(text: &str, numbers: &[usize], name: &str, value: &str) -> String {
@@ -189,8 +196,8 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// Replaces the text atomically, also after a crash.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    Editor::open(path)?.replace(text)
+pub(crate) async fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    Editor::open(path).await?.replace(text)
 }
 
 #[cfg(test)]
@@ -198,6 +205,15 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use process::thread::block_on;
+
+    fn append(path: &Path, heading: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
+        block_on(super::append(path, heading, settings))
+    }
+
+    fn change(path: &Path, name: &str, value: &str) -> Result<bool, Error> {
+        block_on(super::change(path, name, value))
+    }
 
     #[test]
     fn appended_lines_leave_the_others_alone() {

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::project::configuration::{Configuration, Variables, container};
+use crate::project::configuration::Configuration;
+use crate::project::configuration::Variables;
+use crate::project::configuration::container;
 use crate::{Checkout, Error};
+use process::thread::in_thread;
 
 /// A checkout with its settings.
 #[derive(Clone, Debug)]
@@ -78,11 +81,21 @@ impl Environment {
         })
     }
 
-    /// The same checkout with its files read again.
+    /// Returns the same checkout with its files read again, in another thread: a pipe is waited for.
     ///
     /// # Errors
     /// A settings file that cannot be read.
-    pub fn reread(&self) -> Result<Self, Error> {
+    pub async fn reread(&self) -> Result<Self, Error> {
+        let environment = self.clone();
+        in_thread(move |_| environment.reread_blocking())
+            .await
+            .unwrap_or_else(|| {
+                let broken = std::io::Error::other("the work broke off");
+                Err(Error::io("read", &self.checkout.env_file(), broken))
+            })
+    }
+
+    fn reread_blocking(&self) -> Result<Self, Error> {
         let configuration = match self.home {
             Home::Machine => Configuration::read(&self.checkout, &self.variables)?,
             Home::Container => container::settings(&self.checkout, &self.variables)?,

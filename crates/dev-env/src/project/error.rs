@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::project::ports::PortError;
-use crate::project::settings_file::SettingsFileError;
+use crate::project::settings_file::error::SettingsFileError;
 use local_postgres::cluster::ClusterError;
 use local_postgres::find::FindError;
 use local_postgres::psql::PsqlError;
 use local_postgres::roles::RolesError;
 use local_postgres::server::ServerError;
 use local_postgres::socket_dir::SocketDirError;
+use process::FileLockError;
+use process::PidFileError;
+use process::ProcessError;
+use process::disk;
 use process::owner::OwnerError;
-use process::{PidFileError, ProcessError};
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -339,6 +342,9 @@ pub enum Error {
     Psql(#[from] PsqlError),
     /// See there.
     #[error(transparent)]
+    FileLock(#[from] FileLockError),
+    /// See there.
+    #[error(transparent)]
     Process(#[from] ProcessError),
     /// See there.
     #[error(transparent)]
@@ -396,7 +402,7 @@ fn suggestion(nearest: Option<&str>) -> String {
 }
 
 fn full_disk(error: &std::io::Error) -> &'static str {
-    if error.kind() == std::io::ErrorKind::StorageFull {
+    if disk::is_full(error) {
         "\nmake room on that disk, then try again"
     } else {
         ""

@@ -2,20 +2,33 @@
 //!
 //! The lock is the system's and ends with its holder, however that ends. The file says who it is.
 
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::cell::Cell;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
 
-use crate::{Checkout, Error};
+use crate::Checkout;
+use crate::Error;
+use crate::report::events::Events;
+use process::FileLock;
+use process::FileLockError;
+use process::file_lock;
 use process::files;
+use process::poll::after;
+use process::poll::poll_until;
 
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
+const NAME: &str = "supervisor.lock";
+/// The command that runs the services.
+pub(crate) const SUPERVISOR: &str = "cargo dev up";
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,50 +44,79 @@ pub(crate) struct Holder {
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    // Closing the file gives the lock back.
-    file: File,
+    file: FileLock,
 }
 
 fn path(checkout: &Checkout) -> PathBuf {
-    checkout.run().join("supervisor.lock")
+    checkout.run().join(NAME)
 }
 
 /// Whether the container `db` has the data: PostgreSQL in there and PostgreSQL here would not notice each other.
 fn docker_runs(checkout: &Checkout) -> bool {
-    // A shared lock: concurrent commands must not mistake each other for the container.
-    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(checkout.run().join("docker.lock")).is_ok_and(held)
+    file_lock::is_held(&checkout.run().join("docker.lock"))
 }
 
-/// Locks a file of `data/run` for one kind of work, until it is closed; `None` where somebody else has it.
+/// Opens a file of `data/run` that is locked for one kind of work.
 ///
 /// # Errors
-/// The file cannot be written.
-pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<File>, Error> {
+/// It cannot be written.
+pub(crate) fn open(checkout: &Checkout, name: &str) -> Result<(File, PathBuf), Error> {
     checkout.make_folders()?;
     let path = checkout.run().join(name);
-    let io = |source| Error::io("write", &path, source);
-    let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+    let file = files::open(OpenOptions::new().read(true).write(true), &path)
+        .map_err(|source| Error::io("write", &path, source))?;
+    Ok((file, path))
+}
+
+/// Locks a file of `data/run` for one kind of work. `None` if another command has locked it.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
+    let (file, path) = open(checkout, name)?;
+    FileLock::try_exclusive(file).map_err(|source| Error::io("lock", &path, source))
+}
+
+/// Locks a file of `data/run` together with other commands. `None` if another command has locked it for itself.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn file_shared(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
+    let (file, path) = open(checkout, name)?;
+    FileLock::try_shared(file).map_err(|source| Error::io("lock", &path, source))
+}
+
+/// Waits for other commands, and locks the file for this command; reports a long wait. `None` if the other command does not end within `bound`.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) async fn wait_for(
+    checkout: &Checkout,
+    name: &str,
+    bound: Duration,
+    events: &Events,
+) -> Result<Option<FileLock>, Error> {
+    let (file, path) = open(checkout, name)?;
+    let waits = |holder| events.phase(format!("waiting for {holder}"));
+    match FileLock::acquire(file, &path, bound, waits).await {
+        Ok(lock) => Ok(Some(lock)),
+        Err(FileLockError::Held { .. }) => Ok(None),
+        Err(FileLockError::Io { path, source }) => Err(Error::io("lock", &path, source)),
     }
 }
 
-/// Locks out other commands that replace the database or revert its schema, until the file is closed. Each of them relies on the database
-/// that it has copied.
+/// Locks out other commands that replace the database or revert its schema. Each of them relies on the database that it has copied.
 ///
 /// # Errors
 /// Another one is at work.
-pub(crate) fn replacing(checkout: &Checkout) -> Result<File, Error> {
+pub(crate) fn replacing(checkout: &Checkout) -> Result<FileLock, Error> {
     file(checkout, "replacing.lock")?.ok_or(Error::AtWork(
         "command that replaces the database or reverts its schema",
     ))
 }
 
 impl Lock {
-    /// Takes the lock in the name of `what`, or says who holds it.
+    /// Takes the lock in the name of `what`, or returns its holder.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -83,31 +125,37 @@ impl Lock {
         what: &str,
         socket: Option<PathBuf>,
     ) -> Result<Result<Self, Holder>, Error> {
-        checkout.make_folders()?;
         if docker_runs(checkout) {
             return Err(Error::DockerRuns);
         }
-        let path = path(checkout);
-        let io = |source| Error::io("write", &path, source);
-        let file = files::open(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
-        let deadline = tokio::time::Instant::now() + PROBE_PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(source)) => return Err(io(source)),
-                Err(TryLockError::WouldBlock) => match holder(checkout) {
-                    Some(holder) => return Ok(Err(holder)),
-                    None if tokio::time::Instant::now() >= deadline => {
-                        return Err(Error::AtWork("command"));
-                    }
-                    // Somebody asks who holds it, or its holder has not written its name yet.
-                    None => tokio::time::sleep(POLL).await,
-                },
+        let tried = poll_until(after(PROBE_PATIENCE), POLL, || async {
+            match Self::try_take(checkout).await {
+                // Another command asks for the holder, or the holder has not written its name yet.
+                Ok(None) => holder(checkout).await.map(|holder| Ok(Err(holder))),
+                Ok(Some(lock)) => Some(Ok(Ok(lock))),
+                Err(error) => Some(Err(error)),
             }
-        }
-        let mut lock = Self { file };
-        lock.name_holder(what, socket).map_err(io)?;
+        });
+        let mut lock = match tried.await {
+            Some(Ok(Ok(lock))) => lock,
+            Some(other) => return other,
+            None => return Err(Error::AtWork("command")),
+        };
+        lock.name_holder(what, socket)
+            .map_err(|source| Error::io("write", &path(checkout), source))?;
         Ok(Ok(lock))
+    }
+
+    /// Locks the file, unless another process has locked it, or a supervisor runs whose file was removed.
+    async fn try_take(checkout: &Checkout) -> Result<Option<Self>, Error> {
+        let (file, path) = open(checkout, NAME)?;
+        let locked =
+            FileLock::try_exclusive(file).map_err(|source| Error::io("lock", &path, source))?;
+        let Some(lock) = locked.map(|file| Self { file }) else {
+            return Ok(None);
+        };
+        let is_alone = answering(checkout).await.is_none();
+        Ok(Some(lock).filter(|lock| is_alone && lock.is_in_place(checkout)))
     }
 
     fn name_holder(&mut self, what: &str, socket: Option<PathBuf>) -> std::io::Result<()> {
@@ -117,16 +165,17 @@ impl Lock {
             socket,
         };
         let text = serde_json::to_string(&holder).expect("names and numbers are JSON");
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())
+        let mut file = self.file.file();
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(text.as_bytes())
     }
 
     /// Returns whether other processes still find the lock: its file may have been removed.
     pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
         let identity =
             |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
-        identity(self.file.metadata()) == identity(std::fs::metadata(path(checkout)))
+        identity(self.file.file().metadata()) == identity(std::fs::metadata(path(checkout)))
     }
 
     /// Records another control socket of the holder.
@@ -152,35 +201,66 @@ impl Lock {
         what: &str,
         patience: Duration,
     ) -> Result<Self, Error> {
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            match Self::take(checkout, what, None).await? {
-                Ok(lock) => return Ok(lock),
-                Err(holder) if tokio::time::Instant::now() >= deadline => {
-                    return Err(Error::Busy {
-                        what: holder.what,
-                        pid: holder.pid,
-                        waited: patience,
-                    });
+        let last = Cell::new(None);
+        let taken = poll_until(after(patience), POLL, || async {
+            match Self::take(checkout, what, None).await {
+                Ok(Ok(lock)) => Some(Ok(lock)),
+                Ok(Err(holder)) => {
+                    last.set(Some(holder));
+                    None
                 }
-                Err(_) => tokio::time::sleep(POLL).await,
+                Err(error) => Some(Err(error)),
             }
+        })
+        .await;
+        match (taken, last.into_inner()) {
+            (Some(taken), _) => taken,
+            (None, Some(holder)) => Err(Error::Busy {
+                what: holder.what,
+                pid: holder.pid,
+                waited: patience,
+            }),
+            (None, None) => Err(Error::AtWork("command")),
         }
     }
 }
 
-/// Who holds the lock of a checkout; `None` when nobody does.
-pub(crate) fn holder(checkout: &Checkout) -> Option<Holder> {
+/// Returns the holder of the lock of a checkout: the process that has locked the file, or a supervisor that answers although its file was
+/// removed.
+pub(crate) async fn holder(checkout: &Checkout) -> Option<Holder> {
     let path = path(checkout);
-    let file = File::open(&path).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {}
-        Ok(()) | Err(TryLockError::Error(_)) => return None,
+    if !file_lock::is_held(&path) {
+        return answering(checkout).await;
     }
     let holder: Holder = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
     // Between taking the lock and writing its name a holder shows the name of the last one.
     let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.pid).ok()?);
     (nix::sys::signal::kill(pid, None) != Err(nix::errno::Errno::ESRCH)).then_some(holder)
+}
+
+/// Returns another process that listens on the control socket of the checkout. After `rm -rf data/run` it takes a moment until the
+/// supervisor creates its files again.
+async fn answering(checkout: &Checkout) -> Option<Holder> {
+    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR");
+    let sockets = [runtime_dir.as_deref(), None].map(|folder| checkout.control_socket(folder));
+    for socket in sockets {
+        let Ok(stream) = UnixStream::connect(&socket).await else {
+            continue;
+        };
+        // Other users can create this socket in /tmp.
+        if let Ok(peer) = stream.peer_cred()
+            && peer.uid() == Uid::effective().as_raw()
+            && let Some(pid) = peer.pid().and_then(|pid| u32::try_from(pid).ok())
+            && pid != std::process::id()
+        {
+            return Some(Holder {
+                pid,
+                what: SUPERVISOR.to_owned(),
+                socket: Some(socket),
+            });
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -212,7 +292,7 @@ mod tests {
         std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
         std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
         let checkout = Checkout::find(folder.path()).unwrap();
-        assert_eq!(holder(&checkout), None);
+        assert_eq!(holder(&checkout).await, None);
         let lock = Lock::take(&checkout, "cargo dev up", None)
             .await
             .unwrap()
@@ -222,7 +302,7 @@ mod tests {
             what: "cargo dev up".to_owned(),
             socket: None,
         };
-        assert_eq!(holder(&checkout).as_ref(), Some(&expected));
+        assert_eq!(holder(&checkout).await.as_ref(), Some(&expected));
         assert_eq!(
             Lock::take(&checkout, "cargo dev migrate", None)
                 .await
@@ -236,7 +316,7 @@ mod tests {
             .to_string();
         assert!(busy.contains("cargo dev up"), "{busy}");
         drop(lock);
-        assert_eq!(holder(&checkout), None);
+        assert_eq!(holder(&checkout).await, None);
         Lock::wait(&checkout, "cargo dev migrate", Duration::ZERO)
             .await
             .unwrap();

@@ -1,91 +1,22 @@
 //! Reads a settings file, which may be a file, a link, the pipe of a password manager, or a folder that Docker created.
 
+pub(crate) mod error;
+
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use emotionviz_settings::env_file;
-
 use crate::Error;
+use error::SettingsFileError;
+use process::FileLock;
+use process::poll::poll_blocking;
 
 /// How long to wait for a pipe: a password manager may ask its user first.
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 const LARGEST: usize = 1024 * 1024;
-
-/// Why a settings file cannot be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsFileError {
-    /// No program writes to the pipe or terminal.
-    #[error(
-        "{} is {what}, and no process wrote to it within {} s: its settings cannot be read. Nothing was changed\n\
-         hint: start the program that writes to it, or move it away: mv '{0}' '{0}.old'", path.display(), waited.as_secs()
-    )]
-    Silent {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// A file of this kind cannot hold settings.
-    #[error("{} is {what}, and cannot hold settings. Nothing was changed\nhint: move it away: mv '{0}' '{0}.old'", path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
-    /// A line cannot be read.
-    #[error("{}:{} cannot be read: {bad}\nhint: correct that line, then: cargo dev config check", path.display(), bad.line())]
-    BadLine {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        bad: env_file::BadLine,
-    },
-    /// The file is not text.
-    #[error("{} is not UTF-8 text, and its settings cannot be read. Nothing was changed\nhint: save it as UTF-8, then: cargo dev config check", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Only regular files are replaced.
-    #[error(
-        "{} is {what}: settings are written to regular files only, and nothing was changed\n\
-         hint: set them in the program that provides it, or replace it with a file: rm '{0}' && touch '{0}'", path.display()
-    )]
-    NotReplaced {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
-    /// A broken link.
-    #[error(
-        "{} is a link to {}, which does not exist: settings cannot be written there, and nothing was changed\n\
-         hint: create that file, or remove the link: rm '{0}'", path.display(), target.display()
-    )]
-    LeadsNowhere {
-        /// The link.
-        path: PathBuf,
-        /// The target.
-        target: PathBuf,
-    },
-    /// Another command has locked it.
-    #[error("another process has locked the folder of {} for {} s: the settings cannot be changed. Nothing was changed\nhint: find that process: fuser -v '{}'",
-        path.display(), waited.as_secs(), path.parent().unwrap_or(Path::new(".")).display()
-    )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-}
 
 /// Returns the text of a settings file, or `None` without a file.
 ///
@@ -110,47 +41,72 @@ fn read_within(path: &Path, patience: Duration) -> Result<Option<Vec<u8>>, Error
     if kind.is_dir() || kind.is_socket() || kind.is_block_device() {
         return Err(unfit(what).into());
     }
+    let silent = || SettingsFileError::Silent {
+        path: path.to_owned(),
+        what,
+        waited: patience,
+    };
+    let deadline = Instant::now() + patience;
+    let _reader = if kind.is_fifo() {
+        only_reader(path, deadline).ok_or_else(silent)?
+    } else {
+        None
+    };
     // Opening a pipe would wait for its writer.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
         .open(path)
         .map_err(io)?;
-    let silent = || SettingsFileError::Silent {
-        path: path.to_owned(),
-        what,
-        waited: patience,
-    };
-    match read_all(&mut file, kind.is_fifo(), patience) {
-        Ok(bytes) if bytes.len() > LARGEST => Err(unfit("larger than 1 MB").into()),
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::TimedOut => Err(silent().into()),
-        Err(error) => Err(io(error)),
+    let mut bytes = Vec::new();
+    let ended = poll_blocking(deadline, POLL, || {
+        read_available(&mut file, kind.is_fifo(), &mut bytes).transpose()
+    });
+    match ended.transpose().map_err(io)? {
+        Some(()) if bytes.len() > LARGEST => Err(unfit("larger than 1 MB").into()),
+        Some(()) => Ok(Some(bytes)),
+        None if bytes.is_empty() => Err(silent().into()),
+        None => Err(SettingsFileError::Unfinished {
+            path: path.to_owned(),
+            what,
+            waited: patience,
+        }
+        .into()),
     }
 }
 
-/// Reads the complete input, up to slightly more than the size limit. A pipe without a writer looks like the end of the input.
-fn read_all(file: &mut File, is_pipe: bool, patience: Duration) -> std::io::Result<Vec<u8>> {
-    let deadline = Instant::now() + patience;
-    let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
+/// Reads what is there. Returns `Some` at the end of the input, or slightly after the size limit. A pipe without a writer looks like the
+/// end of the input.
+fn read_available(
+    file: &mut File,
+    is_pipe: bool,
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<Option<()>> {
+    let mut part = [0; 16 * 1024];
     while bytes.len() <= LARGEST {
         match file.read(&mut part) {
-            Ok(0) if !is_pipe || !bytes.is_empty() => break,
-            Ok(0) => {}
-            Ok(length) => {
-                bytes.extend_from_slice(&part[..length]);
-                continue;
-            }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Ok(0) => return Ok((!is_pipe || !bytes.is_empty()).then_some(())),
+            Ok(length) => bytes.extend_from_slice(&part[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
         }
-        if Instant::now() >= deadline {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        std::thread::sleep(POLL);
     }
-    Ok(bytes)
+    Ok(Some(()))
+}
+
+/// Waits until no other command reads or changes settings in the folder of a pipe: of two readers each gets a part of what is written.
+/// `None` at the deadline. `Some(None)` if the folder cannot be locked.
+fn only_reader(pipe: &Path, deadline: Instant) -> Option<Option<FileLock>> {
+    let real = pipe.canonicalize().unwrap_or_else(|_| pipe.to_owned());
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    poll_blocking(deadline, POLL, || {
+        match File::open(folder).and_then(FileLock::try_exclusive) {
+            Ok(None) => None,
+            Ok(lock) => Some(lock),
+            Err(_) => Some(None),
+        }
+    })
 }
 
 /// Returns the regular file that a write to `path` replaces: the target of a link.
@@ -201,6 +157,7 @@ fn name(kind: std::fs::FileType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
@@ -251,6 +208,45 @@ mod tests {
         }
         drop(held);
         read_within(&path, SOON).unwrap_err();
+    }
+
+    #[test]
+    fn a_settings_pipe_that_is_not_closed_after_writing_is_reported_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        let mut held = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        held.write_all(b"A=1\n").unwrap();
+        let refused = read_within(&path, SOON).unwrap_err().to_string();
+        assert!(
+            refused.contains("did not close it") && refused.contains("hint: "),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn concurrent_readers_of_a_settings_pipe_get_complete_texts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        let text = "A=1\n".repeat(40_000);
+        let readers = 4;
+        let (done, waits) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..readers {
+                let (done, path, text) = (done.clone(), &path, &text);
+                scope.spawn(move || {
+                    assert!(read(path).unwrap().unwrap() == text.as_bytes());
+                    done.send(()).unwrap();
+                });
+            }
+            for _ in 0..readers {
+                std::fs::write(&path, &text).unwrap();
+                waits.recv().unwrap();
+            }
+        });
     }
 
     #[test]

@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::api;
 use super::handover::Successor;
 use crate::build::cargo;
-use crate::engines::container;
-use crate::engines::container::Prepared;
+use crate::database::container;
+use crate::database::container::Prepared;
 use crate::project::configuration::{External, Place, Tool};
 use crate::report::events::Events;
 use crate::report::reload::Builder;
@@ -70,7 +70,7 @@ pub(super) struct Candidate {
 impl Plan {
     /// Does it. `None` when nothing is new to the service.
     pub(super) async fn carry_out(self) -> Result<Option<Candidate>, Error> {
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(&environment.checkout)?;
         if tool.external.is_some() != self.cluster.is_none() {
             return Err(Error::NeedsRestart);

@@ -79,6 +79,10 @@ impl Services {
     /// Runs the immediate checks, and starts the session check.
     pub(super) async fn check(&mut self) {
         self.checkup.files = Instant::now() + FILES_EVERY;
+        if !self.environment.checkout.is_in_place() {
+            // This environment stops. Another checkout at this path gets none of its files.
+            return;
+        }
         self.restore_logs();
         self.restore_program();
         let lost = self

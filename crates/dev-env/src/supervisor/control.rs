@@ -1,5 +1,6 @@
 //! The supervisor's socket: a line of JSON asks, lines of JSON answer.
 
+use std::cell::Cell;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,13 +13,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::project::lock::{self, Holder};
-use crate::report::events::{Event, Events};
+use crate::project::lock;
+use crate::project::lock::Holder;
+use crate::report::events::Event;
+use crate::report::events::Events;
 use crate::report::up::Service;
-use crate::supervisor::board::{Board, Snapshot};
+use crate::supervisor::board::Board;
+use crate::supervisor::board::Snapshot;
+use crate::supervisor::board::Stage;
 use crate::{Checkout, Error};
 use local_postgres::socket_dir;
 use process::owner::Owner;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
 
 /// A supervisor that lives answers from memory.
@@ -75,12 +82,6 @@ pub(crate) struct Control {
     _lock: Option<File>,
 }
 
-/// Where the socket of a checkout is.
-pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
-    let id = format!("{}-control", checkout.hash());
-    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
-}
-
 impl Control {
     /// Listens. Whoever holds the lock may take the place of a socket that was left behind.
     ///
@@ -88,9 +89,8 @@ impl Control {
     /// The socket cannot be made.
     pub(crate) fn listen(
         socket: &Path,
-        board: Board,
-        stop: Stop,
-        orders: mpsc::Sender<Order>,
+        checkout: &Checkout,
+        (board, stop, orders): (Board, Stop, mpsc::Sender<Order>),
     ) -> Result<Self, Error> {
         let folder = socket
             .parent()
@@ -107,7 +107,7 @@ impl Control {
         let identity = identity(socket).map_err(io)?;
         let lock = socket_dir::keep_from_cleaners(&folder);
         Ok(Self {
-            task: tokio::spawn(accept(listener, board, stop, orders)),
+            task: tokio::spawn(accept(listener, checkout.clone(), board, stop, orders)),
             path: socket.to_owned(),
             identity,
             _lock: lock,
@@ -152,13 +152,19 @@ pub(crate) fn remove(folder: &Path) {
     let _gone = std::fs::remove_dir(folder);
 }
 
-async fn accept(listener: UnixListener, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
+async fn accept(
+    listener: UnixListener,
+    checkout: Checkout,
+    board: Board,
+    stop: Stop,
+    orders: mpsc::Sender<Order>,
+) {
     // Aborted with this task, and so with the supervisor.
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { sessions.spawn(serve(stream, board.clone(), stop.clone(), orders.clone())); }
+                Ok((stream, _)) => { sessions.spawn(serve(stream, checkout.clone(), board.clone(), stop.clone(), orders.clone())); }
                 // Out of file descriptors: the sessions that run will give some back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
@@ -167,7 +173,13 @@ async fn accept(listener: UnixListener, board: Board, stop: Stop, orders: mpsc::
     }
 }
 
-async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::Sender<Order>) {
+async fn serve(
+    mut stream: UnixStream,
+    checkout: Checkout,
+    board: Board,
+    stop: Stop,
+    orders: mpsc::Sender<Order>,
+) {
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
     let read = tokio::time::timeout(PATIENCE, BufReader::new(reader).read_line(&mut line)).await;
@@ -176,6 +188,11 @@ async fn serve(mut stream: UnixStream, board: Board, stop: Stop, orders: mpsc::S
     };
     if !matches!(read, Ok(Ok(_))) {
         return;
+    }
+    if !checkout.is_in_place() && !matches!(request, Request::Stop) {
+        // The client belongs to another checkout at this path.
+        stop.ask_once();
+        board.update(|snapshot| snapshot.stage = Stage::Stopping);
     }
     let (sender, mut answers) = mpsc::unbounded_channel();
     match request {
@@ -233,17 +250,24 @@ async fn order(
 /// # Errors
 /// It does not answer.
 pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Snapshot)>, Error> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let Some(holder) = lock::holder(checkout).filter(|holder| holder.socket.is_some()) else {
-            return Ok(None);
+    let silent = Cell::new(None);
+    let found = poll_until(after(PATIENCE), POLL, || async {
+        let holder = lock::holder(checkout).await;
+        let Some(holder) = holder.filter(|holder| holder.socket.is_some()) else {
+            return Some(None);
         };
         match status(&holder).await {
-            Ok(snapshot) => return Ok(Some((holder, snapshot))),
-            Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
+            Ok(snapshot) => Some(Some((holder, snapshot))),
             // It is just beginning, or ending: the next moment knows more.
-            Err(_) => tokio::time::sleep(POLL).await,
+            Err(error) => {
+                silent.set(Some(error));
+                None
+            }
         }
+    });
+    match (found.await, silent.into_inner()) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found.flatten()),
     }
 }
 

@@ -1,12 +1,8 @@
 //! What a tool that was killed has left running: the services, and the compilers of its build.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
+use crate::build::pid_file as build;
 use crate::database::location;
 use crate::service::command;
 use crate::{Checkout, Error};
@@ -39,36 +35,14 @@ pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error>
             ended.push(name);
         }
     }
-    for path in orphaned_builds(checkout) {
+    for path in build::orphaned_pid_files(checkout) {
         match PidFile::end_leftover(&path, StopSignal::Terminate, BUILD_BOUND).await {
             Ok(true) => ended.push("the build"),
             // A compiler's server that the build has started may live on with the file: it is nobody's child any more.
-            Ok(false) | Err(PidFileError::Survived { .. }) => {}
+            Ok(false) | Err(PidFileError::Survived { .. } | PidFileError::Supervised { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let _gone = std::fs::remove_file(path);
     }
     Ok(ended)
-}
-
-/// The files of builds whose tool lives no more. Others build beside the environment, and go on.
-fn orphaned_builds(checkout: &Checkout) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(checkout.run())
-        .into_iter()
-        .flatten()
-        .flatten();
-    let orphaned = |path: &PathBuf| {
-        let tool = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("build-")?
-            .strip_suffix(".pid")?
-            .parse()
-            .ok()?;
-        (kill(Pid::from_raw(tool), None) == Err(Errno::ESRCH)).then_some(())
-    };
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| orphaned(path).is_some())
-        .collect()
 }

@@ -26,7 +26,7 @@ impl Services {
     }
 
     async fn set_password(&mut self, password: SecretString) -> Result<PathBuf, Error> {
-        let environment = self.environment.reread()?;
+        let environment = self.environment.reread().await?;
         // Without one of its own it is not asked.
         let cluster = self.cluster.as_mut().ok_or(Error::NotRunning)?;
         let passwords = Passwords::new(password);

@@ -8,17 +8,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::project::lock::Lock;
+use crate::project::lock::SUPERVISOR;
 use crate::report::events::Events;
 use crate::supervisor::board::Board;
-use crate::supervisor::control::{self, Control, Order};
+use crate::supervisor::control;
+use crate::supervisor::control::Control;
+use crate::supervisor::control::Order;
 use crate::{Checkout, Environment, Error};
 use process::stop::Stop;
 
 /// The interval of the check. Other commands wait longer than this for an answer.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
-
-/// The command that holds the lock.
-pub(super) const COMMAND: &str = "cargo dev up";
 
 /// Keeps lock and socket in place. [`Presence::end`] releases both.
 pub(super) struct Presence {
@@ -27,11 +27,11 @@ pub(super) struct Presence {
 
 struct Kept {
     environment: Environment,
-    lock: Lock,
+    // Before the lock: no other command finds the socket of a supervisor that has released its lock.
     control: Control,
-    board: Board,
-    stop: Stop,
-    orders: mpsc::Sender<Order>,
+    lock: Lock,
+    /// What the control socket serves.
+    served: (Board, Stop, mpsc::Sender<Order>),
     ready_socket: watch::Sender<PathBuf>,
 }
 
@@ -44,18 +44,16 @@ impl Presence {
         environment: &Environment,
         lock: Lock,
         socket: &Path,
-        (board, stop, orders): (Board, Stop, mpsc::Sender<Order>),
+        served: (Board, Stop, mpsc::Sender<Order>),
         events: Events,
     ) -> Result<(Self, watch::Receiver<PathBuf>), Error> {
-        let control = Control::listen(socket, board.clone(), stop.clone(), orders.clone())?;
+        let control = Control::listen(socket, &environment.checkout, served.clone())?;
         let (ready_socket, receiver) = watch::channel(ready_socket(environment, socket));
         let kept = Kept {
             environment: environment.clone(),
-            lock,
             control,
-            board,
-            stop,
-            orders,
+            lock,
+            served,
             ready_socket,
         };
         Ok((
@@ -79,12 +77,20 @@ impl Kept {
         let mut failed = None;
         loop {
             tokio::time::sleep(CHECK_EVERY).await;
+            let (checkout, (_, stop, _)) = (&self.environment.checkout, &self.served);
+            if !checkout.is_in_place() {
+                events.warn(format!(
+                    "the folder {} was moved or removed; stopping this environment",
+                    checkout.root().display()
+                ));
+                return stop.ask_once();
+            }
             match self.restore().await {
                 Ok(None) => failed = None,
                 Ok(Some(restored)) => events.note(restored),
                 Err(error @ (Error::Busy { .. } | Error::DockerRuns)) => {
                     events.warn(format!("data/run was removed, and another command acquired the lock; stopping this environment\n{error}"));
-                    return self.stop.ask();
+                    return self.served.1.ask();
                 }
                 Err(error) if failed.as_ref() == Some(&error.to_string()) => {}
                 Err(error) => {
@@ -100,7 +106,7 @@ impl Kept {
         let checkout = self.environment.checkout.clone();
         if !self.lock.is_in_place(&checkout) {
             let socket = self.control.path().to_owned();
-            match Lock::take(&checkout, COMMAND, Some(socket)).await? {
+            match Lock::take(&checkout, SUPERVISOR, Some(socket)).await? {
                 Ok(lock) => self.lock = lock,
                 // A short command, which releases the lock soon.
                 Err(holder) if holder.socket.is_none() => return Ok(None),
@@ -122,13 +128,8 @@ impl Kept {
         }
         let lost = self.control.path().to_owned();
         let socket = socket(&checkout);
-        self.control = Control::listen(
-            &socket,
-            self.board.clone(),
-            self.stop.clone(),
-            self.orders.clone(),
-        )?;
-        self.lock.moved(&checkout, COMMAND, socket.clone())?;
+        self.control = Control::listen(&socket, &checkout, self.served.clone())?;
+        self.lock.moved(&checkout, SUPERVISOR, socket.clone())?;
         self.ready_socket
             .send_replace(ready_socket(&self.environment, &socket));
         Ok(Some(format!(
@@ -141,7 +142,7 @@ impl Kept {
 
 /// Returns the path for the control socket: its folder may have been removed.
 pub(super) fn socket(checkout: &Checkout) -> PathBuf {
-    control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+    checkout.control_socket(std::env::var_os("XDG_RUNTIME_DIR").as_deref())
 }
 
 fn ready_socket(environment: &Environment, socket: &Path) -> PathBuf {

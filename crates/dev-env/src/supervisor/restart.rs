@@ -3,6 +3,7 @@
 use super::services::Services;
 use super::{api, concerns};
 use crate::build::cargo;
+use crate::database::external::refuse_unknown;
 use crate::database::location;
 use crate::database::session;
 use crate::project::configuration::{External, Place, Tool};
@@ -12,7 +13,6 @@ use crate::report::status::State;
 use crate::report::up::Service;
 use crate::service::listening::Listening;
 use crate::service::program::Program;
-use crate::verbs::external::refuse_unknown;
 use crate::{Environment, Error};
 use local_postgres::{ClusterConfig, roles, roles::RolesError};
 
@@ -90,7 +90,7 @@ impl Services {
 
     /// Finds out whatever can be found out while everything runs.
     async fn plan(&mut self, service: Option<Service>) -> Result<Plan, Error> {
-        let mut environment = self.environment.reread()?;
+        let mut environment = self.environment.reread().await?;
         let checkout = environment.checkout.clone();
         let external = environment.configuration.tool(&checkout)?.external;
         let place = match &external {
@@ -100,7 +100,8 @@ impl Services {
         let database_exists = place.as_ref().is_none_or(|place| place.exists);
         let made = environment
             .configuration
-            .make_secrets(&checkout, database_exists)?;
+            .make_secrets(&checkout, database_exists)
+            .await?;
         if !made.is_empty() {
             self.events.note(format!(
                 "made {} and wrote them to {}",

@@ -14,9 +14,10 @@ use super::reloading::Reloading;
 use super::retiring::Retiring;
 use crate::build::cargo;
 use crate::build::watch::watching;
+use crate::database::container::Prepared;
+use crate::database::external::refuse_unknown;
 use crate::database::location;
 use crate::database::session;
-use crate::engines::container::Prepared;
 use crate::project::configuration::{External, Place};
 use crate::project::kept_ports;
 use crate::report::events::{Address, Events};
@@ -28,7 +29,6 @@ use crate::service::listening::Listening;
 use crate::service::program::Program;
 use crate::supervisor::board::Board;
 use crate::supervisor::leftovers;
-use crate::verbs::external::refuse_unknown;
 use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
@@ -164,7 +164,7 @@ impl Services {
         let checkout = self.environment.checkout.clone();
         let tool = self.environment.configuration.tool(&checkout)?;
         if let Some(external) = &tool.external {
-            self.make_secrets(true)?;
+            self.make_secrets(true).await?;
             self.cluster = None;
             if self.environment.is_in_container() {
                 self.prepared.prepare(external, &self.events).await?;
@@ -180,7 +180,7 @@ impl Services {
         }
         let place = location::prepare(&checkout, &self.events)?;
         let exists = place.exists;
-        self.make_secrets(exists)?;
+        self.make_secrets(exists).await?;
         let tool = self.environment.configuration.tool(&checkout)?;
         let binaries = location::binaries(&tool, Some(&place), &self.events).await?;
         let port = kept_ports::postgres(&checkout, tool.postgres_port, &self.events)?;
@@ -204,12 +204,13 @@ impl Services {
         });
     }
 
-    fn make_secrets(&mut self, database_exists: bool) -> Result<(), Error> {
+    async fn make_secrets(&mut self, database_exists: bool) -> Result<(), Error> {
         let checkout = self.environment.checkout.clone();
         let made = self
             .environment
             .configuration
-            .make_secrets(&checkout, database_exists)?;
+            .make_secrets(&checkout, database_exists)
+            .await?;
         if !made.is_empty() {
             self.events.note(format!(
                 "made {} and wrote them to {}",

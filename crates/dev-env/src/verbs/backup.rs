@@ -1,7 +1,6 @@
 //! Copies of the database: archives of `pg_dump`, each next to its checksum.
 
 mod checksum;
-pub(crate) mod disk;
 mod error;
 mod seal;
 mod target;

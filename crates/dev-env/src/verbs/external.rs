@@ -1,20 +1,18 @@
 //! Confirmation before a checkout changes an external database (`DATABASE_URL`) for the first time.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use emotionviz_settings::DatabaseUrl;
-use serde::{Deserialize, Serialize};
 
+use crate::Checkout;
+use crate::Error;
+use crate::database::external;
 use crate::database::session::Session;
 use crate::engines::Engine;
-use crate::project::configuration::External;
 use crate::project::error::indented;
 use crate::report::events::Events;
 use crate::service::migrations;
-use crate::{Checkout, Error};
 use local_postgres::psql::PsqlError;
-use process::files;
 
 /// The revision of the Python backend whose databases are adopted.
 const PYTHON_REVISION: &str = "00d62578dab9";
@@ -40,17 +38,6 @@ pub enum ExternalError {
         /// What psql printed.
         reason: String,
     },
-    /// The running environment would switch to the database.
-    #[error(
-        "DATABASE_URL (from {origin}) names a database that this checkout has not used yet: {url}; nothing was changed\n\
-         hint: switch to it: cargo dev down, then cargo dev up --yes"
-    )]
-    Unknown {
-        /// Who named it.
-        origin: String,
-        /// Where it is; the password is masked.
-        url: String,
-    },
 }
 
 crate::project::error::other_errors!(ExternalError);
@@ -62,14 +49,6 @@ pub struct FirstUse {
     url: DatabaseUrl,
     origin: String,
     holds: String,
-}
-
-/// The identity of a database in the note.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
-    host: String,
-    port: u16,
-    database: String,
 }
 
 impl fmt::Display for FirstUse {
@@ -104,7 +83,9 @@ impl FirstUse {
             return Ok(None);
         };
         let (checkout, url) = (environment.checkout.clone(), external.migration_url.clone());
-        if engine.kind() == emotionviz_settings::Engine::Docker || is_known(&checkout, &url) {
+        if engine.kind() == emotionviz_settings::Engine::Docker
+            || external::is_known(&checkout, &url)
+        {
             return Ok(None);
         }
         let looked = async {
@@ -135,61 +116,14 @@ impl FirstUse {
     ///
     /// # Errors
     /// The note cannot be written.
-    pub fn agree(self) -> Result<(), Error> {
-        let mut all = known(&self.checkout);
-        all.push(Known::of(&self.url));
-        self.checkout.make_folders()?;
-        let path = path(&self.checkout);
-        let text = serde_json::to_vec_pretty(&all).expect("names and numbers are JSON");
-        files::write_atomically(&path, &text, files::READABLE)
-            .map_err(|source| Error::io("write", &path, source))
+    pub async fn agree(self, events: &Events) -> Result<(), Error> {
+        external::remember(&self.checkout, &self.url, events).await
     }
 
     /// Refuses a verb that would change the database.
     pub fn refuse(self, verb: &str) -> Error {
         ExternalError::NotAgreed(Box::new(self), verb.to_owned()).into()
     }
-}
-
-impl Known {
-    fn of(url: &DatabaseUrl) -> Self {
-        Self {
-            host: url.host.clone(),
-            port: url.port,
-            database: url.database.clone(),
-        }
-    }
-}
-
-/// Refuses a database that the user did not confirm.
-///
-/// # Errors
-/// This checkout has not used it yet.
-pub(crate) fn refuse_unknown(checkout: &Checkout, external: &External) -> Result<(), Error> {
-    if is_known(checkout, &external.migration_url) {
-        return Ok(());
-    }
-    Err(ExternalError::Unknown {
-        origin: external.origin.to_string(),
-        url: external.migration_url.masked(),
-    }
-    .into())
-}
-
-fn is_known(checkout: &Checkout, url: &DatabaseUrl) -> bool {
-    known(checkout).contains(&Known::of(url))
-}
-
-fn path(checkout: &Checkout) -> PathBuf {
-    checkout.run().join("external-databases.json")
-}
-
-/// Without a readable note, the user is asked again.
-fn known(checkout: &Checkout) -> Vec<Known> {
-    std::fs::read(path(checkout))
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default()
 }
 
 /// Describes the database.

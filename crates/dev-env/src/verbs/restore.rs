@@ -15,7 +15,6 @@ mod tokens;
 mod utf16;
 mod zstandard;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -186,7 +185,7 @@ async fn from_copy(
     Ok(restored)
 }
 
-async fn begin(session: &Session) -> Result<File, Error> {
+async fn begin(session: &Session) -> Result<process::FileLock, Error> {
     session.refuse_external("a restore")?;
     let turn = lock::replacing(&session.environment().checkout)?;
     room::sweep(session).await?;

@@ -1,6 +1,5 @@
 //! Changes of the schema: the service's `migrate`, run as the database's owner, with a copy of the database before anything goes back.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use crate::Error;
@@ -213,7 +212,7 @@ async fn goes_back(
 struct StepBack {
     writers: StoppedWriters,
     // Closing the file releases the lock.
-    _replacing: File,
+    _replacing: process::FileLock,
     /// The migrations that were applied before, and the copy.
     copied: Option<(String, PathBuf)>,
 }

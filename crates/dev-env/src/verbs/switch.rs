@@ -9,22 +9,27 @@ use emotionviz_settings::declared::{DEV_ENGINE, POSTGRES_PASSWORD};
 use emotionviz_settings::{Engine as Kind, Origin};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::Environment;
+use crate::Error;
 use crate::database::compare::Contents;
 use crate::database::database_settings;
 use crate::database::lock_holders;
 use crate::database::maker;
+use crate::database::session::RunBy;
 use crate::database::session::Session;
 use crate::database::writers::StoppedWriters;
-use crate::engines::{Engine, last_used, moved_data};
+use crate::engines::Engine;
+use crate::engines::last_used;
+use crate::engines::moved_data;
 use crate::project::env_files;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::verbs::backup;
 use crate::verbs::restore;
-use crate::{Environment, Error};
 use local_postgres::find::PREFERRED_MAJOR;
 use local_postgres::psql::identifier;
 use local_postgres::roles;
+use process::LockedTemp;
 use process::stop::Stop;
 
 /// What a switch did.
@@ -90,7 +95,11 @@ pub async fn switch(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let _turn = moved_data::lock(checkout)?;
+    let _turn = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(None),
+        turn = moved_data::lock(checkout, events) => turn?,
+    };
     let _replacing = lock::replacing(checkout)?;
     moved_data::put_back(environment, events).await?;
     maker::refuse_lost(checkout)?;
@@ -103,7 +112,7 @@ pub async fn switch(
         return switched;
     }
     last_used::remember(checkout, to)?;
-    follow_settings(environment, to, events)?;
+    follow_settings(environment, to, events).await?;
     switched
 }
 
@@ -115,11 +124,9 @@ async fn carry_over(
     stop: &Stop,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
-    let folder = tempfile::Builder::new()
-        .prefix("switch-")
-        .tempdir_in(checkout.root().join("data"));
+    let data = checkout.root().join("data");
     let folder =
-        folder.map_err(|source| Error::io("write", &checkout.root().join("data"), source))?;
+        LockedTemp::new(&data, "switch-").map_err(|source| Error::io("write", &data, source))?;
     let source = Engine::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
@@ -132,7 +139,7 @@ async fn carry_over(
         () = stop.asked() => return Ok(None),
         session = started => session?,
     };
-    if !session.is_on_demand() {
+    if session.run_by() != RunBy::Session {
         session.end().await?;
         return Err(SwitchError::Started.into());
     }
@@ -178,7 +185,7 @@ async fn move_over(
     let checkout = &environment.checkout;
 
     // The password stays, where nobody has said one.
-    let mut environment = environment.reread()?;
+    let mut environment = environment.reread().await?;
     if let Some(password) = password.filter(|_| {
         !environment
             .configuration
@@ -190,11 +197,15 @@ async fn move_over(
             &checkout.env_file(),
             "The database's password, as it is.",
             &line,
-        )?;
-        environment = environment.reread()?;
+        )
+        .await?;
+        environment = environment.reread().await?;
     }
-    environment.configuration.make_secrets(checkout, false)?;
-    let environment = environment.reread()?;
+    environment
+        .configuration
+        .make_secrets(checkout, false)
+        .await?;
+    let environment = environment.reread().await?;
 
     let kept = moved_data::move_aside(checkout, from, to)?;
     let target = Engine::new(environment.clone(), to);
@@ -314,11 +325,15 @@ async fn fill(
 }
 
 /// `DEV_ENGINE` is to say the same, where somebody has set it.
-fn follow_settings(environment: &Environment, to: Kind, events: &Events) -> Result<(), Error> {
+async fn follow_settings(
+    environment: &Environment,
+    to: Kind,
+    events: &Events,
+) -> Result<(), Error> {
     let configuration = &environment.configuration;
     match configuration.origin(&DEV_ENGINE.info) {
         Origin::File(path, _) if configuration.engine()? != Some(to) => {
-            env_files::change(&path, DEV_ENGINE.info.name, &to.to_string())?;
+            env_files::change(&path, DEV_ENGINE.info.name, &to.to_string()).await?;
             events.note(format!("{} says DEV_ENGINE={to} now", path.display()));
         }
         Origin::Environment if configuration.engine()? != Some(to) => {

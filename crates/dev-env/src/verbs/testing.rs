@@ -1,27 +1,34 @@
 //! All the tests, on a PostgreSQL that is made for them and thrown away.
 
-use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, declared};
-use nix::sys::statvfs::statvfs;
 use secrecy::ExposeSecret;
-use tempfile::TempDir;
 
+use crate::Environment;
+use crate::Error;
 use crate::build::cargo;
 use crate::database::location;
 use crate::database::session;
-use crate::database::throw_away::{self, pid_file};
+use crate::database::throw_away;
+use crate::database::throw_away::pid_file;
 use crate::project::configuration::Tool;
 use crate::report::events::Events;
-use crate::{Environment, Error};
+use local_postgres::Durability;
 use local_postgres::server::Server;
-use local_postgres::{Durability, socket_dir};
+use local_postgres::socket_dir;
+use process::Configuration;
+use process::PidFile;
+use process::capture;
+use process::disk;
+use process::locked_temp::Contents;
+use process::locked_temp::LockedTemp;
+use process::locked_temp::leftovers;
+use process::on_terminal;
 use process::owner::Owner;
-use process::{Configuration, PidFile, capture, on_terminal};
 
 const PREFIX: &str = "emotionviz-test-";
 const PROBE_BOUND: Duration = Duration::from_secs(60);
@@ -30,8 +37,8 @@ const PROBE_BOUND: Duration = Duration::from_secs(60);
 pub struct TestServer {
     url: DatabaseUrl,
     server: Server,
-    // After the server: its files go when it does not need them any more.
-    _room: Room,
+    // Dropped after the server, which uses its files.
+    _room: LockedTemp,
 }
 
 impl TestServer {
@@ -54,8 +61,9 @@ impl TestServer {
         ));
         let temporary = temporary();
         sweep(&temporary, &owner);
-        let room = Room::new(&temporary).map_err(|e| Error::io("write", &temporary, e))?;
-        let folder = room.folder.path();
+        let room = LockedTemp::create(&temporary, PREFIX, Contents::All)
+            .map_err(|e| Error::io("write", &temporary, e))?;
+        let folder = room.path();
         // The server may run as somebody else, who has to get through; its data directory is closed.
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755))
             .map_err(|e| Error::io("write", folder, e))?;
@@ -134,44 +142,10 @@ async fn has_nextest(root: &Path) -> bool {
 fn temporary() -> PathBuf {
     const ENOUGH: u64 = 2 << 30;
     let memory = PathBuf::from("/dev/shm");
-    // The types differ between systems.
-    #[allow(clippy::useless_conversion)]
-    let room = statvfs(&memory).map_or(0, |disk| {
-        u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()))
-    });
-    if room >= ENOUGH {
+    if disk::free(&memory).is_some_and(|bytes| bytes >= ENOUGH) {
         memory
     } else {
         std::env::temp_dir()
-    }
-}
-
-/// A folder that is locked for as long as somebody uses it, and so is known from one that a killed run left.
-struct Room {
-    folder: TempDir,
-    // Closing the folder gives the lock back.
-    _lock: File,
-}
-
-impl Room {
-    fn new(temporary: &Path) -> std::io::Result<Self> {
-        loop {
-            let folder = tempfile::Builder::new()
-                .prefix(PREFIX)
-                .tempdir_in(temporary)?;
-            let lock = match File::open(folder.path()) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened?,
-            };
-            lock.lock()?;
-            // Somebody may have swept it away before it was locked.
-            if folder.path().exists() {
-                return Ok(Self {
-                    folder,
-                    _lock: lock,
-                });
-            }
-        }
     }
 }
 
@@ -185,21 +159,17 @@ fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
     throw_away::socket_folder(&id, owner)
 }
 
-/// Removes what killed runs left, sockets included: nobody holds it locked, and no server lives in it.
+/// Removes the folders and sockets of killed runs. A server without its tool may still run in such a folder.
 fn sweep(temporary: &Path, owner: &Owner) {
-    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX)
-            || !path.is_dir()
-            || PidFile::is_held(&pid_file(&path))
-        {
+    for left in leftovers(temporary, PREFIX, Contents::All) {
+        let path = left.path().to_owned();
+        if PidFile::is_held(&pid_file(&path)) {
+            left.keep();
             continue;
         }
-        if let Ok(folder) = File::open(&path)
-            && folder.try_lock().is_ok()
-            // Somebody else's stays.
-            && std::fs::remove_dir_all(&path).is_ok()
-        {
+        drop(left);
+        // The folder of another user stays.
+        if !path.exists() {
             socket_dir::remove(&socket_folder(&path, owner));
         }
     }
@@ -213,7 +183,7 @@ mod tests {
     fn what_killed_runs_left_goes_sockets_included_and_what_is_used_stays() {
         let temporary = tempfile::tempdir().unwrap();
         let owner = Owner::current().unwrap();
-        let used = Room::new(temporary.path()).unwrap();
+        let used = LockedTemp::create(temporary.path(), PREFIX, Contents::All).unwrap();
         // Killed while initdb was at work: there is no pid file yet.
         let left = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -228,8 +198,8 @@ mod tests {
 
         sweep(temporary.path(), &owner);
         assert!(!left.exists() && !socket.exists());
-        assert!(used.folder.path().exists() && temporary.path().join("somebody-elses").exists());
-        let path = used.folder.path().to_owned();
+        assert!(used.path().exists() && temporary.path().join("somebody-elses").exists());
+        let path = used.path().to_owned();
         drop(used);
         assert!(!path.exists());
     }

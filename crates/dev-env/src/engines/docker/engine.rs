@@ -1,29 +1,33 @@
 //! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
 
-use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, Problems};
 
+use super::access::DockerAccess;
 use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::host::Host;
 use super::inside::{Inside, Moment};
+use super::logs;
 use super::project::Project;
-use super::{logs, start};
+use super::published::published;
+use crate::Environment;
+use crate::Error;
 use crate::database::maker;
-use crate::database::session::{Session, Where, local_url};
-use crate::project::configuration::{Tool, database_host};
+use crate::database::session::Session;
+use crate::database::session::local_url;
+use crate::project::configuration::Tool;
+use crate::project::configuration::database_host;
 use crate::project::kept_ports;
-use crate::project::logs::{Entry, Follower, Query};
+use crate::project::lock;
 use crate::report::events::Events;
-use crate::report::status::Status;
-use crate::report::up::{Service, Up, UpOptions};
-use crate::{Environment, Error};
-use process::files;
-use process::stop::Stop;
+use crate::report::up::UpOptions;
+use process::FileLock;
 
+/// Locked by the session that has started the database and will stop it.
+const ON_DEMAND: &str = "on-demand.lock";
+const AT_WORK: Error = Error::AtWork("command that starts or stops the containers");
 /// Another command of this engine is waited for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -88,20 +92,14 @@ impl Docker {
     }
 
     /// One command of this engine at a time starts and stops containers. The lock is the system's, and ends with this process.
-    pub(super) async fn turn(&self, patience: Duration, events: &Events) -> Result<File, Error> {
-        self.environment.checkout.make_folders()?;
-        let path = self.environment.checkout.run().join("compose.lock");
-        let io = |source| Error::io("write", &path, source);
-        let file = files::open(OpenOptions::new().write(true), &path).map_err(io)?;
-        if files::lock_within(&file, patience, || {
-            events.phase("waiting for another cargo dev")
-        })
-        .await
-        .map_err(io)?
-        {
-            return Ok(file);
-        }
-        Err(Error::AtWork("command that starts or stops the containers"))
+    pub(super) async fn turn(
+        &self,
+        patience: Duration,
+        events: &Events,
+    ) -> Result<FileLock, Error> {
+        lock::wait_for(&self.environment.checkout, "compose.lock", patience, events)
+            .await?
+            .ok_or(AT_WORK)
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
@@ -123,17 +121,36 @@ impl Docker {
         if !new && !maker::exists(&data_dir) {
             return Err(Error::NoDatabase { path: data_dir });
         }
+        let lasting = lock::file_shared(&self.environment.checkout, ON_DEMAND)?;
         let (project, containers) = self.look().await?;
-        let (inside, moment) = match Inside::of(&project, &containers, &tool) {
+        // Another session stops the database that it has started.
+        let inside = lasting
+            .as_ref()
+            .and_then(|_| Inside::of(&project, &containers, &tool));
+        drop(lasting);
+        let (inside, moment) = match inside {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
-        Session::new(
+        let url = local_url(
+            inside.port,
+            &tool.user,
+            tool.password.clone().unwrap_or_default(),
+            &tool.database,
+        );
+        let access = DockerAccess {
+            checkout: self.environment.checkout.clone(),
+            inside,
+            moment,
+            events: events.clone(),
+        };
+        Ok(Session::new(
             self.environment.clone(),
             tool,
-            Where::Docker { inside, moment },
+            url,
+            Box::new(access),
             events.clone(),
-        )
+        ))
     }
 
     /// The database, started for the moment, unless the command that was waited for has started it.
@@ -143,24 +160,25 @@ impl Docker {
         tool: &Tool,
         events: &Events,
     ) -> Result<(Inside, Option<Moment>), Error> {
-        project
-            .settings
-            .check(&project, &self.environment.checkout)
-            .await?;
+        project.check_settings(&self.environment.checkout).await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
+        // With the turn it is not a database of another session.
         if let Some(inside) = Inside::of(&project, &containers, tool) {
             return Ok((inside, None));
         }
         events.note("the environment does not run: the database is started for the moment");
-        project.variables = start::published(
+        project.variables = published(
             &self.environment,
             tool,
             &containers,
             UpOptions::plain(),
             events,
         )?;
-        let moment = Moment::start(&project, containers.is_empty(), turn, events).await?;
+        // Commands hold it for as long as they look.
+        let alone = lock::wait_for(&self.environment.checkout, ON_DEMAND, PATIENCE, events);
+        let alone = alone.await?.ok_or(AT_WORK)?;
+        let moment = Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
             return Err(Error::Container {
@@ -173,15 +191,6 @@ impl Docker {
 }
 
 impl Docker {
-    pub(crate) async fn up(
-        &self,
-        options: UpOptions,
-        events: &Events,
-        stop: &Stop,
-    ) -> Result<Up, Error> {
-        start::up(self, options, events, stop).await
-    }
-
     pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
         self.end("stop", events).await
     }
@@ -191,18 +200,6 @@ impl Docker {
             logs::keep(&self.environment, &project).await;
         }
         self.end("down", events).await
-    }
-
-    pub(crate) async fn restart(
-        &self,
-        service: Option<Service>,
-        events: &Events,
-    ) -> Result<(), Error> {
-        start::restart(self, service, events).await
-    }
-
-    pub(crate) async fn status(&self) -> Result<Status, Error> {
-        super::status::status(self).await
     }
 
     pub(crate) async fn session(
@@ -229,22 +226,5 @@ impl Docker {
             ),
             running.is_some(),
         ))
-    }
-
-    pub(crate) async fn change_password(
-        &self,
-        password: Option<String>,
-        events: &Events,
-        stop: &Stop,
-    ) -> Result<Option<PathBuf>, Error> {
-        super::password::change(self, password, events, stop).await
-    }
-
-    pub(crate) async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
-        logs::read(self, query).await
-    }
-
-    pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
-        logs::follow(self, query).await
     }
 }

@@ -1,6 +1,5 @@
 //! What is run inside the containers. The database's own socket asks for no password there, so none is passed on.
 
-use std::fs::File;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -10,13 +9,17 @@ use secrecy::ExposeSecret;
 
 use super::containers::Containers;
 use super::project::Project;
-use super::status;
+use super::supervisor_status;
+use crate::Checkout;
+use crate::Error;
 use crate::database::session::application_name;
 use crate::project::configuration::Tool;
 use crate::report::events::Events;
 use crate::service::migrations;
-use crate::{Checkout, Error};
-use process::{Configuration, Output, capture};
+use process::Configuration;
+use process::FileLock;
+use process::Output;
+use process::capture;
 
 /// An index on a large table takes its time.
 const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
@@ -52,6 +55,11 @@ impl Inside {
             user: tool.user.clone(),
             port: db.port?,
         })
+    }
+
+    /// Returns whether the services run, and not only the database.
+    pub(crate) fn runs_api(&self) -> bool {
+        self.api.is_some()
     }
 
     /// A client program beside the server: psql, pg_dump. With `terminal` it may be typed to.
@@ -164,16 +172,15 @@ impl Inside {
     /// Whether the API's container is to know a new migration by itself, which it has `noticed` or not.
     async fn will_build(&self, version: i64, noticed: bool) -> bool {
         match self.api.as_deref().filter(|_| self.reloads) {
-            Some(api) => !noticed || !status::seen(Some(api)).await.has_given_up(version),
+            Some(api) => {
+                !noticed
+                    || !supervisor_status::seen(Some(api))
+                        .await
+                        .has_given_up(version)
+            }
             None => false,
         }
     }
-}
-
-/// This tool in the API's container, of this id, where it asks the supervisor.
-pub(crate) fn tool_inside(api: &str, verb: &str) -> Configuration {
-    let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
-    Configuration::new("docker exec", "docker").args(["exec", api, "sh", "-c", &script])
 }
 
 /// A database that was started for a moment. To be ended.
@@ -181,20 +188,20 @@ pub(crate) struct Moment {
     project: Project,
     /// Whether there was no container before.
     new: bool,
-    _turn: File,
+    _locks: [FileLock; 2],
 }
 
 impl Moment {
     pub(super) async fn start(
         project: &Project,
         new: bool,
-        turn: File,
+        locks: [FileLock; 2],
         events: &Events,
     ) -> Result<Self, Error> {
         let moment = Self {
             project: project.clone(),
             new,
-            _turn: turn,
+            _locks: locks,
         };
         let up = ["up", "--detach", "--wait", "--wait-timeout", "600", "db"];
         if let Err(error) = project.tell(&up, START_BOUND, |_| {}).await {
@@ -203,7 +210,7 @@ impl Moment {
             return Err(if said.is_empty() {
                 error
             } else {
-                super::of_last_words("db", said)
+                super::command::of_last_words("db", said)
             });
         }
         events.phase("the database runs");

@@ -28,7 +28,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn make_secrets(
+    pub async fn make_secrets(
         &mut self,
         checkout: &Checkout,
         database_exists: bool,
@@ -36,7 +36,7 @@ impl Configuration {
         if self.missing_secrets(database_exists)?.is_empty() {
             return Ok(Vec::new());
         }
-        let file = env_files::Editor::open(&checkout.env_file())?;
+        let file = env_files::Editor::open(&checkout.env_file()).await?;
         // Another command may have generated them since the settings were read.
         self.values = std::mem::take(&mut self.values).or(file.layer()?);
         let made: Vec<(&str, String)> = self
@@ -87,7 +87,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the file cannot be written, or the shell's environment sets one: that would hide what was written.
-    pub fn write_passwords(
+    pub(crate) async fn write_passwords(
         &self,
         checkout: &Checkout,
         password: &SecretString,
@@ -104,12 +104,13 @@ impl Configuration {
                 Origin::File(path, _) => path,
                 Origin::Environment | Origin::Default => checkout.env_file(),
             };
-            if !env_files::change(&path, info.name, value.expose_secret())? {
+            if !env_files::change(&path, info.name, value.expose_secret()).await? {
                 env_files::append(
                     &path,
                     "Set by cargo dev db password.",
                     &[(info.name, value.expose_secret())],
-                )?;
+                )
+                .await?;
             }
             last = path;
         }

@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 
-use super::disk::megabytes;
+use process::disk::megabytes;
 
 /// Why a copy of the database was not written.
 #[derive(Debug, thiserror::Error)]

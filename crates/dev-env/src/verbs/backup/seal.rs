@@ -1,9 +1,7 @@
 //! What this checkout proves of the copies that it has written: the HMAC-SHA256 of their checksum by a key that never leaves `data/`.
 //! Anyone can write a checksum file, and what this tool has written is read with the rights of a superuser.
 
-use std::fs::Permissions;
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::project::configuration::generate;
+use process::LockedTempFile;
 use process::files;
 
 const NAME: &str = "backup.key";
@@ -45,17 +44,12 @@ impl Key {
             return Ok(key);
         }
         let path = folder.join(NAME);
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(files::SECRET))
-            .tempfile_in(folder)?;
-        file.write_all(generate().as_bytes())?;
-        files::hand_over(file.as_file(), &path)?;
-        file.as_file().sync_all()?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => files::sync_folder(folder)?,
+        let mut file = LockedTempFile::new(&path, files::SECRET)?;
+        file.file().write_all(generate().as_bytes())?;
+        match file.create() {
             // Another command was faster.
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.error),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => created?,
         }
         Self::read(folder).ok_or_else(|| {
             Error::other(format!("{} is not a key: remove that file", path.display()))
@@ -87,6 +81,8 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

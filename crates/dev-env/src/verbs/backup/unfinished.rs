@@ -1,16 +1,19 @@
 //! The folder that a copy is written in before it takes its name.
 //!
-//! Its name and a file in it mark the folder; the file is locked while the copy is written.
+//! Its name and a file in it mark the folder, which is locked while the copy is written.
 //! A folder with both marks and without a lock holder was left by a killed command, and the next command removes it.
 //! An empty folder of that name was left by a command that was killed before it wrote the mark, and is removed too.
 //! No other folder is removed.
 
 use std::fs::File;
 use std::io::{ErrorKind, Result, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use process::files;
+use process::locked_temp::Contents;
+use process::locked_temp::LockedTemp;
+use process::locked_temp::leftovers;
 
 const PREFIX: &str = ".emotionviz-unfinished-";
 const MARK: &str = "made-by";
@@ -18,13 +21,11 @@ const MARK_TEXT: &str = "cargo dev backup writes a copy of the database here. Wh
 const COPY: &str = "copy";
 /// The checksum file of the new copy, and the checksum file of both copies while the old one is replaced.
 const CHECKSUMS: [&str; 2] = ["checksum", "checksum-of-both"];
+/// The mark is removed last, because folders without it stay.
+const FILES: Contents = Contents::Only(&[COPY, CHECKSUMS[0], CHECKSUMS[1], MARK]);
 
 /// A marked folder next to the target of a copy. Removed on drop.
-pub(super) struct Unfinished {
-    folder: PathBuf,
-    // Closing the file releases its lock.
-    _mark: File,
-}
+pub(super) struct Unfinished(LockedTemp);
 
 impl Unfinished {
     /// Creates a folder in `parent`, after removing the folders that killed commands left there.
@@ -32,38 +33,19 @@ impl Unfinished {
     /// # Errors
     /// It cannot be written.
     pub(super) fn new(parent: &Path) -> Result<Self> {
-        sweep(parent);
-        loop {
-            match Self::make(parent) {
-                // Another command swept this folder before its mark was locked.
-                Err(error) if error.kind() == ErrorKind::NotFound && parent.is_dir() => {}
-                made => return made,
+        for left in leftovers(parent, PREFIX, FILES) {
+            if !is_ours(left.path()) {
+                left.keep();
             }
         }
-    }
-
-    fn make(parent: &Path) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(PermissionsExt::from_mode(0o700))
-            .tempdir_in(parent)?;
-        files::hand_over(&File::open(folder.path())?, folder.path())?;
-        let mark_path = folder.path().join(MARK);
-        let mut mark = File::create_new(&mark_path)?;
-        mark.lock()?;
-        std::fs::metadata(&mark_path)?;
-        mark.write_all(MARK_TEXT.as_bytes())?;
-        files::hand_over(&mark, &mark_path)?;
-        // From here on files are removed by name: files of other programs stay.
-        Ok(Self {
-            folder: folder.keep(),
-            _mark: mark,
-        })
+        let folder = LockedTemp::create(parent, PREFIX, FILES)?;
+        make(&folder.path().join(MARK))?.write_all(MARK_TEXT.as_bytes())?;
+        Ok(Self(folder))
     }
 
     /// The path of the copy.
     pub(super) fn copy(&self) -> PathBuf {
-        self.folder.join(COPY)
+        self.0.path().join(COPY)
     }
 
     /// Creates the file of the copy.
@@ -91,7 +73,7 @@ impl Unfinished {
     }
 
     fn write(&self, name: &str, text: &[u8]) -> Result<PathBuf> {
-        let path = self.folder.join(name);
+        let path = self.0.path().join(name);
         let mut file = make(&path)?;
         file.write_all(text)?;
         file.sync_all()?;
@@ -110,52 +92,20 @@ fn make(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        remove(&self.folder);
-    }
-}
-
-/// Removes what killed commands left: marked folders without a lock holder, and empty folders, which were not marked yet.
-fn sweep(parent: &Path) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes())
-            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
-        {
-            continue;
-        }
-        let mark = entry.path().join(MARK);
-        match std::fs::symlink_metadata(&mark) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Fails if the folder is not empty: files of other programs stay.
-                let _stays = std::fs::remove_dir(entry.path());
-            }
-            Ok(metadata) if metadata.is_file() => {
-                // A command that is killed while it writes the mark leaves the beginning of the text.
-                let is_ours =
-                    std::fs::read(&mark).is_ok_and(|text| MARK_TEXT.as_bytes().starts_with(&text));
-                if is_ours
-                    && let Ok(mark) = File::open(&mark)
-                    && mark.try_lock().is_ok()
-                {
-                    remove(&entry.path());
-                }
-            }
-            _ => {}
+/// Whether this tool created the folder: it is empty, as it was not marked yet, or its mark is the beginning of the text.
+fn is_ours(folder: &Path) -> bool {
+    let mark = folder.join(MARK);
+    match std::fs::symlink_metadata(&mark) {
+        Err(error) => error.kind() == ErrorKind::NotFound && is_empty(folder),
+        Ok(metadata) => {
+            metadata.is_file()
+                && std::fs::read(&mark).is_ok_and(|text| MARK_TEXT.as_bytes().starts_with(&text))
         }
     }
 }
 
-/// Removes the files of this tool, and the folder if it has no others. The mark is removed last, because folders without it are kept.
-fn remove(folder: &Path) {
-    for name in [COPY, CHECKSUMS[0], CHECKSUMS[1], MARK] {
-        // A file that cannot be removed stays in its folder, which is harmless.
-        let _stays = std::fs::remove_file(folder.join(name));
-    }
-    let _stays = std::fs::remove_dir(folder);
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 #[cfg(test)]
@@ -220,7 +170,7 @@ mod tests {
     fn foreign_files_in_a_marked_backup_folder_stay() {
         let folder = tempfile::tempdir().unwrap();
         let unfinished = Unfinished::new(folder.path()).unwrap();
-        let mine = unfinished.folder.join("mine");
+        let mine = unfinished.0.path().join("mine");
         std::fs::write(&mine, "mine").unwrap();
         drop(unfinished);
         assert_eq!(std::fs::read_to_string(mine).unwrap(), "mine");

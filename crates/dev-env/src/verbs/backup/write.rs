@@ -1,26 +1,32 @@
 //! Writes a copy: streams the output of `pg_dump` into an unfinished file, hashes it, then renames the copy and its checksum.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Error as IoError, ErrorKind, Read, Result as IoResult, Write};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::BackupError;
+use super::Key;
 use super::checksum::{self, Checksum};
+use super::target;
 use super::unfinished::Unfinished;
-use super::{BackupError, Key, disk, target};
 use crate::Error;
+use process::Configuration;
+use process::FileLock;
+use process::FileLockError;
+use process::ProcessError;
+use process::describe;
+use process::disk;
+use process::into_file;
 use process::thread::in_thread;
-use process::{Configuration, ProcessError, describe, into_file};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 16;
 /// Another copy takes its name within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(20);
 
 /// The result of writing the output of `pg_dump`.
 struct Stored {
@@ -52,7 +58,7 @@ pub(super) async fn to_file(
         .map_err(copy_of)
         .and_then(Unfinished::make_copy);
     if let Err(error) = &file
-        && !is_full(error)
+        && !disk::is_full(error)
     {
         return Err(io(copy_of(error)).into());
     }
@@ -61,7 +67,7 @@ pub(super) async fn to_file(
     let (dumped, stored) = tokio::join!(into_file(archive(pg_dump), writer, BOUND), store);
     let stored = stored.map_err(|error| io(error.into()))?.map_err(io)?;
     match stored.failed {
-        Some(error) if is_full(&error) => {
+        Some(error) if disk::is_full(&error) => {
             drop(unfinished);
             return Err(full(folder, stored.length).into());
         }
@@ -71,19 +77,15 @@ pub(super) async fn to_file(
     dumped.map_err(|error| failed(error, database, &to.display().to_string()))?;
     let unfinished = unfinished.map_err(io)?;
     let (target, keys) = (to.to_owned(), keys.to_owned());
-    let published = in_thread(move |cancelled| {
-        publish(
-            &unfinished,
-            &stored.checksum,
-            &target,
-            &keys,
-            PATIENCE,
-            cancelled,
-        )
+    let lock = lock(folder, PATIENCE).await?;
+    let published = in_thread(move |_| {
+        let published = publish(&unfinished, &stored.checksum, &target, &keys);
+        drop(lock);
+        published
     })
     .await;
     match published.unwrap_or_else(|| Err(io(IoError::other("the work broke off")))) {
-        Err(BackupError::Io { source, .. }) if is_full(&source) => {
+        Err(BackupError::Io { source, .. }) if disk::is_full(&source) => {
             Err(full(folder, stored.length).into())
         }
         published => Ok(published?),
@@ -136,13 +138,6 @@ fn full(folder: &Path, needed: u64) -> BackupError {
     }
 }
 
-fn is_full(error: &IoError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
-}
-
 /// An error has no copy of its own.
 fn copy_of(error: &IoError) -> IoError {
     error.raw_os_error().map_or_else(
@@ -174,7 +169,7 @@ fn store(mut from: impl Read, file: IoResult<File>) -> IoResult<Stored> {
         {
             // Free the space for other programs.
             let _stays = open.set_len(0);
-            let full = is_full(&error);
+            let full = disk::is_full(&error);
             (file, failed) = (None, Some(error));
             if !full {
                 break;
@@ -204,39 +199,29 @@ fn publish(
     new: &Checksum,
     to: &Path,
     keys: &Path,
-    patience: Duration,
-    cancelled: &AtomicBool,
 ) -> Result<(), BackupError> {
     let io = |source| BackupError::Io {
         path: to.to_owned(),
         source,
     };
     let key = Key::make(keys).map_err(io)?;
-    // Two copies with one name must not mix.
-    let folder = to.parent().unwrap_or(Path::new("/"));
-    let locked = File::open(folder).map_err(io)?;
-    lock(&locked, folder, patience, cancelled)?;
     rename(unfinished, new, to, &key).map_err(io)
 }
 
-/// Locks a folder until the file is closed. A file system without locks is assumed to have one user.
-fn lock(
-    open: &File,
-    folder: &Path,
-    patience: Duration,
-    cancelled: &AtomicBool,
-) -> Result<(), BackupError> {
-    let begun = Instant::now();
-    while let Err(TryLockError::WouldBlock) = open.try_lock() {
-        if cancelled.load(Ordering::Relaxed) || begun.elapsed() >= patience {
-            return Err(BackupError::Locked {
-                folder: folder.to_owned(),
-                seconds: patience.as_secs(),
-            });
-        }
-        std::thread::sleep(POLL);
+/// Locks a folder, as two copies with one name must not mix. A file system without locks is assumed to have one user.
+async fn lock(folder: &Path, patience: Duration) -> Result<Option<FileLock>, BackupError> {
+    let open = File::open(folder).map_err(|source| BackupError::Io {
+        path: folder.to_owned(),
+        source,
+    })?;
+    match FileLock::acquire(open, folder, patience, |_| {}).await {
+        Ok(lock) => Ok(Some(lock)),
+        Err(FileLockError::Io { .. }) => Ok(None),
+        Err(FileLockError::Held { .. }) => Err(BackupError::Locked {
+            folder: folder.to_owned(),
+            seconds: patience.as_secs(),
+        }),
     }
-    Ok(())
 }
 
 fn rename(unfinished: &Unfinished, new: &Checksum, to: &Path, key: &Key) -> IoResult<()> {
@@ -332,24 +317,20 @@ mod tests {
         assert_eq!(names(folder.path()), ["a.dump", "a.dump.sha256"]);
     }
 
-    #[test]
-    fn a_folder_that_another_process_has_locked_is_named_after_a_bound() {
+    #[tokio::test]
+    async fn a_folder_that_another_process_has_locked_is_named_after_a_bound() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || File::open(folder.path()).unwrap();
-        let other = open();
+        let other = File::open(folder.path()).unwrap();
         other.lock().unwrap();
-        let (bound, endless) = (Duration::from_millis(1), Duration::from_secs(3600));
-        let refused = lock(&open(), folder.path(), bound, &AtomicBool::new(false))
-            .unwrap_err()
-            .to_string();
+        let bound = Duration::from_millis(1);
+        let refused = lock(folder.path(), bound).await.unwrap_err().to_string();
         assert!(
             refused.contains(&folder.path().display().to_string())
                 && refused.contains("Nothing was changed"),
             "{refused}"
         );
-        assert!(lock(&open(), folder.path(), endless, &AtomicBool::new(true)).is_err());
         drop(other);
-        lock(&open(), folder.path(), bound, &AtomicBool::new(false)).unwrap();
+        assert!(lock(folder.path(), bound).await.unwrap().is_some());
     }
 
     /// The states that a kill leaves between the steps of [`publish`].
@@ -392,6 +373,6 @@ mod tests {
         let full = IoError::from(ErrorKind::StorageFull);
         let stored = store(&vec![7; 3 * PART][..], Err(full)).unwrap();
         assert_eq!(stored.length, 3 * PART as u64);
-        assert!(stored.failed.is_some_and(|error| is_full(&error)));
+        assert!(stored.failed.is_some_and(|error| disk::is_full(&error)));
     }
 }

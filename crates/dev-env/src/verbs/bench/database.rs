@@ -1,6 +1,5 @@
 //! A database that is thrown away, as durable as the development one and on the same disk.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,18 +7,29 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 
 use super::BenchError;
-use crate::database::location::{self, Place};
-use crate::database::session::{api_url, local_url};
-use crate::database::throw_away::{self, pid_file};
+use crate::Checkout;
+use crate::Error;
+use crate::database::location;
+use crate::database::location::Place;
+use crate::database::session::api_url;
+use crate::database::session::local_url;
+use crate::database::throw_away;
+use crate::database::throw_away::pid_file;
 use crate::project::configuration::Tool;
 use crate::project::lock;
 use crate::report::events::Events;
-use crate::{Checkout, Error};
-use local_postgres::psql::{Psql, identifier, literal};
+use local_postgres::ClusterConfig;
+use local_postgres::Durability;
+use local_postgres::cluster;
+use local_postgres::psql::Psql;
+use local_postgres::psql::identifier;
+use local_postgres::psql::literal;
 use local_postgres::server::Server;
-use local_postgres::{ClusterConfig, Durability, cluster};
+use process::Configuration;
+use process::FileLock;
+use process::PidFile;
+use process::StopSignal;
 use process::owner::Owner;
-use process::{Configuration, PidFile, StopSignal};
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;
@@ -37,7 +47,7 @@ pub(super) struct Scratch {
     folder: PathBuf,
     development: Place,
     // Closing the file gives the lock back.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Scratch {

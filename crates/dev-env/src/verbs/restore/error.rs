@@ -4,7 +4,7 @@ use std::io::Error;
 use std::path::PathBuf;
 
 use crate::project::error::indented;
-use crate::verbs::backup::disk::megabytes;
+use process::disk::megabytes;
 
 /// Why a copy of the database was not restored. Nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -202,7 +202,7 @@ pub(super) fn recognise(head: &[u8]) -> Kind {
         let first: Vec<String> = head
             .iter()
             .take(4)
-            .map(|byte| format!("{byte:02x}"))
+            .map(|byte| hex::encode([*byte]))
             .collect();
         // The last character may be truncated.
         let is_utf8 =

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::error::RestoreError;
 use super::format::{Format, HEAD, Kind, Layer, archive_version, recognise};
 use super::utf16::Utf16;
-use crate::verbs::backup::disk;
+use process::disk;
 
 /// How long a pipe may send nothing.
 const SILENCE_BOUND: Duration = Duration::from_secs(30);
@@ -256,14 +256,7 @@ fn spool(mut from: Box<dyn Read + '_>, folder: &Path, shown: &str) -> Result<Fil
             return Err(full(written));
         }
         match to.write_all(&part[..read]) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-                ) =>
-            {
-                return Err(full(written));
-            }
+            Err(error) if disk::is_full(&error) => return Err(full(written)),
             other => other?,
         }
         written += read as u64;

@@ -1,0 +1,38 @@
+//! The pid files of builds, by which the next command ends what a killed command left running.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use crate::Checkout;
+
+/// Returns the pid file of a build of this process.
+pub(crate) fn path(checkout: &Checkout) -> PathBuf {
+    checkout
+        .run()
+        .join(format!("build-{}.pid", std::process::id()))
+}
+
+/// Returns the files of builds whose tool has ended. Builds of other commands go on.
+pub(crate) fn orphaned_pid_files(checkout: &Checkout) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(checkout.run())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let orphaned = |path: &PathBuf| {
+        let tool = path
+            .file_name()?
+            .to_str()?
+            .strip_prefix("build-")?
+            .strip_suffix(".pid")?
+            .parse()
+            .ok()?;
+        (kill(Pid::from_raw(tool), None) == Err(Errno::ESRCH)).then_some(())
+    };
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| orphaned(path).is_some())
+        .collect()
+}
