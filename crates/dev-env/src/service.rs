@@ -3,4 +3,6 @@
 pub(crate) mod command;
 pub(crate) mod listening;
 pub mod migrations;
-pub(crate) mod program;
+pub(crate) mod program {
+    pub(crate) use fast_reload::Program;
+}

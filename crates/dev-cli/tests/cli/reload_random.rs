@@ -1,10 +1,13 @@
-//! What answers is what was saved: a slice of `cargo dev bench reload`, which does the same three hundred times.
+//! Slices of `cargo dev bench reload`, which take minutes.
+//!
+//! `crates/fast-reload/tests` compares the fast way with cargo after random edits of a small workspace. What these add is the real service: its
+//! crates and their dependencies, the switch to the new process, and the answers over HTTP.
 
 use std::path::Path;
 
 use dev_env::Environment;
 use dev_env::report::events::Events;
-use dev_env::verbs::bench::{Target, random_edits};
+use dev_env::verbs::bench::{Target, checked_edits, random_edits};
 
 use crate::support::{built, workspace};
 
@@ -13,6 +16,7 @@ const EDITS: usize = 12;
 const SEED: u64 = 20;
 
 #[test]
+#[ignore = "takes minutes: builds the service after each edit, twice"]
 fn edits_at_random_answer_as_an_ordinary_build() {
     let environment = Environment::find(&workspace(), []).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -42,4 +46,34 @@ fn edits_at_random_answer_as_an_ordinary_build() {
         "{}",
         figure.compared
     );
+}
+
+#[test]
+#[ignore = "takes minutes: builds the service, and checks it as an editor does"]
+fn edits_beside_an_editor_that_checks_go_live_within_a_second() {
+    let environment = Environment::find(&workspace(), []).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let tool = Path::new(env!("CARGO_BIN_EXE_dev-cli"));
+    let figures = runtime
+        .block_on(checked_edits(&environment, tool, &Events::silent()))
+        .unwrap();
+    for figure in figures {
+        let Some(Target::AtMost(most)) = figure.target else {
+            panic!("{} has no target", figure.name)
+        };
+        println!(
+            "{}: {:.0} ms ({})",
+            figure.name, figure.value, figure.compared
+        );
+        assert!(
+            figure.value <= most,
+            "{}: {:.0} ms; {}",
+            figure.name,
+            figure.value,
+            figure.compared
+        );
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::workspace;
 
 /// What a package may depend on among ours, in any table of its Cargo.toml. Features are those that are not named here.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("emotionviz-settings", &[]),
     ("emotionviz-core", &["emotionviz-settings"]),
     ("emotionviz-db", &["emotionviz-core", "emotionviz-settings"]),
@@ -17,7 +17,19 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ),
     ("emotionviz", &["*"]),
     ("http-bench", &[]),
-    ("dev-env", &["emotionviz-settings", "http-bench"]),
+    ("process", &[]),
+    ("local-postgres", &["process"]),
+    ("fast-reload", &["process"]),
+    (
+        "dev-env",
+        &[
+            "emotionviz-settings",
+            "fast-reload",
+            "http-bench",
+            "local-postgres",
+            "process",
+        ],
+    ),
     ("dev-cli", &["dev-env", "emotionviz-settings"]),
     (
         "a feature",
@@ -105,6 +117,20 @@ fn arrows_between_packages() {
             "{} must not depend on {wrong:?}",
             package.name
         );
+    }
+}
+
+#[test]
+fn crates_that_stand_alone_do_not_name_this_application() {
+    const ALONE: [&str; 1] = ["fast-reload"];
+    const NAMES: [&str; 2] = ["emotionvi", "cargo dev"];
+    for file in ALONE
+        .iter()
+        .flat_map(|name| files(&workspace().join("crates").join(name)))
+    {
+        let text = fs::read_to_string(&file).unwrap().to_lowercase();
+        let named = NAMES.iter().find(|name| text.contains(**name));
+        assert!(named.is_none(), "{}: {}", file.display(), named.unwrap());
     }
 }
 

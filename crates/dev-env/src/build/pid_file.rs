@@ -7,32 +7,12 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::Checkout;
-use process::Configuration;
 
-/// The pid file of a build of this process. Dropping it removes the file.
-pub(crate) struct BuildPidFile(PathBuf);
-
-impl BuildPidFile {
-    pub(crate) fn new(checkout: &Checkout) -> Self {
-        Self(
-            checkout
-                .run()
-                .join(format!("build-{}.pid", std::process::id())),
-        )
-    }
-
-    /// Adds the pid file to a program of the build, which runs at low priority: the API answers while it builds.
-    pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
-        program.pid_file = Some(self.0.clone());
-        program.gives_way = true;
-        program
-    }
-}
-
-impl Drop for BuildPidFile {
-    fn drop(&mut self) {
-        let _absent = std::fs::remove_file(&self.0);
-    }
+/// Returns the pid file of a build of this process.
+pub(crate) fn path(checkout: &Checkout) -> PathBuf {
+    checkout
+        .run()
+        .join(format!("build-{}.pid", std::process::id()))
 }
 
 /// Returns the files of builds whose tool has ended. Builds of other commands go on.

@@ -35,8 +35,8 @@ pub(crate) fn api(
     let mut api = plain("the API", program.path()).args(["serve"]);
     if let Some(replaced) = program.replaced() {
         let given = std::env::var_os("LD_LIBRARY_PATH").filter(|given| !given.is_empty());
-        let folders =
-            std::iter::once(replaced.clone()).chain(given.iter().flat_map(std::env::split_paths));
+        let folders = std::iter::once(replaced.to_owned())
+            .chain(given.iter().flat_map(std::env::split_paths));
         api = api.env(
             "LD_LIBRARY_PATH",
             std::env::join_paths(folders).unwrap_or_default(),

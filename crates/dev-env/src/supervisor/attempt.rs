@@ -108,7 +108,6 @@ impl Plan {
         }
         let fast = cargo::fast(&environment.checkout).ok()?;
         fast.replace(
-            &environment.checkout,
             &self.program,
             &self.changed,
             self.building.colour,

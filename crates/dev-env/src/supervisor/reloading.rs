@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use super::attempt::{Candidate, Plan};
 use super::services::Services;
 use crate::build::cargo;
-use crate::build::watch::{Seen, Sources, Watcher};
+use crate::build::watch::{self, ContentCache, Watcher};
 use crate::project::configuration::Tool;
 use crate::report::events::{Event, Events};
 use crate::report::reload::{Outcome, Reload, Times};
@@ -31,7 +31,7 @@ pub(super) struct Reloading {
     pub(super) attempt: Option<Attempt>,
     /// The compiler looks at what it may have to compile again.
     pub(super) priming: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    seen: Seen,
+    seen: ContentCache,
     /// Whether another toolchain is asked for than at the start.
     pub(super) toolchain_changed: bool,
     /// What changed since the code that runs, where an attempt failed.
@@ -61,12 +61,7 @@ impl Reloading {
         events: &Events,
     ) -> Result<(), Error> {
         let given = tool.service_binary.as_ref().map(|(path, _)| path.clone());
-        let watcher = Watcher::start(
-            environment,
-            Sources::new(&environment.checkout, given),
-            events,
-        )
-        .await?;
+        let watcher = watch::start(environment, given, events).await?;
         self.seen.look(watcher.sources.rust());
         self.seen.look(watcher.sources.settings().iter().cloned());
         self.watcher = Some(watcher);
@@ -120,7 +115,7 @@ impl Reloading {
             .ok()
             .filter(|_| self.watcher.is_some())
         {
-            self.priming = Some(Box::pin(fast.prime(checkout.clone())));
+            self.priming = Some(Box::pin(fast.prime()));
         }
         if let Some(watcher) = &mut self.watcher {
             watcher.learn(program.path());

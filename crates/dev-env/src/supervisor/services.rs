@@ -13,7 +13,7 @@ use super::checkup::Checkup;
 use super::reloading::Reloading;
 use super::retiring::Retiring;
 use crate::build::cargo;
-use crate::build::watch::Watcher;
+use crate::build::watch::watching;
 use crate::database::container::Prepared;
 use crate::database::external::refuse_unknown;
 use crate::database::location;
@@ -332,7 +332,7 @@ impl Services {
             State::Running => Probe::new(place.host, place.port).version().await,
             _ => None,
         };
-        let watching = self.reloading.watcher.as_ref().map(Watcher::watching);
+        let watching = self.reloading.watcher.as_ref().map(watching);
         self.board.update(|snapshot| {
             if snapshot.api.pid != api.pid() {
                 snapshot.api.started(api.pid());

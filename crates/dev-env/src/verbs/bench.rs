@@ -20,5 +20,5 @@ mod tool;
 pub use error::BenchError;
 pub use figures::{Figure, Target, Unit};
 pub use http::http;
-pub use reload::{random_edits, reload};
+pub use reload::{checked_edits, random_edits, reload};
 pub use tool::tool;

@@ -3,6 +3,7 @@
 //! In a copy of the checkout. Beside it the same edits are made with `cargo build` and a restart.
 
 mod clients;
+mod editor;
 mod edits;
 mod plainly;
 mod playground;
@@ -21,6 +22,7 @@ use crate::report::events::Events;
 use crate::report::reload::{Builder, Times};
 use crate::{Environment, Error};
 use clients::{Clients, Seen};
+use editor::Check;
 use edits::{Edits, Files};
 use plainly::Plainly;
 use playground::{Playground, Room};
@@ -44,6 +46,8 @@ const SETTINGS: usize = 20;
 const BROKEN: usize = 20;
 /// Edits of features in a workspace with twice as many.
 const DOUBLED: usize = 20;
+/// Edits of a feature while an editor checks it at each save.
+const CHECKED: usize = 30;
 /// How many edits of each group are also made plainly.
 const PLAIN: usize = 20;
 /// Edits at random.
@@ -80,11 +84,35 @@ pub async fn reload(
     .await?;
     let mut figures = bench.idle().await?;
     figures.extend(bench.hundred(&generator).await?);
+    if engine == Kind::Native {
+        figures.extend(bench.checked(&generator).await?);
+    }
     figures.push(bench.doubled().await?);
     if engine == Kind::Native {
         figures.push(bench.first_build());
         figures.push(bench.random(RANDOM, 1).await?);
     }
+    bench.stop().await?;
+    Ok(figures)
+}
+
+/// Measures edits while an editor runs `cargo check` at each save, over the native engine.
+///
+/// # Errors
+/// An edit does not go live, or a request is lost.
+pub async fn checked_edits(
+    environment: &Environment,
+    program: &Path,
+    events: &Events,
+) -> Result<Vec<Figure>, BenchError> {
+    let generator = programs::generator(&environment.checkout, events).await?;
+    let scratch = Scratch::new(&environment.checkout).await?;
+    let tool = Tool {
+        program,
+        engine: Kind::Native,
+    };
+    let mut bench = Bench::new(environment, tool, &scratch, None, events).await?;
+    let figures = bench.checked(&generator).await?;
     bench.stop().await?;
     Ok(figures)
 }
@@ -269,6 +297,34 @@ impl<'a> Bench<'a> {
         Ok(figures)
     }
 
+    /// Edits of a feature under load, while an editor checks it.
+    async fn checked(&mut self, generator: &Path) -> Result<Vec<Figure>, BenchError> {
+        self.events.phase("a first cargo check");
+        Check::prepare(&self.playground).await?;
+        let clients = Clients::start(generator, self.up.port).await?;
+        tokio::time::sleep(UNDISTURBED).await;
+        let undisturbed = clients.finish().await?;
+
+        let clients = Clients::start(generator, self.up.port).await?;
+        let mut taken = Taken::default();
+        for n in 0..CHECKED {
+            self.events
+                .phase(format!("edit {} of {CHECKED} beside cargo check", n + 1));
+            let (what, saved) = ("an edit beside cargo check", Instant::now());
+            let shown = self.playground.mark(Room::Handler)?;
+            self.plainly.playground.mark(Room::Handler)?;
+            let check = Check::start(&self.playground).await?;
+            let live = self.up.shows(&shown, what).await?;
+            taken.add(live - saved, self.up.live(&self.playground, what).await?);
+            check.finish().await?;
+        }
+        let seen = clients.finish().await?;
+        let mut longest = longest(&undisturbed, &seen);
+        longest.name.push_str(", beside cargo check");
+        let name = "edit in a feature beside cargo check of it, live after";
+        Ok(vec![taken.figure(name, Some(1000.0)), longest])
+    }
+
     /// Edits of a feature where there are twice as many.
     async fn doubled(&mut self) -> Result<Figure, BenchError> {
         self.events.phase("twice the features");
@@ -333,15 +389,7 @@ impl<'a> Bench<'a> {
     async fn edit(&mut self, room: Room, change: Change) -> Result<(Duration, Times), BenchError> {
         let (what, saved) = (format!("an edit of {room:?}"), Instant::now());
         let shown = change(&mut self.playground, room)?;
-        let live = self
-            .up
-            .answers(
-                playground::MARKS,
-                "",
-                |answer| answer.contains(&format!("\n{shown}")),
-                &what,
-            )
-            .await?;
+        let live = self.up.shows(&shown, &what).await?;
         Ok((live - saved, self.up.live(&self.playground, &what).await?))
     }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use emotionviz_settings::declared;
+use fast_reload::files;
 
 use super::super::BenchError;
-use crate::build::watch::files;
 use crate::{Checkout, Error};
 use process::{Configuration, capture};
 
@@ -262,7 +262,7 @@ impl Playground {
             "OpenApiRouter::new().route(\"/bench\", axum::routing::get(marks)).",
         )?;
         let handler = format!(
-            "\nasync fn marks() -> String {{\n    [{calls}].map(|mark| format!(\"{{mark}} \")).concat() + &crate::verbs::bench::all()\n}}\n"
+            "\nasync fn marks() -> String {{\n    [{calls}].map(|mark| format!(\"{{mark}} \")).concat() + &crate::bench::all()\n}}\n"
         );
         let text = std::fs::read_to_string(self.root.join(api))
             .map_err(|source| Error::io("read", &self.root.join(api), source))?;

@@ -147,6 +147,13 @@ impl<'a> Up<'a> {
         }
     }
 
+    /// Waits until the marks are shown like this, and says when they were.
+    pub(super) async fn shows(&self, shown: &str, what: &str) -> Result<Instant, BenchError> {
+        let expected = format!("\n{shown}");
+        self.answers(MARKS, "", |answer| answer.contains(&expected), what)
+            .await
+    }
+
     /// What the marks and the random edits are shown as.
     pub(super) async fn marks(&self) -> Result<String, BenchError> {
         marks(self.port).await

@@ -1,28 +1,26 @@
-//! A program that was built: which one it is, and a copy that the next build does not replace.
+//! A built program: its identity, and a copy that the next build does not replace.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// A program as it was at a moment.
+/// A program as it was when it was read or built.
 #[derive(Clone, Debug)]
-pub(crate) struct Program {
+pub struct Program {
     path: PathBuf,
-    /// Device, inode, size and time of the last change: what is written anew differs in one of them.
+    /// Device, inode, size and modification time. A rewritten file differs in at least one of them.
     identity: (u64, u64, u64, i64, i64),
-    /// The folder of the libraries that it was linked with, where those can be replaced; see the `build` layer.
     linked: Option<PathBuf>,
-    /// Libraries that it loads in the place of those.
     replaced: Option<PathBuf>,
 }
 
 impl Program {
-    /// The one at `path`.
+    /// Reads the identity of the program at `path`.
     ///
     /// # Errors
-    /// There is none.
-    pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
+    /// [`Error::Io`]: there is no file.
+    pub fn at(path: PathBuf) -> Result<Self, Error> {
         let of = std::fs::metadata(&path).map_err(|source| Error::io("read", &path, source))?;
         Ok(Self {
             identity: (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec()),
@@ -32,27 +30,27 @@ impl Program {
         })
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the path of the executable.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of the libraries that it was linked with, where those can be replaced.
-    pub(crate) fn linked(&self) -> Option<&PathBuf> {
-        self.linked.as_ref()
+    /// Returns the folder of the libraries that the executable was linked with. `None`: it was linked in one piece.
+    pub fn linked(&self) -> Option<&Path> {
+        self.linked.as_deref()
     }
 
-    /// The same, linked with such libraries.
     pub(crate) fn linked_with(self, linked: Option<PathBuf>) -> Self {
         Self { linked, ..self }
     }
 
-    /// The folder of the libraries that it loads in the place of those which it was linked with.
-    pub(crate) fn replaced(&self) -> Option<&PathBuf> {
-        self.replaced.as_ref()
+    /// Returns the folder of the libraries that replace some of those in [`linked`](Self::linked).
+    ///
+    /// The program must be started with this folder first in `LD_LIBRARY_PATH` (ld.so(8)).
+    pub fn replaced(&self) -> Option<&Path> {
+        self.replaced.as_deref()
     }
 
-    /// The same with such libraries.
     pub(crate) fn with_replaced(self, replaced: PathBuf) -> Self {
         Self {
             replaced: Some(replaced),
@@ -60,8 +58,8 @@ impl Program {
         }
     }
 
-    /// Returns whether the program and its libraries still exist at their paths.
-    pub(crate) fn is_complete(&self) -> bool {
+    /// Returns whether the executable and its libraries still exist.
+    pub fn is_complete(&self) -> bool {
         self.path.is_file()
             && [&self.linked, &self.replaced]
                 .into_iter()
@@ -69,32 +67,31 @@ impl Program {
                 .all(|folder| folder.is_dir())
     }
 
-    /// Restores the program at its path from a process that runs it (Linux).
+    /// Restores a removed executable from a process that runs it. Linux only.
     ///
     /// # Errors
-    /// The process has ended, or the disk is full.
-    pub(crate) fn restore_from(&self, pid: u32) -> std::io::Result<()> {
+    /// The process has ended, or the file cannot be written.
+    pub fn restore_from(&self, pid: u32) -> std::io::Result<()> {
         let unfinished = self.path.with_added_extension("new");
         std::fs::copy(format!("/proc/{pid}/exe"), &unfinished)?;
         std::fs::rename(unfinished, &self.path)
     }
 
-    /// Whether both do the same: the same file, with the same contents, and the same libraries.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Returns whether both are the same executable with the same libraries.
+    pub fn is(&self, other: &Self) -> bool {
         self.is_file_of(other) && self.replaced == other.replaced
     }
 
-    /// Whether both are the same file, with the same contents, whatever they load.
+    /// Returns whether both are the same executable, whatever libraries they load.
     pub(crate) fn is_file_of(&self, other: &Self) -> bool {
         self.identity == other.identity
     }
 
-    /// The same program at a place that cargo does not write to: a service that dies is started again from there, whatever was
-    /// built since.
+    /// Links or copies the executable to `at`, a path that cargo does not write to. It can be started from there after later builds.
     ///
     /// # Errors
-    /// The disk is full, or the like.
-    pub(crate) fn kept(self, at: PathBuf) -> Result<Self, Error> {
+    /// [`Error::Io`]: the file cannot be written.
+    pub fn kept(self, at: PathBuf) -> Result<Self, Error> {
         let unfinished = at.with_added_extension("new");
         if self.path == at {
             return Ok(self);
@@ -104,12 +101,12 @@ impl Program {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
             _ => {}
         }
-        // A link costs nothing. Some linkers write into the file that is there, but not while it is being run.
+        // A hard link costs nothing. Some linkers write into the existing file, but not while a process runs it.
         if std::fs::hard_link(&self.path, &unfinished).is_err() {
             std::fs::copy(&self.path, &unfinished).map_err(io)?;
         }
         std::fs::rename(&unfinished, &at).map_err(io)?;
-        // Renaming a link to what is there already does nothing.
+        // rename(2) does nothing if both names are the same file.
         let _gone = std::fs::remove_file(&unfinished);
         Ok(Self { path: at, ..self })
     }

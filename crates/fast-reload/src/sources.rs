@@ -1,26 +1,26 @@
-//! Which files the service is made of.
+//! The files that a program is built of.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use notify::RecursiveMode;
 
-use crate::Checkout;
+use crate::Workspace;
+use crate::dep_info::dependencies;
 
-/// Folders at the top of a checkout that nothing is built of.
-const NOT_SOURCES: [&str; 4] = ["data", "docs", "node_modules", "target"];
-
-/// Which files the service is made of: what cargo says of its last build, and what may become part of the next one.
+/// The files that a program is built of: those that cargo lists for the last build, and those that the next build may add.
+///
+/// Before the first build, every file in a folder of the workspace counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Sources {
+pub struct Sources {
     root: PathBuf,
-    settings: [PathBuf; 2],
-    /// A program that is built by somebody else, if that is what runs.
+    ignored: Vec<String>,
+    settings: Vec<PathBuf>,
     given: Option<PathBuf>,
     built: Option<Built>,
 }
 
-/// What cargo says.
+/// The files and packages of the last build.
 #[derive(Clone, Debug)]
 struct Built {
     files: BTreeSet<PathBuf>,
@@ -28,19 +28,23 @@ struct Built {
 }
 
 impl Sources {
-    /// Those of a checkout; `given` is a program that is not built here.
-    pub(crate) fn new(checkout: &Checkout, given: Option<PathBuf>) -> Self {
+    /// Returns the sources of a workspace, before anything is known of a build.
+    ///
+    /// `settings`: files that the program reads when it starts, relevant whether they exist or not. `given`: a program that is built
+    /// elsewhere; if there is one, only this file and the settings are relevant.
+    pub fn new(workspace: &Workspace, settings: Vec<PathBuf>, given: Option<PathBuf>) -> Self {
         Self {
-            root: checkout.root().to_owned(),
-            settings: [checkout.env_file(), checkout.backend_env_file()],
+            root: workspace.root.clone(),
+            ignored: workspace.ignored.clone(),
+            settings,
             given,
             built: None,
         }
     }
 
-    /// Reads what cargo wrote beside a program that it built: all the files that went into it
-    /// (<https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files>).
-    pub(crate) fn learn(&mut self, program: &Path) {
+    /// Reads the list that cargo wrote next to a program: all files that it was built of
+    /// (<https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files>). Does nothing if there is no list.
+    pub fn learn(&mut self, program: &Path) {
         let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else {
             return;
         };
@@ -61,8 +65,8 @@ impl Sources {
         self.built = Some(Built { files, packages });
     }
 
-    /// The files that were there when it was built: what cargo names, and what lies in the folders that it names.
-    pub(crate) fn built(&self) -> Vec<PathBuf> {
+    /// Returns the files of the last build: those that cargo lists, and those in listed folders.
+    pub fn built(&self) -> Vec<PathBuf> {
         let named = self.built.iter().flat_map(|built| &built.files);
         named
             .flat_map(|path| {
@@ -76,33 +80,43 @@ impl Sources {
     }
 
     /// Returns all known files, including settings files.
-    pub(super) fn all(&self) -> BTreeSet<PathBuf> {
+    pub(crate) fn all(&self) -> BTreeSet<PathBuf> {
         let settings = self.settings.iter().chain(&self.given).cloned();
         settings.chain(self.rust()).chain(self.built()).collect()
     }
 
-    /// The program that is not built here, if that is what runs.
-    pub(crate) fn given(&self) -> Option<&Path> {
+    /// Returns the program that is built elsewhere, if there is one.
+    pub fn given(&self) -> Option<&Path> {
         self.given.as_deref()
     }
 
-    /// The files of settings, whether they are there or not.
-    pub(crate) fn settings(&self) -> &[PathBuf] {
+    /// Returns the settings files, whether they exist or not.
+    pub fn settings(&self) -> &[PathBuf] {
         &self.settings
     }
 
-    /// Whether a file is one of settings.
-    pub(crate) fn is_settings(&self, path: &Path) -> bool {
+    /// Returns whether a file is a settings file.
+    pub fn is_settings(&self, path: &Path) -> bool {
         self.settings.iter().any(|file| file == path)
     }
 
-    /// What is to be watched.
+    /// Returns the folder of the workspace.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the folders to be watched.
     pub(crate) fn folders(&self) -> Vec<(PathBuf, RecursiveMode)> {
         let mut folders = vec![(self.root.clone(), RecursiveMode::NonRecursive)];
         match self.given.as_ref().and_then(|program| program.parent()) {
             Some(folder) => {
-                folders.push((self.root.join("backend"), RecursiveMode::NonRecursive));
-                folders.push((folder.to_owned(), RecursiveMode::NonRecursive));
+                let settings = self.settings.iter().filter_map(|file| file.parent());
+                folders.extend(
+                    settings
+                        .chain([folder])
+                        .filter(|folder| *folder != self.root)
+                        .map(|folder| (folder.to_owned(), RecursiveMode::NonRecursive)),
+                );
             }
             None => {
                 let inside = std::fs::read_dir(&self.root)
@@ -121,17 +135,21 @@ impl Sources {
         folders
     }
 
-    /// Whether a path is a folder at the top of the checkout that sources are in.
+    /// Returns whether a path is a top-level folder of the workspace that may have sources.
     pub(crate) fn is_watched_folder(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.given.is_none()
             && path.parent() == Some(&self.root)
-            && (name == ".cargo" || !name.starts_with('.') && !NOT_SOURCES.contains(&&*name))
+            && (name == ".cargo" || !name.starts_with('.') && !self.is_ignored(&name))
             && path.is_dir()
     }
 
-    /// The Rust sources that are there.
-    pub(crate) fn rust(&self) -> Vec<PathBuf> {
+    fn is_ignored(&self, top: &str) -> bool {
+        self.ignored.iter().any(|name| name == top)
+    }
+
+    /// Returns the existing Rust sources.
+    pub fn rust(&self) -> Vec<PathBuf> {
         let folders = self
             .folders()
             .into_iter()
@@ -142,7 +160,7 @@ impl Sources {
             .collect()
     }
 
-    /// The files at or below a path that matter, whether they are there or not any more.
+    /// Returns the relevant files at or below a path, whether they exist or were removed.
     pub(crate) fn that_matter(&self, path: &Path) -> Vec<PathBuf> {
         let mut found = match path
             .strip_prefix(&self.root)
@@ -177,11 +195,11 @@ impl Sources {
         let Ok(inside) = file.strip_prefix(&self.root) else {
             return false;
         };
-        // What cargo generates is named among its sources, and changes with each build.
+        // cargo lists generated files too, and each build changes them.
         if inside
             .iter()
             .next()
-            .is_some_and(|top| NOT_SOURCES.iter().any(|name| top == *name))
+            .is_some_and(|top| self.is_ignored(&top.to_string_lossy()))
         {
             return false;
         }
@@ -194,40 +212,39 @@ impl Sources {
             return true;
         }
         let hidden = |part: &std::ffi::OsStr| part.to_string_lossy().starts_with(['.', '#']);
-        let odd = name.ends_with('~') || inside.iter().any(hidden);
+        let is_temporary = name.ends_with('~') || inside.iter().any(hidden);
         match &self.built {
             Some(built) if built.files.contains(file) => true,
-            // A folder that is named: whatever lies in it, such as the migrations. A new module: whoever names it makes it known.
+            // A file in a listed folder, or a new module of a package that was built.
             Some(built) => {
-                let named = || {
+                let is_listed = || {
                     file.ancestors()
                         .skip(1)
                         .take_while(|path| *path != self.root)
                         .any(|path| built.files.contains(path))
                 };
-                let module = || {
+                let is_module = || {
                     has_extension(file, "rs")
                         && built
                             .packages
                             .iter()
                             .any(|package| file.starts_with(package))
                 };
-                !odd && (named() || module())
+                !is_temporary && (is_listed() || is_module())
             }
-            // Before the first build nobody knows: cargo will say.
-            None => !odd && inside.components().count() > 1,
+            None => !is_temporary && inside.components().count() > 1,
         }
     }
 }
 
-/// Whether a file's name ends so.
+/// Returns whether a file has this extension.
 pub(crate) fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension()
         .is_some_and(|extension| extension == wanted)
 }
 
-/// Returns the files in a folder and in its subfolders, except hidden ones. Links to folders are followed.
-pub(crate) fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
+/// Returns the files in a folder and, if `deep`, in its subfolders, except hidden ones. Links to folders are followed.
+pub fn files(folder: &Path, deep: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(folder, deep, &mut Vec::new(), &mut found);
     found
@@ -267,63 +284,42 @@ fn collect(folder: &Path, deep: bool, above: &mut Vec<PathBuf>, found: &mut Vec<
     }
 }
 
-/// What a rule of a Makefile depends on. Blanks in names have a backslash before them.
-pub(crate) fn dependencies(text: &str) -> Vec<PathBuf> {
-    let mut names = vec![String::new()];
-    let (_, rest) = text.split_once(": ").unwrap_or_default();
-    let mut characters = rest.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => names
-                .last_mut()
-                .expect("one is there")
-                .extend(characters.next()),
-            ' ' | '\n' => names.push(String::new()),
-            other => names.last_mut().expect("one is there").push(other),
-        }
-    }
-    names
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .map(PathBuf::from)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn checkout() -> (tempfile::TempDir, Checkout) {
+    fn workspace() -> (tempfile::TempDir, Workspace) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for file in [
             "Cargo.toml",
-            "backend/.env.example",
-            "backend/db/Cargo.toml",
-            "backend/db/src/lib.rs",
-            "backend/db/m/1.sql",
+            "members/db/Cargo.toml",
+            "members/db/src/lib.rs",
+            "members/db/m/1.sql",
         ] {
             std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
             std::fs::write(root.join(file), "").unwrap();
         }
-        let checkout = Checkout::find(root).unwrap();
-        (folder, checkout)
+        let mut workspace = Workspace::scratch(root);
+        workspace.ignored.push("data".to_owned());
+        (folder, workspace)
     }
 
     #[test]
-    fn before_the_first_build_and_after_it() {
-        let (_folder, checkout) = checkout();
-        let mut sources = Sources::new(&checkout, None);
-        let root = checkout.root().to_owned();
+    fn a_build_narrows_the_sources_to_those_that_cargo_lists() {
+        let (_folder, workspace) = workspace();
+        let root = workspace.root.clone();
+        let settings = vec![root.join(".env"), root.join("members/settings")];
+        let mut sources = Sources::new(&workspace, settings, None);
         let matters = |sources: &Sources, path: &str| sources.matters(&root.join(path));
         let always = [
             ".env",
-            "backend/.env",
+            "members/settings",
             "Cargo.toml",
             "Cargo.lock",
             ".cargo/config.toml",
             "rust-toolchain.toml",
-            "backend/new/Cargo.toml",
+            "members/new/Cargo.toml",
         ];
         let never = [
             ".env.swp",
@@ -331,17 +327,17 @@ mod tests {
             "data/run/a.rs",
             "target/debug/build/out/a.rs",
             ".git/index",
-            "backend/db/src/.lib.rs.swp",
-            "backend/db/src/lib.rs~",
-            "backend/db/src/#lib.rs#",
+            "members/db/src/.lib.rs.swp",
+            "members/db/src/lib.rs~",
+            "members/db/src/#lib.rs#",
         ];
         let (yes, then_no) = (
             [
-                "backend/db/src/lib.rs",
-                "backend/db/src/new.rs",
-                "backend/db/m/2.sql",
+                "members/db/src/lib.rs",
+                "members/db/src/new.rs",
+                "members/db/m/2.sql",
             ],
-            ["backend/tests/a.rs", "crates/x/a.rs"],
+            ["members/tests/a.rs", "crates/x/a.rs"],
         );
         let check = |sources: &Sources, paths: &[&str], expected: bool| {
             for path in paths {
@@ -353,7 +349,7 @@ mod tests {
 
         let program = root.join("target/debug/service");
         std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-        let (db, elsewhere) = (root.join("backend/db"), "/elsewhere/lib.rs");
+        let (db, elsewhere) = (root.join("members/db"), "/elsewhere/lib.rs");
         let text = format!("{}: {0}/src/lib.rs {0}/m {elsewhere}\n", db.display()).replacen(
             &db.display().to_string(),
             "x",
@@ -364,7 +360,7 @@ mod tests {
         check(&sources, &[&always[..], &yes].concat(), true);
         check(
             &sources,
-            &[&never[..], &then_no, &["backend/db/notes.txt"]].concat(),
+            &[&never[..], &then_no, &["members/db/notes.txt"]].concat(),
             false,
         );
         assert_eq!(
@@ -380,19 +376,16 @@ mod tests {
     }
 
     #[test]
-    fn a_given_program_alone() {
-        let (_folder, checkout) = checkout();
-        let program = checkout.root().join("bin/service");
-        let sources = Sources::new(&checkout, Some(program.clone()));
-        assert!(sources.matters(&program) && sources.matters(&checkout.env_file()));
-        assert!(!sources.matters(&checkout.root().join("backend/db/src/lib.rs")));
-    }
-
-    #[test]
-    fn names_with_blanks() {
-        assert_eq!(
-            dependencies("a b: /x/a\\ b.rs /x/c.rs\n"),
-            [PathBuf::from("/x/a b.rs"), PathBuf::from("/x/c.rs")]
+    fn only_a_given_program_and_the_settings_are_relevant() {
+        let (_folder, workspace) = workspace();
+        let (program, settings) = (
+            workspace.root.join("bin/service"),
+            workspace.root.join("members/settings"),
         );
+        let sources = Sources::new(&workspace, vec![settings.clone()], Some(program.clone()));
+        assert!(sources.matters(&program) && sources.matters(&settings));
+        assert!(!sources.matters(&workspace.root.join("members/db/src/lib.rs")));
+        let members = (workspace.root.join("members"), RecursiveMode::NonRecursive);
+        assert!(sources.folders().contains(&members));
     }
 }

@@ -1,12 +1,11 @@
-//! What other crates see of a feature. Where that is one function or several, over types of other crates alone, an edit in any file
-//! but the one that declares them says nothing new to those who call them.
+//! Crates whose interface is in `lib.rs` alone: functions over types of other crates. An edit of any other file does not change the interface.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Whether a crate whose `lib.rs` reads so can be replaced without compiling those who call it.
+/// Returns whether the users of a crate with this `lib.rs` read nothing else of the crate.
 ///
-/// It holds modules, imports of what other crates have, and `#[inline(never)] pub fn` without parameters of types or lifetimes.
-/// Whoever calls such a function knows its name and the types of other crates, and nothing that is in the modules.
+/// `lib.rs` has modules, imports from other crates, and `#[inline(never)] pub fn` without type or lifetime parameters. The callers of such
+/// a function read its name and the types of other crates, and nothing of the modules.
 pub(super) fn is_closed(lib: &str) -> bool {
     let Ok(tokens) = lib.parse::<TokenStream>() else {
         return false;
@@ -130,7 +129,7 @@ fn names(tokens: &[TokenTree]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "//! A feature.\nmod api;\nmod models;\nuse std::sync::Arc;\nuse other::{Pool, Guard};\n\
+    const GOOD: &str = "//! A crate.\nmod api;\nmod models;\nuse std::sync::Arc;\nuse other::{Pool, Guard};\n\
         /// Its calls.\n#[inline(never)]\npub fn router(pool: Pool, guard: Arc<Guard>) -> Router { api::router(api::State { pool, guard }) }\n";
 
     #[test]

@@ -1,12 +1,12 @@
-//! Whether a folder is one that others write to without this system hearing of it.
+//! File systems that other machines write to, without events on this one.
 
 use std::path::Path;
 
-/// The kind of file system that a folder is on, where that is one of another machine, or of a virtual machine's host.
+/// Returns the kind of file system of a folder if it belongs to another machine, or to the host of a virtual machine.
 #[cfg(target_os = "linux")]
 pub(super) fn remote(folder: &Path) -> Option<&'static str> {
     use nix::sys::statfs::{FUSE_SUPER_MAGIC, FsType, NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, statfs};
-    // statfs(2) lists those that the library does not name.
+    // Numbers of statfs(2) that nix does not name.
     const CIFS: FsType = FsType(0xFF53_4D42);
     const SMB2: FsType = FsType(0xFE53_4D42);
     const PLAN9: FsType = FsType(0x0102_1997);
@@ -30,7 +30,7 @@ pub(super) fn remote(folder: &Path) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// Elsewhere the system's own watcher covers them.
+/// The event interfaces of other systems cover them.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn remote(_: &Path) -> Option<&'static str> {
     None

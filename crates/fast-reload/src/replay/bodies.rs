@@ -1,5 +1,4 @@
-//! Edits that change nothing but what plain functions do. Whoever calls such a function knows its signature, and the compiler has put
-//! nothing of its body anywhere else.
+//! Edits of nothing but the bodies of plain functions. Callers are compiled with the signature of such a function, and not with its body.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
@@ -54,9 +53,10 @@ const DECLARING: [&str; 13] = [
     "union",
 ];
 
-/// Whether two versions of a file differ at most in the bodies of plain functions: those without parameters of types or lifetimes, without
-/// attributes that mean something, neither `const` nor `async`, whose types are all named, in no trait and no generic `impl`. What the
-/// bodies hold declares nothing.
+/// Returns whether two versions of a file differ at most in the bodies of plain functions.
+///
+/// A plain function has no type or lifetime parameters, no attributes that change the code, and no `impl Trait`. It is neither `const` nor
+/// `async`, and not in a trait or a generic `impl`. Its body declares nothing.
 pub(super) fn alone_differ(before: &str, after: &str) -> bool {
     let shown = |text: &str| Some(shown(text.parse().ok()?).to_string());
     shown(before).is_some_and(|before| shown(after) == Some(before))

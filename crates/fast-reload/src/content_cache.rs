@@ -1,22 +1,21 @@
-//! What files held when they were last looked at, to tell a change from a save that changes nothing.
+//! The contents of files when they were last read, to distinguish a change from a save that changes nothing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::TokenStream;
 
-use super::sources::has_extension;
+use crate::sources::has_extension;
 
-/// What is known of files.
+/// The contents of files when they were last read.
 #[derive(Default)]
-pub(crate) struct Seen(HashMap<PathBuf, Known>);
+pub struct ContentCache(HashMap<PathBuf, Known>);
 
 enum Known {
-    /// It was not there.
+    /// There was no file.
     Absent,
-    /// It was there.
+    /// The file existed, and was not read.
     Present,
-    /// And held this.
     Contents(Vec<u8>),
 }
 
@@ -31,32 +30,32 @@ impl Known {
     }
 }
 
-impl Seen {
-    /// Looks at files.
-    pub(crate) fn look(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+impl ContentCache {
+    /// Reads files, and keeps their contents.
+    pub fn look(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         self.0.extend(files.into_iter().map(|path| {
             let known = Known::of(&path);
             (path, known)
         }));
     }
 
-    /// Learns of files that they are there. What they hold is read when they are told to have changed: by now that may be news.
-    pub(crate) fn learn(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    /// Records that files exist. Their contents are not read: they may have changed since the last build.
+    pub fn learn(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         for path in files.into_iter().filter(|path| path.is_file()) {
             self.0.entry(path).or_insert(Known::Present);
         }
     }
 
-    /// Whether a file says something else than when it was last looked at. Comments and blanks of Rust say nothing; comments that
-    /// are documentation do.
-    pub(crate) fn is_new(&mut self, path: &Path) -> bool {
+    /// Returns whether a file differs from when it was last read, and keeps its new contents.
+    ///
+    /// Comments and white space of Rust do not count, but documentation comments do. A file that was never read is new.
+    pub fn is_new(&mut self, path: &Path) -> bool {
         let now = Known::of(path);
         let is_new = match (self.0.get(path), &now) {
             (None | Some(Known::Absent), Known::Absent) => false,
             (Some(Known::Contents(before)), Known::Contents(now)) => {
                 before != now && !(has_extension(path, "rs") && same_tokens(before, now))
             }
-            // One that was never looked at: who knows?
             _ => true,
         };
         self.0.insert(path.to_owned(), now);
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_nothing_new() {
+    fn comments_and_white_space_do_not_count() {
         let same = |before: &str, now: &str| same_tokens(before.as_bytes(), now.as_bytes());
         assert!(same(
             "fn f() { g(1) }",
@@ -101,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn files_that_come_and_go() {
+    fn created_changed_and_removed_files_are_new_once() {
         let folder = tempfile::tempdir().unwrap();
         let (rust, text) = (folder.path().join("a.rs"), folder.path().join("a.sql"));
         std::fs::write(&rust, "fn f() {}").unwrap();
-        let mut seen = Seen::default();
+        let mut seen = ContentCache::default();
         seen.look([rust.clone()]);
         assert!(!seen.is_new(&rust));
         std::fs::write(&rust, "fn f() {} // f").unwrap();
@@ -114,7 +113,7 @@ mod tests {
         assert!(seen.is_new(&rust) && !seen.is_new(&rust));
         std::fs::remove_file(&rust).unwrap();
         assert!(seen.is_new(&rust) && !seen.is_new(&rust));
-        assert!(!seen.is_new(&text), "it was there between two looks");
+        assert!(!seen.is_new(&text), "it existed between two reads");
         std::fs::write(&text, "SELECT 1 -- one").unwrap();
         assert!(seen.is_new(&text) && !seen.is_new(&text));
         std::fs::write(&text, "SELECT 1 -- two").unwrap();
