@@ -1,9 +1,10 @@
 //! Locks on files and folders that processes share (`flock`). The system releases them when their holder ends, however it ends.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::future::ready;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -130,6 +131,12 @@ impl FileLock {
         }
     }
 
+    /// Returns whether other processes find the locked file at `path`: it may have been removed or replaced.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let identity = |file: io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+        identity(self.file.metadata()) == identity(std::fs::metadata(path))
+    }
+
     /// The locked file.
     pub fn file(&self) -> &File {
         &self.file
@@ -158,8 +165,6 @@ pub fn is_held(path: &Path) -> bool {
 /// Returns the process that has locked the file, from `/proc/locks` (proc(5)).
 #[cfg(target_os = "linux")]
 fn holder(file: &File) -> Option<LockHolder> {
-    use std::os::unix::fs::MetadataExt;
-
     use nix::sys::stat::{major, minor};
 
     let metadata = file.metadata().ok()?;
@@ -210,6 +215,8 @@ mod tests {
         let exclusive = FileLock::try_exclusive(open(&folder)).unwrap().unwrap();
         assert!(FileLock::try_shared(open(&folder)).unwrap().is_none());
         assert!(is_held(folder.path()));
+        assert!(exclusive.is_at(folder.path()));
+        assert!(!exclusive.is_at(&folder.path().join("absent")));
         drop(exclusive);
         FileLock::acquire(open(&folder), folder.path(), Duration::ZERO, |_| {})
             .await

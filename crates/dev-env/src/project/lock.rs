@@ -3,9 +3,8 @@
 //! The lock is the system's and ends with its holder, however that ends. The file says who it is.
 
 use std::cell::Cell;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ fn docker_runs(checkout: &Checkout) -> bool {
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn open(checkout: &Checkout, name: &str) -> Result<(File, PathBuf), Error> {
+fn open(checkout: &Checkout, name: &str) -> Result<(File, PathBuf), Error> {
     checkout.make_folders()?;
     let path = checkout.run().join(name);
     let file = files::open(OpenOptions::new().read(true).write(true), &path)
@@ -73,8 +72,7 @@ pub(crate) fn open(checkout: &Checkout, name: &str) -> Result<(File, PathBuf), E
 /// # Errors
 /// It cannot be written.
 pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
-    let (file, path) = open(checkout, name)?;
-    FileLock::try_exclusive(file).map_err(|source| Error::io("lock", &path, source))
+    locked(checkout, name, FileLock::try_exclusive)
 }
 
 /// Locks a file of `data/run` together with other commands. `None` if another command has locked it for itself.
@@ -82,8 +80,22 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, 
 /// # Errors
 /// It cannot be written.
 pub(crate) fn file_shared(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
-    let (file, path) = open(checkout, name)?;
-    FileLock::try_shared(file).map_err(|source| Error::io("lock", &path, source))
+    locked(checkout, name, FileLock::try_shared)
+}
+
+/// A file that was removed before it was locked is opened again.
+fn locked(
+    checkout: &Checkout,
+    name: &str,
+    lock: impl Fn(File) -> std::io::Result<Option<FileLock>>,
+) -> Result<Option<FileLock>, Error> {
+    loop {
+        let (file, path) = open(checkout, name)?;
+        let lock = lock(file).map_err(|source| Error::io("lock", &path, source))?;
+        if lock.as_ref().is_none_or(|lock| lock.is_at(&path)) {
+            return Ok(lock);
+        }
+    }
 }
 
 /// Waits for other commands, and locks the file for this command; reports a long wait. `None` if the other command does not end within `bound`.
@@ -96,12 +108,17 @@ pub(crate) async fn wait_for(
     bound: Duration,
     events: &Events,
 ) -> Result<Option<FileLock>, Error> {
-    let (file, path) = open(checkout, name)?;
-    let waits = |holder| events.phase(format!("waiting for {holder}"));
-    match FileLock::acquire(file, &path, bound, waits).await {
-        Ok(lock) => Ok(Some(lock)),
-        Err(FileLockError::Held { .. }) => Ok(None),
-        Err(FileLockError::Io { path, source }) => Err(Error::io("lock", &path, source)),
+    loop {
+        let (file, path) = open(checkout, name)?;
+        let waits = |holder| events.phase(format!("waiting for {holder}"));
+        match FileLock::acquire(file, &path, bound, waits).await {
+            Ok(lock) if lock.is_at(&path) => return Ok(Some(lock)),
+            Ok(_) => {}
+            Err(FileLockError::Held { .. }) => return Ok(None),
+            Err(FileLockError::Io { path, source }) => {
+                return Err(Error::io("lock", &path, source));
+            }
+        }
     }
 }
 
@@ -148,14 +165,10 @@ impl Lock {
 
     /// Locks the file, unless another process has locked it, or a supervisor runs whose file was removed.
     async fn try_take(checkout: &Checkout) -> Result<Option<Self>, Error> {
-        let (file, path) = open(checkout, NAME)?;
-        let locked =
-            FileLock::try_exclusive(file).map_err(|source| Error::io("lock", &path, source))?;
-        let Some(lock) = locked.map(|file| Self { file }) else {
-            return Ok(None);
-        };
-        let is_alone = answering(checkout).await.is_none();
-        Ok(Some(lock).filter(|lock| is_alone && lock.is_in_place(checkout)))
+        let lock = self::file(checkout, NAME)?;
+        // Only after the lock: a supervisor that ends closes its socket first.
+        let is_alone = lock.is_none() || answering(checkout).await.is_none();
+        Ok(lock.filter(|_| is_alone).map(|file| Self { file }))
     }
 
     fn name_holder(&mut self, what: &str, socket: Option<PathBuf>) -> std::io::Result<()> {
@@ -173,9 +186,7 @@ impl Lock {
 
     /// Returns whether other processes still find the lock: its file may have been removed.
     pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
-        let identity =
-            |file: std::io::Result<Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
-        identity(self.file.file().metadata()) == identity(std::fs::metadata(path(checkout)))
+        self.file.is_at(&path(checkout))
     }
 
     /// Records another control socket of the holder.
