@@ -1,6 +1,6 @@
 //! cargo and fast-reload for this workspace.
 
-pub(crate) mod cargo;
+pub mod cargo;
 pub(crate) mod fast;
 pub(crate) mod pid_file;
 pub(crate) mod watch;

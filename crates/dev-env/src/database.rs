@@ -2,13 +2,13 @@
 
 pub(crate) mod compare;
 pub(crate) mod container;
-pub(crate) mod data_home;
+pub mod data_home;
 pub(crate) mod database_settings;
 pub(crate) mod external;
-pub(crate) mod location;
+pub mod location;
 pub(crate) mod lock_holders;
 pub(crate) mod maker;
 pub(crate) mod passwords;
 pub mod session;
-pub(crate) mod throw_away;
+pub mod throw_away;
 pub(crate) mod writers;

@@ -1,6 +1,6 @@
 //! Our binary: the built program, its command lines, migration files and listening sockets.
 
-pub(crate) mod command;
+pub mod command;
 pub(crate) mod listening;
 pub mod migrations;
 pub(crate) mod program {

@@ -1,7 +1,6 @@
 //! The verbs that are more than one call.
 
 pub mod backup;
-pub mod bench;
 pub mod checks;
 pub mod external;
 pub mod restore;

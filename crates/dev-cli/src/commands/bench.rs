@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use dev_env::verbs::bench::{self, Figure, Target, Unit};
+use dev_bench::{Figure, Target, Unit};
 
 use crate::context::Context;
 use crate::printer::Lines;
@@ -68,16 +68,16 @@ impl Bench {
         let asked = |what| self.what.is_none_or(|asked| asked == what);
         // First, while the tool is the one that was started: somebody may build another one meanwhile.
         let tool = match asked(What::Tool) {
-            true => bench::tool(&environment, &std::env::current_exe()?, &events).await?,
+            true => dev_bench::tool(&environment, &std::env::current_exe()?, &events).await?,
             false => Vec::new(),
         };
         let http = match asked(What::Http) {
-            true => bench::http(&environment, &events).await?,
+            true => dev_bench::http(&environment, &events).await?,
             false => Vec::new(),
         };
         let reload = match asked(What::Reload) {
             true => {
-                bench::reload(
+                dev_bench::reload(
                     &environment,
                     &std::env::current_exe()?,
                     context.engine().await?.kind(),

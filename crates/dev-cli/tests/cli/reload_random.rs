@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
+use dev_bench::{Target, checked_edits, random_edits};
 use dev_env::Environment;
 use dev_env::report::events::Events;
-use dev_env::verbs::bench::{Target, checked_edits, random_edits};
 
 use crate::support::{built, workspace};
 

@@ -12,7 +12,7 @@ use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
 use crate::{Checkout, Environment, Error};
 
-pub(crate) use fast_reload::{BuildOptions as Options, cargo};
+pub use fast_reload::{BuildOptions as Options, cargo};
 
 /// The service's package, and its program.
 const PACKAGE: &str = "emotionviz";
@@ -23,7 +23,7 @@ const NOT_SOURCES: [&str; 4] = ["data", "docs", "node_modules", "target"];
 ///
 /// # Errors
 /// It does not compile.
-pub(crate) async fn program(
+pub async fn program(
     environment: &Environment,
     tool: &Tool,
     options: Options,
@@ -43,7 +43,7 @@ pub(crate) async fn program(
 ///
 /// # Errors
 /// The sources do not compile, and there is no earlier build.
-pub(crate) async fn newest_program(
+pub async fn newest_program(
     environment: &Environment,
     tool: &Tool,
     options: Options,
@@ -85,7 +85,7 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
 }
 
 /// The workspace of a checkout, whose program is the service.
-pub(crate) fn workspace(checkout: &Checkout) -> Workspace {
+pub fn workspace(checkout: &Checkout) -> Workspace {
     let (root, build_dir) = (checkout.root().to_owned(), checkout.intermediate_folder());
     Workspace {
         root,

@@ -21,7 +21,7 @@ const ELSEWHERE: &str = "/var/lib/emotionviz";
 
 /// Where the database of a checkout lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DataHome {
+pub struct DataHome {
     /// The real data directory, existing or not.
     pub data_dir: PathBuf,
     /// Set when that is not in the checkout: `data/postgres` is a link to it, which is to be said.
@@ -33,7 +33,7 @@ pub(crate) struct DataHome {
 
 /// A database outside its checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Elsewhere {
+pub struct Elsewhere {
     /// The link in the checkout.
     pub link: PathBuf,
     /// The state of the link.
@@ -44,7 +44,7 @@ pub(crate) struct Elsewhere {
 
 /// The state of the link to a database outside its checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LinkState {
+pub enum LinkState {
     /// The link exists, and stays.
     Kept,
     /// The link is missing, and the database exists.
@@ -55,7 +55,7 @@ pub(crate) enum LinkState {
 
 /// Why the data directory cannot be determined.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HomeError {
+pub enum HomeError {
     /// A broken link, whose target may be on a disk that is not mounted.
     #[error(
         "data/postgres is a link to {}, which does not exist and may be on a disk that is not mounted. Nothing was changed\n\
@@ -129,12 +129,12 @@ crate::project::error::other_errors!(HomeError);
 ///
 /// # Errors
 /// The data directory cannot be determined.
-pub(crate) fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, HomeError> {
+pub fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, HomeError> {
     find(checkout, owner, Path::new(ELSEWHERE))
 }
 
 /// Returns whether a folder has a database. An unreadable folder counts as one.
-pub(crate) fn holds_database(data_dir: &Path) -> bool {
+pub fn holds_database(data_dir: &Path) -> bool {
     match std::fs::metadata(data_dir.join("PG_VERSION")) {
         Ok(_) => true,
         Err(error) => error.kind() == ErrorKind::PermissionDenied,
@@ -271,7 +271,7 @@ fn is_empty_folder(path: &Path) -> bool {
 
 impl DataHome {
     /// Returns whether the database exists and its link is missing.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.elsewhere
             .as_ref()
             .is_some_and(|elsewhere| elsewhere.state == LinkState::Missing)
@@ -281,7 +281,7 @@ impl DataHome {
     ///
     /// # Errors
     /// The file system refuses an operation; no database was changed.
-    pub(crate) fn prepare(&self, checkout: &Path) -> Result<(), HomeError> {
+    pub fn prepare(&self, checkout: &Path) -> Result<(), HomeError> {
         make_parents(&checkout.join("data/postgres"))?;
         match &self.elsewhere {
             None if self.copied_from.is_some() => {

@@ -24,7 +24,7 @@ const LET_IN_BOUND: Duration = Duration::from_secs(60);
 
 /// Where the database is, and whether there is one.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     pub owner: Owner,
     pub data_dir: PathBuf,
     pub exists: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 ///
 /// # Errors
 /// The folder cannot be used, or has other content.
-pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
+pub fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     inspect(home, owner, events)
@@ -45,7 +45,7 @@ pub(crate) fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error
 ///
 /// # Errors
 /// The folder cannot be used, or has other content.
-pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
+pub fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     let owner = Owner::of_checkout(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     home.prepare(checkout.root())?;
@@ -114,7 +114,7 @@ fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error
 ///
 /// # Errors
 /// There are none, or only those of another major.
-pub(crate) async fn binaries(
+pub async fn binaries(
     tool: &Tool,
     place: Option<&Place>,
     events: &Events,
@@ -138,7 +138,7 @@ pub(crate) async fn binaries(
 }
 
 /// Returns a downloadable client program of at least this major version, or `None` after reporting each source that failed.
-pub(crate) async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Option<PathBuf> {
+pub async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Option<PathBuf> {
     if needed > fetch::NEWEST_MAJOR {
         return None;
     }
@@ -157,7 +157,7 @@ pub(crate) async fn downloaded_client(name: &str, needed: u32, events: &Events) 
 ///
 /// # Errors
 /// The database has a password that nobody knows.
-pub(crate) fn describe(
+pub fn describe(
     environment: &Environment,
     tool: &Tool,
     place: Place,
@@ -195,7 +195,7 @@ pub(crate) fn describe(
 }
 
 /// The folder of the server's socket.
-pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
+pub fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
     socket_dir::choose(
         checkout.hash(),
         std::env::var_os("XDG_RUNTIME_DIR").as_deref(),
@@ -204,7 +204,7 @@ pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
 }
 
 /// The file that the server holds locked.
-pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
+pub fn pid_file(checkout: &Checkout) -> PathBuf {
     checkout.run().join("postgres.pid")
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn pid_file(checkout: &Checkout) -> PathBuf {
 ///
 /// # Errors
 /// It does not start, or the settings do not fit.
-pub(crate) async fn start(
+pub async fn start(
     checkout: &Checkout,
     cluster: &ClusterConfig,
     exists: bool,

@@ -289,7 +289,7 @@ pub(crate) fn application_name() -> String {
 }
 
 /// The URL by which the owner of a server's database connects.
-pub(crate) fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
+pub fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
     local_url(
         cluster.port,
         &cluster.superuser,
@@ -300,7 +300,7 @@ pub(crate) fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
 
 /// The URL by which the API connects to a server's database: through its socket, since the loopback interface
 /// makes a list of entries an eighth slower.
-pub(crate) fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
+pub fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
     let url = local_url(
         cluster.port,
         roles::API_ROLE,
@@ -317,12 +317,7 @@ pub(crate) fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
     }
 }
 
-pub(crate) fn local_url(
-    port: u16,
-    user: &str,
-    password: SecretString,
-    database: &str,
-) -> DatabaseUrl {
+pub fn local_url(port: u16, user: &str, password: SecretString, database: &str) -> DatabaseUrl {
     DatabaseUrl {
         user: user.to_owned(),
         password: Some(password),

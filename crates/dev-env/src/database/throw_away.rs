@@ -11,12 +11,12 @@ use local_postgres::{Binaries, ClusterConfig, Durability, cluster, roles, socket
 use process::owner::Owner;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
-pub(crate) fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
+pub fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
     socket_dir::choose(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
 }
 
 /// The file whose lock says that the server in a folder runs.
-pub(crate) fn pid_file(folder: &Path) -> PathBuf {
+pub fn pid_file(folder: &Path) -> PathBuf {
     folder.join("postgres.pid")
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn pid_file(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// It cannot be made, or does not start.
-pub(crate) async fn start(
+pub async fn start(
     folder: &Path,
     binaries: Binaries,
     owner: Owner,

@@ -23,7 +23,7 @@ use host::Host;
 pub use command::Unavailable;
 pub use compose_settings::ComposeSettingsError;
 pub use engine::Docker;
-pub(crate) use tool::tool_inside;
+pub use tool::tool_inside;
 
 /// Whether an engine and Compose answer.
 ///

@@ -373,7 +373,7 @@ boxed!(
 );
 
 impl Error {
-    pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             doing,
             path: path.to_owned(),

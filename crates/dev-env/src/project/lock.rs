@@ -27,11 +27,11 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 const NAME: &str = "supervisor.lock";
 /// The command that runs the services.
-pub(crate) const SUPERVISOR: &str = "cargo dev up";
+pub const SUPERVISOR: &str = "cargo dev up";
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Holder {
+pub struct Holder {
     /// Its pid.
     pub pid: u32,
     /// The command: `cargo dev up`.
@@ -42,7 +42,7 @@ pub(crate) struct Holder {
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     file: FileLock,
 }
 
@@ -71,7 +71,7 @@ fn open(checkout: &Checkout, name: &str) -> Result<(File, PathBuf), Error> {
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
+pub fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
     locked(checkout, name, FileLock::try_exclusive)
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn file(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, 
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn file_shared(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
+pub fn file_shared(checkout: &Checkout, name: &str) -> Result<Option<FileLock>, Error> {
     locked(checkout, name, FileLock::try_shared)
 }
 
@@ -102,7 +102,7 @@ fn locked(
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) async fn wait_for(
+pub async fn wait_for(
     checkout: &Checkout,
     name: &str,
     bound: Duration,
@@ -126,7 +126,7 @@ pub(crate) async fn wait_for(
 ///
 /// # Errors
 /// Another one is at work.
-pub(crate) fn replacing(checkout: &Checkout) -> Result<FileLock, Error> {
+pub fn replacing(checkout: &Checkout) -> Result<FileLock, Error> {
     file(checkout, "replacing.lock")?.ok_or(Error::AtWork(
         "command that replaces the database or reverts its schema",
     ))
@@ -137,7 +137,7 @@ impl Lock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) async fn take(
+    pub async fn take(
         checkout: &Checkout,
         what: &str,
         socket: Option<PathBuf>,
@@ -185,7 +185,7 @@ impl Lock {
     }
 
     /// Returns whether other processes still find the lock: its file may have been removed.
-    pub(crate) fn is_in_place(&self, checkout: &Checkout) -> bool {
+    pub fn is_in_place(&self, checkout: &Checkout) -> bool {
         self.file.is_at(&path(checkout))
     }
 
@@ -193,12 +193,7 @@ impl Lock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn moved(
-        &mut self,
-        checkout: &Checkout,
-        what: &str,
-        socket: PathBuf,
-    ) -> Result<(), Error> {
+    pub fn moved(&mut self, checkout: &Checkout, what: &str, socket: PathBuf) -> Result<(), Error> {
         self.name_holder(what, Some(socket))
             .map_err(|source| Error::io("write", &path(checkout), source))
     }
@@ -207,11 +202,7 @@ impl Lock {
     ///
     /// # Errors
     /// The other one does not finish within `patience`.
-    pub(crate) async fn wait(
-        checkout: &Checkout,
-        what: &str,
-        patience: Duration,
-    ) -> Result<Self, Error> {
+    pub async fn wait(checkout: &Checkout, what: &str, patience: Duration) -> Result<Self, Error> {
         let last = Cell::new(None);
         let taken = poll_until(after(patience), POLL, || async {
             match Self::take(checkout, what, None).await {
@@ -229,7 +220,7 @@ impl Lock {
 }
 
 /// The error of a command that waited for a holder.
-pub(crate) fn busy(holder: Option<Holder>, waited: Duration) -> Error {
+pub fn busy(holder: Option<Holder>, waited: Duration) -> Error {
     match holder {
         Some(Holder { what, pid, .. }) => Error::Busy { what, pid, waited },
         None => Error::AtWork("command"),
@@ -238,7 +229,7 @@ pub(crate) fn busy(holder: Option<Holder>, waited: Duration) -> Error {
 
 /// Returns the holder of the lock of a checkout: the process that has locked the file, or a supervisor that answers although its file was
 /// removed.
-pub(crate) async fn holder(checkout: &Checkout) -> Option<Holder> {
+pub async fn holder(checkout: &Checkout) -> Option<Holder> {
     let path = path(checkout);
     if !file_lock::is_held(&path) {
         return answering(checkout).await;

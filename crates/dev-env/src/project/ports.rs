@@ -61,12 +61,12 @@ pub enum PortError {
 }
 
 /// Returns a free port on 127.0.0.1.
-pub(crate) fn free_port() -> Result<u16, PortError> {
+pub fn free_port() -> Result<u16, PortError> {
     process::ports::free_port().map_err(PortError::NoneFree)
 }
 
 impl PortError {
-    pub(crate) fn no_free_port(host: IpAddr, source: std::io::Error) -> Self {
+    pub fn no_free_port(host: IpAddr, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::AddrNotAvailable {
             Self::NoAddress { host }
         } else {

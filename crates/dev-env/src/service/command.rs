@@ -24,7 +24,7 @@ const STOP_BOUND: Duration = Duration::from_secs(15);
 const PROBE_BOUND: Duration = Duration::from_secs(2);
 
 /// Describes the API process on `listeners`, with an environment of its settings only.
-pub(crate) fn api(
+pub fn api(
     program: &Program,
     environment: &Environment,
     place: &Place,
@@ -90,7 +90,7 @@ fn free_pid_file(checkout: &Checkout) -> PathBuf {
 }
 
 /// The files that processes of the API hold or held.
-pub(crate) fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
+pub fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
     let is_one = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("api") && name.ends_with(".pid")
@@ -107,11 +107,7 @@ pub(crate) fn pid_files(checkout: &Checkout) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// It does not run.
-pub(crate) async fn migrate(
-    program: &Path,
-    url: &DatabaseUrl,
-    args: &[&str],
-) -> Result<Output, Error> {
+pub async fn migrate(program: &Path, url: &DatabaseUrl, args: &[&str]) -> Result<Output, Error> {
     let migrate = plain("the migration", program)
         .args(["migrate"])
         .args(args.iter().copied())
@@ -127,7 +123,7 @@ pub(crate) async fn migrate(
 ///
 /// # Errors
 /// It does not run, or fails.
-pub(crate) async fn migrate_or_fail(
+pub async fn migrate_or_fail(
     program: &Path,
     url: &DatabaseUrl,
     args: &[&str],
@@ -139,7 +135,7 @@ pub(crate) async fn migrate_or_fail(
 ///
 /// # Errors
 /// It has failed.
-pub(crate) fn success(output: Output) -> Result<String, Error> {
+pub fn success(output: Output) -> Result<String, Error> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
@@ -152,7 +148,7 @@ pub(crate) fn success(output: Output) -> Result<String, Error> {
 }
 
 /// A program of ours without the user's variables, but for those that a process needs to run and to reach the network.
-pub(crate) fn plain(name: &str, program: &Path) -> Configuration {
+pub fn plain(name: &str, program: &Path) -> Configuration {
     const KEPT: [&str; 18] = [
         "PATH",
         "HOME",
@@ -183,14 +179,14 @@ pub(crate) fn plain(name: &str, program: &Path) -> Configuration {
 
 /// Asks the API how it is.
 #[derive(Clone)]
-pub(crate) struct Probe {
+pub struct Probe {
     agent: ureq::Agent,
     base: String,
 }
 
 impl Probe {
     /// A probe of the API that listens at `host` and `port`.
-    pub(crate) fn new(host: IpAddr, port: u16) -> Self {
+    pub fn new(host: IpAddr, port: u16) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(PROBE_BOUND))
             // It is this machine that is asked, whatever HTTP_PROXY says.
@@ -208,7 +204,7 @@ impl Probe {
     ///
     /// # Errors
     /// Why not.
-    pub(crate) async fn live(&self) -> Result<(), String> {
+    pub async fn live(&self) -> Result<(), String> {
         self.get("/health").await.map(drop)
     }
 
@@ -216,12 +212,12 @@ impl Probe {
     ///
     /// # Errors
     /// What is missing.
-    pub(crate) async fn ready(&self) -> Result<(), String> {
+    pub async fn ready(&self) -> Result<(), String> {
         self.get("/health/ready").await.map(drop)
     }
 
     /// Its version.
-    pub(crate) async fn version(&self) -> Option<String> {
+    pub async fn version(&self) -> Option<String> {
         let answer = self.get("/health").await.ok()?;
         answer["version"].as_str().map(str::to_owned)
     }
@@ -257,7 +253,7 @@ fn unready(path: &str, status: u16, body: &serde_json::Value) -> String {
 }
 
 /// Where the API answers on this machine.
-pub(crate) fn base_url(host: IpAddr, port: u16) -> String {
+pub fn base_url(host: IpAddr, port: u16) -> String {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::Error;
+use dev_env::Error;
 use process::ProcessError;
 
 /// Why there are no figures.

@@ -7,7 +7,7 @@ use emotionviz_settings::declared;
 use fast_reload::files;
 
 use super::super::BenchError;
-use crate::{Checkout, Error};
+use dev_env::{Checkout, Error};
 use process::{Configuration, capture};
 
 /// How long git may take to name its files.
@@ -55,7 +55,10 @@ impl Room {
         match self {
             Self::Handler => ("backend/entries/src/api.rs", "mark()"),
             Self::Schema => ("backend/entries/src/schemas.rs", "crate::schemas::mark()"),
-            Self::Service => ("backend/entries/src/services.rs", "crate::services::mark()"),
+            Self::Service => (
+                "backend/entries/src/services.rs",
+                "dev_env::services::mark()",
+            ),
             Self::Query => ("backend/entries/src/models.rs", "crate::models::mark()"),
             Self::Core => ("backend/core/src/lib.rs", "emotionviz_core::mark()"),
             Self::Db => ("backend/db/src/lib.rs", "emotionviz_db::mark()"),

@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 
 use super::BenchError;
 use super::client::ask;
-use crate::project::configuration;
-use crate::service::command::plain;
+use dev_env::project::configuration;
+use dev_env::service::command::plain;
 use process::{Configuration, Process};
 
 /// How long a server may take until it answers.
@@ -69,7 +69,7 @@ impl Server {
 
     /// The bare server of `http-bench`.
     pub(super) async fn bare(program: &Path) -> Result<Self, BenchError> {
-        let port = crate::project::ports::free_port().map_err(crate::Error::from)?;
+        let port = dev_env::project::ports::free_port().map_err(dev_env::Error::from)?;
         let configuration = Configuration::new("http-bench", program)
             .args(["bare".to_owned(), format!("--port={port}")]);
         Self::start(configuration, port, "/", None).await
@@ -110,7 +110,7 @@ impl Service {
 
     /// Starts it on a free port and returns when it has answered `GET /health`.
     pub(super) async fn start(&self, database: &DatabaseUrl) -> Result<Server, BenchError> {
-        let port = crate::project::ports::free_port().map_err(crate::Error::from)?;
+        let port = dev_env::project::ports::free_port().map_err(dev_env::Error::from)?;
         let log = self.logs.join(format!("{port}.log"));
         // Its log goes to a file, which costs it a write per line: the tool, reading a pipe, would take time from what is measured.
         let configuration = plain("the service", Path::new("/bin/sh"))

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::BenchError;
-use crate::Checkout;
-use crate::build::cargo::cargo;
-use crate::report::events::{Event, Events, Source};
+use dev_env::Checkout;
+use dev_env::build::cargo::cargo;
+use dev_env::report::events::{Event, Events, Source};
 use process::{ProcessError, Stream, run};
 
 /// With link-time optimisation, on a slow machine.

@@ -10,9 +10,9 @@ use super::generator::{Generator, Load, Report};
 use super::programs::Programs;
 use super::server::{Server, Service};
 use super::{BenchError, Figure, Target, Unit, machine, memory};
-use crate::report::events::Events;
-use crate::service::command::migrate_or_fail;
-use crate::{Environment, Error};
+use dev_env::report::events::Events;
+use dev_env::service::command::migrate_or_fail;
+use dev_env::{Environment, Error};
 
 /// How often two servers are measured in turn, and for how many seconds each time.
 const ROUNDS: usize = 4;

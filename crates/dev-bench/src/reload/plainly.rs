@@ -9,7 +9,7 @@ use super::super::BenchError;
 use super::super::server::{Server, Service};
 use super::playground::Playground;
 use super::up;
-use crate::build::cargo::cargo;
+use dev_env::build::cargo::cargo;
 use process::run;
 
 /// A whole workspace compiles on a slow machine in less.

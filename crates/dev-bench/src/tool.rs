@@ -11,11 +11,11 @@ use emotionviz_settings::declared::SERVICE_BINARY;
 use super::database::Scratch;
 use super::figures::median;
 use super::{BenchError, Figure, Target, Unit, machine};
-use crate::build::cargo;
-use crate::build::cargo::cargo;
-use crate::report::events::Events;
-use crate::service::command::plain;
-use crate::{Checkout, Environment, Error};
+use dev_env::build::cargo;
+use dev_env::build::cargo::cargo;
+use dev_env::report::events::Events;
+use dev_env::service::command::plain;
+use dev_env::{Checkout, Environment, Error};
 use process::{Configuration, Process, Stream, run};
 
 /// How often each thing is done.

@@ -7,17 +7,17 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 
 use super::BenchError;
-use crate::Checkout;
-use crate::Error;
-use crate::database::location;
-use crate::database::location::Place;
-use crate::database::session::api_url;
-use crate::database::session::local_url;
-use crate::database::throw_away;
-use crate::database::throw_away::pid_file;
-use crate::project::configuration::Tool;
-use crate::project::lock;
-use crate::report::events::Events;
+use dev_env::Checkout;
+use dev_env::Error;
+use dev_env::database::location;
+use dev_env::database::location::Place;
+use dev_env::database::session::api_url;
+use dev_env::database::session::local_url;
+use dev_env::database::throw_away;
+use dev_env::database::throw_away::pid_file;
+use dev_env::project::configuration::Tool;
+use dev_env::project::lock;
+use dev_env::report::events::Events;
 use local_postgres::ClusterConfig;
 use local_postgres::Durability;
 use local_postgres::cluster;
@@ -56,7 +56,7 @@ impl Scratch {
     pub(super) async fn new(checkout: &Checkout) -> Result<Self, BenchError> {
         let lock = lock::file(checkout, "bench.lock")?.ok_or(BenchError::Busy)?;
         let owner = Owner::of_checkout(checkout.root()).map_err(Error::from)?;
-        let data_dir = crate::database::data_home::data_home(checkout.root(), &owner)
+        let data_dir = dev_env::database::data_home::data_home(checkout.root(), &owner)
             .map_err(Error::from)?
             .data_dir;
         let folder = data_dir.with_file_name("bench");
@@ -250,7 +250,7 @@ mod tests {
 
     use super::super::alone::Alone;
     use super::*;
-    use crate::Environment;
+    use dev_env::Environment;
 
     /// The schema of this checkout, put there without the service.
     async fn migrate(psql: &Psql) {

@@ -10,9 +10,9 @@ use super::super::BenchError;
 use super::super::client::{ask, whole};
 use super::super::tool::ready;
 use super::playground::{MARKS, Playground};
-use crate::engines::Kind;
-use crate::engines::docker::tool_inside;
-use crate::report::reload::{Outcome, Reload, Times};
+use dev_env::engines::Kind;
+use dev_env::engines::docker::tool_inside;
+use dev_env::report::reload::{Outcome, Reload, Times};
 use process::{Configuration, Process, capture, run};
 
 /// How long the first build may take.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::BenchError;
 use super::playground::Playground;
-use crate::build::cargo::cargo;
+use dev_env::build::cargo::cargo;
 use process::{Configuration, Process, run};
 
 /// A first check of the whole workspace takes this long on a slow machine.
