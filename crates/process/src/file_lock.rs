@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::poll::{after, poll_until};
+use crate::poll::{after, poll_until};
 
 const POLL: Duration = Duration::from_millis(10);
 /// Shorter waits are usual.

@@ -1,59 +1,66 @@
-//! Whom PostgreSQL runs as, and where its files can be.
-//!
-//! PostgreSQL refuses to run as root. A root user's tool therefore runs it as somebody else, who must be able to reach the
-//! data: where the checkout lies under a folder that only root enters, the data lies under `/var/lib/emotionviz`.
+//! Users of this machine: who owns a file, who runs a process, and who can reach a path.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, chown};
 use tokio::process::Command;
 
-/// A user of this machine who owns the database's files and runs its processes.
+use crate::folder::folder_of;
+
+/// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The user's id.
     pub uid: u32,
-    /// The user's group.
+    /// The id of the user's primary group.
     pub gid: u32,
-    /// The user's name, by which PostgreSQL knows who is at the other end of its socket.
+    /// The user's name.
     pub name: String,
 }
 
-/// Why there is no place or no user for the database.
+/// Why a user was not found, or a file not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
-    /// PostgreSQL wants a name for the user it runs as.
-    #[error(
-        "the user with id {uid} has no name on this machine, and PostgreSQL refuses to run without one; add it to /etc/passwd"
-    )]
+    /// The user of this process is not in passwd(5).
+    #[error("the user with id {uid} has no name on this machine")]
     NoName {
-        /// The user.
+        /// The user's id.
         uid: u32,
     },
-    /// Root, on a machine without unprivileged users.
-    #[error(
-        "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor a user `nobody`; run `cargo dev` as an ordinary user"
-    )]
-    NobodyElse,
-    /// The file system said no.
+    /// This process runs as root, and the machine has none of the users that were asked for.
+    #[error("root must not be used, and this machine has no user {}", list(tried))]
+    OnlyRoot {
+        /// The names of the users.
+        tried: Vec<String>,
+    },
+    /// The file system refused an operation.
     #[error("could not use {}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
+fn list(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" or ")
+}
+
 impl Owner {
-    /// The user of this process.
+    /// Returns the user of this process.
+    ///
+    /// # Errors
+    /// [`OwnerError::NoName`].
     pub fn current() -> Result<Self, OwnerError> {
         let uid = Uid::effective();
         by_uid(uid).ok_or(OwnerError::NoName { uid: uid.as_raw() })
     }
 
-    /// The user of this process, who need not have a name: in a container it may be anybody.
+    /// Returns the user of this process, with a description as its name if it has none, as in a container.
     pub fn of_this_process() -> Self {
         let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
         Self::current().unwrap_or_else(|_| Self {
@@ -63,36 +70,43 @@ impl Owner {
         })
     }
 
-    /// Who runs the database of this checkout: the user of this process, or for root the owner of the checkout, else
-    /// `postgres`, else `nobody`.
-    pub fn of_checkout(checkout: &Path) -> Result<Self, OwnerError> {
+    /// Returns a user for a program that refuses to run as root: the user of this process, or if that is root, the owner of `folder`, or if
+    /// that is root, too, the first of `names` that exists.
+    ///
+    /// # Errors
+    /// There is none, or `folder` cannot be read.
+    pub fn unprivileged(folder: &Path, names: &[&str]) -> Result<Self, OwnerError> {
         if !Uid::effective().is_root() {
             return Self::current();
         }
-        let metadata = std::fs::metadata(checkout).map_err(|source| OwnerError::Io {
-            path: checkout.to_owned(),
+        let metadata = std::fs::metadata(folder).map_err(|source| OwnerError::Io {
+            path: folder.to_owned(),
             source,
         })?;
         by_uid(Uid::from_raw(metadata.uid()))
             .filter(|owner| owner.uid != 0)
-            .or_else(|| by_name("postgres"))
-            .or_else(|| by_name("nobody"))
-            .ok_or(OwnerError::NobodyElse)
+            .or_else(|| names.iter().find_map(|name| by_name(name)))
+            .ok_or_else(|| OwnerError::OnlyRoot {
+                tried: names.iter().map(|name| (*name).to_owned()).collect(),
+            })
     }
 
-    /// Whether this is somebody else than the user of this process.
+    /// Returns whether this is not the user of this process.
     pub fn is_somebody_else(&self) -> bool {
         self.uid != Uid::effective().as_raw()
     }
 
-    /// Lets a command run as this user. The tool's own folder may be closed to that user, so it starts in `/`.
+    /// Lets a command run as this user. It starts in `/`, because the user may have no access to the folder of this process.
     pub fn apply(&self, command: &mut Command) {
         if self.is_somebody_else() {
             command.uid(self.uid).gid(self.gid).current_dir("/");
         }
     }
 
-    /// Gives a file or folder to this user.
+    /// Makes this user the owner of a file or folder.
+    ///
+    /// # Errors
+    /// [`OwnerError::Io`]. Only root can give files to another user.
     pub fn give(&self, path: &Path) -> Result<(), OwnerError> {
         if !self.is_somebody_else() {
             return Ok(());
@@ -106,6 +120,22 @@ impl Owner {
             path: path.to_owned(),
             source: errno.into(),
         })
+    }
+}
+
+/// Gives a file of root to the owner of the folder that `path` is in. Does nothing if this process or the file belongs to another user.
+///
+/// # Errors
+/// The file system refuses.
+pub fn hand_over(file: &File, path: &Path) -> std::io::Result<()> {
+    if !Uid::effective().is_root() || file.metadata()?.uid() != 0 {
+        return Ok(());
+    }
+    let above = std::fs::metadata(folder_of(path))?;
+    if above.uid() == 0 {
+        Ok(())
+    } else {
+        fchown(file, Some(above.uid()), Some(above.gid()))
     }
 }
 
@@ -125,18 +155,18 @@ fn from_user(user: User) -> Owner {
     }
 }
 
-/// Whether `owner` can enter every folder above `path`, by their mode bits. What does not exist yet is left out.
+/// Returns whether `owner` can enter all folders above `path`, by their mode bits. Folders that do not exist are ignored.
 pub fn can_reach(path: &Path, owner: &Owner) -> bool {
     blocked_at(path, owner).is_none()
 }
 
-/// The outermost folder above `path` that `owner` cannot enter.
+/// Returns the outermost folder above `path` that `owner` cannot enter.
 pub fn blocked_at(path: &Path, owner: &Owner) -> Option<PathBuf> {
-    // The user of this process may come in by other ways than the mode bits show: further groups, access lists.
+    // Supplementary groups and access control lists may give the user of this process more rights than the mode bits show.
     if !owner.is_somebody_else() || owner.uid == 0 {
         return None;
     }
-    // Links lead elsewhere: it is the real folders that must be open.
+    // A path may have symbolic links. The real folders must be open.
     let existing = path
         .ancestors()
         .find_map(|ancestor| ancestor.canonicalize().ok().map(|real| (ancestor, real)));
@@ -178,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn root_never_runs_the_database() {
+    fn root_is_never_an_unprivileged_user() {
         let folder = tempfile::tempdir().unwrap();
-        let owner = Owner::of_checkout(folder.path()).unwrap();
+        let owner = Owner::unprivileged(folder.path(), &["no such user", "nobody"]).unwrap();
         assert_ne!(owner.uid, 0);
         assert_eq!(owner.is_somebody_else(), Uid::effective().is_root());
     }
 
     #[test]
-    fn root_gives_way_to_the_owner_of_the_checkout() {
+    fn the_owner_of_a_folder_is_preferred_to_root() {
         if !Uid::effective().is_root() {
             return;
         }
@@ -195,11 +225,24 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         nobody.give(folder.path()).unwrap();
-        assert_eq!(Owner::of_checkout(folder.path()).unwrap(), nobody);
+        assert_eq!(Owner::unprivileged(folder.path(), &[]).unwrap(), nobody);
     }
 
     #[test]
-    fn a_folder_without_the_bit_blocks_the_way() {
+    fn an_error_names_the_users_that_do_not_exist() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let error = Owner::unprivileged(folder.path(), &["one-absent", "other-absent"]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "root must not be used, and this machine has no user `one-absent` or `other-absent`"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_search_permission_blocks_a_path() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("open/deeper/not-there-yet");
         std::fs::create_dir_all(folder.path().join("open/deeper")).unwrap();
@@ -213,7 +256,7 @@ mod tests {
         );
         mode(0o711);
         assert!(can_reach(&inside, &stranger()));
-        // The folder itself need not be open when it is the thing asked for.
+        // The folder itself does not have to be open.
         mode(0o700);
         assert!(can_reach(folder.path(), &stranger()));
         let current = Owner::current().unwrap();

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
+use crate::project::hints;
 use nix::unistd::Uid;
 use process::files::make_parents;
 use process::owner::{Owner, OwnerError, blocked_at};
@@ -111,7 +112,7 @@ pub(crate) enum HomeError {
         note: PathBuf,
     },
     /// A folder could not be created or handed over.
-    #[error(transparent)]
+    #[error("{}", hints::owner(.0))]
     Owner(#[from] OwnerError),
     /// The file system refused an operation.
     #[error("the folders of the database could not be created, and no database was created or changed: {}: {source}\nhint: free space or correct the permissions there, then: cargo dev up", path.display())]

@@ -20,7 +20,7 @@ use crate::service::program::Program;
 use crate::{Environment, Error};
 use local_postgres::psql::{self, Psql, Way};
 use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig, roles};
+use local_postgres::{Binaries, ClusterConfig};
 use process::{Configuration, Output};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
@@ -401,8 +401,8 @@ pub(crate) fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
 pub(crate) fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
     let url = local_url(
         cluster.port,
-        roles::API_ROLE,
-        cluster.api_password.clone(),
+        &cluster.app_role.name,
+        cluster.app_role.password.clone(),
         &cluster.database,
     );
     let folder = cluster

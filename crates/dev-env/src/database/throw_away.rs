@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::Error;
+use crate::database::location;
 use crate::project::configuration;
+use crate::project::names::API_ROLE;
 use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig, Durability, cluster, roles, socket_dir};
+use local_postgres::{AppRole, Binaries, ClusterConfig, Durability, cluster, roles};
 use process::owner::Owner;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
 pub(crate) fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
-    socket_dir::choose(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+    location::named_socket_folder(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
 }
 
 /// The file whose lock says that the server in a folder runs.
@@ -39,7 +41,10 @@ pub(crate) async fn start(
         port: crate::project::ports::free_port()?,
         superuser: "emotionviz".to_owned(),
         password: SecretString::from(configuration::generate()),
-        api_password: SecretString::from(configuration::generate()),
+        app_role: AppRole {
+            name: API_ROLE.to_owned(),
+            password: SecretString::from(configuration::generate()),
+        },
         database: "throw_away".to_owned(),
         init_scripts: None,
         owner,

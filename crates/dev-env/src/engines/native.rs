@@ -43,7 +43,6 @@ use crate::supervisor::control;
 use crate::supervisor::detached;
 use crate::supervisor::leftovers;
 use local_postgres::socket_dir;
-use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
 use process::stop::Stop;
@@ -219,7 +218,7 @@ impl Native {
         }
         socket_dir::remove(&location::socket_folder(
             checkout,
-            &Owner::of_checkout(checkout.root())?,
+            &local_postgres::server_user(checkout.root())?,
         ));
         Ok(!ended.is_empty())
     }

@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::database::location;
 use crate::project::lock;
 use crate::project::lock::Holder;
 use crate::report::events::Event;
@@ -85,7 +86,7 @@ pub(crate) struct Control {
 /// Where the socket of a checkout is.
 pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
     let id = format!("{}-control", checkout.hash());
-    socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
+    location::named_socket_folder(&id, runtime_dir, &Owner::of_this_process()).join("socket")
 }
 
 impl Control {

@@ -22,6 +22,7 @@ use crate::database::database_settings;
 use crate::database::session::Session;
 use crate::engines::Engine;
 use crate::project::lock;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use crate::verbs::backup::{Key, Verdict, compare};
 use crate::{Checkout, Error};
@@ -393,7 +394,7 @@ pub(crate) async fn fill(
         &format!("the copy of {database}"),
         events,
     );
-    let grants = local_postgres::roles::api_grants_sql(owner, database);
+    let grants = local_postgres::roles::grants_sql(API_ROLE, owner, database);
     session
         .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
         .await?;

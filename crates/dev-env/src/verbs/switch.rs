@@ -13,6 +13,7 @@ use crate::Environment;
 use crate::Error;
 use crate::database::compare::Contents;
 use crate::database::database_settings;
+use crate::database::location::COMPOSE_MAJOR;
 use crate::database::lock_holders;
 use crate::database::maker;
 use crate::database::session::RunBy;
@@ -23,12 +24,12 @@ use crate::engines::last_used;
 use crate::engines::moved_data;
 use crate::project::env_files;
 use crate::project::lock;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use crate::verbs::backup;
 use crate::verbs::restore;
-use local_postgres::find::PREFERRED_MAJOR;
+use local_postgres::AppRole;
 use local_postgres::psql::identifier;
-use local_postgres::roles;
 use process::LockedTemp;
 use process::stop::Stop;
 
@@ -239,7 +240,7 @@ async fn copy(
     if to == Kind::Docker
         && version
             .parse::<u32>()
-            .is_ok_and(|major| major > PREFERRED_MAJOR)
+            .is_ok_and(|major| major > COMPOSE_MAJOR)
     {
         return Err(SwitchError::NewerDatabase { major: version }.into());
     }
@@ -288,16 +289,13 @@ async fn fill(
     events: &Events,
 ) -> Result<(), Error> {
     let (owner, database) = (&session.url().user, &session.url().database);
-    let api_password = environment
-        .configuration
-        .tool(&environment.checkout)?
-        .api_password
-        .unwrap_or_default();
+    let tool = environment.configuration.tool(&environment.checkout)?;
+    let api_role = AppRole {
+        name: API_ROLE.to_owned(),
+        password: tool.api_password.unwrap_or_default(),
+    };
     session
-        .sql_in(
-            database,
-            &roles::api_role_sql(owner, database, &api_password),
-        )
+        .sql_in(database, &api_role.sql(owner, database))
         .await?;
     for copy in copies {
         // The server made it, and a script of the user's may have filled it.

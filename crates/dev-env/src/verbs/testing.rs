@@ -48,7 +48,7 @@ impl TestServer {
     /// There is no PostgreSQL, or it does not start.
     pub async fn start(environment: &Environment, events: &Events) -> Result<Self, Error> {
         let tool: Tool = environment.configuration.tool(&environment.checkout)?;
-        let owner = Owner::of_checkout(environment.checkout.root())?;
+        let owner = local_postgres::server_user(environment.checkout.root())?;
         let place = location::Place {
             owner: owner.clone(),
             data_dir: PathBuf::new(),

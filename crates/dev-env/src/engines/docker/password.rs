@@ -11,6 +11,7 @@ use crate::Error;
 use crate::database::passwords::Passwords;
 use crate::database::session::Session;
 use crate::project::configuration;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use local_postgres::psql;
 use local_postgres::roles;
@@ -56,9 +57,10 @@ pub(super) async fn change(
 
 async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {
     // No API may have run yet.
-    let create = roles::create_api_role();
+    let create = roles::create_sql(API_ROLE);
+    let owner = session.url().user.as_str();
     let sql =
-        create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
+        create + &roles::passwords_sql(&[(owner, &passwords.owner), (API_ROLE, &passwords.api)]);
     let in_database = async {
         let psql = session.client_in("psql", "postgres").await?;
         psql::run(psql, sql.as_bytes(), BOUND).await?;

@@ -72,7 +72,7 @@ impl Native {
                 } = *moment;
                 let passwords = Passwords {
                     owner: cluster.password.clone(),
-                    api: cluster.api_password.clone(),
+                    api: cluster.app_role.password.clone(),
                 };
                 let changed = passwords
                     .set(&cluster, &environment.configuration, &environment.checkout)
