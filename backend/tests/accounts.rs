@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Reply, Service, User, entry};
+use crate::support::{Service, User, entry};
 
 #[tokio::test]
 async fn register_then_log_in() {
@@ -205,12 +205,11 @@ async fn nothing_but_a_good_token_opens() {
     let ann = s.server.user().await;
     let with = async |authorization: Option<&str>| {
         let request = s.server.request("GET", "/api/v1/auth/me");
-        Reply::of(if let Some(value) = authorization {
-            request.header("authorization", value)
-        } else {
-            request
-        })
-        .await
+        let request = match authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        };
+        request.send().await
     };
     with(Some(&format!("bearer {}", ann.token))).await.data(200);
     let (head, signature) = ann.token.rsplit_once('.').unwrap();
@@ -238,16 +237,12 @@ async fn nothing_but_a_good_token_opens() {
 async fn tokens_expire_and_other_keys_do_not_count() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    let other = crate::support::Server::start(
-        &s.database.url,
-        &[("JWT_SECRET_KEY", "another key of thirty-two bytes or more")],
-    );
+    let other = s.replica(&[("JWT_SECRET_KEY", "another key of thirty-two bytes or more")]);
     ann.on(&other)
         .get("/auth/me")
         .await
         .error(401, "UNAUTHORIZED");
-    let short =
-        crate::support::Server::start(&s.database.url, &[("ACCESS_TOKEN_EXPIRE_MINUTES", "1")]);
+    let short = s.replica(&[("ACCESS_TOKEN_EXPIRE_MINUTES", "1")]);
     let refreshed = ann
         .on(&short)
         .post("/auth/refresh", &json!({}))
@@ -301,7 +296,7 @@ async fn me_counts_what_there_is() {
 #[tokio::test]
 async fn logout_counts_on_every_replica_and_for_one_token() {
     let s = Service::start().await;
-    let replica = crate::support::Server::start(&s.database.url, &[]);
+    let replica = s.replica(&[]);
     let ann = s.server.user().await;
     let login = json!({"email": ann.email, "password": User::PASSWORD});
     let phone = User::from_session(
@@ -328,11 +323,10 @@ async fn logout_counts_on_every_replica_and_for_one_token() {
     );
 }
 
-/// Those that ask first and those that ask in the statement which does the work, with rows to find and without.
 #[tokio::test]
 async fn every_call_refuses_who_counts_no_longer() {
     let s = Service::start().await;
-    let replica = crate::support::Server::start(&s.database.url, &[]);
+    let replica = s.replica(&[]);
     for (sql, status, code) in [
         (
             "UPDATE users SET is_active = false WHERE email = $",
@@ -431,7 +425,7 @@ async fn an_inactive_account_is_refused() {
 #[tokio::test]
 async fn deleting_an_account_leaves_nothing() {
     let s = Service::start().await;
-    let replica = crate::support::Server::start(&s.database.url, &[]);
+    let replica = s.replica(&[]);
     let (ann, bob) = (s.server.user().await, s.server.user().await);
     let stored = ann.entry(&entry()).await;
     bob.entry(&entry()).await;

@@ -1,12 +1,15 @@
+use std::time::Duration;
+
+use emotionviz_db::migrate::{self, Cause};
 use serde_json::json;
 
-use crate::support::{Proxy, Server, Service, TestDatabase, entry, until};
+use crate::support::{Local, Process, Proxy, Service, TestDatabase, entry, until};
 
 #[tokio::test]
 async fn a_lost_database_is_503_and_recovers_by_itself() {
     let database = TestDatabase::create().await;
     let proxy = Proxy::start(&database.url).await;
-    let server = Server::start(&proxy.url, &[]);
+    let server = Local::start(&proxy.url, &[]);
     let ann = server.user().await;
     ann.entry(&entry()).await;
     proxy.take_away();
@@ -45,7 +48,7 @@ async fn connections_that_died_while_idle_fail_no_request() {
         )
         .await;
     // Idle for as long as a restart of PostgreSQL takes at least: connections that were in use a moment ago are trusted.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    s.server.clock.advance(Duration::from_millis(1100));
     for _ in 0..20 {
         ann.get("/entries").await.data(200);
     }
@@ -55,21 +58,35 @@ async fn connections_that_died_while_idle_fail_no_request() {
 async fn requests_get_503_while_a_migration_is_reverted_and_succeed_afterwards() {
     let s = Service::start().await;
     let ann = s.server.user().await;
+    let mut owner = s.database.pool.acquire().await.unwrap();
+    migrate::down(&mut owner, 1).await.unwrap();
+    ann.post("/entries", &entry())
+        .await
+        .error(503, "SERVICE_UNAVAILABLE");
+    ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+    migrate::up(&mut owner, Cause::Asked).await.unwrap();
+    ann.entry(&entry()).await;
+}
+
+#[tokio::test]
+async fn a_table_or_column_that_is_missing_although_every_migration_is_applied_is_500() {
+    let s = Service::start().await;
+    let ann = s.server.user().await;
     for (away, back) in [
         (
-            "ALTER TABLE emotion_entries RENAME TO reverted",
-            "ALTER TABLE reverted RENAME TO emotion_entries",
+            "ALTER TABLE emotion_entries RENAME TO away",
+            "ALTER TABLE away RENAME TO emotion_entries",
         ),
         (
-            "ALTER TABLE emotion_entries RENAME intensity TO reverted",
-            "ALTER TABLE emotion_entries RENAME reverted TO intensity",
+            "ALTER TABLE emotion_entries RENAME intensity TO away",
+            "ALTER TABLE emotion_entries RENAME away TO intensity",
         ),
     ] {
         s.database.execute(away).await;
         ann.post("/entries", &entry())
             .await
-            .error(503, "SERVICE_UNAVAILABLE");
-        ann.get("/entries").await.error(503, "SERVICE_UNAVAILABLE");
+            .error(500, "INTERNAL_ERROR");
+        ann.get("/entries").await.error(500, "INTERNAL_ERROR");
         s.database.execute(back).await;
         ann.entry(&entry()).await;
     }
@@ -114,7 +131,7 @@ async fn writes_get_503_while_the_database_is_read_only_and_succeed_afterwards()
 /// A request whose client goes away is dropped half way, with what it was asking the database.
 #[tokio::test]
 async fn a_dropped_request_spoils_no_connection() {
-    let s = Service::with(&[("DATABASE_CONNECTIONS", "1")]).await;
+    let s = Process::with(&[("DATABASE_CONNECTIONS", "1")]).await;
     let ann = s.server.user().await;
     let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
     let mut lock = s.database.pool.begin().await.unwrap();
@@ -125,7 +142,7 @@ async fn a_dropped_request_spoils_no_connection() {
     let dropped = ann
         .request("PUT", &format!("/entries/{id}"))
         .json(&json!({"notes": "too late"}));
-    let dropped = tokio::spawn(dropped.send());
+    let dropped = tokio::spawn(dropped.try_send());
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until("the request waits for the row", async || {
         s.database.count(waiting).await == 1
@@ -149,7 +166,7 @@ async fn a_dropped_request_spoils_no_connection() {
 async fn a_database_that_refuses_is_503() {
     let s = Service::start().await;
     let ann = s.server.user().await;
-    let missing = Server::start(&s.database.url.replace("/test_", "/no_such_"), &[]);
+    let missing = Local::start(&s.database.url.replace("/test_", "/no_such_"), &[]);
     ann.on(&missing)
         .get("/entries")
         .await
@@ -158,7 +175,7 @@ async fn a_database_that_refuses_is_503() {
 
 #[tokio::test]
 async fn a_fault_in_the_database_is_500_and_told_to_the_log_alone() {
-    let s = Service::start().await;
+    let s = Process::start().await;
     let ann = s.server.user().await;
     s.database.refuse_new_entries().await;
     let reply = ann.post("/entries", &entry()).await;

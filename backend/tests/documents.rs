@@ -1,12 +1,10 @@
 use serde_json::Value;
 
-use crate::support::Server;
-
-const NOWHERE: &str = "postgres://nobody:nothing@127.0.0.1:1/none";
+use crate::support::{Local, NOWHERE};
 
 #[tokio::test]
 async fn the_openapi_document() {
-    let server = Server::start(NOWHERE, &[]);
+    let server = Local::start(NOWHERE, &[]);
     let reply = server.get("/openapi.json").await;
     assert_eq!(
         (reply.status, reply.header("content-type")),
@@ -22,7 +20,7 @@ async fn the_openapi_document() {
 /// Each reference leads somewhere, and each call says how it fails.
 #[tokio::test]
 async fn the_document_is_whole() {
-    let server = Server::start(NOWHERE, &[]);
+    let server = Local::start(NOWHERE, &[]);
     let document = server.get("/openapi.json").await.json();
     let mut references = Vec::new();
     collect_references(&document, &mut references);
@@ -73,10 +71,15 @@ fn collect_references(value: &Value, into: &mut Vec<String>) {
 
 #[tokio::test]
 async fn both_pages_come_whole_from_the_binary() {
-    let server = Server::start(NOWHERE, &[]);
+    let server = Local::start(NOWHERE, &[]);
+    let redirect = server.get("/docs").await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (308, "/docs/")
+    );
     for (page, files) in [
         (
-            "/docs",
+            "/docs/",
             &[
                 "/docs/swagger-ui-bundle.js",
                 "/docs/swagger-ui.css",
@@ -86,7 +89,7 @@ async fn both_pages_come_whole_from_the_binary() {
         ("/redoc", &["/redoc/redoc.standalone.js"][..]),
     ] {
         let reply = server.get(page).await;
-        assert_eq!(reply.status, 200);
+        assert_eq!(reply.status, 200, "{page}");
         assert!(
             reply.header("content-type").starts_with("text/html"),
             "{reply:?}"

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::support::{Service, entry};
+use crate::support::{Process, Service, entry};
 
 #[tokio::test]
 async fn everything_and_nobody_elses() {
-    let s = Service::start().await;
+    let s = Process::start().await;
     let (ann, bob) = (s.server.user().await, s.server.user().await);
     let empty = ann.get("/auth/me/export").await.data(200);
     assert_eq!(

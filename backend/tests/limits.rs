@@ -1,25 +1,20 @@
 use std::time::Duration;
 
-use chrono::{Timelike, Utc};
 use serde_json::json;
 
-use crate::support::{Reply, Server, Service, TestDatabase, User, until};
+use crate::support::{Local, Process, Reply, Service, User, until};
 
 const ON: (&str, &str) = ("RATE_LIMITS", "on");
 
-/// Windows begin with the minute (and the hour): a test that counts must not see one begin.
-async fn early_in_a_minute() {
-    until("there are enough seconds left in this minute", async || {
-        Utc::now().second() < 45
-    })
-    .await;
+/// Registers without an attempt that counts.
+async fn user(s: &Service) -> User<'_> {
+    let unlimited = s.replica(&[]);
+    unlimited.user().await.on(&s.server)
 }
 
-/// An account and a token without an attempt to register.
-async fn user<'a>(database: &TestDatabase, limited: &'a Server) -> User<'a> {
-    let unlimited = Server::start(&database.url, &[]);
-    let ann = unlimited.user().await;
-    ann.on(limited)
+/// When the window of so many seconds begins in which the server's clock stands.
+fn window_start(server: &Local, period: i64) -> i64 {
+    server.clock.now().timestamp() / period * period
 }
 
 fn left(reply: &Reply) -> (u32, u32, i64) {
@@ -39,9 +34,8 @@ fn left(reply: &Reply) -> (u32, u32, i64) {
 #[tokio::test]
 async fn a_hundred_a_minute_for_a_user() {
     let s = Service::with(&[ON]).await;
-    let ann = user(&s.database, &s.server).await;
-    early_in_a_minute().await;
-    let end = Utc::now().timestamp() / 60 * 60 + 60;
+    let ann = user(&s).await;
+    let end = window_start(&s.server, 60) + 60;
     for n in 1..=100 {
         let reply = ann.get("/entries?limit=1").await;
         reply.data(200);
@@ -55,11 +49,7 @@ async fn a_hundred_a_minute_for_a_user() {
     assert_eq!(details, json!({"retry_after_seconds": wait}));
     ann.get("/auth/me").await.error(429, "RATE_LIMIT_EXCEEDED");
     // Whom nobody limits: others, and calls without a token.
-    user(&s.database, &s.server)
-        .await
-        .get("/entries")
-        .await
-        .data(200);
+    user(&s).await.get("/entries").await.data(200);
     let emotions = s.server.get("/api/v1/emotions").await;
     emotions.data(200);
     assert_eq!(emotions.header("x-ratelimit-limit"), "");
@@ -68,7 +58,7 @@ async fn a_hundred_a_minute_for_a_user() {
 #[tokio::test]
 async fn failures_of_a_limited_route_tell_the_limits_too() {
     let s = Service::with(&[ON]).await;
-    let ann = user(&s.database, &s.server).await;
+    let ann = user(&s).await;
     for reply in [
         ann.get("/entries/7").await,
         ann.post("/entries", &json!({})).await,
@@ -80,34 +70,65 @@ async fn failures_of_a_limited_route_tell_the_limits_too() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_uses_up_none_of_its_users_requests() {
+    let s = Service::with(&[ON]).await;
+    let ann = user(&s).await;
+    let login = json!({"email": ann.email, "password": User::PASSWORD});
+    let phone = User::from_session(
+        &s.server,
+        &s.server.post("/api/v1/auth/login", &login).await.data(200),
+    );
+    phone.post("/auth/logout", &json!({})).await.empty();
+    for _ in 0..150 {
+        phone.get("/auth/me").await.error(401, "UNAUTHORIZED");
+    }
+    ann.get("/auth/me").await.data(200);
+}
+
+#[tokio::test]
 async fn the_tighter_window_is_the_one_told() {
     let s = Service::with(&[ON]).await;
-    let ann = user(&s.database, &s.server).await;
-    early_in_a_minute().await;
+    let ann = user(&s).await;
     // What other replicas counted in this hour.
     s.database
         .execute(&format!(
-            "INSERT INTO rate_limits VALUES ('user:{}', 3600, date_trunc('hour', now()), 995)",
-            ann.id
+            "INSERT INTO rate_limits VALUES ('user:{}', 3600, to_timestamp({}), 995)",
+            ann.id,
+            window_start(&s.server, 3600)
         ))
         .await;
-    until("the replica has heard of it", async || {
-        left(&ann.get("/auth/me").await).0 == 1000
-    })
-    .await;
-    until("the hour is used up", async || {
-        ann.get("/auth/me").await.status == 429
-    })
-    .await;
+    assert_eq!(left(&ann.get("/auth/me").await).0, 100);
+    s.server.app.guard.exchange().await.unwrap();
+    for n in (0..4).rev() {
+        let reply = ann.get("/auth/me").await;
+        reply.data(200);
+        assert_eq!((left(&reply).0, left(&reply).1), (1000, n));
+    }
     let refused = ann.get("/auth/me").await;
-    assert_eq!((left(&refused).0, left(&refused).1), (1000, 0));
-    assert_eq!(left(&refused).2 % 3600, 0);
+    refused.error(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(
+        left(&refused),
+        (1000, 0, window_start(&s.server, 3600) + 3600)
+    );
+}
+
+#[tokio::test]
+async fn the_next_minute_admits_again() {
+    let s = Service::with(&[ON]).await;
+    let ann = user(&s).await;
+    for _ in 0..100 {
+        ann.get("/auth/me").await.data(200);
+    }
+    let refused = ann.get("/auth/me").await;
+    refused.error(429, "RATE_LIMIT_EXCEEDED");
+    let wait = refused.header("retry-after").parse().unwrap();
+    s.server.clock.advance(Duration::from_secs(wait));
+    ann.get("/auth/me").await.data(200);
 }
 
 #[tokio::test]
 async fn ten_attempts_a_minute_from_an_address() {
     let s = Service::with(&[ON]).await;
-    early_in_a_minute().await;
     let login = json!({"email": "nobody@example.com", "password": "x"});
     for n in 1..=9 {
         let reply = s.server.post("/api/v1/auth/login", &login).await;
@@ -133,19 +154,20 @@ async fn ten_attempts_a_minute_from_an_address() {
         .request("POST", "/api/v1/auth/login")
         .header("x-forwarded-for", "9.9.9.9")
         .json(&login);
-    Reply::of(request).await.error(429, "RATE_LIMIT_EXCEEDED");
+    request.send().await.error(429, "RATE_LIMIT_EXCEEDED");
 }
 
 #[tokio::test]
 async fn the_address_that_a_trusted_proxy_forwards() {
     let s = Service::with(&[ON, ("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
-    early_in_a_minute().await;
     let login = async |from: &str| {
         let request = s
             .server
             .request("POST", "/api/v1/auth/login")
             .header("x-forwarded-for", from);
-        Reply::of(request.json(&json!({"email": "nobody@example.com", "password": "x"})))
+        request
+            .json(&json!({"email": "nobody@example.com", "password": "x"}))
+            .send()
             .await
             .status
     };
@@ -164,36 +186,27 @@ async fn the_address_that_a_trusted_proxy_forwards() {
 #[tokio::test]
 async fn replicas_share_their_counts() {
     let s = Service::with(&[ON]).await;
-    let replica = Server::start(&s.database.url, &[ON]);
-    let ann = user(&s.database, &s.server).await;
-    early_in_a_minute().await;
+    let ann = user(&s).await;
     for _ in 0..100 {
         ann.get("/auth/me").await.data(200);
     }
+    s.server.app.guard.exchange().await.unwrap();
+    for _ in 0..2 {
+        let replica = s.replica(&[ON]);
+        let there = ann.on(&replica);
+        // What a replica admits before its first exchange is over the limit.
+        there.get("/auth/me").await.data(200);
+        replica.app.guard.exchange().await.unwrap();
+        there
+            .get("/auth/me")
+            .await
+            .error(429, "RATE_LIMIT_EXCEEDED");
+    }
     let shared = format!(
-        "SELECT coalesce(max(count), 0)::int8 FROM rate_limits WHERE subject = 'user:{}' AND period = 60",
+        "SELECT count::int8 FROM rate_limits WHERE subject = 'user:{}' AND period = 60",
         ann.id
     );
-    until("the first replica told the table", async || {
-        s.database.count(&shared).await == 100
-    })
-    .await;
-    let there = ann.on(&replica);
-    let mut admitted = 0;
-    until("the second one heard of it", async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let status = there.get("/auth/me").await.status;
-        admitted += i32::from(status == 200);
-        status == 429
-    })
-    .await;
-    assert!(admitted < 20, "{admitted} more than the limit");
-    // A third one, which starts now, knows it after its first exchange.
-    let third = Server::start(&s.database.url, &[ON]);
-    until("a new replica heard of it", async || {
-        ann.on(&third).get("/auth/me").await.status == 429
-    })
-    .await;
+    assert_eq!(s.database.count(&shared).await, 102);
 }
 
 #[tokio::test]
@@ -223,18 +236,36 @@ async fn off_is_off() {
 #[tokio::test]
 async fn limits_hold_without_the_table() {
     let s = Service::with(&[ON]).await;
-    let ann = user(&s.database, &s.server).await;
+    let ann = user(&s).await;
     s.database.execute("DROP TABLE rate_limits").await;
-    early_in_a_minute().await;
     for _ in 0..100 {
         ann.get("/auth/me").await.data(200);
     }
+    s.server.app.guard.exchange().await.unwrap_err();
     ann.get("/auth/me").await.error(429, "RATE_LIMIT_EXCEEDED");
-    until("it is said once", async || {
+}
+
+#[tokio::test]
+async fn a_replica_that_cannot_share_its_counts_logs_it_once() {
+    let s = Process::with(&[ON]).await;
+    s.database.execute("DROP TABLE rate_limits").await;
+    let warnings = || {
+        let log = s.server.log();
+        log.iter()
+            .filter(|line| line.contains("counted by this replica alone"))
+            .count()
+    };
+    s.server.user().await;
+    until("a warning is logged", async || warnings() > 0).await;
+    s.database
+        .execute("CREATE TABLE rate_limits (subject text, period int, window_start timestamptz, count int, PRIMARY KEY (subject, period, window_start))")
+        .await;
+    until("the end is logged", async || {
         s.server
             .log()
             .iter()
-            .any(|line| line.contains("counted by this replica alone"))
+            .any(|line| line.contains("rate limits are shared again"))
     })
     .await;
+    assert_eq!(warnings(), 1);
 }

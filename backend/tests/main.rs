@@ -1,4 +1,4 @@
-//! The service through HTTP: each test starts the real binary on a database of its own.
+//! The service through HTTP, each test on a database of its own: in this process where the router is enough, otherwise the real binary.
 
 #![allow(
     clippy::unwrap_used,

@@ -3,10 +3,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::support::{Reply, Server, Service, until};
+use crate::support::{Local, NOWHERE, Service, until};
 
 /// The value of the line that begins with this, once the service tells of it.
-async fn told(server: &Server, series: &str) -> f64 {
+async fn told(server: &Local, series: &str) -> f64 {
     let find = async || {
         let text = server.get("/metrics").await.text;
         text.lines()
@@ -25,7 +25,7 @@ fn total(method: &str, route: &str, status: u16) -> String {
 
 #[tokio::test]
 async fn in_prometheus_text_format() {
-    let server = Server::start("postgres://nobody:nothing@127.0.0.1:1/none", &[]);
+    let server = Local::start(NOWHERE, &[]);
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -114,7 +114,9 @@ async fn nothing_that_clients_make_up() {
             .get(&format!("/planted/{n}"))
             .await
             .error(404, "NOT_FOUND");
-        Reply::of(s.server.request(&format!("PLANTED{n}"), "/api/v1/emotions"))
+        s.server
+            .request(&format!("PLANTED{n}"), "/api/v1/emotions")
+            .send()
             .await
             .error(405, "METHOD_NOT_ALLOWED");
         let login = json!({"email": format!("planted{n}@example.com"), "password": "planted"});
@@ -141,9 +143,9 @@ async fn nothing_that_clients_make_up() {
     assert_eq!(counted.len(), 3, "{counted:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn probes_are_counted_when_they_fail() {
-    let server = Server::start("postgres://nobody:nothing@127.0.0.1:1/none", &[]);
+    let server = Local::start(NOWHERE, &[]);
     server.get("/health").await;
     assert_eq!(server.get("/health/ready").await.status, 503);
     assert_eq!(

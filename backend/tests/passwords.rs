@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Server, Service, TestDatabase, User, until};
+use crate::support::{Client, Service, TestDatabase, User, until};
 
 /// Made by the older backend's library (Python's bcrypt 4.0.1), at a lower cost.
 const OLD_HASH: &str = "$2b$04$QPK3RDBgGgazqa/ZgH4cEehRAI3hiHZsQV9A/7cCw71V4.TesZvN6";
@@ -155,7 +155,7 @@ async fn accounts_that_differ_in_case_alone_are_told_apart() {
 #[tokio::test]
 async fn a_new_password_ends_every_token_on_every_replica() {
     let s = Service::start().await;
-    let replica = Server::start(&s.database.url, &[]);
+    let replica = s.replica(&[]);
     let ann = s.server.user().await;
     let change =
         |current: &str, new: &str| json!({"current_password": current, "new_password": new});
@@ -223,17 +223,11 @@ async fn logins_do_not_hold_up_others() {
     let done = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..AT_ONCE {
-        let request = s
-            .server
-            .request("POST", "/api/v1/auth/login")
-            .json(&json!({"email": ann.email, "password": User::PASSWORD}));
-        let done = done.clone();
+        let (client, done) = (Client::clone(&s.server), done.clone());
+        let login = json!({"email": ann.email, "password": User::PASSWORD});
         clients.spawn(async move {
             loop {
-                assert_eq!(
-                    request.try_clone().unwrap().send().await.unwrap().status(),
-                    200
-                );
+                client.post("/api/v1/auth/login", &login).await.data(200);
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -1,9 +1,9 @@
+use emotionviz_core::Clock;
 use emotionviz_db::Pool;
 use emotionviz_settings::{Database, DatabaseUrl, Kind};
-use nix::sys::signal::Signal;
 use sqlx::PgConnection;
 
-use crate::support::{Server, TestDatabase, until};
+use crate::support::{Service, TestDatabase, until};
 
 /// How many users there are beside Ann, and how many entries each has, Ann too.
 const OTHERS: i64 = 100;
@@ -27,8 +27,7 @@ async fn counters(connection: &mut PgConnection) -> (i64, i64) {
 /// By PostgreSQL's own count. What a list reads then grows with the user's entries, and not with everybody's.
 #[tokio::test]
 async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
-    let database = TestDatabase::create().await;
-    let mut server = Server::start(&database.url, &[]);
+    let Service { server, database } = Service::start().await;
     let ann = server.user().await;
     let mut connection = database.pool.acquire().await.unwrap();
     let fill = format!(
@@ -70,9 +69,8 @@ async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
         }
     }
 
-    // The server's connections tell the last of their counts when they end.
-    server.signal(Signal::SIGTERM);
-    server.ended().await;
+    // PostgreSQL adds a connection's counts at the latest when the connection ends.
+    server.app.pool.close();
     let connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'emotionviz'";
     until("its connections have ended", async || {
         database.count(connected).await == 0
@@ -88,17 +86,32 @@ async fn a_list_reads_by_index_and_nothing_but_the_users_own() {
     );
 }
 
+#[tokio::test]
+async fn an_empty_first_page_is_not_counted_in_a_second_statement() {
+    let Service { server, database } = Service::start().await;
+    let ann = server.user().await;
+    assert_eq!(ann.get("/entries").await.data(200)["total"], 0);
+    server.app.pool.close();
+    let scans = "SELECT coalesce(sum(idx_scan), 0)::int8 FROM pg_stat_user_tables WHERE relname = 'emotion_entries'";
+    until("the server's connections have reported", async || {
+        database.count(scans).await > 0
+    })
+    .await;
+    assert_eq!(database.count(scans).await, 1);
+}
+
 /// PostgreSQL would, by its own default: it takes a hundred times as long as the statement.
 #[tokio::test]
 async fn no_statement_is_compiled() {
     let database = TestDatabase::create().await;
     database.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); END $$").await;
     let url = DatabaseUrl::read(&database.url).unwrap();
-    let pool = Pool::new(&Database {
+    let settings = Database {
         url: url.clone(),
         migration_url: url,
         connections: 1,
-    });
+    };
+    let pool = Pool::new(&settings, Clock::default());
     let jit: String = pool
         .run(async |connection| Ok(sqlx::query_scalar("SHOW jit").fetch_one(connection).await?))
         .await

@@ -3,12 +3,12 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, Service, entry, until};
+use crate::support::{PATIENCE, Process, entry, until};
 
 #[tokio::test]
 async fn a_request_that_is_under_way_is_finished() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
-        let mut s = Service::start().await;
+        let mut s = Process::start().await;
         let ann = s.server.user().await;
         let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
 
@@ -20,7 +20,7 @@ async fn a_request_that_is_under_way_is_finished() {
         let slow = ann
             .request("PUT", &format!("/entries/{id}"))
             .json(&json!({"notes": "late"}));
-        let slow = tokio::spawn(async move { slow.send().await.unwrap() });
+        let slow = tokio::spawn(slow.send());
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         until("the request waits for the row", async || {
             s.database.count(waiting).await == 1
@@ -55,7 +55,7 @@ async fn a_request_that_is_under_way_is_finished() {
             .unwrap();
         assert!(!slow.is_finished());
         lock.commit().await.unwrap();
-        assert_eq!(slow.await.unwrap().status(), 200);
+        assert_eq!(slow.await.unwrap().status, 200);
         assert_eq!(s.server.ended().await.code(), Some(0), "{signal}");
         assert!(
             s.server.log().iter().any(|line| line.contains("stopped")),
@@ -71,36 +71,8 @@ async fn a_request_that_is_under_way_is_finished() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_does_not_hold_it_up_for_ever() {
-    let mut s = Service::start().await;
-    let ann = s.server.user().await;
-    let id = ann.entry(&entry()).await["id"].as_str().unwrap().to_owned();
-    let mut lock = s.database.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM emotion_entries FOR UPDATE")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
-    let slow = ann.request("DELETE", &format!("/entries/{id}"));
-    let slow = tokio::spawn(slow.send());
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("the request waits for the row", async || {
-        s.database.count(waiting).await == 1
-    })
-    .await;
-    s.server.signal(Signal::SIGTERM);
-    let started = std::time::Instant::now();
-    assert_eq!(s.server.ended().await.code(), Some(0));
-    assert!(
-        (9.0..14.0).contains(&started.elapsed().as_secs_f32()),
-        "{:?}",
-        started.elapsed()
-    );
-    slow.await.unwrap().unwrap_err();
-}
-
-#[tokio::test]
 async fn an_idle_service_stops_at_once() {
-    let mut s = Service::with(&[("RATE_LIMITS", "on")]).await;
+    let mut s = Process::with(&[("RATE_LIMITS", "on")]).await;
     // A connection that is kept alive, and counts that are not told yet.
     s.server.user().await.get("/entries").await.data(200);
     let started = std::time::Instant::now();
@@ -120,7 +92,7 @@ async fn an_idle_service_stops_at_once() {
 
 #[tokio::test]
 async fn a_process_that_another_one_follows_takes_leave_of_its_clients() {
-    let mut s = Service::start().await;
+    let mut s = Process::start().await;
     // A connection that is kept alive, and used again within the moment in which it is not closed yet.
     assert_eq!(s.server.get("/health").await.header("connection"), "");
     s.server.signal(Signal::SIGQUIT);

@@ -1,9 +1,7 @@
 use std::process::Output;
 use std::time::Instant;
 
-use crate::support::{PATIENCE, Server, server_command};
-
-const NOWHERE: &str = "postgres://nobody:nothing@127.0.0.1:1/none";
+use crate::support::{NOWHERE, PATIENCE, Server, server_command};
 
 /// Runs the binary, which must end by itself.
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {

@@ -6,11 +6,9 @@ use axum::body::Body;
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use emotionviz_core::openapi::{Always, Failure, WithBody, WithToken};
-use emotionviz_core::security::Passwords;
-use emotionviz_core::token::Issued;
-use emotionviz_core::{ApiError, Data, ErrorCode, Json, Meta, request};
-use emotionviz_guard::{CurrentUser, Guard, LoginAttempt};
+use emotionviz_core::openapi::{Always, WithBody, WithToken};
+use emotionviz_core::{ApiError, Data, ErrorCode, Failure, Json, Meta, request};
+use emotionviz_guard::{CurrentUser, Guard, Issued, LoginAttempt, Passwords};
 use futures_util::TryStreamExt;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -125,7 +123,7 @@ async fn me(call: Call, user: CurrentUser) -> Result<Data<Profile>, ApiError> {
     WithToken, Always,
 ))]
 async fn logout(call: Call, user: CurrentUser) -> Result<StatusCode, ApiError> {
-    call.pool.run(async |c| user.revoke_token(c).await).await?;
+    call.guard.revoke_token(&user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

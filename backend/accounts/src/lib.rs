@@ -8,9 +8,8 @@ mod services;
 
 use std::sync::Arc;
 
-use emotionviz_core::security::Passwords;
 use emotionviz_db::Pool;
-use emotionviz_guard::Guard;
+use emotionviz_guard::{Guard, Passwords};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The calls on accounts, below `/api/v1`.

@@ -1,7 +1,7 @@
 //! What can be done with accounts.
 
-use emotionviz_core::security::{PasswordError, Passwords, Verdict};
 use emotionviz_db as db;
+use emotionviz_guard::{PasswordError, Passwords, Verdict};
 use secrecy::SecretString;
 use uuid::Uuid;
 

@@ -6,15 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
-use emotionviz_core::openapi::Failure;
-use emotionviz_core::request::Track;
-use emotionviz_core::security::Passwords;
-use emotionviz_core::websocket::WebSockets;
-use emotionviz_core::{ApiError, ErrorCode};
+use emotionviz_core::{ApiError, Clock, ErrorCode, Failure, track};
 use emotionviz_db::Pool;
-use emotionviz_guard::Guard;
+use emotionviz_guard::{Guard, Passwords};
 use emotionviz_settings::{Origins, Service};
 use prometheus::Registry;
 use tower::ServiceBuilder;
@@ -24,6 +21,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::websockets::WebSockets;
 use crate::{cors, documents, health, metrics};
 
 /// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
@@ -33,29 +31,30 @@ const MOST_BODY_BYTES: usize = 256 * 1024;
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The service, ready to be served.
-pub(crate) struct App {
-    pub(crate) router: Router,
-    pub(crate) pool: Pool,
-    pub(crate) guard: Arc<Guard>,
-    pub(crate) websockets: WebSockets,
+pub struct App {
+    pub router: Router,
+    pub pool: Pool,
+    pub guard: Arc<Guard>,
+    pub websockets: WebSockets,
+    pub requests: Arc<Requests>,
 }
 
-/// Builds it. Nothing is connected yet.
-pub(crate) fn build(settings: &Service) -> App {
-    let pool = Pool::new(&settings.database);
+/// Builds the service. Nothing is connected yet.
+pub fn build(settings: &Service, clock: Clock) -> App {
+    let pool = Pool::new(&settings.database, clock.clone());
     let websockets = WebSockets::default();
     let guard = Guard::new(
         pool.clone(),
         &settings.security,
         settings.limits,
         &settings.http,
+        clock,
     );
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
     let api = OpenApiRouter::new().merge(accounts).merge(entries);
     let registry = Registry::new();
-    // For as long as the process lives: nobody counts who refers to it.
-    let requests = Box::leak(Box::new(Requests::new(&registry)));
+    let requests = Arc::new(Requests::new(&registry));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
     let (probes, probes_document) = probes.split_for_parts();
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
@@ -66,24 +65,19 @@ pub(crate) fn build(settings: &Service) -> App {
         probes,
         api.merge(documents::router(&document)),
         settings.http.origins.clone(),
-        requests,
+        requests.clone(),
     );
     App {
         router,
         pool,
         guard,
         websockets,
+        requests,
     }
 }
 
-/// What calls go through: `probes` only what every call does, `others` limits, too. Two stacks, outermost layer first, as each layer
-/// that a router is given by itself costs a call an allocation or two.
-fn layered(
-    probes: Router,
-    others: Router,
-    origins: Origins,
-    requests: &'static Requests,
-) -> Router {
+/// Adds the middleware: limits to `others` alone, the rest to all routes.
+fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Requests>) -> Router {
     let limits = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(|_| -> Response {
             ApiError::from(ErrorCode::InternalError).into_response()
@@ -94,7 +88,7 @@ fn layered(
         ))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
     let every = ServiceBuilder::new()
-        .layer(Track(requests))
+        .layer(from_fn_with_state(requests, track))
         .layer(cors::layer(origins));
     // With its state each handler is put together once, and not for each call.
     others
@@ -150,7 +144,7 @@ mod tests {
             Router::new(),
             routes,
             origins,
-            Box::leak(Box::new(Requests::new(&Registry::new()))),
+            Arc::new(Requests::new(&Registry::new())),
         );
         let request = Request::get("/")
             .header("origin", "https://app.example")

@@ -6,28 +6,27 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
-use axum::routing::future::RouteFuture;
-use emotionviz_core::websocket::WebSockets;
+use emotionviz_core::metrics::Requests;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pin_project_lite::pin_project;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tower::Service;
 
 use crate::app::TIME_LIMIT;
-use crate::malformed::Shaping;
 use crate::signals::{Signals, Word};
+use crate::websockets::WebSockets;
 
 /// How long a client may take to send the head of a request, and how long an unused connection is kept: longer than the gateways
 /// before it keep theirs, so that it is never this side which closes one that is about to be used.
@@ -45,11 +44,29 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// In development: newer code than the one which answers exists, and could not be started.
 const RELOAD: HeaderName = HeaderName::from_static("x-reload");
 
-/// What answers say beside what the application says.
+/// Headers that the state of this process adds to answers.
 #[derive(Default)]
 struct Notices {
     closing: AtomicBool,
     reload_failed: AtomicBool,
+}
+
+impl Notices {
+    fn write_to(&self, response: &mut Response) {
+        // A connection that becomes a WebSocket has `upgrade` here, and is closed by a frame of its own.
+        if self.closing.load(Ordering::Relaxed)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.reload_failed.load(Ordering::Relaxed) {
+            response
+                .headers_mut()
+                .insert(RELOAD, HeaderValue::from_static("failed"));
+        }
+    }
 }
 
 /// Accepts connections and answers their requests until a signal ends it.
@@ -57,37 +74,15 @@ pub(crate) async fn serve(
     listeners: Vec<TcpListener>,
     router: Router,
     websockets: &WebSockets,
+    requests: Arc<Requests>,
     signals: &mut Signals,
 ) {
-    // For as long as the process lives: nobody counts who refers to it.
-    let notices: &'static Notices = Box::leak(Box::default());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_LIMIT)
-        .max_buf_size(MOST_HEAD_BYTES);
-    // Each connection listens here for as long as it lives.
-    let connections = watch::Sender::new(false);
+    let connections = Connections::new(router, requests);
+    let notices = &connections.notices;
     let handed_over = loop {
         tokio::select! {
             accepted = accept(&listeners) => match accepted {
-                Ok((stream, peer)) => {
-                    // Answers go out at once. It fails on a connection that is gone already.
-                    stream.set_nodelay(true).ok();
-                    let client = Client { router: router.clone(), peer, notices };
-                    let connection = http.serve_connection(Shaping::new(TokioIo::new(stream)), client).with_upgrades();
-                    let mut told = connections.subscribe();
-                    tokio::spawn(async move {
-                        let mut connection = std::pin::pin!(connection);
-                        let told = async { drop(told.wait_for(|told| *told).await) };
-                        tokio::select! {
-                            // How a connection ends is its client's business.
-                            _ = connection.as_mut() => return,
-                            () = told => {}
-                        }
-                        connection.as_mut().graceful_shutdown();
-                        connection.await.ok();
-                    });
-                }
+                Ok((stream, peer)) => connections.spawn(stream, peer),
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
@@ -107,8 +102,7 @@ pub(crate) async fn serve(
     drop(listeners);
     websockets.leave();
     let done = async {
-        connections.send_replace(true);
-        connections.closed().await;
+        connections.shutdown().await;
         // After them: one of them may have become a WebSocket this moment.
         websockets.left().await;
     };
@@ -116,6 +110,69 @@ pub(crate) async fn serve(
         take_leave(done, notices, signals).await;
     } else {
         finish(done).await;
+    }
+}
+
+struct Connections {
+    http: http1::Builder,
+    router: Router,
+    notices: Arc<Notices>,
+    requests: Arc<Requests>,
+    /// Every connection subscribes until it ends. True begins its shutdown.
+    shutdown: watch::Sender<bool>,
+}
+
+impl Connections {
+    fn new(router: Router, requests: Arc<Requests>) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME_LIMIT)
+            .max_buf_size(MOST_HEAD_BYTES);
+        Self {
+            http,
+            router,
+            notices: Arc::default(),
+            requests,
+            shutdown: watch::Sender::new(false),
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are sent at once. This fails on a connection that is gone already.
+        stream.set_nodelay(true).ok();
+        let (router, notices) = (self.router.clone(), self.notices.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (answer, notices) = (router.clone().call(request), notices.clone());
+            async move {
+                let mut response = answer.await?;
+                notices.write_to(&mut response);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = self
+            .http
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let (mut shutdown, requests) = (self.shutdown.subscribe(), self.requests.clone());
+        tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                _ = shutdown.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if ended.is_err_and(|error| error.is_parse()) {
+                requests.count_malformed();
+            }
+        });
+    }
+
+    async fn shutdown(&self) {
+        self.shutdown.send_replace(true);
+        self.shutdown.closed().await;
     }
 }
 
@@ -158,60 +215,6 @@ fn unfinished(bound: Duration) {
     tracing::warn!("requests were still under way after {} s", bound.as_secs());
 }
 
-/// Whoever asks through a connection.
-struct Client {
-    router: Router,
-    peer: SocketAddr,
-    notices: &'static Notices,
-}
-
-impl Service<Request<Incoming>> for Client {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        // A router is always ready.
-        Answering {
-            answer: tower::Service::call(&mut self.router.clone(), request),
-            notices: self.notices,
-        }
-    }
-}
-
-pin_project! {
-    /// An answer that gets its notices.
-    struct Answering {
-        #[pin]
-        answer: RouteFuture<Infallible>,
-        notices: &'static Notices,
-    }
-}
-
-impl Future for Answering {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut response = ready!(this.answer.poll(context))?;
-        // A connection that becomes a WebSocket says `upgrade` here, and is told by its own means.
-        if this.notices.closing.load(Ordering::Relaxed)
-            && response.status() != StatusCode::SWITCHING_PROTOCOLS
-        {
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        if this.notices.reload_failed.load(Ordering::Relaxed) {
-            response
-                .headers_mut()
-                .insert(RELOAD, HeaderValue::from_static("failed"));
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
 /// Errors of a connection that ended before it was accepted.
 fn is_of_the_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -235,6 +238,10 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
     use super::*;
+
+    fn requests() -> Arc<Requests> {
+        Arc::new(Requests::new(&prometheus::Registry::new()))
+    }
 
     /// A WebSocket that greets whoever comes, and sees them off.
     fn greeting(websockets: WebSockets) -> Router {
@@ -271,10 +278,47 @@ mod tests {
                 vec![listener],
                 greeting(websockets.clone()),
                 &websockets,
+                requests(),
                 &mut signals,
             );
             tokio::join!(server, client);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_ends_is_given_up_after_the_grace_period() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut signals = Signals::catch(false).unwrap();
+        let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+        let never = move || async move {
+            begun.send(()).await.unwrap();
+            std::future::pending::<()>().await
+        };
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            has_begun.recv().await.unwrap();
+            raise(Signal::SIGTERM).unwrap();
+            stream
+        };
+        let begun = Instant::now();
+        let router = Router::new().route("/", any(never));
+        let websockets = WebSockets::default();
+        let server = serve(
+            vec![listener],
+            router,
+            &websockets,
+            requests(),
+            &mut signals,
+        );
+        let (_stream, ()) = tokio::join!(client, server);
+        assert!(
+            (GRACE..2 * GRACE).contains(&begun.elapsed()),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -295,7 +339,7 @@ mod tests {
         };
         let waited = tokio::select! {
             waited = client => waited,
-            () = serve(vec![listener], greeting(websockets.clone()), &websockets, &mut signals) => unreachable!("nothing ends it"),
+            () = serve(vec![listener], greeting(websockets.clone()), &websockets, requests(), &mut signals) => unreachable!("nothing ends it"),
         };
         assert!(
             (HEAD_TIME_LIMIT..2 * HEAD_TIME_LIMIT).contains(&waited),

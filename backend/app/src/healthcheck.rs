@@ -1,18 +1,22 @@
 //! `emotionviz healthcheck`: for containers that have no curl.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use emotionviz_settings::{Http, Values};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 /// How long it waits for the answer.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks `GET /health` of the service that has the same settings.
-pub(crate) fn run(values: &Values) -> anyhow::Result<ExitCode> {
+/// Requests `GET /health` of the service that has the same settings.
+pub async fn run(values: &Values) -> anyhow::Result<ExitCode> {
     let settings = Http::from_values(values)?;
     let host = match settings.host {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -20,39 +24,23 @@ pub(crate) fn run(values: &Values) -> anyhow::Result<ExitCode> {
         host => host,
     };
     let address = SocketAddr::new(host, settings.port);
-    let status =
-        ask(address).with_context(|| format!("http://{address}/health does not answer"))?;
-    if !status.starts_with("HTTP/1.1 200 ") {
+    let status = tokio::time::timeout(TIME_LIMIT, health(address))
+        .await
+        .map_err(anyhow::Error::from)
+        .flatten()
+        .with_context(|| format!("http://{address}/health does not answer"))?;
+    if status != StatusCode::OK {
         bail!("http://{address}/health answers {status}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The status line of the answer.
-fn ask(address: SocketAddr) -> anyhow::Result<String> {
-    let deadline = Instant::now() + TIME_LIMIT;
-    let mut connection = TcpStream::connect_timeout(&address, TIME_LIMIT)?;
-    connection.set_write_timeout(Some(TIME_LIMIT))?;
-    write!(
-        connection,
-        "GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    while !answer.contains(&b'\n') {
-        let left = deadline
-            .checked_duration_since(Instant::now())
-            .filter(|left| !left.is_zero())
-            .context("the time was up")?;
-        connection.set_read_timeout(Some(left))?;
-        let mut part = [0; 256];
-        match connection.read(&mut part)? {
-            0 => break,
-            n => answer.extend_from_slice(&part[..n]),
-        }
-    }
-    Ok(String::from_utf8_lossy(&answer)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned())
+async fn health(address: SocketAddr) -> anyhow::Result<StatusCode> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get("/health")
+        .header(header::HOST, address.to_string())
+        .body(Body::empty())?;
+    Ok(sender.send_request(request).await?.status())
 }

@@ -1,21 +1,9 @@
 //! The EmotionVisualizer service.
 
-mod app;
-mod connections;
-mod cors;
-mod documents;
-mod handover;
-mod health;
-mod healthcheck;
-mod malformed;
-mod metrics;
-mod migrate;
-mod serve;
-mod signals;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use emotionviz_app::{healthcheck, migrate, serve};
 use emotionviz_settings::Values;
 
 /// The EmotionVisualizer service. Its settings come from the environment; `backend/.env.example` lists them.
@@ -55,7 +43,7 @@ fn main() -> ExitCode {
             in_runtime(serve::run(&values, handed, when_ready))
         }
         Command::Migrate { command } => in_runtime(migrate::run(command, &values)),
-        Command::Healthcheck => healthcheck::run(&values),
+        Command::Healthcheck => in_runtime(healthcheck::run(&values)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -103,12 +103,12 @@ impl Collector for Gauges {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let usage = self.pool.usage();
+        let status = self.pool.status();
         let set = |gauge: &IntGauge, n: usize| gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
-        set(&self.most, usage.most);
-        set(&self.open, usage.open);
-        set(&self.idle, usage.idle);
-        set(&self.waiting, usage.waiting);
+        set(&self.most, status.max_size);
+        set(&self.open, status.size);
+        set(&self.idle, status.available);
+        set(&self.waiting, status.waiting);
         if let (Some(gauge), Some(bytes)) = (&self.memory, resident_bytes()) {
             set(gauge, bytes);
         }

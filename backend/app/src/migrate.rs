@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to do with the schema.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Apply every pending migration.
     Up {
         /// Say what would be applied, with its SQL, and change nothing.
@@ -46,7 +46,7 @@ pub(crate) enum Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> {
     let database = Database::from_values(values)?;
     // While `cargo dev` stops writers, this session may write. `cargo dev` recognises it by its name.
     let options = emotionviz_db::pool::connect_options(&database.migration_url)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use emotionviz_core::telemetry;
+use emotionviz_core::{Clock, telemetry};
 use emotionviz_db::Pool;
 use emotionviz_guard::Exchange;
 use emotionviz_settings::{AppEnv, Service, Values};
@@ -19,11 +19,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves until a signal ends it. `handed` is the socket of whoever started this process, if it has one for it; `when_ready` leaves
 /// connections to the process that serves there until this one is ready.
-pub(crate) async fn run(
-    values: &Values,
-    handed: ListenFd,
-    when_ready: bool,
-) -> anyhow::Result<ExitCode> {
+pub async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow::Result<ExitCode> {
     let settings = Service::from_values(values)?;
     // First of all: from here on clients wait for an answer, and are not refused.
     let listeners = handover::listeners(
@@ -33,14 +29,21 @@ pub(crate) async fn run(
     .await?;
     let log = telemetry::init(&settings.logging).context("LOG_DIR")?;
     let mut signals = Signals::catch(settings.logging.environment == AppEnv::Development)?;
-    let app = app::build(&settings);
+    let app = app::build(&settings, Clock::default());
     let exchange = Exchange::start(app.guard);
     if !when_ready || is_ready(&app.pool, &mut signals).await {
         for listener in &listeners {
             tracing::info!("listening on http://{}", listener.local_addr()?);
         }
         handover::accepting();
-        connections::serve(listeners, app.router, &app.websockets, &mut signals).await;
+        connections::serve(
+            listeners,
+            app.router,
+            &app.websockets,
+            app.requests,
+            &mut signals,
+        )
+        .await;
     }
     let farewell = async {
         exchange.stop().await;

@@ -1,14 +1,15 @@
+use std::borrow::Cow;
+
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{ApiError, ErrorCode, request, time};
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+use crate::error::{ApiError, ErrorCode};
+use crate::{request, time};
 
 /// What every answer says of itself.
 #[derive(Serialize, ToSchema)]
@@ -24,19 +25,16 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// That of an answer which is made now, to the request that this task serves.
+    /// Returns the metadata of an answer to the request that this task serves.
     pub fn now() -> Self {
-        Self::of(
-            request::id()
-                .and_then(|id| id.to_str().map(str::to_owned).ok())
-                .unwrap_or_default(),
-        )
-    }
-
-    pub(crate) fn of(request_id: String) -> Self {
+        let id = request::id();
         Self {
             timestamp: time::now(),
-            request_id,
+            request_id: id
+                .as_ref()
+                .and_then(|id| id.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
             api_version: "v1",
         }
     }
@@ -53,7 +51,6 @@ pub struct Data<T> {
 }
 
 impl<T> Data<T> {
-    /// An answer to the request that this task serves.
     pub fn new(data: T) -> Self {
         Self {
             success: true,
@@ -69,7 +66,7 @@ impl<T: Serialize> IntoResponse for Data<T> {
     }
 }
 
-/// An answer without the envelope, whatever its status: health and the like.
+/// An answer without the envelope, whatever its status.
 pub struct Plain<T>(pub StatusCode, pub T);
 
 impl<T: Serialize> IntoResponse for Plain<T> {
@@ -78,24 +75,69 @@ impl<T: Serialize> IntoResponse for Plain<T> {
     }
 }
 
-/// Marks a failure that has its shape already.
-#[derive(Clone, Copy)]
-struct Shaped;
+/// A failed answer.
+#[derive(Serialize, ToSchema)]
+pub struct Failure {
+    /// Always false.
+    #[schema(example = false)]
+    success: bool,
+    error: FailureError,
+    meta: Meta,
+}
 
-/// A response with a JSON body that is serialised once, here.
-pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => with_bytes(status, bytes.into()),
-        Err(cause) => ApiError::internal(cause).into_response(),
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+struct FailureError {
+    code: ErrorCode,
+    /// A sentence for a person.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
+    /// More, by code: `fields` with a rule for each wrong field, `retry_after_seconds`, `invalid_values`.
+    #[schema(value_type = Object)]
+    details: Map<String, Value>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let failure = Failure {
+            success: false,
+            error: FailureError {
+                code: self.code,
+                message: self.message,
+                details: self.details,
+            },
+            meta: Meta::now(),
+        };
+        let mut response = json(status, &failure);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 11.6.1: a 401 names the scheme.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
-fn with_bytes(status: StatusCode, bytes: Bytes) -> Response {
+/// Marks an answer of our own, which needs no envelope any more.
+#[derive(Clone, Copy)]
+struct Complete;
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let bytes = match serde_json::to_vec(body) {
+        Ok(bytes) => bytes,
+        Err(cause) => return ApiError::internal(cause).into_response(),
+    };
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if is_failure(status) {
-        response.extensions_mut().insert(Shaped);
+        response.extensions_mut().insert(Complete);
     }
     response
 }
@@ -104,16 +146,16 @@ fn is_failure(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-/// Gives a failure that something else than our own code made (the router, a library) the shape of all failures.
-pub(crate) fn shaped(response: Response) -> Response {
+/// Wraps a failure of the router or of a library in the error envelope.
+pub(crate) fn into_error_response(response: Response) -> Response {
     let status = response.status();
-    if !is_failure(status) || response.extensions().get::<Shaped>().is_some() {
+    if !is_failure(status) || response.extensions().get::<Complete>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_TYPE);
     parts.headers.remove(CONTENT_LENGTH);
-    let mut failure = ApiError::from(ErrorCode::of(status)).into_response();
+    let mut failure = ApiError::from(ErrorCode::from_status(status)).into_response();
     *failure.status_mut() = status;
     failure.headers_mut().extend(parts.headers);
     failure

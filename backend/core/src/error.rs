@@ -1,76 +1,69 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
-use uuid::Uuid;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use crate::{Meta, envelope};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident, $message:literal;)+) => {
-        /// What went wrong, in a word that clients can tell apart.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-        pub enum ErrorCode {
-            $($(#[$doc])* #[serde(rename = $text)] $variant,)+
-        }
-
-        impl PartialSchema for ErrorCode {
-            fn schema() -> RefOr<Schema> {
-                let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($text),+]));
-                codes.description(Some("What went wrong, in a word that clients can tell apart.")).into()
-            }
-        }
-
-        impl ErrorCode {
-            /// The HTTP status that goes with it.
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)+ }
-            }
-
-            /// The sentence for clients when there is nothing more precise to say.
-            fn message(self) -> &'static str {
-                match self { $(Self::$variant => $message,)+ }
-            }
-        }
-    };
-}
-
-codes! {
-    /// A field is missing, of the wrong type or out of range.
-    ValidationError = "VALIDATION_ERROR", BAD_REQUEST, "The request is not valid.";
-    /// An emotion that is not known.
-    InvalidEmotion = "INVALID_EMOTION", BAD_REQUEST, "An emotion is not known.";
-    /// No token, one that does not count, or wrong credentials.
-    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, "Sign in to do this.";
-    /// Somebody else's, or the account is inactive.
-    Forbidden = "FORBIDDEN", FORBIDDEN, "This is not yours.";
-    /// No such resource or path.
-    NotFound = "NOT_FOUND", NOT_FOUND, "There is nothing here.";
-    /// The path does not take this method.
-    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, "This path does not take that method.";
-    /// It contradicts what is there.
-    Conflict = "CONFLICT", CONFLICT, "This contradicts what is there.";
-    /// The body is over the limit.
-    PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE, "The body is too large.";
-    /// The body is no JSON.
-    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON: Content-Type: application/json.";
-    /// Too many requests.
-    RateLimitExceeded = "RATE_LIMIT_EXCEEDED", TOO_MANY_REQUESTS, "Too many requests: try again later.";
-    /// A fault of ours.
-    InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
-    /// The database is away.
-    ServiceUnavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE, "The service is not available: try again later.";
+/// What went wrong, in a word that clients can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    ValidationError,
+    InvalidEmotion,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    RateLimitExceeded,
+    InternalError,
+    ServiceUnavailable,
 }
 
 impl ErrorCode {
-    /// The code that stands for a status which something else than our own code chose.
-    pub(crate) fn of(status: StatusCode) -> Self {
+    pub fn status(self) -> StatusCode {
+        self.status_and_message().0
+    }
+
+    /// Returns the status, and the sentence for clients that applies if the failure has none of its own.
+    fn status_and_message(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::ValidationError => (StatusCode::BAD_REQUEST, "The request is not valid."),
+            Self::InvalidEmotion => (StatusCode::BAD_REQUEST, "An emotion is not known."),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Sign in to do this."),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "This is not yours."),
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing here."),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This path does not take that method.",
+            ),
+            Self::Conflict => (StatusCode::CONFLICT, "This contradicts what is there."),
+            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON: Content-Type: application/json.",
+            ),
+            Self::RateLimitExceeded => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests: try again later.",
+            ),
+            Self::InternalError => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong on our side.",
+            ),
+            Self::ServiceUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is not available: try again later.",
+            ),
+        }
+    }
+
+    /// Returns the code for a status that the router or a library chose.
+    pub(crate) fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
             StatusCode::FORBIDDEN => Self::Forbidden,
@@ -85,33 +78,16 @@ impl ErrorCode {
     }
 }
 
-impl ToSchema for ErrorCode {}
-
-/// A failure, as the client sees it. Never made of what the client sent: its texts end in logs and screenshots.
+/// A failure as the client sees it. It holds nothing that the client sent: its texts end in logs and screenshots.
 #[derive(Debug)]
 pub struct ApiError {
-    code: ErrorCode,
-    message: Cow<'static, str>,
-    details: Map<String, Value>,
-    retry_after: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    success: bool,
-    error: FailureError<'a>,
-    meta: Meta,
-}
-
-#[derive(Serialize)]
-struct FailureError<'a> {
-    code: ErrorCode,
-    message: &'a str,
-    details: &'a Map<String, Value>,
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) details: Map<String, Value>,
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl ApiError {
-    /// A failure with a sentence of its own.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
@@ -128,19 +104,19 @@ impl ApiError {
         self
     }
 
-    /// A failure that something unforeseen caused. The cause is logged here and shown to nobody; it must hold no user's text.
+    /// Logs the cause of a fault, which the client does not see. The cause must hold no text of a user.
     pub fn internal(cause: impl Display) -> Self {
         tracing::error!(%cause, "internal error");
         ErrorCode::InternalError.into()
     }
 
-    /// A failure that passes when something else comes back. The cause is logged here; it must hold no user's text.
+    /// Logs why the service is temporarily unavailable. The cause must hold no text of a user.
     pub fn unavailable(cause: impl Display) -> Self {
         tracing::warn!(%cause, "unavailable");
         ErrorCode::ServiceUnavailable.into()
     }
 
-    /// Fields that break a rule: each one's name, and the rule as "must be between 0 and 1".
+    /// Returns the failure of fields that break a rule: the name of each, and the rule as in "must be between 0 and 1".
     pub fn fields<K: Into<String>, V: Into<Value>>(
         fields: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -151,38 +127,14 @@ impl ApiError {
         Self::from(ErrorCode::ValidationError).with("fields", fields)
     }
 
-    /// Too many requests; `seconds` from now there will be room again.
+    /// Returns the failure of too many requests, which ends in so many seconds.
     pub fn rate_limited(seconds: u64) -> Self {
-        let mut error =
-            Self::from(ErrorCode::RateLimitExceeded).with("retry_after_seconds", json!(seconds));
-        error.retry_after = Some(seconds);
-        error
-    }
-
-    /// The body of a failure to read a request at all, and the id that it has instead of the request's.
-    pub fn without_request(status: StatusCode) -> (String, String) {
-        let (error, id) = (
-            Self::from(ErrorCode::of(status)),
-            Uuid::new_v4().to_string(),
-        );
-        let body = serde_json::to_string(&error.failure(Meta::of(id.clone())))
-            .expect("texts and numbers have a form in JSON");
-        (id, body)
-    }
-
-    fn failure(&self, meta: Meta) -> Failure<'_> {
-        Failure {
-            success: false,
-            error: FailureError {
-                code: self.code,
-                message: &self.message,
-                details: &self.details,
-            },
-            meta,
+        Self {
+            retry_after: Some(seconds),
+            ..Self::from(ErrorCode::RateLimitExceeded).with("retry_after_seconds", seconds)
         }
     }
 
-    /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
@@ -190,21 +142,6 @@ impl ApiError {
 
 impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
-        Self::new(code, code.message())
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = envelope::json(self.code.status(), &self.failure(Meta::now()));
-        let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        if self.code == ErrorCode::Unauthorized {
-            // RFC 9110, 11.6.1: a 401 names the scheme.
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        Self::new(code, code.status_and_message().1)
     }
 }

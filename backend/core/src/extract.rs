@@ -10,7 +10,7 @@ use garde::Validate;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::{ApiError, ErrorCode};
+use crate::error::{ApiError, ErrorCode};
 
 /// A JSON object (RFC 8259) that keeps the rules of its type.
 pub struct Json<T>(pub T);

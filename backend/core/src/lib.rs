@@ -1,22 +1,22 @@
-//! What every feature needs: errors, the envelope, logs, passwords and tokens.
+//! What HTTP means here: error codes and their status, the envelope, extractors, a request's id and log line.
 
+mod clock;
 pub mod email;
 mod envelope;
 mod error;
 mod extract;
-mod hmac_sha256;
 mod log_file;
 mod log_format;
 pub mod metrics;
 pub mod openapi;
 pub mod request;
 pub mod rules;
-pub mod security;
 pub mod telemetry;
 pub mod time;
-pub mod token;
-pub mod websocket;
+mod track;
 
-pub use envelope::{Data, Meta, Plain};
+pub use clock::Clock;
+pub use envelope::{Data, Failure, Meta, Plain};
 pub use error::{ApiError, ErrorCode};
 pub use extract::{Id, Json, Query};
+pub use track::track;

@@ -3,6 +3,7 @@ use std::fmt::{self, Write as _};
 use serde::ser::{SerializeMap, Serializer as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_serde::SerdeMapVisitor;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -51,32 +52,31 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn as_json(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let json = self.to_json().map_err(|_| fmt::Error)?;
+        writer.write_str(std::str::from_utf8(&json).map_err(|_| fmt::Error)?)?;
+        writer.write_char('\n')
+    }
+
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(384);
         let mut json = serde_json::Serializer::new(&mut bytes);
         let meta = self.event.metadata();
-        let mut write = || {
-            let mut map = json.serialize_map(None)?;
-            map.serialize_entry("timestamp", &self.timestamp)?;
-            map.serialize_entry("level", meta.level().as_str())?;
-            map.serialize_entry("target", meta.target())?;
-            let mut visitor = JsonVisitor { map, failed: None };
-            self.event.record(&mut visitor);
-            let JsonVisitor { mut map, failed } = visitor;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if let Some(id) = self.request_id {
-                map.serialize_entry("request_id", id)?;
-            }
-            if self.places {
-                map.serialize_entry("file", &meta.file())?;
-                map.serialize_entry("line", &meta.line())?;
-            }
-            map.end()
-        };
-        write().map_err(|_: serde_json::Error| fmt::Error)?;
-        writer.write_str(std::str::from_utf8(&bytes).map_err(|_| fmt::Error)?)?;
-        writer.write_char('\n')
+        let mut map = json.serialize_map(None)?;
+        map.serialize_entry("timestamp", &self.timestamp)?;
+        map.serialize_entry("level", meta.level().as_str())?;
+        map.serialize_entry("target", meta.target())?;
+        let mut fields = SerdeMapVisitor::new(map);
+        self.event.record(&mut fields);
+        let mut map = fields.take_serializer()?;
+        if let Some(id) = self.request_id {
+            map.serialize_entry("request_id", id)?;
+        }
+        if self.places {
+            map.serialize_entry("file", &meta.file())?;
+            map.serialize_entry("line", &meta.line())?;
+        }
+        map.end()?;
+        Ok(bytes)
     }
 
     fn as_text(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -92,45 +92,6 @@ impl Line<'_> {
             write!(writer, " at {file}:{line}")?;
         }
         writer.write_char('\n')
-    }
-}
-
-struct JsonVisitor<M: SerializeMap> {
-    map: M,
-    failed: Option<M::Error>,
-}
-
-impl<M: SerializeMap> JsonVisitor<M> {
-    fn put(&mut self, field: &Field, value: &(impl serde::Serialize + ?Sized)) {
-        if self.failed.is_none() {
-            self.failed = self.map.serialize_entry(field.name(), value).err();
-        }
-    }
-}
-
-impl<M: SerializeMap> Visit for JsonVisitor<M> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, &value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, &value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, &value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, &value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Upper bounds of the durations' buckets, in seconds: from a list of entries to a service that hardly answers.
 const BUCKETS: [f64; 14] = [
@@ -14,6 +14,7 @@ const BUCKETS: [f64; 14] = [
 pub struct Requests {
     total: IntCounterVec,
     duration: HistogramVec,
+    malformed: IntCounter,
 }
 
 impl Requests {
@@ -37,7 +38,23 @@ impl Requests {
         registry
             .register(Box::new(duration.clone()))
             .expect("they are registered once");
-        Self { total, duration }
+        let malformed = IntCounter::new(
+            "http_malformed_requests_total",
+            "Requests that the HTTP library refused, since they are not HTTP or their head is too large.",
+        )
+        .expect("the name is valid");
+        registry
+            .register(Box::new(malformed.clone()))
+            .expect("they are registered once");
+        Self {
+            total,
+            duration,
+            malformed,
+        }
+    }
+
+    pub fn count_malformed(&self) {
+        self.malformed.inc();
     }
 
     /// Counts one. `route` is a template of ours, or one word for all that is none.

@@ -2,32 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
-
-use crate::{ErrorCode, Meta};
-
-/// A failed answer.
-#[derive(Serialize, ToSchema)]
-pub struct Failure {
-    /// Always false.
-    #[schema(example = false)]
-    success: bool,
-    error: FailureError,
-    meta: Meta,
-}
-
-/// What went wrong.
-#[derive(Serialize, ToSchema)]
-pub struct FailureError {
-    code: ErrorCode,
-    /// A sentence for a person.
-    message: String,
-    /// More, by code: `fields` with a rule for each wrong field, `retry_after_seconds`, `invalid_values`.
-    #[schema(value_type = Object)]
-    details: serde_json::Value,
-}
 
 /// The failures that any call may end in.
 pub struct Always;

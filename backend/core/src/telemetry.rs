@@ -41,7 +41,7 @@ pub fn init(settings: &Logging) -> io::Result<Log> {
     // Where the service listens, and that it stops, is said at every level.
     let mut filter = Targets::new()
         .with_default(level)
-        .with_target("emotionviz::serve", LevelFilter::INFO.max(level));
+        .with_target("emotionviz_app::serve", LevelFilter::INFO.max(level));
     if settings.debug {
         filter = filter.with_target("emotionviz", LevelFilter::DEBUG);
     }

@@ -1,22 +1,23 @@
 //! Connections.
 
-mod opening;
-
 use std::io::ErrorKind;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
+pub use deadpool::Status;
 use deadpool::managed::{
     self, Manager, Metrics, PoolError, QueueMode, RecycleError, RecycleResult,
 };
+use emotionviz_core::Clock;
 use emotionviz_settings::{Database, DatabaseUrl};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
-use crate::Result;
+use crate::error::{Error, Result, is_undefined};
+use crate::schema::{self, SchemaState};
 
 /// How long a request waits for a connection: long enough for a restart of PostgreSQL, short enough to hear of its absence.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +28,10 @@ const RETRY: Duration = Duration::from_millis(50);
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long it has for the answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an opened connection proves that another one can be opened. A login is expensive, mostly because of the password's hash.
+const TRUSTED_OPENING: Duration = Duration::from_secs(10);
+/// SQLSTATE too_many_connections.
+const FULL: &str = "53300";
 /// PostgreSQL gives up a statement after a while, so that none outlives the request that wanted it for long. It plans each once, and
 /// not anew for each page's LIMIT, which takes as long as the page itself; and for tables that have grown, whatever they hold then. To
 /// look through a small table seems so dear to it then that it would compile the statement first, which takes 90 ms.
@@ -75,12 +80,12 @@ fn ssl_mode(url: &DatabaseUrl) -> PgSslMode {
 pub struct Pool(managed::Pool<Connector>);
 
 impl Pool {
-    /// Connections as the settings say.
-    pub fn new(settings: &Database) -> Self {
+    pub fn new(settings: &Database, clock: Clock) -> Self {
         let options = connect_options(&settings.url).options(SESSION);
         let size = usize::try_from(settings.connections).unwrap_or(usize::MAX);
         let pool = managed::Pool::builder(Connector {
             options,
+            clock,
             opened: Mutex::default(),
             checking: tokio::sync::Mutex::default(),
         })
@@ -96,12 +101,24 @@ impl Pool {
 
     /// Lends a connection for a piece of work.
     ///
-    /// # Errors
-    /// Those of the work, and [`crate::Error::is_away`] when there is no connection.
+    /// The error [`Error::is_away`](crate::Error::is_away) if there is no connection, or if the work needs a table or column that is missing
+    /// because the schema is not the one that this program needs.
     pub async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
     ) -> Result<T> {
+        match self.lend(work).await {
+            Err(Error::Query(cause)) if is_undefined(&cause) => {
+                match self.lend(async |c| schema::check(c).await).await {
+                    Ok(SchemaState::Current) => Err(Error::Query(cause)),
+                    _ => Err(Error::Schema(cause)),
+                }
+            }
+            done => done,
+        }
+    }
+
+    async fn lend<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
         let mut lent = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
@@ -111,7 +128,8 @@ impl Pool {
         lent.between_queries = false;
         let done = work(&mut lent.connection).await;
         lent.between_queries = done.is_ok();
-        if done.as_ref().is_err_and(crate::Error::spoils_connection) {
+        lent.last_used = self.0.manager().clock.instant();
+        if done.as_ref().is_err_and(Error::spoils_connection) {
             // The server probably closed the other connections too. New connections are opened on demand.
             drop(managed::Object::take(lent));
             self.0.retain(|_, _| false);
@@ -119,15 +137,32 @@ impl Pool {
         done
     }
 
-    /// How its connections are used at this moment.
-    pub fn usage(&self) -> Usage {
-        let status = self.0.status();
-        Usage {
-            most: status.max_size,
-            open: status.size,
-            idle: status.available,
-            waiting: status.waiting,
+    /// Checks whether a new connection can be opened: open connections keep working when the server's socket was removed, for example.
+    ///
+    /// Does nothing if a connection was opened just now, or if the pool is full. One caller at a time opens a connection. A server without
+    /// a free slot counts as reachable while the pool has an open connection.
+    pub async fn check_opening(&self) -> Result<()> {
+        let connector = self.0.manager();
+        let _alone = connector.checking.lock().await;
+        let status = self.status();
+        if status.size >= status.max_size || connector.has_just_opened() {
+            return Ok(());
         }
+        match connector.create().await {
+            // The connection was opened, which is all that the check needs.
+            Ok(lent) => drop(lent.connection.close().await),
+            Err(sqlx::Error::Database(e))
+                if e.code().as_deref() == Some(FULL) && status.size > 0 =>
+            {
+                connector.note_opened()
+            }
+            Err(other) => return Err(other.into()),
+        }
+        Ok(())
+    }
+
+    pub fn status(&self) -> Status {
+        self.0.status()
     }
 
     /// Closes the connections that nobody uses; nobody gets one from now on.
@@ -136,30 +171,32 @@ impl Pool {
     }
 }
 
-/// How the connections of a [`Pool`] are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// How many there may be.
-    pub most: usize,
-    /// How many there are.
-    pub open: usize,
-    /// How many of them nobody uses.
-    pub idle: usize,
-    /// How many requests wait for one.
-    pub waiting: usize,
-}
-
 struct Connector {
     options: PgConnectOptions,
+    clock: Clock,
     /// The time of the last opened connection.
     opened: Mutex<Option<Instant>>,
     /// Held by the one caller that tries whether a connection can be opened.
     checking: tokio::sync::Mutex<()>,
 }
 
+impl Connector {
+    fn note_opened(&self) {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.instant());
+    }
+
+    fn has_just_opened(&self) -> bool {
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|at| self.clock.instant() - at < TRUSTED_OPENING)
+    }
+}
+
 struct Lent {
     connection: PgConnection,
     between_queries: bool,
+    last_used: Instant,
 }
 
 impl Manager for Connector {
@@ -167,27 +204,28 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> std::result::Result<Lent, sqlx::Error> {
-        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
-        loop {
+        let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        let connection = loop {
             match timeout_at(deadline, self.options.connect()).await {
-                Ok(Ok(connection)) => {
-                    self.note_opened();
-                    return Ok(Lent {
-                        connection,
-                        between_queries: true,
-                    });
-                }
-                Ok(Err(error)) if is_starting(&error) && Instant::now() + RETRY < deadline => {
+                Ok(Err(error))
+                    if is_starting(&error) && tokio::time::Instant::now() + RETRY < deadline =>
+                {
                     sleep(RETRY).await
                 }
-                Ok(Err(error)) => return Err(error),
+                Ok(done) => break done?,
                 Err(_) => return Err(sqlx::Error::PoolTimedOut),
             }
-        }
+        };
+        self.note_opened();
+        Ok(Lent {
+            connection,
+            between_queries: true,
+            last_used: self.clock.instant(),
+        })
     }
 
-    async fn recycle(&self, lent: &mut Lent, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if lent.between_queries && metrics.last_used() < TRUSTED_IDLE {
+    async fn recycle(&self, lent: &mut Lent, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        if lent.between_queries && self.clock.instant() - lent.last_used < TRUSTED_IDLE {
             return Ok(());
         }
         // Also ends what a dropped piece of work left: its answer, its transaction.
@@ -208,6 +246,8 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -236,5 +276,76 @@ mod tests {
             Some("/tmp/pg")
         );
         assert!(matches!(socket.get_ssl_mode(), PgSslMode::Require));
+    }
+
+    fn pool(url: DatabaseUrl) -> Pool {
+        let settings = Database {
+            migration_url: url.clone(),
+            url,
+            connections: 9,
+        };
+        Pool::new(&settings, Clock::default())
+    }
+
+    #[tokio::test]
+    async fn of_callers_at_once_one_opens_a_connection() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = pool(
+            format!("postgres://ann@{}/journal", server.local_addr().unwrap())
+                .parse()
+                .unwrap(),
+        );
+        let check = || {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.check_opening().await })
+        };
+        let _callers: Vec<_> = (0..9).map(|_| check()).collect();
+        // It never answers, so each that connects stays.
+        let _first = server.accept().await.unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(200), server.accept())
+                .await
+                .is_err(),
+            "a second one connects"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_server_counts_where_no_connection_is_open_alone() {
+        let url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
+        let mut url: DatabaseUrl = url.parse().unwrap();
+        let mut admin = connect_options(&url).connect().await.unwrap();
+        let drop_role = "DROP ROLE IF EXISTS test_one_connection";
+        for sql in [
+            drop_role,
+            "CREATE ROLE test_one_connection LOGIN PASSWORD 'x' CONNECTION LIMIT 1",
+        ] {
+            sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+        }
+        url.user = "test_one_connection".to_owned();
+        url.password = Some("x".to_owned().into());
+        let pool = pool(url);
+        pool.run(async |c| Ok(c.ping().await?)).await.unwrap();
+        let forget = || *pool.0.manager().opened.lock().unwrap() = None;
+        forget();
+        pool.check_opening().await.unwrap();
+        // Where nothing is open, nothing serves.
+        pool.0.retain(|_, _| false);
+        let connect = async {
+            loop {
+                if let Ok(other) = pool.0.manager().options.connect().await {
+                    break other;
+                }
+            }
+        };
+        let other = tokio::time::timeout(Duration::from_secs(20), connect)
+            .await
+            .expect("the pool's connection ends");
+        forget();
+        pool.check_opening().await.unwrap_err();
+        drop(other);
+        pool.close();
+        sqlx::raw_sql(drop_role).execute(&mut admin).await.unwrap();
     }
 }

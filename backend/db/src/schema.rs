@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use crate::error::is_undefined;
 use crate::migrate::{self, crlf_checksum, is_empty, ups};
 
 /// The database's schema, seen by this binary.
@@ -45,14 +46,17 @@ pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> 
             Ok(SchemaState::Current)
         }
         Ok(_) => Ok(behind(connection).await),
-        // undefined_table: no migration was ever applied. undefined_column, insufficient_privilege: the record is another application's.
-        Err(sqlx::Error::Database(e))
-            if matches!(e.code().as_deref(), Some("42P01" | "42703" | "42501")) =>
-        {
-            Ok(behind(connection).await)
-        }
+        // The table is undefined if no migration was ever applied. A column is undefined, or access is denied (42501), in the record of
+        // another application.
+        Err(cause) if is_undefined(&cause) || is_denied(&cause) => Ok(behind(connection).await),
         Err(other) => Err(other.into()),
     }
+}
+
+fn is_denied(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|e| e.code().as_deref() == Some("42501"))
 }
 
 /// Returns whether the missing migrations can be applied.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use emotionviz_core::openapi::{Always, Failure, WithBody, WithOwner, WithToken};
-use emotionviz_core::{ApiError, Data, ErrorCode, Id, Json, Query};
-use emotionviz_guard::{Claimant, CurrentUser, Guard};
+use emotionviz_core::openapi::{Always, WithBody, WithOwner, WithToken};
+use emotionviz_core::{ApiError, Data, ErrorCode, Failure, Id, Json, Query};
+use emotionviz_db::{EMOTIONS, JOURNAL_EMOTIONS};
+use emotionviz_guard::{CurrentUser, Guard};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::emotions;
 use crate::models::{self, Draft, Filter, Order, Page};
 use crate::schemas::{
     Created, Emotion, EmotionList, Entry, EntryChange, EntryList, ListParams, NewEntry, Sort,
@@ -51,16 +51,11 @@ type Call = axum::extract::State<State>;
 ))]
 async fn list(
     call: Call,
-    claimant: Claimant,
+    user: CurrentUser,
     Query(params): Query<ListParams>,
 ) -> Result<Data<EntryList>, ApiError> {
-    let emotion = params
-        .emotion
-        .map(|id| services::known_emotions(&[id]))
-        .transpose()?
-        .map(|ids| ids[0]);
     let filter = Filter {
-        emotion,
+        emotion: params.emotion,
         from: params.from,
         to: params.to,
     };
@@ -69,7 +64,7 @@ async fn list(
         limit: params.limit,
         offset: params.offset,
     };
-    let (entries, total) = services::list(&call.pool, &claimant, filter, page).await?;
+    let (entries, total) = services::list(&call.pool, user.id, filter, page).await?;
     let entries = entries.into_iter().map(Entry::from).collect();
     Ok(Data::new(EntryList {
         entries,
@@ -86,17 +81,16 @@ async fn list(
 ))]
 async fn create(
     call: Call,
-    claimant: Claimant,
+    user: CurrentUser,
     Json(new): Json<NewEntry>,
 ) -> Result<(StatusCode, Data<Created>), ApiError> {
-    let emotions = Some(services::known_emotions(&new.emotions)?);
     let draft = Draft {
         situation: Some(new.situation),
-        emotions,
+        emotions: Some(new.emotions),
         intensity: Some(new.intensity),
         notes: Some(new.notes),
     };
-    let entry = services::create(&call.pool, &claimant, draft).await?.into();
+    let entry = services::create(&call.pool, user.id, draft).await?.into();
     Ok((StatusCode::CREATED, Data::new(Created { entry })))
 }
 
@@ -123,13 +117,9 @@ async fn update(
     Id(id): Id,
     Json(change): Json<EntryChange>,
 ) -> Result<Data<Entry>, ApiError> {
-    let emotions = change
-        .emotions
-        .map(|ids| services::known_emotions(&ids))
-        .transpose()?;
     let draft = Draft {
         situation: change.situation,
-        emotions,
+        emotions: change.emotions,
         intensity: change.intensity,
         notes: change.notes,
     };
@@ -156,7 +146,7 @@ async fn delete(call: Call, user: CurrentUser, Id(id): Id) -> Result<StatusCode,
     Always,
 ))]
 async fn list_emotions() -> Data<EmotionList> {
-    let emotions = emotions::ALL
+    let emotions = EMOTIONS
         .iter()
         .map(|e| Emotion {
             id: e.id,
@@ -174,10 +164,9 @@ impl From<Error> for ApiError {
         match error {
             Error::UnknownEmotions(invalid) => Self::from(ErrorCode::InvalidEmotion)
                 .with("invalid_values", invalid)
-                .with("valid_values", emotions::ids().collect::<Vec<_>>()),
+                .with("valid_values", JOURNAL_EMOTIONS.to_vec()),
             Error::NotYours => Self::new(ErrorCode::Forbidden, "This entry is another user's."),
             Error::Missing => Self::new(ErrorCode::NotFound, "There is no such entry."),
-            Error::Refused(refusal) => refusal.into(),
             Error::Database(error) => error.into(),
         }
     }
@@ -188,7 +177,7 @@ impl From<models::Entry> for Entry {
         Self {
             id: entry.id,
             situation: entry.situation,
-            emotions: entry.emotions,
+            emotions: entry.emotions.into_iter().flatten().collect(),
             intensity: entry.intensity,
             notes: entry.notes,
             created_at: entry.created_at,

@@ -1,8 +1,6 @@
 //! Journal entries and their emotions.
 
 mod api;
-mod decode;
-mod emotions;
 mod models;
 mod schemas;
 mod services;

@@ -1,35 +1,32 @@
 //! The queries of journal entries.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use emotionviz_db as db;
-use emotionviz_guard::Claimant;
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Row};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use crate::decode;
-
-/// A journal entry.
+#[derive(FromRow)]
 pub(crate) struct Entry {
     pub(crate) id: Uuid,
     pub(crate) user_id: Uuid,
     pub(crate) situation: String,
-    pub(crate) emotions: Vec<Cow<'static, str>>,
+    /// Some rows of the Python backend have NULLs among them.
+    pub(crate) emotions: Vec<Option<String>>,
     /// From 0 to 1.
     pub(crate) intensity: f64,
     pub(crate) notes: String,
+    #[sqlx(try_from = "db::Time")]
     pub(crate) created_at: DateTime<Utc>,
+    #[sqlx(try_from = "db::Time")]
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) visualization_id: Option<Uuid>,
 }
 
-/// What an entry is made of, or changed in: what is `None` stays.
+/// The fields of a new entry, or of a change, in which `None` keeps the stored value.
 #[derive(Default)]
 pub(crate) struct Draft {
     pub(crate) situation: Option<String>,
-    pub(crate) emotions: Option<Vec<&'static str>>,
+    pub(crate) emotions: Option<Vec<String>>,
     pub(crate) intensity: Option<f64>,
     pub(crate) notes: Option<String>,
 }
@@ -54,10 +51,10 @@ pub(crate) enum Order {
     UpdatedDesc,
 }
 
-/// Which of a user's entries.
-#[derive(Clone, Copy, Default)]
+/// Selects some of a user's entries.
+#[derive(Default)]
 pub(crate) struct Filter {
-    pub(crate) emotion: Option<&'static str>,
+    pub(crate) emotion: Option<String>,
     /// Created then or later.
     pub(crate) from: Option<DateTime<Utc>>,
     /// Created before.
@@ -72,13 +69,17 @@ pub(crate) struct Page {
     pub(crate) offset: i64,
 }
 
-/// The columns of an [`Entry`], in the order in which it reads them. Rows of an older backend have NULLs that ours never writes.
+/// The columns of an [`Entry`]. Rows of the Python backend may have NULLs, a NaN, which JSON has no number for, and arrays with several
+/// dimensions or another first index, which sqlx does not read.
 macro_rules! columns {
     ($visualization:literal) => {
         concat!(
-            "e.id, e.user_id, e.situation, e.emotions, e.intensity, coalesce(e.notes, ''), \
-             e.created_at, coalesce(e.updated_at, e.created_at), ",
-            $visualization
+            "e.id, e.user_id, e.situation, coalesce(nullif(e.intensity, 'NaN'), 0)::float8 AS intensity, coalesce(e.notes, '') AS notes, \
+             CASE WHEN array_ndims(e.emotions) = 1 AND array_lower(e.emotions, 1) = 1 THEN e.emotions \
+             ELSE ARRAY(SELECT unnest(e.emotions)) END AS emotions, \
+             e.created_at, coalesce(e.updated_at, e.created_at) AS updated_at, ",
+            $visualization,
+            " AS visualization_id"
         )
     };
 }
@@ -89,152 +90,91 @@ macro_rules! subquery {
     };
 }
 
-impl FromRow<'_, PgRow> for Entry {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get(0)?,
-            user_id: row.try_get(1)?,
-            situation: row.try_get(2)?,
-            emotions: read(row, 3, decode::emotions)?,
-            intensity: read(row, 4, decode::hundredths)?,
-            notes: row.try_get(5)?,
-            created_at: read(row, 6, decode::time)?,
-            updated_at: read(row, 7, decode::time)?,
-            visualization_id: row.try_get(8)?,
-        })
-    }
+#[derive(FromRow)]
+struct Listed {
+    #[sqlx(flatten)]
+    entry: Entry,
+    total: i64,
 }
 
-/// Reads a column from its binary form, in which all values of prepared statements come.
-fn read<T>(
-    row: &PgRow,
-    index: usize,
-    decode: impl FnOnce(&[u8]) -> Result<T, decode::Malformed>,
-) -> sqlx::Result<T> {
-    let bytes = row
-        .try_get_raw(index)?
-        .as_bytes()
-        .map_err(sqlx::Error::Decode)?;
-    decode(bytes).map_err(|error| sqlx::Error::ColumnDecode {
-        index: index.to_string(),
-        source: error.into(),
-    })
-}
-
-/// A page of the claimant's entries, and how many there are on all pages. `None` when it has none, which is also what who is to be refused
-/// gets.
+/// Returns a page of a user's entries, and the number of entries on all pages.
 pub(crate) async fn list(
     connection: &mut PgConnection,
-    claimant: &Claimant,
-    filter: Filter,
+    user: Uuid,
+    filter: &Filter,
     page: Page,
-) -> db::Result<Option<(Vec<Entry>, i64)>> {
-    let (key, direction) = match page.order {
-        Order::Created => ("e.created_at", ""),
-        Order::CreatedDesc => ("e.created_at", " DESC"),
-        Order::Intensity => ("e.intensity", ""),
-        Order::IntensityDesc => ("e.intensity", " DESC"),
-        Order::Updated => ("coalesce(e.updated_at, e.created_at)", ""),
-        Order::UpdatedDesc => ("coalesce(e.updated_at, e.created_at)", " DESC"),
+) -> db::Result<(Vec<Entry>, i64)> {
+    let order = match page.order {
+        Order::Created => "e.created_at, e.id",
+        Order::CreatedDesc => "e.created_at DESC, e.id DESC",
+        Order::Intensity => "e.intensity, e.id",
+        Order::IntensityDesc => "e.intensity DESC, e.id DESC",
+        Order::Updated => "coalesce(e.updated_at, e.created_at), e.id",
+        Order::UpdatedDesc => "coalesce(e.updated_at, e.created_at) DESC, e.id DESC",
     };
-    let (filters, used) = conditions(filter);
-    let (user, limit, offset) = (Claimant::SQL, used + 1, used + 2);
     // The count comes with each row: one round trip.
-    let sql = format!(
-        "SELECT {JOINED}, (SELECT count(*) FROM emotion_entries e WHERE e.user_id = $1{filters})
-         FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id
-         WHERE e.user_id = {user}{filters} ORDER BY {key}{direction}, e.id{direction} LIMIT ${limit} OFFSET ${offset}"
-    );
-    let query = bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
-        .bind(page.limit)
-        .bind(page.offset);
-    let rows = query.fetch_all(connection).await?;
-    let Some(first) = rows.first() else {
-        return Ok(None);
+    let mut query = QueryBuilder::new("SELECT (");
+    push_count(&mut query, user, filter);
+    query.push(") AS total, ").push(JOINED);
+    query.push(" FROM emotion_entries e LEFT JOIN visualizations v ON v.entry_id = e.id");
+    push_conditions(&mut query, user, filter);
+    query.push(" ORDER BY ").push(order);
+    query.push(" LIMIT ").push_bind(page.limit);
+    query.push(" OFFSET ").push_bind(page.offset);
+    let rows: Vec<Listed> = query.build_query_as().fetch_all(&mut *connection).await?;
+    let total = match rows.first() {
+        Some(row) => row.total,
+        None if page.offset == 0 => 0,
+        // A page after the last one.
+        None => {
+            let mut query = QueryBuilder::new("");
+            push_count(&mut query, user, filter);
+            query.build_query_scalar().fetch_one(connection).await?
+        }
     };
-    let total = first.try_get(9)?;
-    let entries = rows
-        .iter()
-        .map(Entry::from_row)
-        .collect::<sqlx::Result<_>>()?;
-    Ok(Some((entries, total)))
+    Ok((rows.into_iter().map(|row| row.entry).collect(), total))
 }
 
-/// How many entries the claimant has, for a page that has none.
-pub(crate) async fn count(
-    connection: &mut PgConnection,
-    claimant: &Claimant,
-    filter: Filter,
-) -> db::Result<i64> {
-    let sql = format!(
-        "SELECT count(*) FROM emotion_entries e WHERE e.user_id = {}{}",
-        Claimant::SQL,
-        conditions(filter).0
-    );
-    Ok(bind(sqlx::query(AssertSqlSafe(sql)), claimant, filter)
-        .fetch_one(connection)
-        .await?
-        .try_get(0)?)
+fn push_count(query: &mut QueryBuilder<Postgres>, user: Uuid, filter: &Filter) {
+    query.push("SELECT count(*) FROM emotion_entries e");
+    push_conditions(query, user, filter);
 }
 
-/// The conditions of a filter, and how many parameters they and the claimant use, numbered as [`bind`] binds them. Each set of filters
-/// has a statement of its own, so that each is planned for what it asks.
-fn conditions(filter: Filter) -> (String, usize) {
-    let mut sql = String::new();
-    let mut used = Claimant::PARAMETERS;
-    let filters = [
-        // Not `@>`: of all entries with an emotion, which that looks up, hardly any are the user's.
-        (filter.emotion.is_some(), ["", " = ANY (e.emotions)"]),
-        (filter.from.is_some(), ["e.created_at >= ", ""]),
-        (filter.to.is_some(), ["e.created_at < ", ""]),
-    ];
-    for (_, [before, after]) in filters.iter().filter(|(given, _)| *given) {
-        used += 1;
-        sql.push_str(&format!(" AND {before}${used}{after}"));
-    }
-    (sql, used)
-}
-
-type Query<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
-
-fn bind<'q>(query: Query<'q>, claimant: &Claimant, filter: Filter) -> Query<'q> {
-    let mut query = claimant.bind(query);
-    if let Some(emotion) = filter.emotion {
-        query = query.bind(emotion);
+/// Each set of filters has a statement of its own, so that each is planned for its filters.
+fn push_conditions(query: &mut QueryBuilder<Postgres>, user: Uuid, filter: &Filter) {
+    query.push(" WHERE e.user_id = ").push_bind(user);
+    if let Some(emotion) = &filter.emotion {
+        // `@>` would use the index of all users' entries with the emotion, few of which are this user's.
+        query.push(" AND ").push_bind(emotion.clone());
+        query.push(" = ANY (e.emotions)");
     }
     if let Some(from) = filter.from {
-        query = query.bind(from);
+        query.push(" AND e.created_at >= ").push_bind(from);
     }
     if let Some(to) = filter.to {
-        query = query.bind(to);
+        query.push(" AND e.created_at < ").push_bind(to);
     }
-    query
 }
 
-/// Stores a new entry of the claimant. `None` when it is to be refused.
+/// Stores a new entry.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    claimant: &Claimant,
+    user: Uuid,
     draft: Draft,
-) -> db::Result<Option<Entry>> {
-    let sql = format!(
+) -> db::Result<Entry> {
+    let entry = sqlx::query_as(concat!(
         "INSERT INTO emotion_entries AS e (user_id, situation, emotions, intensity, notes)
-         SELECT id, $4, $5, $6::float8, coalesce($7, '') FROM {} AS claimant RETURNING {}",
-        Claimant::SQL,
+         VALUES ($1, $2, $3, $4::float8, coalesce($5, '')) RETURNING ",
         columns!("NULL::uuid")
-    );
-    let query = claimant.bind(sqlx::query(AssertSqlSafe(sql)));
-    let query = query
-        .bind(draft.situation)
-        .bind(draft.emotions)
-        .bind(draft.intensity)
-        .bind(draft.notes);
-    Ok(query
-        .fetch_optional(connection)
-        .await?
-        .as_ref()
-        .map(Entry::from_row)
-        .transpose()?)
+    ))
+    .bind(user)
+    .bind(draft.situation)
+    .bind(draft.emotions)
+    .bind(draft.intensity)
+    .bind(draft.notes)
+    .fetch_one(connection)
+    .await?;
+    Ok(entry)
 }
 
 /// The entry of an id, whoever's it is.

@@ -1,10 +1,9 @@
 //! What can be done with journal entries.
 
 use emotionviz_db as db;
-use emotionviz_guard::{Claimant, Refusal};
+use emotionviz_db::JOURNAL_EMOTIONS;
 use uuid::Uuid;
 
-use crate::emotions;
 use crate::models::{self, Draft, Entry, Filter, Page};
 
 /// Why something could not be done.
@@ -19,23 +18,19 @@ pub(crate) enum Error {
     /// There is no such entry.
     #[error("no such entry")]
     Missing,
-    /// Who asks is to be refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
     /// The database.
     #[error(transparent)]
     Database(#[from] db::Error),
 }
 
-/// The known emotions of these ids.
-pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error> {
+fn check_emotions(ids: &[String]) -> Result<(), Error> {
     let unknown: Vec<String> = ids
         .iter()
-        .filter(|id| emotions::known(id).is_none())
+        .filter(|id| !JOURNAL_EMOTIONS.contains(&id.as_str()))
         .cloned()
         .collect();
     if unknown.is_empty() {
-        Ok(ids.iter().filter_map(|id| emotions::known(id)).collect())
+        Ok(())
     } else {
         Err(Error::UnknownEmotions(unknown))
     }
@@ -43,42 +38,21 @@ pub(crate) fn known_emotions(ids: &[String]) -> Result<Vec<&'static str>, Error>
 
 pub(crate) async fn list(
     pool: &db::Pool,
-    claimant: &Claimant,
+    user: Uuid,
     filter: Filter,
     page: Page,
 ) -> Result<(Vec<Entry>, i64), Error> {
-    if let Some(found) = pool
-        .run(async |c| models::list(c, claimant, filter, page).await)
-        .await?
-    {
-        return Ok(found);
-    }
-    pool.run(async |c| claimant.confirm(c).await).await??;
-    Ok((
-        Vec::new(),
-        pool.run(async |c| models::count(c, claimant, filter).await)
-            .await?,
-    ))
+    check_emotions(filter.emotion.as_slice())?;
+    Ok(pool
+        .run(async |c| models::list(c, user, &filter, page).await)
+        .await?)
 }
 
-pub(crate) async fn create(
-    pool: &db::Pool,
-    claimant: &Claimant,
-    draft: Draft,
-) -> Result<Entry, Error> {
-    if let Some(entry) = pool
-        .run(async |c| models::insert(c, claimant, draft).await)
-        .await?
-    {
-        return Ok(entry);
-    }
-    // Of all reasons inactivity alone can be gone by now.
-    Err(pool
-        .run(async |c| claimant.confirm(c).await)
-        .await?
-        .err()
-        .unwrap_or(Refusal::Inactive)
-        .into())
+pub(crate) async fn create(pool: &db::Pool, user: Uuid, draft: Draft) -> Result<Entry, Error> {
+    check_emotions(draft.emotions.as_deref().unwrap_or_default())?;
+    Ok(pool
+        .run(async |c| models::insert(c, user, draft).await)
+        .await?)
 }
 
 pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, Error> {
@@ -100,6 +74,7 @@ pub(crate) async fn update(
     id: Uuid,
     draft: Draft,
 ) -> Result<Entry, Error> {
+    check_emotions(draft.emotions.as_deref().unwrap_or_default())?;
     if draft.is_empty() {
         return get(pool, user, id).await;
     }

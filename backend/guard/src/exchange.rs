@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::Guard;
+use crate::guard::Guard;
 use crate::limiter::Share;
 
 /// How often replicas tell each other what they admitted.
@@ -50,7 +51,7 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
             _ = ticks.tick() => false,
             _ = &mut stopped => true,
         };
-        let mut outcome = exchange(&guard).await;
+        let mut outcome = guard.exchange().await;
         if outcome.is_ok() && tick % SWEEP_EVERY == SWEEP_EVERY - 1 {
             outcome = guard.pool.run(sweep).await;
         }
@@ -69,49 +70,49 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
     }
 }
 
-async fn exchange(guard: &Guard) -> db::Result<()> {
-    if !guard.limiter.is_on() {
-        return Ok(());
-    }
-    let mut shares: Vec<(String, Share)> = guard
-        .limiter
-        .unsent(Utc::now().timestamp())
-        .into_iter()
-        .map(|share| (share.subject.to_string(), share))
-        .collect();
-    if shares.is_empty() {
-        return Ok(());
-    }
-    // Every replica takes the rows' locks in the same order.
-    shares.sort_unstable_by(|(a, x), (b, y)| (a, x.rule).cmp(&(b, y.rule)));
-    let told = guard.pool.run(async |c| tell(c, &shares).await).await;
-    match &told {
-        Ok(known) => {
-            for (subject, period, count) in known {
-                let found = shares
+impl Guard {
+    /// Tells the other replicas what this one admitted, and learns what they admitted.
+    pub async fn exchange(&self) -> db::Result<()> {
+        let mut shares: Vec<(String, Share)> = self
+            .limiter
+            .unsent(self.clock.now().timestamp())
+            .into_iter()
+            .map(|share| (share.subject.to_string(), share))
+            .collect();
+        if shares.is_empty() {
+            return Ok(());
+        }
+        // Every replica takes the rows' locks in the same order.
+        shares.sort_unstable_by(|(a, x), (b, y)| (a, x.rule).cmp(&(b, y.rule)));
+        let known = match self.pool.run(async |c| add(c, &shares).await).await {
+            Ok(known) => known,
+            Err(error) => {
+                shares
                     .iter()
-                    .skip(shares.partition_point(|(s, _)| s < subject))
-                    .take_while(|(s, _)| s == subject);
-                for (_, share) in found.filter(|(_, share)| period_of(share) == *period) {
-                    guard
-                        .limiter
-                        .settle(*share, u32::try_from(*count).unwrap_or(u32::MAX));
-                }
+                    .for_each(|(_, share)| self.limiter.take_back(*share));
+                return Err(error);
+            }
+        };
+        let known: HashMap<(String, i32), i32> = known
+            .into_iter()
+            .map(|(subject, period, count)| ((subject, period), count))
+            .collect();
+        for (subject, share) in shares {
+            if let Some(count) = known.get(&(subject, period_of(&share))) {
+                self.limiter
+                    .settle(share, u32::try_from(*count).unwrap_or(u32::MAX));
             }
         }
-        Err(_) => shares
-            .iter()
-            .for_each(|(_, share)| guard.limiter.take_back(*share)),
+        Ok(())
     }
-    told.map(drop)
 }
 
 fn period_of(share: &Share) -> i32 {
     i32::try_from(share.subject.rules()[share.rule].period).unwrap_or(i32::MAX)
 }
 
-/// Adds the shares to the table, and gives the sum of all replicas for each.
-async fn tell(
+/// Adds the shares to the table, and returns the sum of all replicas for each.
+async fn add(
     connection: &mut PgConnection,
     shares: &[(String, Share)],
 ) -> db::Result<Vec<(String, i32, i32)>> {

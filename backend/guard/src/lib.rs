@@ -1,45 +1,18 @@
-//! Who may call, and how often.
+//! Who may call, and how often: tokens, passwords, the current user, rate limits.
 
-mod claimant;
 mod client;
 mod exchange;
+mod guard;
+mod hmac_sha256;
 mod limiter;
 mod login;
+mod passwords;
+mod tokens;
 mod user;
 
-use std::sync::Arc;
-
-use emotionviz_core::token::Tokens;
-use emotionviz_db as db;
-use emotionviz_settings::{Http, Limits, Proxies, Security};
-
-pub use claimant::{Claimant, Refusal};
 pub use exchange::Exchange;
-use limiter::Limiter;
+pub use guard::Guard;
 pub use login::LoginAttempt;
+pub use passwords::{PasswordError, Passwords, Verdict};
+pub use tokens::{Issued, Tokens};
 pub use user::CurrentUser;
-
-/// What decides on a caller. A feature's state gives it to the extractors ([`CurrentUser`], [`Claimant`], [`LoginAttempt`]) through `FromRef`.
-pub struct Guard {
-    pool: db::Pool,
-    tokens: Tokens,
-    limiter: Limiter,
-    proxies: Proxies,
-}
-
-impl Guard {
-    /// A guard that knows tokens, limits and proxies as the settings say.
-    pub fn new(pool: db::Pool, security: &Security, limits: Limits, http: &Http) -> Arc<Self> {
-        Arc::new(Self {
-            pool,
-            tokens: Tokens::new(security),
-            limiter: Limiter::new(limits.on),
-            proxies: http.trusted_proxies.clone(),
-        })
-    }
-
-    /// Issues tokens that [`CurrentUser`] and [`Claimant`] accept.
-    pub fn tokens(&self) -> &Tokens {
-        &self.tokens
-    }
-}

@@ -111,10 +111,6 @@ impl Limiter {
         }
     }
 
-    pub(crate) fn is_on(&self) -> bool {
-        self.on
-    }
-
     /// Takes one request out of each of the subject's windows, or of none when one is used up. `Ok` and `Err` say what the tighter
     /// window leaves; `None` when nothing is limited.
     pub(crate) fn take(&self, subject: Subject, now: i64) -> Option<Result<RateLimit, RateLimit>> {

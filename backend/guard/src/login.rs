@@ -4,8 +4,9 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use emotionviz_core::ApiError;
 
+use crate::client;
+use crate::guard::Guard;
 use crate::limiter::Subject;
-use crate::{Guard, client};
 
 /// An attempt to log in or register, of which an address has ten a minute.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::process::Command;
 use std::str::FromStr;
 
+use emotionviz_db::migrate::{self, Cause};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 use uuid::Uuid;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_emotionviz");
 
 /// A database that is dropped with this value, cloned from a migrated template that is made once for each state of the migrations.
 pub(crate) struct TestDatabase {
@@ -110,7 +108,11 @@ pub(crate) fn admin_url() -> String {
 }
 
 async fn admin() -> PgConnection {
-    PgConnectOptions::from_str(&admin_url())
+    connect(&admin_url()).await
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnectOptions::from_str(url)
         .unwrap()
         .connect()
         .await
@@ -177,20 +179,9 @@ async fn make_template(template: &str) {
     let unfinished = format!("{template}_{}", Uuid::new_v4().simple());
     let mut admin = admin().await;
     execute(&mut admin, format!("CREATE DATABASE {unfinished}")).await;
-    let url = url_of(&unfinished);
-    let done = tokio::task::spawn_blocking(move || {
-        Command::new(BINARY)
-            .args(["migrate", "up"])
-            .env("DATABASE_URL", &url)
-            .env_remove("MIGRATION_DATABASE_URL")
-            .output()
-    });
-    let done = done.await.unwrap().unwrap();
-    assert!(
-        done.status.success(),
-        "migrate up: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let mut owner = connect(&url_of(&unfinished)).await;
+    migrate::up(&mut owner, Cause::Asked).await.unwrap();
+    owner.close().await.unwrap();
     execute(
         &mut admin,
         format!("ALTER DATABASE {unfinished} RENAME TO {template}"),

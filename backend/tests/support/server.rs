@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -7,16 +9,14 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::{PATIENCE, Reply, User, until};
+use super::{Client, PATIENCE, until};
 
-/// The real binary, killed with this value.
+/// The real binary. It is killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) address: String,
     log: Arc<Mutex<Vec<String>>>,
-    pub(crate) client: reqwest::Client,
+    client: Client,
 }
 
 impl Server {
@@ -27,12 +27,10 @@ impl Server {
         let lines = collect(child.stdout.take().unwrap(), &log);
         collect(child.stderr.take().unwrap(), &log);
         // From here on it is killed whatever happens.
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut server = Self {
             child,
-            address: String::new(),
             log,
-            client,
+            client: Client::of_address(String::new()),
         };
         let deadline = Instant::now() + PATIENCE;
         while server.address.is_empty() {
@@ -44,7 +42,7 @@ impl Server {
                 rest.split(['"', ' '])
                     .next()
                     .unwrap()
-                    .clone_into(&mut server.address);
+                    .clone_into(&mut server.client.address);
             }
         }
         server
@@ -91,23 +89,13 @@ impl Server {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
+}
 
-    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client
-            .request(method.parse().unwrap(), format!("{}{path}", self.address))
-    }
+impl Deref for Server {
+    type Target = Client;
 
-    pub(crate) async fn get(&self, path: &str) -> Reply {
-        Reply::of(self.request("GET", path)).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
-        Reply::of(self.request("POST", path).json(body)).await
-    }
-
-    /// A new user of this server, with a made-up address.
-    pub(crate) async fn user(&self) -> User<'_> {
-        User::register(self, &format!("{}@example.com", Uuid::new_v4().simple())).await
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -121,20 +109,30 @@ impl Drop for Server {
     }
 }
 
-/// The binary with the least that it needs, JSON logs, no limits, and what a test sets.
+/// The binary with [`settings_of`].
 pub(crate) fn command(database_url: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emotionviz"));
     command
         .env_clear()
-        .env("DATABASE_URL", database_url)
-        .env("JWT_SECRET_KEY", "a key that is only for tests, 32+ bytes")
-        .env("API_PORT", "0")
-        .env("RATE_LIMITS", "off")
-        .envs(settings.iter().copied())
+        .envs(settings_of(database_url, settings))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// The least that the service needs: no rate limits, JSON logs, and what a test sets.
+pub(crate) fn settings_of<'a>(
+    database_url: &'a str,
+    settings: &[(&'a str, &'a str)],
+) -> BTreeMap<&'a str, &'a str> {
+    let least = [
+        ("DATABASE_URL", database_url),
+        ("JWT_SECRET_KEY", "a key that is only for tests, 32+ bytes"),
+        ("API_PORT", "0"),
+        ("RATE_LIMITS", "off"),
+    ];
+    least.into_iter().chain(settings.iter().copied()).collect()
 }
 
 fn collect(from: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) -> Receiver<String> {

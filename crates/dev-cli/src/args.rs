@@ -8,7 +8,12 @@ use crate::commands;
 use crate::context::Context;
 use crate::engine_name::EngineName;
 
-/// The development environment of EmotionVisualizer: a real PostgreSQL, the API, their logs and tests, for this checkout alone.
+const GLOBAL: &str = "Global options";
+
+/// Run the development environment: PostgreSQL, the API, logs and tests
+///
+/// Every command acts on the checkout that contains the current folder.
+/// Two checkouts can run at the same time.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo dev",
@@ -18,65 +23,47 @@ use crate::engine_name::EngineName;
     after_help = "\
 Examples:
   cargo dev up            start everything; Ctrl-C stops it
-  cargo dev status        what runs
-  cargo dev test          all the tests
-  cargo dev help migrate  more on one verb"
+  cargo dev status        show what runs
+  cargo dev test          run the tests
+  cargo dev help migrate  explain one command"
 )]
 pub(crate) struct Args {
-    /// Print data, warnings and errors alone
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    /// Print only data, warnings and errors
+    #[arg(long, short, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more of what is done
-    #[arg(long, short, global = true)]
+    /// Print each step and the log lines of the services
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
-    /// What runs the services [default: DEV_ENGINE, else what ran here last, else native]
-    #[arg(long, global = true, value_enum, value_name = "ENGINE")]
+    /// Use this engine [default: DEV_ENGINE, else the engine that ran last in this checkout, else native]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, value_name = "ENGINE")]
     pub(crate) engine: Option<EngineName>,
-    /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start the database and the API, and print where they answer
     Up(commands::up::Up),
-    /// Stop everything; data stays
     Down(commands::down::Down),
-    /// Stop the services; data stays
     Stop(commands::stop::Stop),
-    /// Read .env again and start the services anew
     Restart(commands::restart::Restart),
-    /// What runs, where, since when, and whether the schema is the code's
     Status(commands::status::Status),
-    /// The logs of all services, merged by time
     Logs(commands::logs::Logs),
-    /// All the tests, each in a database of its own
     Test(commands::test::Test),
-    /// Format, lints, dependencies: what CI checks beside the tests
     Check(commands::check::Check),
-    /// The database's schema
     #[command(subcommand)]
     Migrate(commands::migrate::Migrate),
-    /// The development database
     #[command(subcommand)]
     Db(commands::db::Db),
-    /// A copy of the database, with its checksum
     Backup(commands::backup::Backup),
-    /// Put a copy of the database back, and keep what was there
     Restore(commands::restore::Restore),
-    /// What runs the services: moving the database from one to the other
     #[command(subcommand)]
     Engine(commands::engine::Engine),
-    /// The settings: their values, where each one comes from, what it does
     #[command(subcommand)]
     Config(commands::config::Config),
-    /// What runs inside the development container
     #[command(subcommand, hide = true)]
     Container(commands::container::Container),
-    /// The benchmarks, as ratios to what this machine can do
     Bench(commands::bench::Bench),
-    /// Completion of this command for a shell
     Completions(commands::completions::Completions),
 }
 
@@ -102,5 +89,37 @@ impl Command {
             Self::Bench(verb) => verb.run(context).await,
             Self::Completions(verb) => verb.run(&mut Args::command()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        let about = command.get_about().map(ToString::to_string);
+        let about = about.unwrap_or_else(|| panic!("{path} has no help text"));
+        assert!(about.len() <= 80, "{path}: longer than a line: {about}");
+        let verb = about.split(' ').next().unwrap_or_default();
+        assert!(
+            verb == "Pass" || !verb.ends_with('s'),
+            "{path}: not an imperative: {about}"
+        );
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{path}: {} has no help text",
+                argument.get_id()
+            );
+        }
+        for subcommand in command.get_subcommands() {
+            check(subcommand, &path);
+        }
+    }
+
+    #[test]
+    fn every_command_and_every_option_has_a_help_text() {
+        check(&Args::command(), "");
     }
 }

@@ -6,9 +6,9 @@ use dev_env::engines::Kind;
 /// What runs the services.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum EngineName {
-    /// Processes of this machine
+    /// Run PostgreSQL and the API as processes of this machine
     Native,
-    /// The containers of docker-compose.yml
+    /// Run the containers of docker-compose.yml
     Docker,
 }
 

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let printer = match Printer::new(args.quiet, args.verbose) {
         Ok(printer) => printer,
         Err(error) => {
-            eprintln!("error: no thread can be started: {error}");
+            eprintln!("error: cannot start a thread: {error}");
             return ExitCode::FAILURE;
         }
     };

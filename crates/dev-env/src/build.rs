@@ -3,4 +3,5 @@
 pub(crate) mod cargo;
 pub(crate) mod fast;
 pub(crate) mod freshness;
+pub(crate) mod pid_file;
 pub(crate) mod watch;

@@ -1,8 +1,10 @@
 //! Where the database is, who created it, its passwords, and sessions in it.
 
 pub(crate) mod compare;
+pub(crate) mod container;
 pub(crate) mod data_home;
 pub(crate) mod database_settings;
+pub(crate) mod external;
 pub(crate) mod location;
 pub(crate) mod lock_holders;
 pub(crate) mod maker;

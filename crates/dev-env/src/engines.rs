@@ -113,7 +113,11 @@ impl Engine {
 impl Engine {
     /// Starts the services, watches over them, and ends them in order when `stop` is asked.
     pub async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
-        self.check_database(events).await?;
+        tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(Up::Interrupted),
+            checked = self.check_database(events) => checked?,
+        }
         // An engine whose settings are refused does not run here.
         either!(self, engine => engine.check_settings())?;
         last_used::remember(&self.environment().checkout, self.kind())?;
@@ -185,7 +189,11 @@ impl Engine {
         events: &Events,
         stop: &Stop,
     ) -> Result<Option<PathBuf>, Error> {
-        self.check_database(events).await?;
+        tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(None),
+            checked = self.check_database(events) => checked?,
+        }
         either!(self, engine => engine.change_password(password, events, stop).await)
     }
 

@@ -29,7 +29,6 @@ use tokio::sync::mpsc;
 use crate::Checkout;
 use crate::Environment;
 use crate::Error;
-use crate::engines::container;
 use crate::project::lock::Lock;
 use crate::project::lock::SUPERVISOR;
 use crate::report::events::Address;
@@ -257,9 +256,8 @@ struct MountedLock(Option<Checkout>);
 
 impl MountedLock {
     fn of(environment: &Environment) -> Self {
-        let checkout = Some(&environment.checkout).filter(|checkout| {
-            environment.is_in_container() && container::lock_is_mounted(checkout)
-        });
+        let checkout = Some(&environment.checkout)
+            .filter(|checkout| environment.is_in_container() && lock_is_mounted(checkout));
         Self(checkout.cloned())
     }
 
@@ -277,8 +275,20 @@ impl MountedLock {
             && self
                 .0
                 .as_ref()
-                .is_some_and(|checkout| !container::lock_is_mounted(checkout))
+                .is_some_and(|checkout| !lock_is_mounted(checkout))
     }
+}
+
+/// Returns whether Cargo.lock is a mount of its own, which can be written. The kernel removes the mount when the file is replaced outside
+/// the container, for example by git (proc(5), mountinfo: the fifth field is the mount point).
+fn lock_is_mounted(checkout: &Checkout) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let lock = checkout.root().join("Cargo.lock");
+    mounts.lines().any(|line| {
+        line.split(' ')
+            .nth(4)
+            .is_some_and(|place| Path::new(place) == lock)
+    })
 }
 
 enum Happened {

@@ -88,7 +88,9 @@ impl LogFile {
     pub fn line(&self, line: &str) {
         let line = anstream::adapter::strip_str(line);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if identity(&self.path) != open.identity {
+        // Only the folder of the file is created again: a parent folder that was moved leaves nothing at its old path.
+        let has_place = self.path.ancestors().nth(2).is_some_and(Path::is_dir);
+        if identity(&self.path) != open.identity && has_place {
             // The file was removed, or another program rotated it.
             *open = Open::at(&self.path);
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::poll::{after, poll_until};
 
 /// How long another process of this program may take to stop its child.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Waits while the parent of a process is another living process of this program, which may be stopping it, for 20 s at most. `process`
+/// Waits while the parent of a process is another living process of this program, which may be stopping it, for 10 s at most. `process`
 /// returns the pid, or `None` if there is no such process any more.
 ///
 /// Returns the pid and its parent if they still run.

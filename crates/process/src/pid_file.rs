@@ -117,7 +117,7 @@ impl PidFile {
     /// lives any more, and whether there was one.
     ///
     /// # Errors
-    /// [`PidFileError::Supervised`], if the owner lives and does not stop it within 20 s, or [`PidFileError::Survived`].
+    /// [`PidFileError::Supervised`], if the owner lives and does not stop it within 10 s, or [`PidFileError::Survived`].
     pub async fn end_leftover(
         path: &Path,
         signal: StopSignal,

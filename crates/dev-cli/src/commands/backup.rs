@@ -7,21 +7,23 @@ use dev_env::verbs::backup::{self, Written};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// Copy the database and write a checksum, while the environment runs. Prints the path of the copy.
+/// Copy the database to a file, write its checksum, and print the path
 ///
-/// Starts the database on demand. Replaces an existing file only if this command wrote it, or with --force. Follows symbolic links, and
-/// writes to FIFOs and devices. The copy and its checksum appear together, when both are complete.
+/// Works while the environment runs, and starts the database on demand if it does not run.
+/// Replaces an existing file only if this command wrote the file, or with --force.
+/// Follows symbolic links, and writes to FIFOs and devices.
+/// The copy and its checksum appear together, when both are complete.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev backup
+  cargo dev backup                                 to data/backups
   cargo dev backup --output before-the-demo.dump
   cargo dev backup --output - | ssh elsewhere 'cat > journal.dump'")]
 pub(crate) struct Backup {
-    /// Write the copy to this file, or to standard output for `-`; creates folders only below data/ [default: data/backups/<time>.dump]
+    /// Write the copy to this file, or to standard output if FILE is `-`; missing folders are created only below data/ [default: data/backups/<time>.dump]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace a file that this command did not write
+    /// Replace the file even if this command did not write it
     #[arg(long, requires = "output")]
     force: bool,
 }

@@ -6,28 +6,31 @@ use dev_env::verbs::bench::{self, Figure, Target, Unit};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// The benchmarks, all of them or one: release builds, on a database of their own, against a bare server on the same machine. The one of reloads takes most of an hour, the others two minutes after the build.
+/// Measure the service, reloads and this tool against baselines
+///
+/// Each baseline is measured on the same machine, and the databases are temporary.
+/// After the build, `reload` takes most of an hour, and the other two take two minutes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev bench
+  cargo dev bench           all three
   cargo dev bench http --json > figures.json")]
 pub(crate) struct Bench {
-    /// What to measure [default: everything]
+    /// Run only this benchmark [default: all]
     #[arg(value_enum)]
     what: Option<What>,
-    /// One JSON document
+    /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The service over HTTP: answers a second, how long they take, memory
+    /// Measure the service over HTTP: requests per second, latency, memory
     Http,
-    /// Edits, over this checkout's engine: how quickly they go live, whether a request is lost or an answer stale
+    /// Measure edits with the engine of this checkout: time until they are live, lost requests, stale responses
     Reload,
-    /// cargo dev itself: up on an existing environment, status
+    /// Measure this tool: `up` with an existing database, and `status`
     Tool,
 }
 

@@ -6,7 +6,10 @@ use dev_env::verbs::checks::{self, Outcome};
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Format, lints, and the licences, sources and known weaknesses of what we build on: what CI checks beside the tests.
+/// Check the format, the lints and the dependencies
+///
+/// The checks of dependencies cover licences, sources, bans and security advisories.
+/// CI runs this command before the tests.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,10 +36,12 @@ impl Check {
         for (name, outcome) in outcomes {
             let words = match outcome {
                 Outcome::Passed => "passed".to_owned(),
-                Outcome::Unreachable => "not checked: their database cannot be reached".to_owned(),
+                Outcome::Unreachable => {
+                    "not checked: the database of advisories cannot be reached".to_owned()
+                }
                 Outcome::Failed => "FAILED".to_owned(),
                 Outcome::Missing { install } => {
-                    format!("FAILED: its tool is missing; install it: {install}")
+                    format!("FAILED: a tool is missing; install it: {install}")
                 }
             };
             // What was not looked at is not known to be good.

@@ -3,14 +3,17 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::Shell;
 
-/// Completion for a shell, of a function `dev` that stands for `cargo dev`: shells complete commands, and this is cargo's.
+/// Print a completion script for a shell
+///
+/// The script defines a function `dev` that runs `cargo dev`, and completes that function.
+/// Shells complete the arguments of `cargo` by a script of cargo.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   echo 'eval \"$(cd ~/EmotionVisualizer && cargo dev completions bash)\"' >> ~/.bashrc
   cargo dev completions fish > ~/.config/fish/conf.d/dev.fish")]
 pub(crate) struct Completions {
-    /// bash, zsh, fish or powershell
+    /// Print the script for this shell
     #[arg(value_parser = ["bash", "zsh", "fish", "powershell"])]
     shell: String,
 }

@@ -5,7 +5,10 @@ use dev_env::project::config_report::{self, Shown};
 
 use crate::context::Context;
 
-/// The settings: the environment, then .env, then backend/.env, then the defaults.
+/// Show, explain or check the settings
+///
+/// A setting has the first value of these sources: the environment, .env, backend/.env, the default.
+/// An empty value counts as not set.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -13,20 +16,20 @@ Examples:
   cargo dev config explain API_PORT
   cargo dev config check")]
 pub(crate) enum Config {
-    /// Every setting, its value (secrets masked), and where it comes from
-    #[command(after_help = "Examples:\n  cargo dev config show --json")]
+    /// Print the value and the source of every setting; secrets are masked
+    #[command(after_help = "Examples:\n  cargo dev config show\n  cargo dev config show --json")]
     Show {
-        /// One JSON document
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// What a setting does, what it takes, and what it is now
+    /// Print the meaning, the type, the default and the current value of a setting
     #[command(after_help = "Examples:\n  cargo dev config explain API_PORT")]
     Explain {
-        /// Its name
+        /// Explain this setting, for example API_PORT
         name: String,
     },
-    /// Everything that is wrong with the settings, at once
+    /// Report every problem of the settings at once
     #[command(after_help = "Examples:\n  cargo dev config check")]
     Check,
 }
@@ -80,13 +83,13 @@ async fn explain(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
 async fn check(context: &Context) -> anyhow::Result<ExitCode> {
     let configuration = context.environment().await?.configuration;
     for (name, origin) in configuration.undeclared() {
-        context
-            .printer
-            .note(&format!("{name} ({origin}) is no setting of this project"));
+        context.printer.note(&format!(
+            "{name} ({origin}) is not a setting of this project"
+        ));
     }
     let problems = configuration.problems();
     if problems.0.is_empty() {
-        context.printer.data("the settings fit")?;
+        context.printer.data("the settings are valid")?;
         return Ok(ExitCode::SUCCESS);
     }
     Err(dev_env::Error::from(problems).into())

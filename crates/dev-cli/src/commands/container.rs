@@ -9,39 +9,39 @@ use dev_env::report::up::UpOptions;
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// What runs inside the development container; see docker-compose.yml.
+/// Run a program inside the development container (for docker-compose.yml)
 #[derive(Debug, Subcommand)]
 pub(crate) enum Container {
-    /// Build and run the service, again whenever its sources or settings change
+    /// Build and run the service, and reload it when sources or settings change
     #[command(after_help = "Examples:\n  cargo dev container up")]
     Up {
-        /// Leave migrations to `emotionviz migrate up`
+        /// Do not apply migrations; apply them with `emotionviz migrate up`
         #[arg(long)]
         no_migrate: bool,
-        /// Leave what is saved to `docker compose restart api`
+        /// Do not reload saved files; apply them with `docker compose restart api`
         #[arg(long)]
         no_reload: bool,
-        /// The LAN address of this machine; web pages on it may call the API
+        /// Allow web pages on this LAN address of the machine to call the API
         #[arg(long)]
         lan_address: Option<IpAddr>,
     },
     /// Run a program with the database owner's settings in its environment
     #[command(after_help = "Examples:\n  cargo dev container run psql -c 'select 1'")]
     Run {
-        /// The program
+        /// Run this program
         program: OsString,
-        /// Its arguments
+        /// Pass these arguments to the program
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run tests on databases of their own, beside the development database
+    /// Run a test program, each test with its own database
     #[command(
         after_help = "Examples:\n  cargo dev container test cargo nextest run --package emotionviz"
     )]
     Test {
-        /// The program
+        /// Run this program
         program: OsString,
-        /// Its arguments
+        /// Pass these arguments to the program
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

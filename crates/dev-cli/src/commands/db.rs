@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// The development database.
+/// Use the development database: shell, URL, demonstration data, password
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -19,34 +19,40 @@ Examples:
   cargo dev db shell -c 'SELECT count(*) FROM users'
   cargo dev db seed")]
 pub(crate) enum Db {
-    /// psql, as the database's owner
+    /// Open psql as the owner of the database, or run SQL
+    ///
+    /// Starts the database on demand if it does not run.
     #[command(
         after_help = "Examples:\n  cargo dev db shell\n  cargo dev db shell -c '\\dt'\n  cargo dev db shell -f some.sql\n  cargo dev db shell < some.sql"
     )]
     Shell {
-        /// Run this, print the result, end
+        /// Run this SQL, print the result, and exit
         #[arg(long, short, value_name = "SQL")]
         command: Option<String>,
-        /// Run the SQL in this file, without psqlrc, and stop at the first error (also for standard input)
+        /// Run the SQL of this file without psqlrc, and stop at the first error; standard input is run the same way
         #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
         file: Option<PathBuf>,
     },
-    /// The owner's URL, password included
-    #[command(after_help = "Examples:\n  pg_dump \"$(cargo dev db url)\"")]
+    /// Print the URL of the database's owner, with the password
+    #[command(after_help = "Examples:\n  cargo dev db url\n  pg_dump \"$(cargo dev db url)\"")]
     Url,
-    /// Demonstration data: an account with thirty entries; again does no harm
+    /// Add demonstration data: one account with 30 entries
+    ///
+    /// A second run adds nothing.
     #[command(after_help = "Examples:\n  cargo dev db seed")]
     Seed {
-        /// Confirm without asking
+        /// Use a database that you run yourself (DATABASE_URL) without asking for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Give the database another password, and .env; works without the old one
+    /// Change the password in the database and in the settings file
+    ///
+    /// The old password is not needed.
     #[command(
         after_help = "Examples:\n  cargo dev db password\n  cargo dev db password --stdin < the-new-one"
     )]
     Password {
-        /// Read the new one from standard input, where no list of processes shows it [default: one that is made up]
+        /// Read the new password from standard input, which no process list shows [default: a generated password]
         #[arg(long)]
         stdin: bool,
     },
@@ -105,7 +111,7 @@ async fn url(context: &Context) -> anyhow::Result<ExitCode> {
     if !runs {
         context
             .printer
-            .note("nothing answers there now: cargo dev up");
+            .note("the database does not run\nhint: cargo dev up");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -146,7 +152,7 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
         .ok_or(Interrupted)?;
     context.printer.finish();
     context.printer.note(&format!(
-        "the database has a new password, and {} says it",
+        "the database has a new password, which is stored in {}",
         file.display()
     ));
     Ok(ExitCode::SUCCESS)
@@ -156,14 +162,14 @@ async fn password(context: &Context, stdin: bool) -> anyhow::Result<ExitCode> {
 async fn read_password() -> anyhow::Result<String> {
     if std::io::stdin().is_terminal() {
         anyhow::bail!(
-            "a password typed here would stay readable on the terminal\npipe it in: cargo dev db password --stdin < the-new-one\nor let one be made up: cargo dev db password"
+            "a password that is typed here would stay readable on the terminal\nhint: cargo dev db password --stdin < FILE\nhint: cargo dev db password    generates one"
         );
     }
     let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
     match line.transpose()? {
         Some(line) if !line.is_empty() => Ok(line),
         _ => anyhow::bail!(
-            "there is no password on standard input\nlet one be made up: cargo dev db password"
+            "there is no password on standard input\nhint: cargo dev db password    generates one"
         ),
     }
 }

@@ -6,7 +6,10 @@ use crate::commands::stop_all::stopped;
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// Stops everything that runs for this checkout, wherever it was started, and removes its containers and networks. Data stays, always.
+/// Stop all services and remove the containers and networks; data stays
+///
+/// Stops the services of this checkout, also if another terminal started them.
+/// The docker engine also stops services that `docker compose` started.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

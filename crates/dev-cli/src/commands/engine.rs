@@ -7,22 +7,27 @@ use crate::context::{Context, Interrupted};
 use crate::engine_name::EngineName;
 use crate::printer::Lines;
 
-/// What runs the services. The database belongs to the engine that made it.
+/// Move the database to the other engine
+///
+/// The native engine runs processes of this machine, and the docker engine runs containers.
+/// A database belongs to the engine that created it.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   cargo dev engine switch docker
-  cargo dev up --engine native    for once, where the database is that engine's")]
+  cargo dev engine switch native")]
 pub(crate) enum Engine {
-    /// Move the database to an engine, which runs here from then on
+    /// Move the database to an engine, which then runs in this checkout
     ///
-    /// It is copied, restored into a new one, and compared row by row; the old one is kept. Whatever happens meanwhile, nothing is
-    /// lost: what does not come to its end is undone.
+    /// The engine is the default of this checkout from then on.
+    /// Stops the environment, copies the database, restores the copy with the other engine, and compares every row.
+    /// The old database is kept.
+    /// A move that fails or is killed is undone.
     #[command(
         after_help = "Examples:\n  cargo dev engine switch docker\n  cargo dev engine switch native"
     )]
     Switch {
-        /// The engine
+        /// Move the database to this engine
         #[arg(value_enum)]
         to: EngineName,
     },
@@ -43,14 +48,14 @@ impl Engine {
         printer.finish();
         match switched.ok_or(Interrupted)? {
             Switched::Moved { kept, tables, rows } => {
-                printer.data(&format!("the {kind} engine has the database: {tables} tables, {rows} rows, each the same"))?;
+                printer.data(&format!("moved the database to the {kind} engine: all {rows} rows of {tables} tables are identical"))?;
                 let kept = kept.display();
                 printer.note(&format!(
-                    "go on: cargo dev up\nthe old one is kept; when all is well: rm -rf '{kept}'"
+                    "start it: cargo dev up\nthe old database is kept; remove it: rm -rf '{kept}'"
                 ));
             }
             Switched::Nothing => printer.data(&format!(
-                "the {kind} engine runs here from now on; there was no database to move"
+                "the {kind} engine is now the default of this checkout; there was no database to move"
             ))?,
         }
         Ok(ExitCode::SUCCESS)

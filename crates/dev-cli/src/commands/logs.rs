@@ -11,27 +11,29 @@ use crate::printer::prefixed;
 /// How much is printed when nothing narrows it down.
 const NEWEST: usize = 200;
 
-/// The logs of all services, merged by time; the last run's too.
+/// Print the logs of all services, merged by time
+///
+/// Includes the logs of earlier runs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev logs                  the newest of each service
-  cargo dev logs api -f           the API's as they come
+  cargo dev logs                  the newest 200 messages
+  cargo dev logs api -f           new messages of the API, until Ctrl-C
   cargo dev logs --since 10m
   cargo dev logs --request 0194f0a2-7e1c-7d4e-9f5b-0c2d4a6e8f10")]
 pub(crate) struct Logs {
-    /// Whose: api, db, dev (the environment itself); all of them when none is named
+    /// Print only the logs of these services; dev is the environment itself [default: all]
     services: Vec<Name>,
-    /// Go on as more is written, until Ctrl-C
+    /// Continue with new messages until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// At most the newest N messages [default: 200, all with --since or --request]
+    /// Print at most the newest N messages [default: 200; all with --since or --request]
     #[arg(long, short = 'n', value_name = "N")]
     lines: Option<usize>,
-    /// Not what is older: 10m, 2h, 3d, or 2026-11-24T09:30:00Z
+    /// Print only messages since T: an age (10m, 2h, 3d) or a time (2026-11-24T09:30:00Z)
     #[arg(long, value_name = "T")]
     since: Option<String>,
-    /// Only what has this request id
+    /// Print only messages of the request with this id (the response header x-request-id)
     #[arg(long, value_name = "ID")]
     request: Option<String>,
 }

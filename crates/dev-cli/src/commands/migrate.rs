@@ -8,10 +8,10 @@ use dev_env::verbs::schema::{self, Change};
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// The database's schema: reversible migrations, as the code has them.
+/// Show or change the schema of the database
 ///
-/// Where the database does not run it is started for the moment. Before anything goes back, a copy of the database is kept
-/// in data/backups.
+/// Starts the database on demand if it does not run.
+/// Before a migration is reverted, a copy of the database is written to data/backups.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -20,53 +20,60 @@ Examples:
   cargo dev migrate new \"add a mood to entries\"
   cargo dev migrate down")]
 pub(crate) enum Migrate {
-    /// Apply every pending migration
+    /// Apply all pending migrations
     #[command(after_help = "Examples:\n  cargo dev migrate up\n  cargo dev migrate up --dry-run")]
     Up {
-        /// Print the SQL that would run, and change nothing
+        /// Print the SQL and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Confirm without asking
+        /// Use a database that you run yourself (DATABASE_URL) without asking for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Revert the newest migrations; automatic migration pauses until a file changes or `migrate up` is typed
+    /// Revert the newest migrations, after a copy of the database is written
+    ///
+    /// Automatic migration is then paused until a migration file changes or `cargo dev migrate up` runs.
     #[command(after_help = "Examples:\n  cargo dev migrate down\n  cargo dev migrate down 2")]
     Down {
-        /// How many
+        /// Revert this many migrations
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
-        /// Confirm without asking
+        /// Use a database that you run yourself (DATABASE_URL) without asking for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Migrate up or down to a version; 0 reverts all migrations, and asks for confirmation
+    /// Apply or revert migrations until VERSION is the newest
+    ///
+    /// Version 0 reverts all migrations, and asks for confirmation.
+    /// Before a migration is reverted, a copy of the database is written to data/backups.
     #[command(
         after_help = "Examples:\n  cargo dev migrate to 20251124000000\n  cargo dev migrate to 0 --yes"
     )]
     To {
-        /// The version that is the newest one afterwards
+        /// Make this version the newest one (see `cargo dev migrate status`)
         #[arg(value_parser = clap::value_parser!(i64).range(0..))]
         version: i64,
-        /// Confirm without asking
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// How each migration stands
-    #[command(after_help = "Examples:\n  cargo dev migrate status --json")]
+    /// Print the state of each migration
+    #[command(
+        after_help = "Examples:\n  cargo dev migrate status\n  cargo dev migrate status --json"
+    )]
     Status {
-        /// One JSON document
+        /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
-    /// Make the two files of a migration
+    /// Create the two files of a migration, up and down
     #[command(after_help = "Examples:\n  cargo dev migrate new \"add a mood to entries\"")]
     New {
-        /// What it does, in a sentence
+        /// Describe the migration in a sentence, which becomes part of the file names
         #[arg(required = true)]
         description: Vec<String>,
     },
-    /// Fail when an applied migration was edited, or is missing from the code
+    /// Fail if an applied migration was edited or is missing from the code
     #[command(after_help = "Examples:\n  cargo dev migrate verify")]
     Verify,
 }
@@ -155,6 +162,6 @@ fn new(context: &Context, description: &str) -> anyhow::Result<ExitCode> {
     }
     context
         .printer
-        .note("both files are empty: write what undoes the change into the second, then the change into the first, then: cargo dev migrate up\na running `cargo dev up` applies it by itself as soon as something is written into the first");
+        .note("both files are empty; write the SQL that reverts the change (.down.sql) first, then the change itself (.up.sql)\na running `cargo dev up` applies the migration when the .up.sql file is saved; else run: cargo dev migrate up");
     Ok(ExitCode::SUCCESS)
 }

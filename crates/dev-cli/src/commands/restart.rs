@@ -6,17 +6,18 @@ use dev_env::report::up::Service;
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// Reads .env and backend/.env again, builds, and starts the services anew.
+/// Read the settings again, build the service, and restart the services
 ///
-/// What runs goes on until the new settings and the new program are known to be good. Variables of the shell that typed
-/// `cargo dev up` stay as they were.
+/// The running services continue until the new settings are valid and the new program is built.
+/// The API is replaced without a lost request.
+/// Environment variables keep the values that they had at `cargo dev up`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev restart       everything
-  cargo dev restart api   the API alone")]
+  cargo dev restart       all services
+  cargo dev restart api   only the API")]
 pub(crate) struct Restart {
-    /// The service
+    /// Restart only this service [default: all]
     service: Option<Name>,
 }
 

@@ -7,23 +7,25 @@ use dev_env::verbs::restore::{self, Rows};
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Restore a copy into a new database, which replaces the old one when it is complete.
+/// Restore a copy of the database, and keep the current database
 ///
-/// Reads every format of pg_dump (SQL, custom, tar, directory), optionally compressed with gzip or zstd, in UTF-8 or UTF-16. Checks the
-/// copy first: a copy that is truncated, damaged or of another project changes nothing. Skips owners and privileges of roles that do not
-/// exist. Applies missing migrations. The API may run, and continues with the restored rows.
+/// Loads the copy into a new database, which replaces the current one when it is complete and checked.
+/// Reads every format of pg_dump (SQL, custom, tar, directory), in UTF-8 or UTF-16, optionally compressed with gzip or zstd.
+/// Checks the copy first: a copy that is truncated, damaged or of another project changes nothing.
+/// Skips owners and privileges of roles that do not exist, and applies missing migrations.
+/// The API may run, and continues with the restored rows.
 ///
-/// The old database is kept as before_restore_<time>, and `cargo dev restore before_restore_<time>` returns to it. A file of that name
-/// takes precedence.
+/// The old database is kept as before_restore_<time>, and `cargo dev restore before_restore_<time>` returns to it.
+/// A file of that name takes precedence.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo dev restore data/backups/2026-11-24T09-30-00.000Z.dump
-  cargo dev restore backup.sql.gz      what pg_dump printed
+  cargo dev restore backup.sql.gz      a dump of another server
   ssh elsewhere pg_dump journal | cargo dev restore -
   cargo dev restore before_restore_20261124093000000")]
 pub(crate) struct Restore {
-    /// The copy: a file or folder of `cargo dev backup` or pg_dump, - for standard input, or the name of a kept database
+    /// Restore this copy: a file or folder of `cargo dev backup` or pg_dump, `-` for standard input, or the name of a kept database
     file: PathBuf,
 }
 
@@ -43,7 +45,7 @@ impl Restore {
         let restored = restored.ok_or(Interrupted)?;
         printer.finish();
         printer.data(&format!(
-            "{} is as it is in {}",
+            "restored {} from {}",
             restored.database,
             self.file.display()
         ))?;

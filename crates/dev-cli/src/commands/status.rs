@@ -5,14 +5,17 @@ use dev_env::report::status::{SchemaState, ServiceStatus, State};
 
 use crate::context::Context;
 
-/// What runs for this checkout: state, health, pid, port, URL, uptime and version of each service, and the schema.
+/// Show the state of each service and of the schema
+///
+/// For each service: state, health, process id or container, port, uptime, version and URL.
+/// Also shows the last reload, with the reason if it failed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo dev status
   cargo dev status --json | jq -r '.services[] | select(.name == \"api\").url'")]
 pub(crate) struct Status {
-    /// One JSON document
+    /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +72,7 @@ impl Status {
         }
         if let Some(empty) = schema.empty.filter(|empty| *empty > 0) {
             let s = if empty == 1 { " is" } else { "s are" };
-            printer.note(&format!("{empty} migration{s} empty: applied when something is written: cargo dev migrate status"));
+            printer.note(&format!("{empty} migration{s} empty, and not applied until the file has SQL: cargo dev migrate status"));
         }
         if let Some(reload) = status.reloads.last() {
             let told = format!("{} {reload}\n{}", reload.at, reload.compiler());

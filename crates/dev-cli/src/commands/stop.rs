@@ -6,7 +6,11 @@ use crate::commands::stop_all::stopped;
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// Stops the services of this checkout, wherever they were started. Data stays, always.
+/// Stop all services; data stays
+///
+/// Stops the services of this checkout, also if another terminal started them.
+/// The docker engine also stops services that `docker compose` started.
+/// With the docker engine, stopped containers remain; `cargo dev down` removes them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

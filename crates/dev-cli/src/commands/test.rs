@@ -7,19 +7,20 @@ use dev_env::verbs::testing::{self, TestServer};
 use crate::context::Context;
 use crate::printer::Lines;
 
-/// All the tests, or those whose names hold a filter, each in a database of its own on a PostgreSQL that is made for them.
+/// Run the tests, each with its own database on a temporary PostgreSQL
 ///
-/// The development database is never touched; the environment may run or not. cargo-nextest runs them where it is installed.
+/// The development database is never used, and the environment may run or not.
+/// If cargo-nextest is installed, it runs the tests.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev test
-  cargo dev test login
-  cargo dev test login -- --nocapture")]
+  cargo dev test                        all tests
+  cargo dev test login                  the tests whose names contain \"login\"
+  cargo dev test login -- --nocapture   with their output")]
 pub(crate) struct Test {
-    /// Parts of test names
+    /// Run only tests whose names contain one of these texts [default: all]
     filters: Vec<String>,
-    /// For the test programs
+    /// Pass these arguments to the test programs
     #[arg(last = true)]
     args: Vec<String>,
 }

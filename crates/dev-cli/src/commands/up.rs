@@ -7,38 +7,41 @@ use dev_env::supervisor::detached::Reporter;
 use crate::context::{Context, Interrupted};
 use crate::printer::Lines;
 
-/// Starts the database and the API and prints where they answer, once they do.
+/// Start the database and the API, and print their addresses when the API is ready
 ///
-/// Secrets that nobody set are made and written to .env; migrations are applied; the service is built. In the foreground the
-/// logs of all services follow, and Ctrl-C stops everything in order. Code and settings that are changed meanwhile go live by
-/// themselves, without a request lost; code that cannot leaves what runs as it is.
+/// Generates missing secrets into .env, starts PostgreSQL, builds the service, applies migrations, and starts the API.
+/// In the foreground, the logs of all services follow, and Ctrl-C stops the services in order.
+///
+/// Saved code, migrations and settings go live without a lost request.
+/// If new code does not compile or does not become ready, the running process stays.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo dev up              in the foreground, with logs
-  cargo dev up --detach     in the background: cargo dev logs -f, cargo dev down
+  cargo dev up                 in the foreground, with logs
+  cargo dev up --detach        in the background; then: cargo dev logs -f, cargo dev down
+  cargo dev up --lan           with a QR code for a phone
   API_PORT=8001 cargo dev up
-  DATABASE_URL=postgres://me:secret@host/db cargo dev up --yes    on a database that you run yourself")]
+  DATABASE_URL=postgres://me:secret@host/db cargo dev up --yes    with a database that you run yourself")]
 pub(crate) struct Up {
-    /// Return when everything is ready, and leave it running
+    /// Run in the background, and return when the API is ready
     #[arg(long, short)]
     detach: bool,
-    /// Adminer too (needs Docker)
+    /// Also start Adminer, a web page for the database (docker engine only)
     #[arg(long)]
     tools: bool,
-    /// Let the local network reach the API (never the database), for a phone
+    /// Let devices in the local network reach the API, but not the database, and print its address as a QR code
     #[arg(long)]
     lan: bool,
-    /// Leave migrations to `cargo dev migrate up`
+    /// Do not apply migrations; apply them with `cargo dev migrate up`
     #[arg(long)]
     no_migrate: bool,
-    /// Leave changed code and settings to `cargo dev restart`
+    /// Do not reload saved code and settings; apply them with `cargo dev restart`
     #[arg(long)]
     no_reload: bool,
-    /// Confirm without asking
+    /// Use a database that you run yourself (DATABASE_URL) without asking for confirmation
     #[arg(long)]
     yes: bool,
-    /// The background's side of --detach
+    /// Run as the background process of --detach
     #[arg(long, hide = true)]
     background: bool,
 }
@@ -73,7 +76,7 @@ impl Up {
             up::Up::Stopped => printer.note("everything is stopped"),
             up::Up::Background { pid } => {
                 printer.note(&format!(
-                    "it runs in the background{}: cargo dev logs -f, cargo dev down",
+                    "the environment runs in the background{}: cargo dev logs -f, cargo dev down",
                     in_brackets(pid, None)
                 ));
             }
@@ -83,7 +86,7 @@ impl Up {
                 addresses,
             } => {
                 printer.note(&format!(
-                    "it runs already{}: cargo dev logs -f, cargo dev down",
+                    "the environment already runs{}: cargo dev logs -f, cargo dev down",
                     in_brackets(pid, doing)
                 ));
                 printer.addresses(&addresses);

@@ -58,7 +58,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     run(&scratch, "DELETE FROM emotion_entries");
     run(&scratch, "CREATE TABLE of_today AS SELECT 1");
     let restored = scratch.ok(&["restore", &copy]);
-    restored.prints("emotionviz_db is as it is in ");
+    restored.prints("restored emotionviz_db from ");
     restored.says("is kept as before_restore_");
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
     assert_eq!(scratch.sql("SELECT to_regclass('of_today') IS NULL"), "t");

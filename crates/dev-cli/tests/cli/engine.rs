@@ -1,5 +1,9 @@
 //! Which engine a verb is for, and what is said where Docker cannot be used: with a docker that says what real ones say.
 
+use std::fs;
+
+use nix::sys::signal::Signal;
+
 use crate::support::Scratch;
 use crate::support::processes::expect_none;
 
@@ -150,4 +154,78 @@ fn a_database_belongs_to_the_engine_that_made_it() {
     empty
         .ok(&["engine", "switch", "native"])
         .prints("there was no database to move");
+}
+
+/// Leaves what a killed `engine switch docker` leaves: the database under another name, and a note.
+fn kill_switch(scratch: &Scratch) {
+    let (from, kept) = (
+        scratch.path("data/postgres"),
+        scratch.path("data/postgres.native-1"),
+    );
+    fs::rename(&from, &kept).unwrap();
+    let note = serde_json::json!({ "to": "docker", "from": from, "kept": kept, "link": false });
+    scratch.write("data/switch.json", &note.to_string());
+}
+
+#[test]
+fn concurrent_commands_after_a_killed_switch_wait_until_the_database_is_back() {
+    // It takes a while until Docker answers.
+    let scratch = with_docker("sleep 1; test $1 != compose || exit 1; echo 20.10");
+    scratch.up();
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);
+    scratch.ok(&["down"]);
+    kill_switch(&scratch);
+    let typed: Vec<_> = [
+        &["db", "shell", "-c", "COPY kept TO STDOUT"][..],
+        &["up", "--detach"],
+        &["migrate", "status"],
+        &["db", "shell", "-c", "COPY kept TO STDOUT"],
+        &["backup"],
+        &["engine", "switch", "native"],
+    ]
+    .map(|command| scratch.start(command))
+    .into();
+    let ended: Vec<_> = typed
+        .into_iter()
+        .map(|running| running.finish().expect_code(0))
+        .collect();
+    ended[0].prints("42");
+    ended[3].prints("42");
+    let back = ended
+        .iter()
+        .filter(|ended| ended.stderr.contains("the database is as it was"))
+        .count();
+    assert_eq!(back, 1);
+    assert!(!scratch.path("data/switch.json").exists());
+}
+
+#[test]
+fn a_wait_for_the_database_of_a_killed_switch_ends_on_ctrl_c() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["down"]);
+    kill_switch(&scratch);
+    let lock = fs::File::create(scratch.path("data/run/switch.lock")).unwrap();
+    lock.lock().unwrap();
+    let verbs = [
+        &["up"][..],
+        &["up", "--detach"],
+        &["db", "shell", "-c", "SELECT 1"],
+        &["db", "password"],
+        &["migrate", "status"],
+        &["backup"],
+        &["engine", "switch", "native"],
+    ];
+    let typed: Vec<_> = verbs
+        .iter()
+        .map(|verb| scratch.start(&[verb, &["--verbose"][..]].concat()))
+        .collect();
+    for mut waiting in typed {
+        waiting.printed(&format!("(pid {})", std::process::id()));
+        waiting.signal(Signal::SIGINT);
+        waiting.finish().expect_code(130);
+    }
+    drop(lock);
+    scratch.ok(&["db", "shell", "-c", "SELECT 1"]);
+    expect_none(scratch.root());
 }

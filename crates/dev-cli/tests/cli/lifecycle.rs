@@ -10,7 +10,7 @@ fn up_look_at_it_down() {
     for name in ["API ", "documentation ", "database "] {
         up.prints(name);
     }
-    up.says("it runs in the background");
+    up.says("the environment runs in the background");
     assert!(
         !up.stdout.contains(
             scratch
@@ -89,7 +89,7 @@ fn a_second_up_says_what_runs() {
     let pid = scratch.pid("api");
     for args in [&["up"][..], &["up", "--detach"]] {
         let again = scratch.ok(args);
-        again.says("it runs already");
+        again.says("the environment already runs");
         again.prints("http://127.0.0.1:");
     }
     assert_eq!(scratch.pid("api"), pid);

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::support::processes::expect_none;
+use crate::support::processes::{expect_end, expect_none, kill};
 use crate::support::{Scratch, eventually};
 
 /// Every verb that reads settings.
@@ -134,6 +134,33 @@ fn a_settings_pipe_with_a_writer_is_read_and_never_replaced() {
             .is_fifo()
     );
     eventually("no one writes to the pipe", || processes_end(&scratch));
+}
+
+#[test]
+fn an_environment_that_waits_for_a_settings_pipe_stops_at_once() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let supervisor = i32::try_from(scratch.status()["pid"].as_i64().unwrap()).unwrap();
+    let (text, path) = (scratch.read(".env"), scratch.path(".env"));
+    fs::remove_file(&path).unwrap();
+    pipe(&path);
+    let restart = scratch.start(&["restart"]);
+    // For the command. The environment reads the pipe after it, and waits.
+    fs::write(&path, &text).unwrap();
+    eventually("the environment reads the pipe", || {
+        let open = fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap();
+        open.flatten()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path))
+            .then_some(())
+    });
+    let since = Instant::now();
+    kill(supervisor, Signal::SIGTERM);
+    expect_end(supervisor);
+    assert!(since.elapsed() < Duration::from_secs(4));
+    restart.finish().expect_code(1);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &text).unwrap();
+    expect_none(scratch.root());
 }
 
 fn processes_end(scratch: &Scratch) -> Option<()> {

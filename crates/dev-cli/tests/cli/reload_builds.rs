@@ -193,9 +193,9 @@ fn edits_of_every_kind() {
 
     // As `git switch` does: many files at once, one of them new.
     s.edit(
-        "backend/app/src/main.rs",
-        "mod app;",
-        "mod another;\nmod app;",
+        "backend/app/src/lib.rs",
+        "mod connections;",
+        "mod another;\nmod connections;",
     );
     s.scratch
         .write("backend/app/src/another.rs", "//! Another.\n");
@@ -367,10 +367,12 @@ fn a_build_that_is_broken_off_files_that_come_while_nothing_runs_and_many_at_onc
         ),
     );
     write(
-        "backend/app/src/main.rs",
-        &s.scratch
-            .read("backend/app/src/main.rs")
-            .replacen("mod app;", "mod app;\nmod many;", 1),
+        "backend/app/src/lib.rs",
+        &s.scratch.read("backend/app/src/lib.rs").replacen(
+            "mod connections;",
+            "mod connections;\nmod many;",
+            1,
+        ),
     );
     write(
         WELCOME,

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::processes::expect_none;
-use crate::support::{Scratch, eventually};
+use nix::sys::signal::Signal;
+
+use crate::support::processes::{expect_end, expect_none, is_alive, kill};
+use crate::support::{Running, Scratch, eventually};
 
 fn expect_healthy(scratch: &Scratch) {
     eventually("everything is healthy", || {
@@ -85,7 +87,9 @@ fn removed_run_and_log_folders_are_created_again() {
     eventually("the log is there", || {
         scratch.path("data/logs/app.log").exists().then_some(())
     });
-    scratch.ok(&["up", "--detach"]).says("it runs already");
+    scratch
+        .ok(&["up", "--detach"])
+        .says("the environment already runs");
     scratch.get("/api/v1/emotions");
     scratch
         .dev(&["db", "shell", "-c", "SELECT nonsense"])
@@ -103,6 +107,123 @@ fn removed_run_and_log_folders_are_created_again() {
     assert_eq!([scratch.pid("api"), scratch.pid("db")], pids);
     scratch.ok(&["down"]).says("everything is stopped");
     expect_none(scratch.root());
+}
+
+#[test]
+fn a_command_right_after_the_run_folder_was_removed_uses_the_running_environment() {
+    let scratch = Scratch::new();
+    scratch.up();
+    let pids = [scratch.pid("api"), scratch.pid("db")];
+    for verb in [
+        &["db", "shell", "-c", "SELECT 1"][..],
+        &["backup"],
+        &["up", "--detach"],
+        &["status"],
+        &["migrate", "down"],
+        &["migrate", "up"],
+        &["db", "password"],
+        &["restart", "api"],
+    ] {
+        // The environment may not have created it again.
+        let _absent = fs::remove_dir_all(scratch.path("data/run"));
+        scratch.ok(verb);
+        assert_eq!(scratch.pid("db"), pids[1], "{verb:?}");
+    }
+    let _absent = fs::remove_dir_all(scratch.path("data/run"));
+    scratch.ok(&["down"]).says("everything is stopped");
+    expect_none(scratch.root());
+}
+
+#[test]
+fn the_server_of_an_environment_that_cannot_be_reached_is_never_ended_as_a_leftover() {
+    let mut scratch = Scratch::new();
+    let runtime = scratch.beside().join("runtime");
+    fs::create_dir(&runtime).unwrap();
+    fs::set_permissions(&runtime, PermissionsExt::from_mode(0o700)).unwrap();
+    scratch.set("XDG_RUNTIME_DIR", &runtime);
+    scratch.up();
+    let (supervisor, db) = (supervisor(&scratch), scratch.pid("db"));
+    // It creates no file again, and the other shell searches another folder for its socket.
+    kill(supervisor, Signal::SIGSTOP);
+    scratch.set("XDG_RUNTIME_DIR", "");
+    let keeps_lock = |keeps: bool| match keeps {
+        true => fs::remove_file(scratch.path("data/run/supervisor.lock")).unwrap(),
+        false => fs::remove_dir_all(scratch.path("data/run")).unwrap(),
+    };
+    for only_the_lock in [true, false] {
+        keeps_lock(only_the_lock);
+        let refused = scratch
+            .dev(&["db", "shell", "-c", "SELECT 1"])
+            .expect_code(1);
+        refused.says(&format!("kill {supervisor}"));
+        assert!(is_alive(db));
+    }
+    kill(supervisor, Signal::SIGCONT);
+    scratch.set("XDG_RUNTIME_DIR", &runtime);
+    expect_healthy(&scratch);
+    assert_eq!(scratch.pid("db"), db);
+    scratch.ok(&["down"]);
+    expect_none(scratch.root());
+}
+
+fn supervisor(scratch: &Scratch) -> i32 {
+    i32::try_from(scratch.status()["pid"].as_i64().unwrap()).unwrap()
+}
+
+/// Runs a program to its end.
+fn run(program: &str, args: &[&Path]) {
+    let done = Command::new(program).args(args).status().unwrap();
+    assert!(done.success(), "{program} {args:?}");
+}
+
+#[test]
+fn a_checkout_that_is_made_again_at_its_path_gets_its_own_environment() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept ()"]);
+    let old = supervisor(&scratch);
+    let template = scratch.beside().join("template");
+    fs::create_dir(&template).unwrap();
+    for part in ["Cargo.toml", ".gitignore", "backend"] {
+        run(
+            "cp",
+            &[Path::new("-a"), &scratch.path(part), &template.join(part)],
+        );
+    }
+    fs::remove_dir_all(scratch.root()).unwrap();
+    fs::rename(&template, scratch.root()).unwrap();
+    // At once: the old supervisor has not noticed it yet.
+    scratch.up();
+    expect_end(old);
+    expect_healthy(&scratch);
+    assert_eq!(scratch.sql("SELECT to_regclass('kept') IS NULL"), "t");
+    scratch.ok(&["down"]);
+    expect_none(scratch.root());
+}
+
+#[test]
+fn a_moved_checkout_stops_its_environment_and_keeps_its_database() {
+    let scratch = Scratch::new();
+    scratch.up();
+    scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);
+    let (old, moved) = (supervisor(&scratch), scratch.beside().join("moved"));
+    fs::rename(scratch.root(), &moved).unwrap();
+    let in_moved = |args: &[&str]| {
+        let mut command = scratch.command(args);
+        command.current_dir(&moved);
+        Running::start(command).finish().expect_code(0)
+    };
+    // At once: the old supervisor has not noticed it yet.
+    in_moved(&["up", "--detach"]);
+    expect_end(old);
+    in_moved(&["db", "shell", "-c", "COPY kept TO STDOUT"]).prints("42");
+    let created: Vec<_> = fs::read_dir(scratch.root()).into_iter().flatten().collect();
+    assert!(
+        !scratch.root().exists(),
+        "the old path was created again: {created:?}"
+    );
+    in_moved(&["down"]);
+    expect_none(&moved);
 }
 
 #[test]

@@ -250,9 +250,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn each_flaw_of_the_specification_has_its_row() {
     const FLAWS: u8 = 38;
-    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
-    let (_, table) = readme
-        .split_once("### Every command of the infrastructure specification")
+    let page = workspace().join("docs/coming-from-the-specification.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, table) = page
+        .split_once("## Every command of the specification")
         .unwrap();
     let (table, _) = table.split_once("\n## ").unwrap();
     let numbers = |part: &str| -> Option<std::ops::RangeInclusive<u8>> {

@@ -1,5 +1,8 @@
 //! The verbs that run cargo, with a cargo that says what it was asked.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use crate::support::Scratch;
 use crate::support::processes::expect_none;
 
@@ -74,7 +77,7 @@ esac";
         scratch.script("cargo", "test \"$*\" != 'deny --version'"),
     );
     let check = scratch.dev(&["check"]).expect_code(1);
-    check.prints("advisories               FAILED: its tool is missing; install it: cargo install --locked cargo-deny");
+    check.prints("advisories               FAILED: a tool is missing; install it: cargo install --locked cargo-deny");
     check.prints("lints                    passed");
 
     scratch.set(
@@ -116,4 +119,33 @@ fn a_service_that_does_not_compile() {
         .dev(&["up", "--detach"])
         .expect_code(1)
         .says("SERVICE_BINARY");
+}
+
+#[test]
+fn a_command_searches_the_programs_of_postgresql_once() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    let real = fs::read_link(format!("/proc/{}/exe", scratch.pid("db"))).unwrap();
+    scratch.ok(&["down"]);
+    let (folder, log) = (scratch.beside().join("bin"), scratch.beside().join("log"));
+    fs::create_dir(&folder).unwrap();
+    for program in fs::read_dir(real.parent().unwrap()).unwrap().flatten() {
+        if program.file_name() != "postgres" {
+            symlink(program.path(), folder.join(program.file_name())).unwrap();
+        }
+    }
+    let script = format!(
+        "echo \"$1\" >> '{}'\nexec '{}' \"$@\"",
+        log.display(),
+        real.display()
+    );
+    scratch.script("bin/postgres", &script);
+    fs::write(&log, "").unwrap();
+    // The server may run as another user.
+    fs::set_permissions(&log, PermissionsExt::from_mode(0o666)).unwrap();
+    scratch.set("POSTGRES_BIN_DIR", &folder);
+    scratch.up();
+    fs::write(&log, "").unwrap();
+    scratch.ok(&["migrate", "down"]);
+    assert_eq!(fs::read_to_string(&log).unwrap(), "--version\n");
 }

@@ -1,4 +1,4 @@
-//! The specification's commands as they are typed, in its order; the README's table has a row for each.
+//! The specification's commands as they are typed, in its order; docs/coming-from-the-specification.md has a row for each.
 
 use crate::support::{Project, eventually};
 
@@ -125,13 +125,14 @@ fn as_the_specification_has_them() {
         project.exec("api", tool).expect_code(0);
     }
 
-    // Onto a database that has rows: the lines of docs/operations.md, as they stand there.
+    // A restore when the database has rows: the commands in docs/operations.md.
     project.sql("INSERT INTO users (id, email, email_key, hashed_password, name) VALUES (gen_random_uuid(), $$late@example.com$$, $$late@example.com$$, $$x$$, $$Late$$)");
     project.write("backup.sql", &dump);
     let document = project.read("docs/operations.md");
-    let (_, lines) = document
-        .split_once("the old one is kept:\n\n```sh\n")
+    let (_, section) = document
+        .split_once("\n## Restore with Docker alone\n")
         .unwrap();
+    let (_, lines) = section.split_once("```sh\n").unwrap();
     project
         .typed(lines.split("```").next().unwrap())
         .expect_code(0);

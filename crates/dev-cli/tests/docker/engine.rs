@@ -64,7 +64,7 @@ fn every_verb_on_the_containers() {
         .expect_code(0);
     let up = up
         .says("made POSTGRES_PASSWORD, POSTGRES_API_PASSWORD, JWT_SECRET_KEY")
-        .says("it runs in the background");
+        .says("the environment runs in the background");
     for address in [
         "API            http://127.0.0.1:",
         "documentation  http://127.0.0.1:",
@@ -79,7 +79,7 @@ fn every_verb_on_the_containers() {
     project
         .dev(&["up", "--detach"])
         .expect_code(0)
-        .says("it runs already");
+        .says("the environment already runs");
 
     status_and_logs(&project);
     commands_at_once(&project);
@@ -377,7 +377,7 @@ fn what_is_asked_for_later_is_added(project: &Project) {
     project
         .dev(&["up", "--detach", "--lan"])
         .expect_code(0)
-        .says("it runs already");
+        .says("the environment already runs");
     assert_eq!(public(project), format!("0.0.0.0:{port}"));
     assert_eq!(status(project)["watching"], Value::Null);
     assert_eq!((id("db"), id("adminer")), (db, adminer));
@@ -415,6 +415,18 @@ fn two_that_start_it_at_once(project: &Project) {
         "what the first has started stays as it is"
     );
     assert_eq!(service(&now, "adminer")["state"], "running");
+}
+
+/// The first one to end does not stop the database of the other one.
+fn two_that_start_the_database_on_demand(project: &Project) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| sql(project, "SELECT pg_sleep(2)"));
+        eventually("the first of them", || {
+            (!project.container("db").is_empty()).then_some(())
+        });
+        let other = scope.spawn(|| sql(project, "SELECT 42 FROM pg_sleep(5)"));
+        assert_eq!(other.join().unwrap(), "42");
+    });
 }
 
 /// Variables of Compose in `.env` also apply to `cargo dev`, or are refused by name.
@@ -506,6 +518,12 @@ fn nothing_stays_but_the_data(project: &Project) {
         .expect_code(0)
         .says("nothing runs: cargo dev up");
     assert_eq!(sql(project, "SELECT count(*) FROM emotion_entries"), "30");
+    assert_eq!(
+        docker(&["ps", "--all", "--quiet", "--filter", &label]).text(),
+        ""
+    );
+
+    two_that_start_the_database_on_demand(project);
     assert_eq!(
         docker(&["ps", "--all", "--quiet", "--filter", &label]).text(),
         ""

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::build::fast::Fast;
 use crate::build::freshness;
+use crate::build::pid_file::BuildPidFile;
 use crate::project::configuration::Tool;
 use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
-use crate::supervisor::leftovers;
 use crate::{Checkout, Environment, Error};
 use process::{Configuration, ProcessError, Stream, run};
 
@@ -102,7 +102,7 @@ async fn build(checkout: &Checkout, options: Options, events: &Events) -> Result
     .await?;
     events.phase("building the service");
     // Dropped after cargo, which is ended then.
-    let pid_file = leftovers::BuildFile::new(checkout);
+    let pid_file = BuildPidFile::new(checkout);
     let built = Arc::new(Mutex::new(Built::default()));
     let (slot, listener) = (Arc::clone(&built), events.clone());
     let root = checkout.root();

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::Checkout;
+use crate::build::pid_file::BuildPidFile;
 use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
-use crate::supervisor::leftovers;
 use process::files as owned;
 use process::{Configuration, run};
 
@@ -198,7 +198,7 @@ impl Fast {
     /// Lets the compiler see the parts as cargo has built them, in a place of its own, where it then remembers all that an edit
     /// does not change. What it makes of them is not used. Those that it has seen since then are left out.
     pub(crate) async fn prime(self, checkout: Checkout) {
-        let pid_file = leftovers::BuildFile::new(&checkout);
+        let pid_file = BuildPidFile::new(&checkout);
         let time = |path: &Path| {
             std::fs::metadata(path)
                 .and_then(|file| file.modified())
@@ -315,7 +315,7 @@ impl Fast {
             return None;
         }
         let said = Arc::new(Mutex::new(Vec::new()));
-        let pid_file = leftovers::BuildFile::new(checkout);
+        let pid_file = BuildPidFile::new(checkout);
         let with = |tool: Configuration| {
             let (mut tool, said) = (pid_file.program(tool), Arc::clone(&said));
             tool.sink = Some(Arc::new(move |_, line: &str| {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::database::session::Session;
-use crate::database::writers::MARK;
+use crate::database::writers::mark::MARK;
 use local_postgres::psql::literal;
 
 /// Statements that give the database `to` the settings of `from`, for everybody and for single roles.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::database::data_home::{DataHome, LinkState, data_home};
-use crate::database::writers;
+use crate::database::writers::left;
 use crate::project::configuration::Tool;
-use crate::project::names::{API_ROLE, APPLICATION};
+use crate::project::names::{self, API_ROLE, APPLICATION};
 use crate::report::events::{Event, Events, Source};
 use crate::{Checkout, Environment, Error};
 use local_postgres::cluster;
@@ -18,7 +18,6 @@ use local_postgres::find::{self, Search};
 use local_postgres::server::Server;
 use local_postgres::{
     AppRole, Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, server_user,
-    socket_dir,
 };
 use process::LineSink;
 use process::log_file::LogFile;
@@ -218,20 +217,11 @@ pub(crate) fn describe(
 
 /// The folder of the server's socket.
 pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
-    named_socket_folder(
+    names::socket_folder(
         checkout.hash(),
         std::env::var_os("XDG_RUNTIME_DIR").as_deref(),
         owner,
     )
-}
-
-/// Returns the folder of a socket of this application. `id` distinguishes it from others on this machine.
-pub(crate) fn named_socket_folder(
-    id: &str,
-    runtime_dir: Option<&std::ffi::OsStr>,
-    owner: &Owner,
-) -> PathBuf {
-    socket_dir::choose(&format!("{APPLICATION}-{id}"), runtime_dir, owner)
 }
 
 /// The file that the server holds locked.
@@ -284,7 +274,7 @@ pub(crate) async fn start(
                 .await
         };
         // The code below explains settings that do not match the database.
-        let _refused = writers::let_in_left(&cluster.database, run, events).await;
+        let _refused = left::let_in_left(&cluster.database, run, events).await;
     }
     roles::verify(cluster).await?;
     Ok(server)

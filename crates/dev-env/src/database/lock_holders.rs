@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::database::session::{Session, application_name};
-use crate::database::writers::FACTS;
+use crate::database::writers::mark::FACTS;
 use local_postgres::psql::literal;
 
 /// How long a copy waits for a lock.

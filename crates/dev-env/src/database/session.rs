@@ -1,48 +1,20 @@
-//! A while with the development database: the one that runs, or one that is started for the moment.
+//! A session with the development database, as its owner.
 
 use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
-use secrecy::SecretString;
-use tokio::sync::OnceCell;
-
-use crate::build::cargo;
-use crate::database::location;
-use crate::database::writers;
-use crate::engines::docker::{Inside, Moment};
-use crate::engines::native;
-use crate::project::configuration::{External, Tool};
-use crate::project::lock::Lock;
-use crate::report::events::Events;
-use crate::service::command;
-use crate::service::program::Program;
-use crate::{Environment, Error};
-use local_postgres::psql::{self, Psql, Way};
-use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig};
+use futures_util::future::LocalBoxFuture;
+use local_postgres::{ClusterConfig, psql};
 use process::{Configuration, Output};
+use secrecy::SecretString;
+
+use crate::database::writers::left;
+use crate::project::configuration::Tool;
+use crate::report::events::Events;
+use crate::{Environment, Error};
 
 const SQL_BOUND: Duration = Duration::from_secs(600);
-
-/// Where a session's database is.
-pub(crate) enum Where {
-    /// A supervisor runs it.
-    Running { port: u16, place: location::Place },
-    /// It is started for the moment.
-    Moment {
-        cluster: Box<ClusterConfig>,
-        server: Box<Server>,
-        lock: Lock,
-    },
-    /// Somebody else runs it.
-    External(Box<External>),
-    /// In a container, started for the moment or not.
-    Docker {
-        inside: Inside,
-        moment: Option<Moment>,
-    },
-}
 
 /// Who runs the database of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +27,66 @@ pub(crate) enum RunBy {
     Other,
 }
 
-/// The database, as its owner sees it. End it: a server that was started for the moment is then stopped in order.
+/// Which build of the service's `migrate` a command needs.
+pub(crate) enum Build<'a> {
+    /// The newest one that exists.
+    Newest,
+    /// One of the current sources, to run with these arguments on the session's database.
+    Current(&'a [&'a str]),
+}
+
+/// How an engine reaches a database server.
+pub(crate) trait DatabaseAccess {
+    /// Returns who runs the server.
+    fn run_by(&self) -> RunBy;
+
+    /// Returns whether client programs run in a container, without access to files of this machine.
+    fn is_in_container(&self) -> bool;
+
+    /// Returns a client program of the server's own PostgreSQL that connects to `url`. A user can type into it if it is `interactive`.
+    fn client<'a>(
+        &'a self,
+        program: &'a str,
+        url: &'a DatabaseUrl,
+        interactive: bool,
+    ) -> LocalBoxFuture<'a, Result<Configuration, Error>>;
+
+    /// Returns a shell script that runs next to the server, with psql, connecting to `url`, as `$0`.
+    fn script<'a>(
+        &'a self,
+        script: &'a str,
+        url: &'a DatabaseUrl,
+    ) -> LocalBoxFuture<'a, Result<Configuration, Error>>;
+
+    /// Returns the service's `migrate`.
+    fn migrate<'a>(
+        &'a self,
+        build: Build<'a>,
+        url: &'a DatabaseUrl,
+        colour: bool,
+    ) -> LocalBoxFuture<'a, Result<Box<dyn Migrate + 'a>, Error>>;
+
+    /// Stops a server that was started for the session.
+    fn end(self: Box<Self>) -> LocalBoxFuture<'static, Result<(), Error>>;
+}
+
+/// A program `emotionviz migrate`.
+pub(crate) trait Migrate {
+    /// Runs the program, and returns its output, also on failure.
+    fn run<'a>(
+        &'a self,
+        url: &'a DatabaseUrl,
+        args: &'a [&'a str],
+    ) -> LocalBoxFuture<'a, Result<Output, Error>>;
+}
+
+/// The database, as its owner sees it. End it: a server that was started on demand is then stopped in order.
 pub struct Session {
     environment: Environment,
     tool: Tool,
     /// The owner's URL.
     url: DatabaseUrl,
-    at: Where,
-    /// The programs, once they were searched.
-    found: OnceCell<Binaries>,
+    access: Box<dyn DatabaseAccess>,
     events: Events,
 }
 
@@ -71,106 +94,79 @@ impl Session {
     pub(crate) fn new(
         environment: Environment,
         tool: Tool,
-        at: Where,
+        url: DatabaseUrl,
+        access: Box<dyn DatabaseAccess>,
         events: Events,
-    ) -> Result<Self, Error> {
-        let url = match &at {
-            Where::Running { port, place } => {
-                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
-                    data_dir: place.data_dir.clone(),
-                })?;
-                local_url(*port, &tool.user, password, &tool.database)
-            }
-            Where::Moment { cluster, .. } => owners_url(cluster),
-            Where::External(external) => external.migration_url.clone(),
-            Where::Docker { inside, .. } => local_url(
-                inside.port,
-                &tool.user,
-                tool.password.clone().unwrap_or_default(),
-                &tool.database,
-            ),
-        };
-        Ok(Self {
+    ) -> Self {
+        Self {
             environment,
             tool,
             url,
-            at,
-            found: OnceCell::new(),
+            access,
             events,
-        })
+        }
     }
 
-    /// The owner's URL.
+    /// Returns the owner's URL.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// The checkout and its settings.
+    /// Returns the checkout and its settings.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// The receiver of progress events.
+    /// Returns the receiver of progress events.
     pub(crate) fn events(&self) -> &Events {
         &self.events
     }
 
-    /// Whether somebody else runs the database.
+    /// Returns whether the settings name the database.
     pub fn is_external(&self) -> bool {
-        matches!(self.at, Where::External(_))
+        self.tool.external.is_some()
     }
 
     /// Returns the service's `migrate` with these arguments, built from the current sources.
     ///
     /// # Errors
     /// The service does not compile.
-    pub(crate) async fn current_migrator(
-        &self,
-        args: &[&str],
+    pub(crate) async fn current_migrator<'a>(
+        &'a self,
+        args: &'a [&'a str],
         colour: bool,
-    ) -> Result<Migrator<'_>, Error> {
-        if let Where::Docker { inside, .. } = &self.at {
-            inside
-                .wait_for_files(&self.environment.checkout, &self.url, args, &self.events)
-                .await?;
-            return Ok(Migrator {
-                session: self,
-                program: None,
-                login: None,
-            });
-        }
-        let building = cargo::Options {
-            colour,
-            ..Default::default()
-        };
-        let program = cargo::program(&self.environment, &self.tool, building, &self.events).await?;
+    ) -> Result<Migrator<'a>, Error> {
+        self.build_migrator(Build::Current(args), colour).await
+    }
+
+    /// Returns the service's `migrate` for other databases of the same server, from the newest build.
+    ///
+    /// # Errors
+    /// The service does not compile, and there is no earlier build.
+    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
+        self.build_migrator(Build::Newest, colour).await
+    }
+
+    async fn build_migrator<'a>(
+        &'a self,
+        build: Build<'a>,
+        colour: bool,
+    ) -> Result<Migrator<'a>, Error> {
         Ok(Migrator {
-            session: self,
-            program: Some(program),
-            login: None,
+            program: self.access.migrate(build, &self.url, colour).await?,
+            url: self.url.clone(),
         })
     }
 
-    /// psql, as somebody would type it.
+    /// Returns psql, as a user types it.
     ///
     /// # Errors
     /// There is none on this machine.
     pub async fn psql(&self) -> Result<Configuration, Error> {
-        match &self.at {
-            Where::Docker { inside, .. } => Ok(inside.client("psql", &self.url.database, true)),
-            _ => self.client_in("psql", &self.url.database).await,
-        }
+        self.access.client("psql", &self.url, true).await
     }
 
-    /// Runs SQL, and returns what it prints.
-    ///
-    /// # Errors
-    /// A statement is refused; none after it runs.
-    pub async fn sql(&self, sql: &str) -> Result<String, Error> {
-        self.sql_in(&self.url.database, sql).await
-    }
-
-    /// A client program of the database's own PostgreSQL, in another database of the same server.
+    /// Returns a client program of the database's own PostgreSQL, in another database of the same server.
     ///
     /// # Errors
     /// There is none on this machine.
@@ -179,11 +175,9 @@ impl Session {
         program: &str,
         database: &str,
     ) -> Result<Configuration, Error> {
-        if let Where::Docker { inside, .. } = &self.at {
-            return Ok(inside.client(program, database, false));
-        }
-        let binaries = self.binaries().await?;
-        Ok(self.client(program, binaries).env("PGDATABASE", database))
+        self.access
+            .client(program, &self.url_of(database), false)
+            .await
     }
 
     /// Returns a shell script that runs next to the server, with psql in this database as `$0`.
@@ -195,52 +189,31 @@ impl Session {
         database: &str,
         script: &str,
     ) -> Result<Configuration, Error> {
-        if let Where::Docker { inside, .. } = &self.at {
-            return Ok(inside
-                .client("sh", database, false)
-                .args(["-c", script, "psql"]));
-        }
-        let mut psql = self.client_in("psql", database).await?;
-        let program = std::mem::replace(&mut psql.program, "sh".into());
-        Ok(psql.args(["-c", script]).args([program]))
+        self.access.script(script, &self.url_of(database)).await
     }
 
-    /// Runs SQL in another database of the same server, and returns what it prints.
+    /// Runs SQL, and returns its output.
+    ///
+    /// # Errors
+    /// A statement is refused; none after it runs.
+    pub async fn sql(&self, sql: &str) -> Result<String, Error> {
+        self.sql_in(&self.url.database, sql).await
+    }
+
+    /// Runs SQL in another database of the same server, and returns its output.
     ///
     /// # Errors
     /// A statement is refused; none after it runs.
     pub(crate) async fn sql_in(&self, database: &str, sql: &str) -> Result<String, Error> {
-        Ok(psql::run(
-            self.client_in("psql", database).await?,
-            sql.as_bytes(),
-            SQL_BOUND,
-        )
-        .await?)
+        let psql = self.client_in("psql", database).await?;
+        Ok(psql::run(psql, sql.as_bytes(), SQL_BOUND).await?)
     }
 
-    /// Returns the service's `migrate` for other databases of the same server, from the newest build.
-    ///
-    /// # Errors
-    /// The service does not compile, and there is no earlier build.
-    pub(crate) async fn migrator(&self, colour: bool) -> Result<Migrator<'_>, Error> {
-        if matches!(self.at, Where::Docker { .. }) {
-            return Ok(Migrator {
-                session: self,
-                program: None,
-                login: None,
-            });
+    fn url_of(&self, database: &str) -> DatabaseUrl {
+        DatabaseUrl {
+            database: database.to_owned(),
+            ..self.url.clone()
         }
-        let building = cargo::Options {
-            colour,
-            ..Default::default()
-        };
-        let program =
-            cargo::newest_program(&self.environment, &self.tool, building, &self.events).await?;
-        Ok(Migrator {
-            session: self,
-            program: Some(program),
-            login: None,
-        })
     }
 
     /// Returns the folder of PostgreSQL's programs in the settings.
@@ -250,28 +223,20 @@ impl Session {
 
     /// Returns whether client programs run in a container, without access to files of this machine.
     pub(crate) fn is_in_container(&self) -> bool {
-        matches!(self.at, Where::Docker { .. })
+        self.access.is_in_container()
     }
 
-    /// Refuses what only a database of the tool's own can have done to it.
+    /// Refuses work that is only for a database that `cargo dev` runs.
     ///
     /// # Errors
-    /// Somebody else runs it.
+    /// The settings name the database.
     pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
-        native::refuse_external(&self.tool, what)
+        self.tool.refuse_external(what)
     }
 
     /// Returns who runs the database.
     pub(crate) fn run_by(&self) -> RunBy {
-        match &self.at {
-            Where::Running { .. } => RunBy::Services,
-            Where::Moment { .. }
-            | Where::Docker {
-                moment: Some(_), ..
-            } => RunBy::Session,
-            Where::Docker { inside, .. } if inside.runs_api() => RunBy::Services,
-            Where::Docker { .. } | Where::External(_) => RunBy::Other,
-        }
+        self.access.run_by()
     }
 
     /// Allows writes again that a lost command stopped.
@@ -280,83 +245,29 @@ impl Session {
     /// The database does not answer.
     pub(crate) async fn let_writers_in(&self) -> Result<(), Error> {
         let run = async |database: &str, sql: &str| self.sql_in(database, sql).await;
-        writers::let_in_left(&self.url.database, run, &self.events).await
+        left::let_in_left(&self.url.database, run, &self.events).await
     }
 
-    /// Ends it.
+    /// Ends the session.
     ///
     /// # Errors
-    /// A server that was started for the moment does not stop.
+    /// A server that was started on demand does not stop.
     pub async fn end(self) -> Result<(), Error> {
-        match self.at {
-            Where::Moment { server, lock, .. } => {
-                server.stop().await?;
-                drop(lock);
-            }
-            Where::Docker {
-                moment: Some(moment),
-                ..
-            } => moment.end().await?,
-            Where::Running { .. } | Where::External(_) | Where::Docker { moment: None, .. } => {}
-        }
-        Ok(())
+        self.access.end().await
     }
-
-    async fn binaries(&self) -> Result<&Binaries, Error> {
-        let place = match &self.at {
-            Where::Moment { cluster, .. } => return Ok(&cluster.binaries),
-            Where::Running { place, .. } => Some(place),
-            Where::External(_) | Where::Docker { .. } => None,
-        };
-        // A search starts several processes.
-        let search = || location::binaries(&self.tool, place, &self.events);
-        self.found.get_or_try_init(search).await
-    }
-
-    fn client(&self, program: &str, binaries: &Binaries) -> Configuration {
-        let session = Psql {
-            program: binaries.psql(),
-            way: Way::Tcp {
-                password: self.url.password.clone().unwrap_or_default(),
-            },
-            port: self.url.port,
-            user: self.url.user.clone(),
-            database: self.url.database.clone(),
-        };
-        let mut client = session
-            .client(program, binaries.program(program))
-            .env("PGAPPNAME", application_name());
-        if self.is_external() {
-            client = client.env("PGHOST", &self.url.host).env(
-                "PGSSLMODE",
-                self.url.ssl_mode.as_deref().unwrap_or("prefer"),
-            );
-        }
-        client
-    }
-}
-
-/// The application name of this command's sessions.
-pub(crate) fn application_name() -> String {
-    format!("cargo dev (pid {})", std::process::id())
 }
 
 /// The service's `migrate` for any database of a session's server.
 pub(crate) struct Migrator<'a> {
-    session: &'a Session,
-    /// `None` in a container, which has its own program.
-    program: Option<Program>,
-    /// Another role than the owner, and its password.
-    login: Option<(String, SecretString)>,
+    program: Box<dyn Migrate + 'a>,
+    url: DatabaseUrl,
 }
 
 impl Migrator<'_> {
     /// Connects as this role.
-    pub(crate) fn with_login(self, name: &str, password: &SecretString) -> Self {
-        Self {
-            login: Some((name.to_owned(), password.clone())),
-            ..self
-        }
+    pub(crate) fn with_login(mut self, name: &str, password: &SecretString) -> Self {
+        (self.url.user, self.url.password) = (name.to_owned(), Some(password.clone()));
+        self
     }
 
     /// Runs the program, and returns its output, also on failure.
@@ -364,26 +275,17 @@ impl Migrator<'_> {
     /// # Errors
     /// The program cannot be started.
     pub(crate) async fn run(&self, database: &str, args: &[&str]) -> Result<Output, Error> {
-        let mut url = DatabaseUrl {
+        let url = DatabaseUrl {
             database: database.to_owned(),
-            ..self.session.url.clone()
+            ..self.url.clone()
         };
-        if let Some((user, password)) = &self.login {
-            (url.user, url.password) = (user.clone(), Some(password.clone()));
-        }
-        let (checkout, events) = (&self.session.environment.checkout, &self.session.events);
-        match (&self.session.at, &self.program) {
-            (_, Some(program)) => command::migrate(program.path(), &url, args).await,
-            (Where::Docker { inside, .. }, None) => {
-                match inside.wait_for_files(checkout, &url, args, events).await {
-                    // The settings of the build must suffice.
-                    Ok(()) | Err(Error::OldProgram { .. }) => inside.migrate(&url, args).await,
-                    Err(error) => Err(error),
-                }
-            }
-            _ => unreachable!("only a container has its own program"),
-        }
+        self.program.run(&url, args).await
     }
+}
+
+/// The application name of this command's sessions.
+pub(crate) fn application_name() -> String {
+    format!("cargo dev (pid {})", std::process::id())
 }
 
 /// The URL by which the owner of a server's database connects.

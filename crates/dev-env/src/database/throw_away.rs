@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::Error;
-use crate::database::location;
 use crate::project::configuration;
-use crate::project::names::API_ROLE;
+use crate::project::names::{self, API_ROLE};
 use local_postgres::server::Server;
 use local_postgres::{AppRole, Binaries, ClusterConfig, Durability, cluster, roles};
 use process::owner::Owner;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
 pub(crate) fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
-    location::named_socket_folder(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+    names::socket_folder(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
 }
 
 /// The file whose lock says that the server in a folder runs.

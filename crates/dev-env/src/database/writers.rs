@@ -8,12 +8,14 @@
 //! mark of a killed one.
 
 mod error;
-mod left;
+pub(crate) mod left;
+pub(crate) mod mark;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::mark::{BARRIER, FACTS, KEY, MARK};
 use crate::Error;
 use crate::database::session::Session;
 use crate::report::events::Events;
@@ -21,13 +23,7 @@ use local_postgres::psql::literal;
 use process::{Outliving, ProcessError};
 
 pub(crate) use error::WritersError;
-pub(crate) use left::let_in_left;
 
-/// The prefix of the mark, which is stored in `application_name`: the one setting without an effect that the owner of a database may set
-/// without superuser privileges. Every program of the project sets its own name when it connects.
-pub(crate) const MARK: &str = "cargo dev stopped writers: ";
-/// "writers" in ASCII.
-const KEY: i64 = 0x77_7269_7465_7273;
 /// The time limit for terminated sessions to end.
 const END_BOUND: Duration = Duration::from_secs(20);
 const STATEMENT_BOUND: Duration = Duration::from_secs(30);
@@ -47,18 +43,8 @@ for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 exit 1"#;
 
-/// A starting session holds a lock on the database that renaming needs exclusively (`InitPostgres`, `RenameDatabase`). After this statement
-/// acquired it, each session has either read the new setting or is in `pg_stat_activity`. The name is in use, so nothing is renamed.
-const BARRIER: &str =
-    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I RENAME TO %1$I', current_database());
-EXCEPTION WHEN lock_not_available OR query_canceled THEN RAISE; WHEN OTHERS THEN NULL; END $$;\n";
-
 /// Selects other sessions of the database, except the server's own.
 const OTHERS: &str = "FROM pg_stat_activity AS session WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-
-/// The description of a session for the user.
-pub(crate) const FACTS: &str = "format('pid %s (%s, role %s, %s): %s', session.pid, coalesce(nullif(session.application_name, ''), 'no name'),
-    session.usename, coalesce(session.state, 'unknown'), coalesce(nullif(regexp_replace(left(session.query, 100), '\\s+', ' ', 'g'), ''), 'no query'))";
 
 /// A database whose writers are stopped while this value lives.
 pub(crate) struct StoppedWriters {

@@ -3,8 +3,6 @@
 //! Compose starts the database beside it; the supervisor waits for that, and makes the API's role. Everything that is written stands
 //! in volumes: the sources are mounted to be read.
 
-mod database;
-
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -13,15 +11,14 @@ use emotionviz_settings::AppEnv;
 use emotionviz_settings::declared::{self, APP_ENV, MIGRATION_DATABASE_URL};
 use secrecy::ExposeSecret;
 
+use crate::database::container as database;
 use crate::project::configuration::{External, Variables, container as settings};
 use crate::report::events::Events;
 use crate::report::up::UpOptions;
 use crate::supervisor;
-use crate::{Checkout, Environment, Error};
+use crate::{Environment, Error};
 use process::stop::Stop;
 use process::{Configuration, on_terminal};
-
-pub(crate) use database::{Prepared, wait};
 
 /// Runs the services until somebody asks to stop; what is changed goes live.
 ///
@@ -85,18 +82,6 @@ pub async fn test(
         on_terminal(unset(program, args).env("TEST_DATABASE_URL", url.to_secret().expose_secret()))
             .await?,
     )
-}
-
-/// Whether Cargo.lock is mounted by itself, so that it may be written. Where it is replaced on the machine, as git does it, the kernel
-/// takes that mount away (proc(5), mountinfo: the fifth field is where it is).
-pub(crate) fn lock_is_mounted(checkout: &Checkout) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let lock = checkout.root().join("Cargo.lock");
-    mounts.lines().any(|line| {
-        line.split(' ')
-            .nth(4)
-            .is_some_and(|place| Path::new(place) == lock)
-    })
 }
 
 /// The database beside this container.

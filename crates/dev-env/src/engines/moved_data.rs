@@ -10,8 +10,8 @@ use emotionviz_settings::{Engine as Kind, Kind as _};
 use serde::{Deserialize, Serialize};
 
 use crate::database::maker;
-use crate::engines::Engine;
-use crate::engines::docker::Unavailable;
+use crate::engines::docker::{Docker, Unavailable};
+use crate::engines::native::Native;
 use crate::project::lock;
 use crate::report::events::Events;
 use crate::{Checkout, Environment, Error};
@@ -104,11 +104,14 @@ pub(crate) async fn put_back(environment: &Environment, events: &Events) -> Resu
     if note.kept.exists() {
         events.phase("putting the database back");
         let to = Kind::read(&note.to).unwrap_or(Kind::Native);
-        match Engine::new(environment.clone(), to).stop(events).await {
-            // Without Docker no container runs.
-            Ok(_) => {}
-            Err(error) if error.is::<Unavailable>().is_some() => {}
-            Err(error) => return Err(error),
+        match to {
+            Kind::Native => drop(Native::new(environment.clone()).stop(events).await?),
+            Kind::Docker => match Docker::new(environment.clone()).stop(events).await {
+                Ok(_) => {}
+                // Without Docker no container runs.
+                Err(error) if error.is::<Unavailable>().is_some() => {}
+                Err(error) => return Err(error),
+            },
         }
         put_begun_aside(checkout, events)?;
         files::make_parents(&note.from)?;

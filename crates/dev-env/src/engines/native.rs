@@ -1,7 +1,9 @@
 //! The native engine: PostgreSQL and the API as processes of this machine, watched by `cargo dev up` itself.
 
+mod access;
 mod password;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +15,7 @@ use crate::Environment;
 use crate::Error;
 use crate::database::location;
 use crate::database::session::Session;
-use crate::database::session::Where;
+use crate::database::session::{local_url, owners_url};
 use crate::project::configuration::Tool;
 use crate::project::kept_ports;
 use crate::project::lock;
@@ -46,6 +48,9 @@ use local_postgres::socket_dir;
 use process::poll::after;
 use process::poll::poll_until;
 use process::stop::Stop;
+use tokio::sync::OnceCell;
+
+use access::{NativeAccess, RunningServer};
 
 /// The API's bound, PostgreSQL's, and some more.
 const STOP_BOUND: Duration = Duration::from_secs(60);
@@ -95,32 +100,24 @@ impl Native {
         let checkout = &self.environment.checkout;
         let tool = self.tool()?;
         if let Some(external) = tool.external.clone() {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::External(Box::new(external)),
-                events.clone(),
-            );
+            let url = external.migration_url;
+            return Ok(self.session_with(tool, url, RunningServer::External, events));
         }
         let place = if new {
             location::place(checkout, events)?
         } else {
             self.existing(events)?
         };
-        // One that stops is waited for.
-        if let Some(port) = control::supervisor(checkout)
-            .await?
-            .filter(|(_, snapshot)| snapshot.stage != Stage::Stopping)
-            .and_then(|(_, snapshot)| snapshot.db.port)
-        {
-            return Session::new(
-                self.environment.clone(),
-                tool,
-                Where::Running { port, place },
-                events.clone(),
-            );
-        }
-        let lock = Lock::wait(checkout, what, SHORT_WORK).await?;
+        let lock = match self.port_or_lock(what).await? {
+            Ok(port) => {
+                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
+                    data_dir: place.data_dir.clone(),
+                })?;
+                let url = local_url(port, &tool.user, password, &tool.database);
+                return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
+            }
+            Err(lock) => lock,
+        };
         // The command that held the lock may have created or moved the database, or generated its password.
         let environment = self.environment.reread().await?;
         let tool = environment.configuration.tool(checkout)?;
@@ -144,12 +141,71 @@ impl Native {
             events.note("the environment does not run: the database is started for the moment");
         }
         let server = location::start(checkout, &cluster, exists, events).await?;
-        let at = Where::Moment {
+        let url = owners_url(&cluster);
+        let server = RunningServer::OnDemand {
             cluster: Box::new(cluster),
             server: Box::new(server),
             lock,
         };
-        Session::new(environment, tool, at, events.clone())
+        Ok(Self::new(environment).session_with(tool, url, server, events))
+    }
+
+    fn session_with(
+        &self,
+        tool: Tool,
+        url: DatabaseUrl,
+        server: RunningServer,
+        events: &Events,
+    ) -> Session {
+        let access = NativeAccess {
+            environment: self.environment.clone(),
+            tool: tool.clone(),
+            server,
+            found: OnceCell::new(),
+            events: events.clone(),
+        };
+        Session::new(
+            self.environment.clone(),
+            tool,
+            url,
+            Box::new(access),
+            events.clone(),
+        )
+    }
+
+    /// Returns the port of the running database, or the lock. A supervisor that starts or stops, and a short command, are waited for.
+    async fn port_or_lock(&self, what: &'static str) -> Result<Result<u16, Lock>, Error> {
+        let busy = Cell::new(None);
+        let found = poll_until(after(SHORT_WORK), POLL, || async {
+            match self.port_or_lock_now(what, &busy).await {
+                Ok(found) => found.map(Ok),
+                Err(error) => Some(Err(error)),
+            }
+        });
+        found
+            .await
+            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), SHORT_WORK)))
+    }
+
+    /// Does the same without waiting. `None` if another process is `busy`.
+    async fn port_or_lock_now(
+        &self,
+        what: &'static str,
+        busy: &Cell<Option<Holder>>,
+    ) -> Result<Option<Result<u16, Lock>>, Error> {
+        let checkout = &self.environment.checkout;
+        let holder = match control::supervisor(checkout).await? {
+            Some((holder, snapshot)) => match snapshot.db.port {
+                Some(port) if snapshot.stage != Stage::Stopping => return Ok(Some(Ok(port))),
+                _ => holder,
+            },
+            None => match Lock::take(checkout, what, None).await? {
+                Ok(lock) => return Ok(Some(Err(lock))),
+                Err(holder) => holder,
+            },
+        };
+        busy.set(Some(holder));
+        Ok(None)
     }
 
     fn existing(&self, events: &Events) -> Result<location::Place, Error> {
@@ -211,8 +267,9 @@ impl Native {
         };
         let ended = leftovers::end(checkout).await?;
         // What was killed could not remove the folders of its sockets.
-        if let Some(folder) =
-            control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref()).parent()
+        if let Some(folder) = checkout
+            .control_socket(std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+            .parent()
         {
             control::remove(folder);
         }
@@ -372,17 +429,6 @@ impl Native {
 
     pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
         Ok(Follower::of_files(&self.environment, query))
-    }
-}
-
-/// Refuses what only a database of the tool's own can have done to it.
-pub(crate) fn refuse_external(tool: &Tool, what: &'static str) -> Result<(), Error> {
-    match &tool.external {
-        Some(external) => Err(Error::NotOurDatabase {
-            what,
-            origin: external.origin.to_string(),
-        }),
-        None => Ok(()),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The checkout that a command acts on, and where its files are.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::project::names;
+use process::owner::Owner;
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
@@ -46,6 +49,12 @@ impl Checkout {
     /// Twelve letters and digits that stand for its path: other checkouts have others.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Returns where the supervisor's control socket is. Users with a runtime directory have it there.
+    pub(crate) fn control_socket(&self, runtime_dir: Option<&OsStr>) -> PathBuf {
+        let id = format!("{}-control", self.hash);
+        names::socket_folder(&id, runtime_dir, &Owner::of_this_process()).join("socket")
     }
 
     /// Returns whether its path still leads to the folder that was found. A removed or moved checkout is not in place.

@@ -67,6 +67,22 @@ pub struct Tool {
     pub service_binary: Option<(PathBuf, Origin)>,
 }
 
+impl Tool {
+    /// Refuses work that is only for a database that `cargo dev` runs.
+    ///
+    /// # Errors
+    /// The settings name the database.
+    pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
+        match &self.external {
+            Some(external) => Err(Error::NotOurDatabase {
+                what,
+                origin: external.origin.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A port that somebody set, or a default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {

@@ -8,7 +8,7 @@ use emotionviz_settings::{Origin, env_file};
 
 use crate::Error;
 use crate::project::settings_file;
-use crate::project::settings_file::SettingsFileError;
+use crate::project::settings_file::error::SettingsFileError;
 use process::FileLock;
 use process::FileLockError;
 use process::files;

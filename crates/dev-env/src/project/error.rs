@@ -6,7 +6,7 @@ use emotionviz_settings::{Engine as Kind, Problems};
 
 use crate::project::hints;
 use crate::project::ports::PortError;
-use crate::project::settings_file::SettingsFileError;
+use crate::project::settings_file::error::SettingsFileError;
 use local_postgres::cluster::ClusterError;
 use local_postgres::data_dir::DataDirError;
 use local_postgres::find::FindError;

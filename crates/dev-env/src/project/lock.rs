@@ -16,7 +16,6 @@ use tokio::net::UnixStream;
 use crate::Checkout;
 use crate::Error;
 use crate::report::events::Events;
-use crate::supervisor::control;
 use process::FileLock;
 use process::FileLockError;
 use process::file_lock;
@@ -214,15 +213,15 @@ impl Lock {
             }
         })
         .await;
-        match (taken, last.into_inner()) {
-            (Some(taken), _) => taken,
-            (None, Some(holder)) => Err(Error::Busy {
-                what: holder.what,
-                pid: holder.pid,
-                waited: patience,
-            }),
-            (None, None) => Err(Error::AtWork("command")),
-        }
+        taken.unwrap_or_else(|| Err(busy(last.into_inner(), patience)))
+    }
+}
+
+/// The error of a command that waited for a holder.
+pub(crate) fn busy(holder: Option<Holder>, waited: Duration) -> Error {
+    match holder {
+        Some(Holder { what, pid, .. }) => Error::Busy { what, pid, waited },
+        None => Error::AtWork("command"),
     }
 }
 
@@ -243,7 +242,7 @@ pub(crate) async fn holder(checkout: &Checkout) -> Option<Holder> {
 /// supervisor creates its files again.
 async fn answering(checkout: &Checkout) -> Option<Holder> {
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR");
-    let sockets = [runtime_dir.as_deref(), None].map(|folder| control::socket(checkout, folder));
+    let sockets = [runtime_dir.as_deref(), None].map(|folder| checkout.control_socket(folder));
     for socket in sockets {
         let Ok(stream) = UnixStream::connect(&socket).await else {
             continue;

@@ -1,5 +1,11 @@
 //! Names of this application on the machine and in the database.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use local_postgres::socket_dir;
+use process::owner::Owner;
+
 /// The prefix of folders that all applications of a machine share: caches, sockets.
 pub(crate) const APPLICATION: &str = "emotionviz";
 
@@ -8,3 +14,8 @@ pub(crate) const API_ROLE: &str = "emotionviz_api";
 
 /// The role that tests connect as if they have no database server of their own.
 pub(crate) const TEST_ROLE: &str = "emotionviz_test";
+
+/// Returns the folder of a socket of this application. `id` distinguishes it from others on this machine.
+pub(crate) fn socket_folder(id: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
+    socket_dir::choose(&format!("{APPLICATION}-{id}"), runtime_dir, owner)
+}

@@ -13,7 +13,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::database::location;
 use crate::project::lock;
 use crate::project::lock::Holder;
 use crate::report::events::Event;
@@ -81,12 +80,6 @@ pub(crate) struct Control {
     // Device and inode.
     identity: (u64, u64),
     _lock: Option<File>,
-}
-
-/// Where the socket of a checkout is.
-pub(crate) fn socket(checkout: &Checkout, runtime_dir: Option<&std::ffi::OsStr>) -> PathBuf {
-    let id = format!("{}-control", checkout.hash());
-    location::named_socket_folder(&id, runtime_dir, &Owner::of_this_process()).join("socket")
 }
 
 impl Control {

@@ -1,16 +1,12 @@
 //! What a tool that was killed has left running: the services, and the compilers of its build.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
+use crate::build::pid_file as build;
 use crate::database::location;
 use crate::service::command;
 use crate::{Checkout, Error};
-use process::{Configuration, PidFile, PidFileError, StopSignal};
+use process::{PidFile, PidFileError, StopSignal};
 
 /// Requests that run finish within this.
 const API_BOUND: Duration = Duration::from_secs(15);
@@ -39,7 +35,7 @@ pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error>
             ended.push(name);
         }
     }
-    for path in orphaned_builds(checkout) {
+    for path in build::orphaned_pid_files(checkout) {
         match PidFile::end_leftover(&path, StopSignal::Terminate, BUILD_BOUND).await {
             Ok(true) => ended.push("the build"),
             // A compiler's server that the build has started may live on with the file: it is nobody's child any more.
@@ -49,52 +45,4 @@ pub(crate) async fn end(checkout: &Checkout) -> Result<Vec<&'static str>, Error>
         let _gone = std::fs::remove_file(path);
     }
     Ok(ended)
-}
-
-/// The pid file of a build of this process, gone with this.
-pub(crate) struct BuildFile(PathBuf);
-
-impl BuildFile {
-    pub(crate) fn new(checkout: &Checkout) -> Self {
-        Self(
-            checkout
-                .run()
-                .join(format!("build-{}.pid", std::process::id())),
-        )
-    }
-
-    /// A program of the build. It gives way to the API, which answers meanwhile.
-    pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
-        program.pid_file = Some(self.0.clone());
-        program.gives_way = true;
-        program
-    }
-}
-
-impl Drop for BuildFile {
-    fn drop(&mut self) {
-        let _absent = std::fs::remove_file(&self.0);
-    }
-}
-
-/// The files of builds whose tool lives no more. Others build beside the environment, and go on.
-fn orphaned_builds(checkout: &Checkout) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(checkout.run())
-        .into_iter()
-        .flatten()
-        .flatten();
-    let orphaned = |path: &PathBuf| {
-        let tool = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("build-")?
-            .strip_suffix(".pid")?
-            .parse()
-            .ok()?;
-        (kill(Pid::from_raw(tool), None) == Err(Errno::ESRCH)).then_some(())
-    };
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| orphaned(path).is_some())
-        .collect()
 }

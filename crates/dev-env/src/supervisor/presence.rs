@@ -142,7 +142,7 @@ impl Kept {
 
 /// Returns the path for the control socket: its folder may have been removed.
 pub(super) fn socket(checkout: &Checkout) -> PathBuf {
-    control::socket(checkout, std::env::var_os("XDG_RUNTIME_DIR").as_deref())
+    checkout.control_socket(std::env::var_os("XDG_RUNTIME_DIR").as_deref())
 }
 
 fn ready_socket(environment: &Environment, socket: &Path) -> PathBuf {

@@ -3,6 +3,7 @@
 use super::services::Services;
 use super::{api, concerns};
 use crate::build::cargo;
+use crate::database::external::refuse_unknown;
 use crate::database::location;
 use crate::database::session;
 use crate::project::configuration::{External, Place, Tool};
@@ -12,7 +13,6 @@ use crate::report::status::State;
 use crate::report::up::Service;
 use crate::service::listening::Listening;
 use crate::service::program::Program;
-use crate::verbs::external::refuse_unknown;
 use crate::{Environment, Error};
 use local_postgres::{ClusterConfig, roles, roles::RolesError};
 

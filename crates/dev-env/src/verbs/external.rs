@@ -1,29 +1,21 @@
 //! Confirmation before a checkout changes an external database (`DATABASE_URL`) for the first time.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
-use serde::{Deserialize, Serialize};
 
 use crate::Checkout;
 use crate::Error;
+use crate::database::external;
 use crate::database::session::Session;
 use crate::engines::Engine;
-use crate::project::configuration::External;
 use crate::project::error::indented;
-use crate::project::lock;
 use crate::report::events::Events;
 use crate::service::migrations;
 use local_postgres::psql::PsqlError;
-use process::files;
 
 /// The revision of the Python backend whose databases are adopted.
 const PYTHON_REVISION: &str = "00d62578dab9";
-
-/// Another command writes the note within milliseconds.
-const LOCK_BOUND: Duration = Duration::from_secs(10);
 
 /// Why an external database is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,17 +38,6 @@ pub enum ExternalError {
         /// What psql printed.
         reason: String,
     },
-    /// The running environment would switch to the database.
-    #[error(
-        "DATABASE_URL (from {origin}) names a database that this checkout has not used yet: {url}; nothing was changed\n\
-         hint: switch to it: cargo dev down, then cargo dev up --yes"
-    )]
-    Unknown {
-        /// Who named it.
-        origin: String,
-        /// Where it is; the password is masked.
-        url: String,
-    },
 }
 
 crate::project::error::other_errors!(ExternalError);
@@ -68,14 +49,6 @@ pub struct FirstUse {
     url: DatabaseUrl,
     origin: String,
     holds: String,
-}
-
-/// The identity of a database in the note.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
-    host: String,
-    port: u16,
-    database: String,
 }
 
 impl fmt::Display for FirstUse {
@@ -110,7 +83,9 @@ impl FirstUse {
             return Ok(None);
         };
         let (checkout, url) = (environment.checkout.clone(), external.migration_url.clone());
-        if engine.kind() == emotionviz_settings::Engine::Docker || is_known(&checkout, &url) {
+        if engine.kind() == emotionviz_settings::Engine::Docker
+            || external::is_known(&checkout, &url)
+        {
             return Ok(None);
         }
         let looked = async {
@@ -142,69 +117,13 @@ impl FirstUse {
     /// # Errors
     /// The note cannot be written.
     pub async fn agree(self, events: &Events) -> Result<(), Error> {
-        remember(&self.checkout, Known::of(&self.url), events).await
+        external::remember(&self.checkout, &self.url, events).await
     }
 
     /// Refuses a verb that would change the database.
     pub fn refuse(self, verb: &str) -> Error {
         ExternalError::NotAgreed(Box::new(self), verb.to_owned()).into()
     }
-}
-
-/// Adds a database to the note. Other commands may add theirs at the same time.
-async fn remember(checkout: &Checkout, database: Known, events: &Events) -> Result<(), Error> {
-    let lock = lock::wait_for(checkout, "external-databases.lock", LOCK_BOUND, events).await?;
-    let _lock = lock.ok_or(Error::AtWork("command that stores a confirmation"))?;
-    let mut all = known(checkout);
-    if !all.contains(&database) {
-        all.push(database);
-        let path = path(checkout);
-        let text = serde_json::to_vec_pretty(&all).expect("names and numbers are JSON");
-        files::write_atomically(&path, &text, files::READABLE)
-            .map_err(|source| Error::io("write", &path, source))?;
-    }
-    Ok(())
-}
-
-impl Known {
-    fn of(url: &DatabaseUrl) -> Self {
-        Self {
-            host: url.host.clone(),
-            port: url.port,
-            database: url.database.clone(),
-        }
-    }
-}
-
-/// Refuses a database that the user did not confirm.
-///
-/// # Errors
-/// This checkout has not used it yet.
-pub(crate) fn refuse_unknown(checkout: &Checkout, external: &External) -> Result<(), Error> {
-    if is_known(checkout, &external.migration_url) {
-        return Ok(());
-    }
-    Err(ExternalError::Unknown {
-        origin: external.origin.to_string(),
-        url: external.migration_url.masked(),
-    }
-    .into())
-}
-
-fn is_known(checkout: &Checkout, url: &DatabaseUrl) -> bool {
-    known(checkout).contains(&Known::of(url))
-}
-
-fn path(checkout: &Checkout) -> PathBuf {
-    checkout.run().join("external-databases.json")
-}
-
-/// Without a readable note, the user is asked again.
-fn known(checkout: &Checkout) -> Vec<Known> {
-    std::fs::read(path(checkout))
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default()
 }
 
 /// Describes the database.
@@ -242,36 +161,4 @@ SELECT 'alembic ' || version_num FROM alembic_version;
         _ => "not this application's".to_owned(),
     };
     Ok(format!("{tables} tables: {looks_like}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn concurrent_confirmations_are_all_remembered() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
-        let database = |port| Known {
-            host: "host".to_owned(),
-            port,
-            database: "d".to_owned(),
-        };
-        std::thread::scope(|scope| {
-            for port in 0..8 {
-                let (checkout, database) = (&checkout, &database);
-                scope.spawn(move || {
-                    let events = Events::silent();
-                    let remembered = remember(checkout, database(port), &events);
-                    process::thread::block_on(remembered).unwrap();
-                });
-            }
-        });
-        let mut ports: Vec<u16> = known(&checkout).iter().map(|known| known.port).collect();
-        ports.sort_unstable();
-        assert_eq!(ports, (0..8).collect::<Vec<_>>());
-    }
 }

@@ -3,10 +3,10 @@
 use crate::Error;
 use crate::report::events::Events;
 
-use super::MARK;
+use super::mark::MARK;
 
 /// Allows writes in this session's database, unless a running command has stopped them. Terminates sessions that started in between, because
-/// they stay read-only. The numbers are the numbers of [`super::KEY`], and the texts are [`super::MARK`] and [`super::BARRIER`].
+/// they stay read-only. The numbers are the numbers of [`super::mark::KEY`], and the texts are [`super::mark::MARK`] and [`super::mark::BARRIER`].
 pub(super) const LET_IN: &str = r"\set ON_ERROR_STOP on
 SET default_transaction_read_only = off;
 SET client_min_messages = error;
@@ -56,7 +56,7 @@ pub(crate) async fn let_in_left<E: Into<Error>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BARRIER, KEY};
+    use super::super::mark::{BARRIER, KEY};
     use super::*;
 
     #[test]

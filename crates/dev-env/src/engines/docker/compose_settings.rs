@@ -3,23 +3,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use emotionviz_settings::Origin;
 
-use super::project::Project;
-use crate::{Checkout, Environment, Error};
+use crate::{Checkout, Environment};
 
 const FILE: &str = "COMPOSE_FILE";
 const SEPARATOR: &str = "COMPOSE_PATH_SEPARATOR";
 const PROFILES: &str = "COMPOSE_PROFILES";
 /// With these variables Compose reads other files than `.env`, or none.
 const UNSUPPORTED: [&str; 2] = ["COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"];
-/// The services that this tool starts.
-const SERVICES: [&str; 3] = ["setup", "db", "api"];
 /// Prefixes of remote files, which Compose checks itself.
 const REMOTE: [&str; 4] = ["https://", "git@", "github.com/", "oci://"];
-const ASK_BOUND: Duration = Duration::from_secs(60);
 
 /// Why the variables of Compose are refused.
 #[derive(Debug, thiserror::Error)]
@@ -108,29 +103,9 @@ impl ComposeSettings {
             .collect()
     }
 
-    /// Refuses what Compose would not do, and files that do not define what this tool starts.
-    ///
-    /// # Errors
-    /// What that is.
-    pub(super) async fn check(&self, project: &Project, checkout: &Checkout) -> Result<(), Error> {
-        self.refuse(checkout)?;
-        let Some((_, origin)) = self.find(FILE) else {
-            return Ok(());
-        };
-        let listed = project.run(&["config", "--services"], ASK_BOUND).await?;
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let missing: Vec<_> = SERVICES
-            .into_iter()
-            .filter(|service| !listed.lines().any(|line| line.trim() == *service))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(ComposeSettingsError::NoService {
-            missing: missing.join(", "),
-            origin: origin.clone(),
-        }
-        .into())
+    /// Returns where the files of Compose are set, if they are.
+    pub(super) fn files(&self) -> Option<&Origin> {
+        self.find(FILE).map(|(_, origin)| origin)
     }
 
     /// Refuses what Compose would not do.

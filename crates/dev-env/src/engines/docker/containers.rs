@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use emotionviz_settings::declared::DEV_UP_OPTIONS;
 use serde::Deserialize;
 
+use super::command::{ASK_BOUND, docker};
 use super::project::Project;
-use super::{ASK_BOUND, docker};
 use crate::Error;
 use crate::report::up::UpOptions;
 
@@ -150,7 +150,7 @@ impl Containers {
         list.extend(["--filter", "label=com.docker.compose.oneoff=False"]);
         let listed = docker(&list, ASK_BOUND).await?;
         if !listed.status.success() {
-            return Err(super::refused(&listed.stderr, "docker ps failed"));
+            return Err(super::command::refused(&listed.stderr, "docker ps failed"));
         }
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         if listed.trim().is_empty() {

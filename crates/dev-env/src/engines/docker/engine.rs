@@ -1,36 +1,29 @@
 //! The docker engine: the services of docker-compose.yml, driven by `docker compose`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, Problems};
 
+use super::access::DockerAccess;
 use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::host::Host;
 use super::inside::{Inside, Moment};
+use super::logs;
 use super::project::Project;
-use super::{logs, start};
+use super::published::published;
 use crate::Environment;
 use crate::Error;
 use crate::database::maker;
 use crate::database::session::Session;
-use crate::database::session::Where;
 use crate::database::session::local_url;
 use crate::project::configuration::Tool;
 use crate::project::configuration::database_host;
 use crate::project::kept_ports;
 use crate::project::lock;
-use crate::project::logs::Entry;
-use crate::project::logs::Follower;
-use crate::project::logs::Query;
 use crate::report::events::Events;
-use crate::report::status::Status;
-use crate::report::up::Service;
-use crate::report::up::Up;
 use crate::report::up::UpOptions;
 use process::FileLock;
-use process::stop::Stop;
 
 /// Locked by the session that has started the database and will stop it.
 const ON_DEMAND: &str = "on-demand.lock";
@@ -139,12 +132,25 @@ impl Docker {
             Some(inside) => (inside, None),
             None => self.started_for_the_moment(project, &tool, events).await?,
         };
-        Session::new(
+        let url = local_url(
+            inside.port,
+            &tool.user,
+            tool.password.clone().unwrap_or_default(),
+            &tool.database,
+        );
+        let access = DockerAccess {
+            checkout: self.environment.checkout.clone(),
+            inside,
+            moment,
+            events: events.clone(),
+        };
+        Ok(Session::new(
             self.environment.clone(),
             tool,
-            Where::Docker { inside, moment },
+            url,
+            Box::new(access),
             events.clone(),
-        )
+        ))
     }
 
     /// The database, started for the moment, unless the command that was waited for has started it.
@@ -154,10 +160,7 @@ impl Docker {
         tool: &Tool,
         events: &Events,
     ) -> Result<(Inside, Option<Moment>), Error> {
-        project
-            .settings
-            .check(&project, &self.environment.checkout)
-            .await?;
+        project.check_settings(&self.environment.checkout).await?;
         let turn = self.turn(PATIENCE, events).await?;
         let containers = Containers::of(&project).await?;
         // With the turn it is not a database of another session.
@@ -165,7 +168,7 @@ impl Docker {
             return Ok((inside, None));
         }
         events.note("the environment does not run: the database is started for the moment");
-        project.variables = start::published(
+        project.variables = published(
             &self.environment,
             tool,
             &containers,
@@ -188,15 +191,6 @@ impl Docker {
 }
 
 impl Docker {
-    pub(crate) async fn up(
-        &self,
-        options: UpOptions,
-        events: &Events,
-        stop: &Stop,
-    ) -> Result<Up, Error> {
-        start::up(self, options, events, stop).await
-    }
-
     pub(crate) async fn stop(&self, events: &Events) -> Result<bool, Error> {
         self.end("stop", events).await
     }
@@ -206,18 +200,6 @@ impl Docker {
             logs::keep(&self.environment, &project).await;
         }
         self.end("down", events).await
-    }
-
-    pub(crate) async fn restart(
-        &self,
-        service: Option<Service>,
-        events: &Events,
-    ) -> Result<(), Error> {
-        start::restart(self, service, events).await
-    }
-
-    pub(crate) async fn status(&self) -> Result<Status, Error> {
-        super::status::status(self).await
     }
 
     pub(crate) async fn session(
@@ -244,22 +226,5 @@ impl Docker {
             ),
             running.is_some(),
         ))
-    }
-
-    pub(crate) async fn change_password(
-        &self,
-        password: Option<String>,
-        events: &Events,
-        stop: &Stop,
-    ) -> Result<Option<PathBuf>, Error> {
-        super::password::change(self, password, events, stop).await
-    }
-
-    pub(crate) async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {
-        logs::read(self, query).await
-    }
-
-    pub(crate) async fn follow(&self, query: Query) -> Result<Follower, Error> {
-        logs::follow(self, query).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ASK_BOUND, Unavailable, docker};
+use super::command::{ASK_BOUND, Unavailable, docker};
 use process::ProcessError;
 
 /// Older versions require every `env_file` to exist.

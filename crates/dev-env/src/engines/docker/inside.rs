@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::containers::Containers;
 use super::project::Project;
-use super::status;
+use super::supervisor_status;
 use crate::Checkout;
 use crate::Error;
 use crate::database::session::application_name;
@@ -172,16 +172,15 @@ impl Inside {
     /// Whether the API's container is to know a new migration by itself, which it has `noticed` or not.
     async fn will_build(&self, version: i64, noticed: bool) -> bool {
         match self.api.as_deref().filter(|_| self.reloads) {
-            Some(api) => !noticed || !status::seen(Some(api)).await.has_given_up(version),
+            Some(api) => {
+                !noticed
+                    || !supervisor_status::seen(Some(api))
+                        .await
+                        .has_given_up(version)
+            }
             None => false,
         }
     }
-}
-
-/// This tool in the API's container, of this id, where it asks the supervisor.
-pub(crate) fn tool_inside(api: &str, verb: &str) -> Configuration {
-    let script = format!("exec \"$CARGO_TARGET_DIR/debug/dev-cli\" --engine=native {verb}");
-    Configuration::new("docker exec", "docker").args(["exec", api, "sh", "-c", &script])
 }
 
 /// A database that was started for a moment. To be ended.
@@ -211,7 +210,7 @@ impl Moment {
             return Err(if said.is_empty() {
                 error
             } else {
-                super::of_last_words("db", said)
+                super::command::of_last_words("db", said)
             });
         }
         events.phase("the database runs");

@@ -3,15 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
-
-use super::engine::Docker;
 use super::project::Project;
-use crate::project::logs;
 use crate::project::logs::Entry;
-use crate::project::logs::Follower;
-use crate::project::logs::Lines;
-use crate::project::logs::Query;
 use crate::report::events::Source;
 use crate::{Environment, Error};
 use process::disk::is_reported_full;
@@ -54,7 +47,7 @@ fn parse(line: &str) -> Option<Line> {
 }
 
 /// The containers' lines as they come, told by a process that ends with this.
-pub(super) struct Told(Process);
+pub(super) struct Told(pub(super) Process);
 
 impl Told {
     /// Hands each line since then to `sink`.
@@ -98,11 +91,14 @@ impl Told {
     }
 }
 
-async fn lines(project: &Project, args: &[&str]) -> Result<Vec<Line>, Error> {
+pub(super) async fn lines(project: &Project, args: &[&str]) -> Result<Vec<Line>, Error> {
     let read = ["--profile", "tools", "logs", "--no-color", "--timestamps"];
     let output = capture(project.compose(&[&read, args].concat()), b"", READ_BOUND).await?;
     if !output.status.success() {
-        return Err(super::refused(&output.stderr, "docker compose logs failed"));
+        return Err(super::command::refused(
+            &output.stderr,
+            "docker compose logs failed",
+        ));
     }
     let mut lines: Vec<Line> = String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -166,7 +162,7 @@ pub(super) async fn keep(environment: &Environment, project: &Project) {
 }
 
 /// Lines as messages: what is indented belongs to the line before it.
-fn group(lines: Vec<Line>) -> Vec<Entry> {
+pub(super) fn group(lines: Vec<Line>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for line in lines {
         let from = if line.from == Source::Build {
@@ -195,59 +191,9 @@ fn group(lines: Vec<Line>) -> Vec<Entry> {
     entries
 }
 
-/// What the containers have said, and before their time what is in the files.
-pub(super) async fn read(engine: &Docker, query: &Query) -> Result<Vec<Entry>, Error> {
-    let (project, containers) = engine.look().await?;
-    let mut entries = logs::read(
-        &engine.environment,
-        &Query {
-            last: None,
-            ..query.clone()
-        },
-    )?;
-    entries.retain(|entry| {
-        let service = match entry.from {
-            Source::Api => "api",
-            Source::Db => "db",
-            Source::Dev | Source::Build => return true,
-        };
-        containers
-            .get(service)
-            .is_none_or(|container| entry.at < container.created)
-    });
-    if !containers.is_empty() {
-        let said = group(lines(&project, &[]).await?);
-        entries.extend(
-            said.into_iter()
-                .filter(|entry| query.is_of(entry.from) && query.wants(entry)),
-        );
-    }
-    Ok(query.newest(entries))
-}
-
-/// What they say from now on.
-pub(super) async fn follow(engine: &Docker, query: Query) -> Result<Follower, Error> {
-    let (project, _) = engine.look().await?;
-    let (sender, entries) = mpsc::unbounded_channel();
-    let wanted = query.clone();
-    let told = Told::follow(&project, SystemTime::now(), move |line| {
-        for entry in group(vec![line])
-            .into_iter()
-            .filter(|entry| wanted.is_of(entry.from))
-        {
-            // Nobody listens any more.
-            let _gone = sender.send(entry);
-        }
-    })
-    .await?;
-    Ok(Follower::of_lines(
-        &engine.environment,
-        query,
-        Lines {
-            entries,
-            _process: told.0,
-        },
-    ))
+/// Why a container does not run, in our words where we know them.
+pub(super) async fn ended(project: &Project, service: &'static str) -> Error {
+    super::command::of_last_words(service, last_words(project, service).await)
 }
 
 #[cfg(test)]

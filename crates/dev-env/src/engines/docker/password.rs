@@ -6,7 +6,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::engine::Docker;
-use super::start;
 use crate::Error;
 use crate::database::passwords::Passwords;
 use crate::database::session::Session;
@@ -19,40 +18,39 @@ use process::stop::Stop;
 
 const BOUND: Duration = Duration::from_secs(30);
 
-pub(super) async fn change(
-    engine: &Docker,
-    password: Option<String>,
-    events: &Events,
-    stop: &Stop,
-) -> Result<Option<PathBuf>, Error> {
-    engine
-        .environment
-        .configuration
-        .passwords_can_be_written()?;
-    let passwords = Passwords::new(
-        password.map_or_else(|| configuration::generate().into(), SecretString::from),
-    );
-    let runs = engine.look().await?.1.running("api").is_some();
-    let session = tokio::select! {
-        biased;
-        () = stop.asked() => return Ok(None),
-        session = engine.session_on(false, events) => session?,
-    };
-    // From here on either all of it changes or nothing: whoever wants to stop waits.
-    let changed = set(engine, &session, &passwords).await;
-    session.end().await?;
-    let file = changed?;
-    if runs {
-        // The database's health is asked with the new one; the API connects with it, and may have seen the file before the database
-        // had it.
-        let engine = Docker::new(engine.environment.reread().await?);
-        tokio::select! {
+impl Docker {
+    pub(crate) async fn change_password(
+        &self,
+        password: Option<String>,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Option<PathBuf>, Error> {
+        self.environment.configuration.passwords_can_be_written()?;
+        let passwords = Passwords::new(
+            password.map_or_else(|| configuration::generate().into(), SecretString::from),
+        );
+        let runs = self.look().await?.1.running("api").is_some();
+        let session = tokio::select! {
             biased;
-            () = stop.asked() => {}
-            restarted = start::restart(&engine, None, events) => restarted?,
+            () = stop.asked() => return Ok(None),
+            session = self.session_on(false, events) => session?,
+        };
+        // From here on either all of it changes or nothing: whoever wants to stop waits.
+        let changed = set(self, &session, &passwords).await;
+        session.end().await?;
+        let file = changed?;
+        if runs {
+            // The database's health is asked with the new one; the API connects with it, and may have seen the file before the database
+            // had it.
+            let docker = Docker::new(self.environment.reread().await?);
+            tokio::select! {
+                biased;
+                () = stop.asked() => {}
+                restarted = docker.restart(None, events) => restarted?,
+            }
         }
+        Ok(Some(file))
     }
-    Ok(Some(file))
 }
 
 async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {

@@ -8,14 +8,17 @@ use std::time::Duration;
 use emotionviz_settings::Origin;
 use emotionviz_settings::declared::COMPOSE_PROJECT_NAME;
 
-use super::compose_settings::ComposeSettings;
-use super::{ASK_BOUND, docker};
+use super::command::{ASK_BOUND, docker};
+use super::compose_settings::{ComposeSettings, ComposeSettingsError};
 use crate::project::env_files;
 use crate::{Checkout, Environment, Error};
 use process::{Configuration, Output, Process, capture, describe};
 
 /// The bounds of docker-compose.yml for the three services, and some more.
 pub(super) const STOP_BOUND: Duration = Duration::from_secs(150);
+/// The services that this tool starts.
+const SERVICES: [&str; 3] = ["setup", "db", "api"];
+const SERVICES_BOUND: Duration = Duration::from_secs(60);
 /// Letters and digits of a checkout's hash.
 const HASH: usize = 12;
 
@@ -131,7 +134,10 @@ impl Project {
         if output.status.success() {
             Ok(output)
         } else {
-            Err(super::refused(&output.stderr, &describe(output.status)))
+            Err(super::command::refused(
+                &output.stderr,
+                &describe(output.status),
+            ))
         }
     }
 
@@ -183,11 +189,36 @@ impl Project {
         if status.success() {
             Ok(())
         } else {
-            Err(super::refused(
+            Err(super::command::refused(
                 &process.tail().join("\n"),
                 &describe(status),
             ))
         }
+    }
+
+    /// Refuses what Compose would not do, and files that do not define what this tool starts.
+    ///
+    /// # Errors
+    /// What that is.
+    pub(super) async fn check_settings(&self, checkout: &Checkout) -> Result<(), Error> {
+        self.settings.refuse(checkout)?;
+        let Some(origin) = self.settings.files() else {
+            return Ok(());
+        };
+        let listed = self.run(&["config", "--services"], SERVICES_BOUND).await?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let missing: Vec<_> = SERVICES
+            .into_iter()
+            .filter(|service| !listed.lines().any(|line| line.trim() == *service))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ComposeSettingsError::NoService {
+            missing: missing.join(", "),
+            origin: origin.clone(),
+        }
+        .into())
     }
 }
 

@@ -1,32 +1,37 @@
 //! Starting the containers, waiting until they are ready, following them, and starting them anew.
 
-use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use emotionviz_settings::declared::{
-    ADMINER_PORT, API_HOST, API_PORT, DEV_UP_OPTIONS, POSTGRES_PORT,
-};
 use tokio::time::Instant;
 
 use super::containers::{Container, Containers};
 use super::engine::{Docker, PATIENCE};
-use super::inside::tool_inside;
 use super::logs::Told;
 use super::project::{Project, STOP_BOUND};
+use super::published::published;
+use super::tool::tool_inside;
+use crate::Environment;
+use crate::Error;
 use crate::database::maker;
 use crate::database::session;
-use crate::project::configuration::{Port, Tool};
-use crate::project::kept_ports;
-use crate::report::events::{Address, Event, Events, Source};
+use crate::project::configuration::Tool;
+use crate::report::events::Address;
+use crate::report::events::Event;
+use crate::report::events::Events;
+use crate::report::events::Source;
 use crate::report::lan;
-use crate::report::up::{Service, Up, UpOptions};
-use crate::service::command::{self, Probe};
+use crate::report::up::Service;
+use crate::report::up::Up;
+use crate::report::up::UpOptions;
+use crate::service::command;
+use crate::service::command::Probe;
 use crate::supervisor;
-use crate::{Environment, Error};
 use process::capture;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
 
 /// The image is built in minutes, and pulled in some more.
@@ -41,69 +46,68 @@ const PORT_TRIES: usize = 3;
 /// What runs in there builds first.
 const RESTART_BOUND: Duration = Duration::from_secs(600);
 
-pub(super) async fn up(
-    engine: &Docker,
-    options: UpOptions,
-    events: &Events,
-    stop: &Stop,
-) -> Result<Up, Error> {
-    // Settings that do not fit are said before anything is waited for.
-    engine.tool()?;
-    let events = &supervisor::log_to_file(&engine.environment, events.clone());
-    let (host, project, containers) = engine.look_on().await?;
-    host.check(engine.environment.checkout.root(), std::env::home_dir())?;
-    project
-        .settings
-        .check(&project, &engine.environment.checkout)
-        .await?;
-    if containers.run() {
-        return already(engine, project, containers, options, events, stop).await;
-    }
-    let turn = tokio::select! {
-        biased;
-        () = stop.asked() => return Ok(Up::Interrupted),
-        turn = engine.turn(COMPOSE_BOUND, events) => turn?,
-    };
-    // Whoever had the turn may have started them, and made settings.
-    let engine = &Docker::new(engine.environment.reread().await?);
-    let containers = Containers::of(&project).await?;
-    if containers.run() {
+impl Docker {
+    pub(crate) async fn up(
+        &self,
+        options: UpOptions,
+        events: &Events,
+        stop: &Stop,
+    ) -> Result<Up, Error> {
+        // Settings that do not fit are said before anything is waited for.
+        self.tool()?;
+        let events = &supervisor::log_to_file(&self.environment, events.clone());
+        let (host, project, containers) = self.look_on().await?;
+        host.check(self.environment.checkout.root(), std::env::home_dir())?;
+        project.check_settings(&self.environment.checkout).await?;
+        if containers.run() {
+            return already(self, project, containers, options, events, stop).await;
+        }
+        let turn = tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(Up::Interrupted),
+            turn = self.turn(COMPOSE_BOUND, events) => turn?,
+        };
+        // Whoever had the turn may have started them, and made settings.
+        let docker = &Docker::new(self.environment.reread().await?);
+        let containers = Containers::of(&project).await?;
+        if containers.run() {
+            drop(turn);
+            return already(docker, project, containers, options, events, stop).await;
+        }
+        let mut started = Started {
+            project,
+            options,
+            since: SystemTime::now(),
+        };
+        let ready = tokio::select! {
+            biased;
+            () = stop.asked() => None,
+            ready = started.start(docker, containers, events) => Some(ready),
+        };
+        match ready {
+            Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
+            Some(Err(error)) => {
+                // Nothing stays of what does not start.
+                started.end(events, stop).await?;
+                return Err(error);
+            }
+            None => {
+                started.end(events, stop).await?;
+                return Ok(Up::Stopped);
+            }
+        }
         drop(turn);
-        return already(engine, project, containers, options, events, stop).await;
-    }
-    let mut started = Started {
-        project,
-        options,
-        since: SystemTime::now(),
-    };
-    let ready = tokio::select! {
-        biased;
-        () = stop.asked() => None,
-        ready = started.start(engine, containers, events) => Some(ready),
-    };
-    match ready {
-        Some(Ok(addresses)) => events.tell(Event::Ready(addresses)),
-        Some(Err(error)) => {
-            // Nothing stays of what does not start.
-            started.end(events, stop).await?;
-            return Err(error);
+        if options.detach {
+            return Ok(Up::Background { pid: None });
         }
-        None => {
-            started.end(events, stop).await?;
-            return Ok(Up::Stopped);
+        tokio::select! {
+            biased;
+            () = stop.asked() => started.end(events, stop).await?,
+            // Somebody stopped them from another shell.
+            ended = started.follow(events) => ended?,
         }
+        Ok(Up::Stopped)
     }
-    drop(turn);
-    if options.detach {
-        return Ok(Up::Background { pid: None });
-    }
-    tokio::select! {
-        biased;
-        () = stop.asked() => started.end(events, stop).await?,
-        // Somebody stopped them from another shell.
-        ended = started.follow(events) => ended?,
-    }
-    Ok(Up::Stopped)
 }
 
 /// What runs already, with what is asked for besides.
@@ -309,20 +313,18 @@ impl Started {
                 let failed = containers.get(service).is_some_and(Container::has_failed)
                     || restarts(&containers) > restarts(&first);
                 if failed || Instant::now() >= deadline {
-                    return Err(super::ended(&self.project, service).await);
+                    return Err(super::logs::ended(&self.project, service).await);
                 }
             }
-            let look_again = Instant::now() + LOOK_EVERY;
             let api = containers.running("api");
-            while Instant::now() < look_again {
+            let ready = poll_until(after(LOOK_EVERY), PROBE_EVERY, || async {
                 let may_answer = speaks.load(Ordering::Relaxed)
                     || api.is_some_and(|api| api.health.as_deref() == Some("healthy"));
-                if let Some(port) = api.and_then(|api| api.port).filter(|_| may_answer)
-                    && self.is_ready(port).await
-                {
-                    return Ok(containers);
-                }
-                tokio::time::sleep(PROBE_EVERY).await;
+                let port = api.and_then(|api| api.port).filter(|_| may_answer)?;
+                self.is_ready(port).await.then_some(())
+            });
+            if ready.await.is_some() {
+                return Ok(containers);
             }
             containers = Containers::of(&self.project).await?;
         }
@@ -395,64 +397,6 @@ fn tell_of_compose(line: &str, events: &Events) {
     }
 }
 
-/// Where the containers are published on this machine, as variables for Compose. A port that one of them has already stays.
-pub(super) fn published(
-    environment: &Environment,
-    tool: &Tool,
-    containers: &Containers,
-    options: UpOptions,
-    events: &Events,
-) -> Result<Vec<(OsString, OsString)>, Error> {
-    let checkout = &environment.checkout;
-    let host = if options.lan {
-        lan::ALL_ADDRESSES
-    } else {
-        tool.api_host
-    };
-    let has = |service: &str, wanted: Port| {
-        let port = containers
-            .running(service)
-            .and_then(|container| container.port);
-        port.filter(|port| !wanted.set || wanted.port == *port || wanted.port == 0)
-    };
-    let api = has("api", tool.api_port).map_or_else(
-        || kept_ports::api(checkout, host, tool.api_port, events),
-        Ok,
-    )?;
-    let postgres = has("db", tool.postgres_port).map_or_else(
-        || kept_ports::postgres(checkout, tool.postgres_port, events),
-        Ok,
-    )?;
-    let adminer = match has("adminer", tool.adminer_port) {
-        Some(port) => port,
-        None if options.tools => kept_ports::adminer(checkout, tool.adminer_port, events)?,
-        None => tool.adminer_port.port,
-    };
-    let flags = [
-        ("--no-migrate", !options.migrate),
-        ("--no-reload", !options.reload),
-    ];
-    let mut flags: Vec<String> = flags
-        .into_iter()
-        .filter_map(|(flag, given)| given.then_some(flag.to_owned()))
-        .collect();
-    if let Some(address) = lan::address().filter(|_| host.is_unspecified()) {
-        flags.push(format!("--lan-address={address}"));
-        events.note(lan::pages_may_call(address));
-    }
-    let variables = [
-        (API_HOST.info.name, host.to_string()),
-        (API_PORT.info.name, api.to_string()),
-        (POSTGRES_PORT.info.name, postgres.to_string()),
-        (ADMINER_PORT.info.name, adminer.to_string()),
-        (DEV_UP_OPTIONS.info.name, flags.join(" ")),
-    ];
-    Ok(variables
-        .into_iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect())
-}
-
 /// Where everything answers.
 pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
     let here = IpAddr::from([127, 0, 0, 1]);
@@ -488,62 +432,64 @@ pub(super) fn addresses(containers: &Containers, tool: &Tool) -> Vec<Address> {
     addresses
 }
 
-/// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
-pub(super) async fn restart(
-    engine: &Docker,
-    service: Option<Service>,
-    events: &Events,
-) -> Result<(), Error> {
-    let tool = engine.tool()?;
-    let _turn = engine.turn(PATIENCE, events).await?;
-    let (mut project, before) = engine.look().await?;
-    if !before.any_runs() {
-        return Err(Error::NotRunning);
-    }
-    let options = before.options();
-    project.variables = published(&engine.environment, &tool, &before, options, events)?;
-    let services: &[&str] = match service {
-        Some(Service::Api) => &["api"],
-        Some(Service::Db) => &["db"],
-        None => &["db", "api"],
-    };
-    for name in services {
-        events.phase(format!("starting {name} anew"));
-        // With what it depends on: --no-deps makes another container of it.
-        project
-            .run(&["up", "--detach", name], COMPOSE_BOUND)
-            .await?;
-        let after = Containers::of(&project).await?;
-        let same = |containers: &Containers| {
-            containers
-                .running(name)
-                .map(|container| (container.id.clone(), container.started))
+impl Docker {
+    /// Lets the settings of now take effect: a container that they concern is made anew, another one starts again.
+    pub(crate) async fn restart(
+        &self,
+        service: Option<Service>,
+        events: &Events,
+    ) -> Result<(), Error> {
+        let tool = self.tool()?;
+        let _turn = self.turn(PATIENCE, events).await?;
+        let (mut project, before) = self.look().await?;
+        if !before.any_runs() {
+            return Err(Error::NotRunning);
+        }
+        let options = before.options();
+        project.variables = published(&self.environment, &tool, &before, options, events)?;
+        let services: &[&str] = match service {
+            Some(Service::Api) => &["api"],
+            Some(Service::Db) => &["db"],
+            None => &["db", "api"],
         };
-        if same(&before).is_none() || same(&before) != same(&after) {
-            continue;
+        for name in services {
+            events.phase(format!("starting {name} anew"));
+            // With what it depends on: --no-deps makes another container of it.
+            project
+                .run(&["up", "--detach", name], COMPOSE_BOUND)
+                .await?;
+            let after = Containers::of(&project).await?;
+            let same = |containers: &Containers| {
+                containers
+                    .running(name)
+                    .map(|container| (container.id.clone(), container.started))
+            };
+            if same(&before).is_none() || same(&before) != same(&after) {
+                continue;
+            }
+            match (*name, after.running("api")) {
+                // The supervisor in there does it without losing a request.
+                ("api", Some(api)) => restart_inside(api).await?,
+                _ => project
+                    .run(&["restart", "--no-deps", name], STOP_BOUND)
+                    .await
+                    .map(drop)?,
+            }
         }
-        match (*name, after.running("api")) {
-            // The supervisor in there does it without losing a request.
-            ("api", Some(api)) => restart_inside(api).await?,
-            _ => project
-                .run(&["restart", "--no-deps", name], STOP_BOUND)
-                .await
-                .map(drop)?,
-        }
+        events.phase("waiting for the API");
+        let ready = Started {
+            project,
+            options,
+            since: SystemTime::now(),
+        };
+        let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
+        ready
+            .map_err(|_| Error::Container {
+                service: "api",
+                said: "it is not ready".to_owned(),
+            })?
+            .map(drop)
     }
-    events.phase("waiting for the API");
-    let ready = Started {
-        project,
-        options,
-        since: SystemTime::now(),
-    };
-    let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
-    ready
-        .map_err(|_| Error::Container {
-            service: "api",
-            said: "it is not ready".to_owned(),
-        })?
-        .map(drop)
 }
 
 async fn restart_inside(api: &Container) -> Result<(), Error> {

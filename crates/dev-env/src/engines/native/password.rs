@@ -1,20 +1,28 @@
 //! New passwords, asked of whoever runs the database.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Native, POLL, refuse_external};
+use super::Native;
+use super::POLL;
+use crate::Environment;
+use crate::Error;
 use crate::database::location;
 use crate::database::passwords::Passwords;
 use crate::project::configuration;
-use crate::project::lock::{Holder, Lock};
+use crate::project::lock;
+use crate::project::lock::Holder;
+use crate::project::lock::Lock;
 use crate::report::events::Events;
+use crate::supervisor::board::Stage;
 use crate::supervisor::control;
-use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
+use process::poll::after;
+use process::poll::poll_until;
 use process::stop::Stop;
 
 /// The supervisor ends, or a short command does.
@@ -49,7 +57,7 @@ impl Native {
         events: &Events,
         stop: &Stop,
     ) -> Result<Option<PathBuf>, Error> {
-        refuse_external(&self.tool()?, "changing the password")?;
+        self.tool()?.refuse_external("changing the password")?;
         self.environment.configuration.passwords_can_be_written()?;
         let password: SecretString = password.unwrap_or_else(configuration::generate).into();
         let way = tokio::select! {
@@ -116,33 +124,33 @@ impl Native {
 
     /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
     async fn supervisor_or_lock(&self) -> Result<Result<Holder, Lock>, Error> {
-        let checkout = &self.environment.checkout;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            match control::supervisor(checkout).await? {
-                Some((holder, snapshot))
-                    if snapshot.stage == crate::supervisor::board::Stage::Stopping =>
-                {
-                    wait_or_busy(deadline, holder).await?;
-                }
-                Some((holder, _)) => return Ok(Ok(holder)),
-                None => match Lock::take(checkout, COMMAND, None).await? {
-                    Ok(lock) => return Ok(Err(lock)),
-                    Err(holder) => wait_or_busy(deadline, holder).await?,
-                },
+        let busy = Cell::new(None);
+        let found = poll_until(after(PATIENCE), POLL, || async {
+            match self.supervisor_or_lock_now(&busy).await {
+                Ok(found) => found.map(Ok),
+                Err(error) => Some(Err(error)),
             }
-        }
-    }
-}
-
-async fn wait_or_busy(deadline: tokio::time::Instant, holder: Holder) -> Result<(), Error> {
-    if tokio::time::Instant::now() >= deadline {
-        return Err(Error::Busy {
-            what: holder.what,
-            pid: holder.pid,
-            waited: PATIENCE,
         });
+        found
+            .await
+            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), PATIENCE)))
     }
-    tokio::time::sleep(POLL).await;
-    Ok(())
+
+    /// Does the same without waiting. `None` if another process is `busy`.
+    async fn supervisor_or_lock_now(
+        &self,
+        busy: &Cell<Option<Holder>>,
+    ) -> Result<Option<Result<Holder, Lock>>, Error> {
+        let checkout = &self.environment.checkout;
+        let holder = match control::supervisor(checkout).await? {
+            Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => holder,
+            Some((holder, _)) => return Ok(Some(Ok(holder))),
+            None => match Lock::take(checkout, COMMAND, None).await? {
+                Ok(lock) => return Ok(Some(Err(lock))),
+                Err(holder) => holder,
+            },
+        };
+        busy.set(Some(holder));
+        Ok(None)
+    }
 }

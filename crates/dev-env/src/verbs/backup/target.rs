@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
+use std::future::ready;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::{BackupError, checksum};
-use crate::{Checkout, Error};
+use crate::Checkout;
+use crate::Error;
+use process::poll::after;
+use process::poll::poll_until;
 
 /// How long to wait for a process that opens the other end of a FIFO.
 const READER_BOUND: Duration = Duration::from_secs(30);
@@ -162,36 +166,29 @@ fn make_folder(checkout: &Checkout, to: &Path) -> Result<(), Error> {
 
 /// Opens a FIFO as soon as a process reads from it.
 async fn fifo(path: &Path) -> Result<Stdio, Error> {
-    let deadline = tokio::time::Instant::now() + READER_BOUND;
     let io = |source| BackupError::Io {
         path: path.to_owned(),
         source,
     };
-    loop {
-        match OpenOptions::new()
+    let opened = poll_until(after(READER_BOUND), POLL, || {
+        let opened = OpenOptions::new()
             .write(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(path)
-        {
-            Ok(file) => {
-                // The copy waits for a slow reader.
-                fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))
-                    .map_err(|errno| io(errno.into()))?;
-                return Ok(file.into());
-            }
-            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
-                if tokio::time::Instant::now() >= deadline {
-                    return Err(BackupError::NoReader {
-                        path: path.to_owned(),
-                        seconds: READER_BOUND.as_secs(),
-                    }
-                    .into());
-                }
-                tokio::time::sleep(POLL).await;
-            }
-            Err(source) => return Err(io(source).into()),
-        }
-    }
+            .open(path);
+        let has_no_reader =
+            |error: &std::io::Error| error.raw_os_error() == Some(Errno::ENXIO as i32);
+        ready((!opened.as_ref().is_err_and(has_no_reader)).then_some(opened))
+    });
+    let file = opened
+        .await
+        .ok_or_else(|| BackupError::NoReader {
+            path: path.to_owned(),
+            seconds: READER_BOUND.as_secs(),
+        })?
+        .map_err(io)?;
+    // The copy waits for a slow reader.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| io(errno.into()))?;
+    Ok(file.into())
 }
 
 /// Syncs the folder, so that the name of a file survives a crash.

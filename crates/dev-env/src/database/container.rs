@@ -22,7 +22,7 @@ const SQL_BOUND: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
 /// The owner's way in.
-pub(super) fn owner(url: &DatabaseUrl) -> Psql {
+pub(crate) fn owner(url: &DatabaseUrl) -> Psql {
     Psql {
         program: "psql".into(),
         way: Way::Network {
@@ -64,7 +64,7 @@ impl Prepared {
         let run = async |database: &str, sql: &str| {
             psql.clone().in_database(database).run(sql, SQL_BOUND).await
         };
-        writers::let_in_left(&database.migration_url.database, run, events).await?;
+        writers::left::let_in_left(&database.migration_url.database, run, events).await?;
         self.give_role(database).await
     }
 
@@ -156,7 +156,7 @@ async fn make_role(url: &DatabaseUrl, name: &str, sql: &str) -> Result<(), Error
 ///
 /// # Errors
 /// The owner may not make the role, or the database does not answer.
-pub(super) async fn for_tests(database: &External) -> Result<DatabaseUrl, Error> {
+pub(crate) async fn for_tests(database: &External) -> Result<DatabaseUrl, Error> {
     let owner = &database.migration_url;
     if !settings::is_ours(database) {
         return Ok(owner.clone());

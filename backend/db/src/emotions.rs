@@ -1,12 +1,11 @@
 //! The emotions that a journal entry may name.
 
-/// One of them.
-pub(crate) struct Emotion {
-    pub(crate) id: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
-    pub(crate) color: &'static str,
-    pub(crate) icon: &'static str,
+pub struct Emotion {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub description: &'static str,
+    pub color: &'static str,
+    pub icon: &'static str,
 }
 
 const fn emotion(
@@ -25,8 +24,8 @@ const fn emotion(
     }
 }
 
-/// All of them, in the order in which they are offered.
-pub(crate) const ALL: [Emotion; 10] = [
+/// All of them, in the order in which clients show them.
+pub const EMOTIONS: [Emotion; 10] = [
     emotion(
         "joy",
         "Joy",
@@ -99,20 +98,13 @@ pub(crate) const ALL: [Emotion; 10] = [
     ),
 ];
 
-/// Their ids.
-pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|emotion| emotion.id)
-}
-
-/// The known emotion of an id.
-pub(crate) fn known(id: &str) -> Option<&'static str> {
-    ids().find(|known| *known == id)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn they_are_those_that_adoption_counts_against() {
-        assert!(super::ids().eq(emotionviz_db::JOURNAL_EMOTIONS));
+/// The ids of [`EMOTIONS`].
+pub const JOURNAL_EMOTIONS: [&str; 10] = {
+    let mut ids = [""; 10];
+    let mut i = 0;
+    while i < ids.len() {
+        ids[i] = EMOTIONS[i].id;
+        i += 1;
     }
-}
+    ids
+};
