@@ -54,7 +54,7 @@ pub struct Configuration {
     /// A file that the process and its descendants hold locked while they live; see [`crate::PidFile`].
     pub pid_file: Option<PathBuf>,
     /// Whether it runs with niceness 10.
-    pub gives_way: bool,
+    pub low_priority: bool,
     /// The signal that stops it. On Linux the kernel also sends it when this process is killed.
     pub stop_signal: StopSignal,
     /// The time between the stop signal and SIGKILL.
@@ -78,7 +78,7 @@ impl Configuration {
             current_dir: None,
             run_as: None,
             pid_file: None,
-            gives_way: false,
+            low_priority: false,
             stop_signal: StopSignal::Terminate,
             stop_bound: Duration::from_secs(10),
             drop_signal: None,
@@ -120,7 +120,7 @@ impl Configuration {
         if let Some(folder) = &self.current_dir {
             command.current_dir(folder);
         }
-        if self.gives_way {
+        if self.low_priority {
             let lower_priority = || {
                 // A sandbox may refuse it. The process is more important than its priority.
                 let _refused = rustix::process::nice(LOW_PRIORITY);

@@ -244,10 +244,10 @@ async fn an_absent_program_is_named_in_the_error() {
 #[cfg(target_os = "linux")] // Elsewhere nice(1) does not print the niceness.
 #[tokio::test]
 async fn a_process_of_low_priority_and_its_children_have_ten_more_niceness() {
-    let niceness = async |gives_way| -> i32 {
+    let niceness = async |low_priority| -> i32 {
         // Without arguments nice(1) prints its own niceness.
         let mut asks = shell("(nice)");
-        asks.gives_way = gives_way;
+        asks.low_priority = low_priority;
         let output = capture(asks, b"", SOON).await.unwrap();
         String::from_utf8(output.stdout)
             .unwrap()

@@ -24,7 +24,7 @@ impl BuildPidFile {
     /// Adds the pid file to a program of the build, which runs at low priority: the API answers while it builds.
     pub(crate) fn program(&self, mut program: Configuration) -> Configuration {
         program.pid_file = Some(self.0.clone());
-        program.gives_way = true;
+        program.low_priority = true;
         program
     }
 }
