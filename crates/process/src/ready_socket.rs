@@ -44,7 +44,7 @@ impl ReadySocket {
     ///
     /// # Errors
     /// The text of `STATUS=`, or the error of the system.
-    pub async fn word(&self) -> Result<(), String> {
+    pub async fn receive(&self) -> Result<(), String> {
         let mut bytes = [0; LONGEST];
         let length = self
             .socket
@@ -88,8 +88,8 @@ mod tests {
             .send_to(b"STATUS=fine\nREADY=1\n", &path)
             .await
             .unwrap();
-        assert_eq!(socket.word().await, Err("no database".to_owned()));
-        assert_eq!(socket.word().await, Ok(()));
+        assert_eq!(socket.receive().await, Err("no database".to_owned()));
+        assert_eq!(socket.receive().await, Ok(()));
         drop(socket);
         assert!(!path.exists());
     }
