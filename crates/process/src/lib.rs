@@ -35,8 +35,8 @@ mod pid_file;
 pub mod poll;
 pub mod ports;
 pub mod ready_socket;
+pub mod shutdown;
 mod spawn;
-pub mod stop;
 pub mod thread;
 mod tool;
 

@@ -47,7 +47,7 @@ use crate::supervisor::leftovers;
 use local_postgres::socket_dir;
 use process::poll::after;
 use process::poll::poll_until;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use tokio::sync::OnceCell;
 
 use access::{NativeAccess, RunningServer};
@@ -313,7 +313,7 @@ impl Native {
         &self,
         options: UpOptions,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Up, Error> {
         if options.tools {
             events.warn("Adminer needs Docker, and this engine runs without it\nlook into the database: cargo dev db shell");
@@ -418,7 +418,7 @@ impl Native {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         self.new_password(password, events, stop).await
     }

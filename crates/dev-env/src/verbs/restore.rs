@@ -28,7 +28,7 @@ use crate::verbs::backup::{Key, Verdict, compare};
 use crate::{Checkout, Error};
 use local_postgres::psql::identifier;
 use process::files::timestamp;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use process::thread::in_thread;
 
 pub use error::{Refusal, RestoreError};
@@ -61,7 +61,7 @@ pub async fn restore(
     from: &Path,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let opened = async {
         match kept_name(from) {
@@ -97,10 +97,10 @@ pub async fn restore(
 }
 
 /// Runs `work` until `stop` is requested.
-async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+async fn until<T>(stop: &Shutdown, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        () = stop.asked() => None,
+        () = stop.requested() => None,
         done = work => Some(done),
     }
 }
@@ -157,7 +157,7 @@ async fn from_copy(
     trusted: bool,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let Some(turn) = until(stop, begin(session)).await.transpose()? else {
         return Ok(None);
@@ -291,7 +291,7 @@ async fn from_kept(
     name: &str,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
     let room = Room::new(&stamp);

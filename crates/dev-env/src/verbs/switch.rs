@@ -31,7 +31,7 @@ use crate::verbs::restore;
 use local_postgres::AppRole;
 use local_postgres::psql::identifier;
 use process::LockedTemp;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -93,12 +93,12 @@ pub async fn switch(
     environment: &Environment,
     to: Kind,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let _turn = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(None),
+        () = stop.requested() => return Ok(None),
         turn = moved_data::lock(checkout, events) => turn?,
     };
     let _replacing = lock::replacing(checkout)?;
@@ -122,7 +122,7 @@ async fn carry_over(
     from: Kind,
     to: Kind,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let data = checkout.root().join("data");
@@ -137,7 +137,7 @@ async fn carry_over(
     };
     let session = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(None),
+        () = stop.requested() => return Ok(None),
         session = started => session?,
     };
     if session.run_by() != RunBy::Session {
@@ -147,7 +147,7 @@ async fn carry_over(
     let mut stopped = Vec::new();
     let copied = tokio::select! {
         biased;
-        () = stop.asked() => Ok(None),
+        () = stop.requested() => Ok(None),
         copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
     };
     if !matches!(copied, Ok(Some(_))) {
@@ -169,7 +169,7 @@ async fn carry_over(
     let moved = move_over(environment, from, to, &copies, &settings, password, events);
     tokio::select! {
         biased;
-        () = stop.asked() => Ok(None),
+        () = stop.requested() => Ok(None),
         moved = moved => moved.map(Some),
     }
 }

@@ -14,7 +14,7 @@ use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use local_postgres::psql;
 use local_postgres::roles;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -23,7 +23,7 @@ impl Docker {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         self.environment.configuration.passwords_can_be_written()?;
         let passwords = Passwords::new(
@@ -32,7 +32,7 @@ impl Docker {
         let runs = self.look().await?.1.running("api").is_some();
         let session = tokio::select! {
             biased;
-            () = stop.asked() => return Ok(None),
+            () = stop.requested() => return Ok(None),
             session = self.session_on(false, events) => session?,
         };
         // From here on either all of it changes or nothing: whoever wants to stop waits.
@@ -45,7 +45,7 @@ impl Docker {
             let docker = Docker::new(self.environment.reread().await?);
             tokio::select! {
                 biased;
-                () = stop.asked() => {}
+                () = stop.requested() => {}
                 restarted = docker.restart(None, events) => restarted?,
             }
         }

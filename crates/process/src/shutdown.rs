@@ -6,43 +6,43 @@ use tokio::sync::watch;
 
 /// A request to shut down that clones share. The first request asks for an orderly shutdown, the second for an immediate one.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<watch::Sender<u32>>);
+pub struct Shutdown(Arc<watch::Sender<u32>>);
 
-impl Default for Stop {
+impl Default for Shutdown {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(0)))
     }
 }
 
-impl Stop {
+impl Shutdown {
     /// Requests a shutdown, or an immediate one if a shutdown is already requested.
-    pub fn ask(&self) {
+    pub fn request(&self) {
         self.0.send_modify(|times| *times += 1);
     }
 
     /// Requests a shutdown, unless one is already requested.
-    pub fn ask_once(&self) {
+    pub fn request_once(&self) {
         self.0.send_modify(|times| *times = (*times).max(1));
     }
 
     /// Returns whether a shutdown is requested.
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         *self.0.borrow() > 0
     }
 
     /// Waits for the first request.
-    pub async fn asked(&self) {
-        self.asked_times(1).await;
+    pub async fn requested(&self) {
+        self.requested_times(1).await;
     }
 
     /// Waits for the second request.
-    pub async fn insisted(&self) {
-        self.asked_times(2).await;
+    pub async fn requested_twice(&self) {
+        self.requested_times(2).await;
     }
 
-    async fn asked_times(&self, times: u32) {
-        let mut asked = self.0.subscribe();
-        asked
+    async fn requested_times(&self, times: u32) {
+        let mut requests = self.0.subscribe();
+        requests
             .wait_for(|n| *n >= times)
             .await
             .expect("self holds the sender");
@@ -57,17 +57,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_request_is_orderly_and_the_second_one_is_immediate() {
-        let stop = Stop::default();
-        let clone = stop.clone();
-        assert!(!stop.is_asked());
-        clone.ask_once();
-        clone.ask_once();
-        stop.asked().await;
-        assert!(stop.is_asked());
-        let pending = std::pin::pin!(stop.insisted());
+        let shutdown = Shutdown::default();
+        let clone = shutdown.clone();
+        assert!(!shutdown.is_requested());
+        clone.request_once();
+        clone.request_once();
+        shutdown.requested().await;
+        assert!(shutdown.is_requested());
+        let pending = std::pin::pin!(shutdown.requested_twice());
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(pending.poll(&mut context), Poll::Pending);
-        clone.ask();
-        stop.insisted().await;
+        clone.request();
+        shutdown.requested_twice().await;
     }
 }
