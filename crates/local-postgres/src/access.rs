@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::ClusterConfig;
 use crate::psql::identifier;
-use process::owner::Owner;
+use process::user::User;
 
 /// The name of the map from users of this machine to the superuser.
 const MAP: &str = "owner";
@@ -42,7 +42,7 @@ pub(super) fn superuser_of(data_dir: &Path) -> Option<String> {
     Some(name.replace("\"\"", "\""))
 }
 
-fn put(path: &Path, text: &str, owner: &Owner) -> std::io::Result<()> {
+fn put(path: &Path, text: &str, owner: &User) -> std::io::Result<()> {
     // initdb has written one.
     std::fs::remove_file(path)?;
     let mut file = std::fs::OpenOptions::new()

@@ -21,7 +21,7 @@ use crate::roles;
 use crate::server::{Server, ServerError};
 use process::files::make_parents;
 use process::locked_temp::Contents;
-use process::owner::OwnerError;
+use process::user::UserError;
 use process::{
     Configuration, FileLock, FileLockError, LockedTemp, PidFile, ProcessError, StopSignal, disk,
     run,
@@ -74,7 +74,7 @@ pub enum ClusterError {
     Script(#[from] ScriptError),
     /// The folders could not be created or given to their owner.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
+    Owner(#[from] UserError),
     /// The file system refused an operation.
     #[error("{}: {source}", path.display())]
     Io {

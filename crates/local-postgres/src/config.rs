@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::find::Binaries;
 use process::LineSink;
-use process::owner::Owner;
+use process::user::User;
 
 /// One database server: its files, its addresses, its roles.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct ClusterConfig {
     /// The folder of scripts that run when the data directory is created, see [`crate::init_scripts`].
     pub init_scripts: Option<PathBuf>,
     /// The user that the server runs as, see [`crate::server_user`].
-    pub owner: Owner,
+    pub owner: User,
     /// Whether a crash of the machine may lose data.
     pub durability: Durability,
     /// Called with each line of the server's log and of the output of the programs.

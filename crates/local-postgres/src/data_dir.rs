@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use process::owner::Owner;
+use process::user::User;
 
 /// The state of a data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum DataDirError {
 
 impl DataDir {
     /// Returns the error for a data directory that `owner` cannot use.
-    pub fn refuse(self, path: &Path, owner: &Owner) -> DataDirError {
+    pub fn refuse(self, path: &Path, owner: &User) -> DataDirError {
         let path = path.to_owned();
         match self {
             Self::ForeignOwner { uid } => DataDirError::ForeignOwner {
@@ -92,7 +92,7 @@ impl DataDir {
 ///
 /// # Errors
 /// [`DataDirError::Io`].
-pub fn state(data_dir: &Path, owner: &Owner) -> Result<DataDir, DataDirError> {
+pub fn state(data_dir: &Path, owner: &User) -> Result<DataDir, DataDirError> {
     let io = |source| DataDirError::Io {
         path: data_dir.to_owned(),
         source,

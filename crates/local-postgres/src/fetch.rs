@@ -21,8 +21,8 @@ use nix::unistd::Uid;
 
 use archive::Archive;
 use process::files::make_parents;
-use process::owner::OwnerError;
 use process::thread;
+use process::user::UserError;
 use process::{FileLock, FileLockError, LockedTemp};
 
 pub use archive::{MAJOR, NEWEST, NEWEST_MAJOR, VERSION};
@@ -84,7 +84,7 @@ pub enum FetchError {
     },
     /// The folders of the cache could not be created.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
+    Owner(#[from] UserError),
     /// Another process is downloading, and has not finished after 15 minutes.
     #[error("another process has been downloading PostgreSQL to {} for {} minutes", cache.display(), LOCK_BOUND.as_secs() / 60)]
     Busy {

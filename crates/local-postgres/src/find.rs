@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::environment;
 use crate::fetch::{self, FetchError, Progress};
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, capture};
 
 /// The oldest major version that is used for a new database.
@@ -110,14 +110,14 @@ pub struct Search {
     /// The major version for a new data directory. If it is not installed, the newest other one is used.
     pub preferred_major: u32,
     /// The user that runs the programs.
-    pub owner: Owner,
+    pub owner: User,
     /// The sources of a download.
     pub sources: fetch::Sources,
 }
 
 impl Search {
     /// Creates a search for a new database, in `PATH` and the directories in which the packages of each system install PostgreSQL.
-    pub fn new(cache: PathBuf, owner: Owner) -> Self {
+    pub fn new(cache: PathBuf, owner: User) -> Self {
         Self {
             explicit: None,
             places: installed_places(std::env::var_os("PATH")),
@@ -202,7 +202,7 @@ async fn explicit(dir: &Path, search: &Search) -> Result<Binaries, FindError> {
 }
 
 /// Returns the programs in `place`. The error is the end of a sentence.
-async fn inspect(place: &Path, source: Source, owner: &Owner) -> Result<Binaries, String> {
+async fn inspect(place: &Path, source: Source, owner: &User) -> Result<Binaries, String> {
     // A program may be a link into the directory of all of them (`/usr/local/bin/postgres`). If it is a link to a wrapper, as Debian's
     // `psql` is, the others are not next to it.
     let real = place
@@ -216,7 +216,7 @@ async fn inspect(place: &Path, source: Source, owner: &Owner) -> Result<Binaries
     if let Some(missing) = PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
         return Err(format!("has no program `{missing}`"));
     }
-    if !process::owner::can_reach(&real, owner) {
+    if !process::user::can_reach(&real, owner) {
         return Err(format!("cannot be reached by the user {}", owner.name));
     }
     // The server needs more shared libraries than the other programs.

@@ -21,7 +21,7 @@ pub mod socket_dir;
 
 use std::path::Path;
 
-use process::owner::{Owner, OwnerError};
+use process::user::{User, UserError};
 
 pub use config::{AppRole, ClusterConfig, Durability};
 pub use find::Binaries;
@@ -31,6 +31,6 @@ pub use find::Binaries;
 ///
 /// # Errors
 /// There is no such user, or it has no name.
-pub fn server_user(folder: &Path) -> Result<Owner, OwnerError> {
-    Owner::unprivileged(folder, &["postgres", "nobody"])
+pub fn server_user(folder: &Path) -> Result<User, UserError> {
+    User::unprivileged(folder, &["postgres", "nobody"])
 }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::ClusterConfig;
 use crate::environment;
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, ProcessError, capture};
 
 /// How a session connects.
@@ -20,7 +20,7 @@ pub enum Way {
         /// The folder of the socket.
         socket_dir: PathBuf,
         /// The user of this machine.
-        owner: Owner,
+        owner: User,
     },
     /// Over TCP to 127.0.0.1, with a password.
     Tcp {

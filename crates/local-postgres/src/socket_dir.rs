@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use process::owner::{Owner, OwnerError};
+use process::user::{User, UserError};
 
 /// The length of `/.s.PGSQL.65535`, which PostgreSQL appends.
 const SOCKET_NAME: usize = 16;
@@ -36,16 +36,16 @@ pub enum SocketDirError {
     },
     /// It could not be given to its owner.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
+    Owner(#[from] UserError),
 }
 
 /// Returns the folder `name` in `runtime_dir` (`XDG_RUNTIME_DIR`) if a server of `owner` can use it, or in `/tmp`. `name` must be unique on
 /// this machine, have at most 80 bytes and no comma. The path is valid UTF-8.
-pub fn choose(name: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
+pub fn choose(name: &str, runtime_dir: Option<&OsStr>, owner: &User) -> PathBuf {
     runtime_dir
         .map(Path::new)
         // Only its user can access the runtime folder.
-        .filter(|folder| folder.is_absolute() && folder.is_dir() && !owner.is_somebody_else())
+        .filter(|folder| folder.is_absolute() && folder.is_dir() && !owner.is_another_user())
         .map(|folder| folder.join(name))
         .filter(|folder| fits(folder))
         .unwrap_or_else(|| Path::new("/tmp").join(name))
@@ -62,7 +62,7 @@ fn fits(folder: &Path) -> bool {
 ///
 /// # Errors
 /// Another user has created a file or folder of this name, or the file system refuses.
-pub fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> {
+pub fn prepare(path: &Path, owner: &User) -> Result<(), SocketDirError> {
     let io = |source| SocketDirError::Io {
         path: path.to_owned(),
         source,
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_unsuitable_runtime_folder_is_not_used() {
-        let current = Owner::current().unwrap();
+        let current = User::current().unwrap();
         let fallback = PathBuf::from("/tmp/abc");
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
@@ -137,7 +137,7 @@ mod tests {
             std::fs::create_dir(unfit).unwrap();
             assert_eq!(choose("abc", Some(unfit.as_os_str()), &current), fallback);
         }
-        let other = Owner {
+        let other = User {
             uid: 4_000_000,
             gid: 4_000_000,
             name: "other".to_owned(),
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_link_or_a_folder_that_others_can_access_is_refused() {
-        let current = Owner::current().unwrap();
+        let current = User::current().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ours = folder.path().join("ours");
         prepare(&ours, &current).unwrap();

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::output::LineSink;
-use crate::owner::Owner;
+use crate::user::User;
 
 /// A process of normal priority gets nine tenths of a processor that both want (nice(1), sched(7)).
 const LOW_PRIORITY: i32 = 10;
@@ -50,7 +50,7 @@ pub struct Configuration {
     /// The folder in which it starts. `None`: the one of this process.
     pub current_dir: Option<PathBuf>,
     /// The user that it runs as. `None`: the user of this process.
-    pub run_as: Option<Owner>,
+    pub run_as: Option<User>,
     /// A file that the process and its descendants hold locked while they live; see [`crate::PidFile`].
     pub pid_file: Option<PathBuf>,
     /// Whether it runs with niceness 10.

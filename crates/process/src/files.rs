@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 pub use crate::folder::sync_folder;
 use crate::locked_temp::LockedTempFile;
-use crate::owner::{OwnerError, hand_over};
+use crate::user::{UserError, hand_over};
 
 /// Opens a file, or creates it. What root creates belongs to the owner of the folder.
 ///
@@ -46,7 +46,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
 ///
 /// # Errors
 /// A folder cannot be created or handed over.
-pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
+pub fn make_parents(path: &Path) -> Result<(), UserError> {
     let Some(folder) = path.parent() else {
         return Ok(());
     };
@@ -54,7 +54,7 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         return Ok(());
     }
     make_parents(folder)?;
-    let io = |source| OwnerError::Io {
+    let io = |source| UserError::Io {
         path: folder.to_owned(),
         source,
     };
@@ -106,7 +106,7 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owner::Owner;
+    use crate::user::User;
 
     #[test]
     fn sha256_is_what_sha256sum_prints() {
@@ -172,7 +172,7 @@ mod tests {
             return;
         }
         // Files of root are handed over, too. Files of other users are not.
-        let owner = |uid: u32| Owner {
+        let owner = |uid: u32| User {
             uid,
             gid: uid,
             name: "stranger".to_owned(),

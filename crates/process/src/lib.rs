@@ -29,7 +29,6 @@ pub mod locked_temp;
 pub mod log_file;
 mod outliving;
 mod output;
-pub mod owner;
 mod parent;
 mod pid_file;
 pub mod poll;
@@ -39,6 +38,7 @@ pub mod shutdown;
 mod spawn;
 pub mod thread;
 mod tool;
+pub mod user;
 
 pub use child::Process;
 pub use configuration::{Configuration, StopSignal};

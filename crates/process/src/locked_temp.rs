@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::file_lock::FileLock;
 use crate::folder::{folder_of, sync_folder};
-use crate::owner::hand_over;
+use crate::user::hand_over;
 
 /// The suffix of a file until it is complete.
 const UNFINISHED: &str = ".unfinished-";

@@ -115,7 +115,7 @@ impl LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owner::Owner;
+    use crate::user::User;
 
     #[test]
     fn a_log_file_continues_in_a_new_folder_when_its_folder_is_removed() {
@@ -140,7 +140,7 @@ mod tests {
         std::fs::write(&path, "older\n").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         if Uid::effective().is_root() {
-            Owner {
+            User {
                 uid: 4_000_000,
                 gid: 4_000_000,
                 name: "stranger".to_owned(),

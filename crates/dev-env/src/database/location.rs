@@ -21,7 +21,7 @@ use local_postgres::{
 };
 use process::LineSink;
 use process::log_file::LogFile;
-use process::owner::Owner;
+use process::user::User;
 
 /// The time limit for allowing writes again, which terminates sessions and needs a lock for an instant.
 const LET_IN_BOUND: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ fn cache_dir() -> PathBuf {
 /// Where the database is, and whether there is one.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pub owner: Owner,
+    pub owner: User,
     pub data_dir: PathBuf,
     pub exists: bool,
 }
@@ -93,7 +93,7 @@ pub(crate) fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Err
     )
 }
 
-fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
+fn inspect(home: DataHome, owner: User, events: &Events) -> Result<Place, Error> {
     if home.copied_from.is_some() {
         // The link still leads to the database of another checkout.
         return Ok(Place {
@@ -133,7 +133,7 @@ pub(crate) async fn binaries(
 ) -> Result<Binaries, Error> {
     let owner = match place {
         Some(place) => place.owner.clone(),
-        None => Owner::current()?,
+        None => User::current()?,
     };
     let needed_major = place
         .filter(|place| place.exists)
@@ -216,7 +216,7 @@ pub(crate) fn describe(
 }
 
 /// The folder of the server's socket.
-pub(crate) fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
+pub(crate) fn socket_folder(checkout: &Checkout, owner: &User) -> PathBuf {
     names::socket_folder(
         checkout.hash(),
         std::env::var_os("XDG_RUNTIME_DIR").as_deref(),

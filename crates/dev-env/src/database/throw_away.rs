@@ -9,10 +9,10 @@ use crate::project::configuration;
 use crate::project::names::{self, API_ROLE};
 use local_postgres::server::Server;
 use local_postgres::{AppRole, Binaries, ClusterConfig, Durability, cluster, roles};
-use process::owner::Owner;
+use process::user::User;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
-pub(crate) fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
+pub(crate) fn socket_folder(id: &str, owner: &User) -> PathBuf {
     names::socket_folder(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn pid_file(folder: &Path) -> PathBuf {
 pub(crate) async fn start(
     folder: &Path,
     binaries: Binaries,
-    owner: Owner,
+    owner: User,
     socket_dir: PathBuf,
     durability: Durability,
 ) -> Result<(Server, ClusterConfig), Error> {

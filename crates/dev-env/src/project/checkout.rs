@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::project::names;
-use process::owner::Owner;
+use process::user::User;
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Checkout {
     /// Returns where the supervisor's control socket is. Users with a runtime directory have it there.
     pub(crate) fn control_socket(&self, runtime_dir: Option<&OsStr>) -> PathBuf {
         let id = format!("{}-control", self.hash);
-        names::socket_folder(&id, runtime_dir, &Owner::of_this_process()).join("socket")
+        names::socket_folder(&id, runtime_dir, &User::current_or_unnamed()).join("socket")
     }
 
     /// Returns whether its path still leads to the folder that was found. A removed or moved checkout is not in place.

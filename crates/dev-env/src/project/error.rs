@@ -18,7 +18,7 @@ use process::FileLockError;
 use process::PidFileError;
 use process::ProcessError;
 use process::disk;
-use process::owner::OwnerError;
+use process::user::UserError;
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -320,7 +320,7 @@ pub enum Error {
     SettingsFile(#[from] SettingsFileError),
     /// See there.
     #[error("{}", hints::owner(.0))]
-    Owner(#[from] OwnerError),
+    Owner(#[from] UserError),
     /// See there.
     #[error(transparent)]
     Port(#[from] PortError),

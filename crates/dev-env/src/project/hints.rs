@@ -12,7 +12,7 @@ use local_postgres::roles::{Mismatch, RolesError};
 use local_postgres::server::ServerError;
 use local_postgres::socket_dir::SocketDirError;
 use process::PidFileError;
-use process::owner::OwnerError;
+use process::user::UserError;
 
 const INSTALL: &str = "install PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs";
 
@@ -209,17 +209,17 @@ pub(super) fn pid_file(error: &PidFileError) -> String {
     }
 }
 
-pub(crate) fn owner(error: &OwnerError) -> String {
+pub(crate) fn owner(error: &UserError) -> String {
     match error {
-        OwnerError::NoName { .. } => hinted(
+        UserError::NoName { .. } => hinted(
             format!("{error}, and PostgreSQL refuses to run without one"),
             "add the user to /etc/passwd",
         ),
-        OwnerError::OnlyRoot { .. } => hinted(
+        UserError::OnlyRoot { .. } => hinted(
             "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor a user `nobody`",
             "run cargo dev as an ordinary user",
         ),
-        OwnerError::Io { .. } => error.to_string(),
+        UserError::Io { .. } => error.to_string(),
     }
 }
 
@@ -376,7 +376,7 @@ mod tests {
                 ],
             ),
             (
-                OwnerError::OnlyRoot { tried: Vec::new() }.into(),
+                UserError::OnlyRoot { tried: Vec::new() }.into(),
                 &[
                     "refuses to run as root",
                     "\nhint: run cargo dev as an ordinary user",

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use local_postgres::socket_dir;
-use process::owner::Owner;
+use process::user::User;
 
 /// The prefix of folders that all applications of a machine share: caches, sockets.
 pub(crate) const APPLICATION: &str = "emotionviz";
@@ -16,6 +16,6 @@ pub(crate) const API_ROLE: &str = "emotionviz_api";
 pub(crate) const TEST_ROLE: &str = "emotionviz_test";
 
 /// Returns the folder of a socket of this application. `id` distinguishes it from others on this machine.
-pub(crate) fn socket_folder(id: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
+pub(crate) fn socket_folder(id: &str, runtime_dir: Option<&OsStr>, owner: &User) -> PathBuf {
     socket_dir::choose(&format!("{APPLICATION}-{id}"), runtime_dir, owner)
 }

@@ -23,10 +23,10 @@ use crate::supervisor::board::Snapshot;
 use crate::supervisor::board::Stage;
 use crate::{Checkout, Error};
 use local_postgres::socket_dir;
-use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
 use process::shutdown::Shutdown;
+use process::user::User;
 
 /// A supervisor that lives answers from memory.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -96,7 +96,7 @@ impl Control {
             .parent()
             .expect("the socket lies in a folder of its own")
             .to_owned();
-        socket_dir::prepare(&folder, &Owner::of_this_process())?;
+        socket_dir::prepare(&folder, &User::current_or_unnamed())?;
         let io = |source| Error::io("listen on", socket, source);
         match std::fs::remove_file(socket) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),

@@ -28,7 +28,7 @@ use process::locked_temp::Contents;
 use process::locked_temp::LockedTemp;
 use process::locked_temp::leftovers;
 use process::on_terminal;
-use process::owner::Owner;
+use process::user::User;
 
 const PREFIX: &str = "emotionviz-test-";
 const PROBE_BOUND: Duration = Duration::from_secs(60);
@@ -150,7 +150,7 @@ fn temporary() -> PathBuf {
 }
 
 /// The folder of the socket of the server in `folder`. Not of the same name: both may lie in /tmp.
-fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
+fn socket_folder(folder: &Path, owner: &User) -> PathBuf {
     let id = folder
         .file_name()
         .unwrap_or_default()
@@ -160,7 +160,7 @@ fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
 }
 
 /// Removes the folders and sockets of killed runs. A server without its tool may still run in such a folder.
-fn sweep(temporary: &Path, owner: &Owner) {
+fn sweep(temporary: &Path, owner: &User) {
     for left in leftovers(temporary, PREFIX, Contents::All) {
         let path = left.path().to_owned();
         if PidFile::is_held(&pid_file(&path)) {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_killed_runs_left_goes_sockets_included_and_what_is_used_stays() {
         let temporary = tempfile::tempdir().unwrap();
-        let owner = Owner::current().unwrap();
+        let owner = User::current().unwrap();
         let used = LockedTemp::create(temporary.path(), PREFIX, Contents::All).unwrap();
         // Killed while initdb was at work: there is no pid file yet.
         let left = tempfile::Builder::new()

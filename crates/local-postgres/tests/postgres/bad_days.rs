@@ -66,7 +66,7 @@ async fn data_of_another_major_is_refused() {
 #[tokio::test]
 async fn data_of_another_user_is_refused() {
     let scratch = Scratch::initialised().await;
-    if !scratch.config.owner.is_somebody_else() {
+    if !scratch.config.owner.is_another_user() {
         // Only root can give files away.
         return;
     }
@@ -149,7 +149,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_is_reported_and_no_half_database_stays() {
     let scratch = Scratch::new().await;
-    if !scratch.config.owner.is_somebody_else() {
+    if !scratch.config.owner.is_another_user() {
         return;
     }
     let disk = scratch.config.data_dir.parent().unwrap();
@@ -165,7 +165,7 @@ async fn a_full_disk_is_reported_and_no_half_database_stays() {
 async fn no_committed_row_is_lost_when_the_disk_fills_up() {
     let mut scratch = Scratch::new().await;
     scratch.config.durability = Durability::Development;
-    if !scratch.config.owner.is_somebody_else() {
+    if !scratch.config.owner.is_another_user() {
         return;
     }
     let disk = scratch.config.data_dir.parent().unwrap();

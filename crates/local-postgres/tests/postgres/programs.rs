@@ -8,12 +8,12 @@ use local_postgres::find::{FindError, PROGRAMS, Search, Source, find};
 use local_postgres::{ClusterConfig, cluster, server_user};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, capture};
 
 use super::scratch::{SOON, Scratch, eventually, run, write_program};
 
-fn owner() -> Owner {
+fn owner() -> User {
     server_user(Path::new("/")).unwrap()
 }
 

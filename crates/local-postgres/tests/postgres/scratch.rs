@@ -12,8 +12,8 @@ use local_postgres::{
     AppRole, Binaries, ClusterConfig, Durability, cluster, fetch, server_user, socket_dir,
 };
 use nix::sys::statvfs::statvfs;
-use process::owner::Owner;
 use process::ports::free_port;
+use process::user::User;
 use tempfile::TempDir;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ fn base() -> PathBuf {
     }
 }
 
-pub(crate) async fn binaries(owner: &Owner) -> Binaries {
+pub(crate) async fn binaries(owner: &User) -> Binaries {
     let search = Search::new(fetch::cache_dir("local-postgres-tests"), owner.clone());
     find(&search, Arc::new(())).await.unwrap()
 }

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid, User, chown};
+use nix::unistd::{Gid, Uid, chown};
 use tokio::process::Command;
 
 use crate::folder::folder_of;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct User {
     /// The user's id.
     pub uid: u32,
     /// The id of the user's primary group.
@@ -22,7 +22,7 @@ pub struct Owner {
 
 /// Why a user was not found, or a file not handed over.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnerError {
+pub enum UserError {
     /// The user of this process is not in passwd(5).
     #[error("the user with id {uid} has no name on this machine")]
     NoName {
@@ -50,18 +50,18 @@ fn list(names: &[String]) -> String {
     quoted.join(" or ")
 }
 
-impl Owner {
+impl User {
     /// Returns the user of this process.
     ///
     /// # Errors
-    /// [`OwnerError::NoName`].
-    pub fn current() -> Result<Self, OwnerError> {
+    /// [`UserError::NoName`].
+    pub fn current() -> Result<Self, UserError> {
         let uid = Uid::effective();
-        by_uid(uid).ok_or(OwnerError::NoName { uid: uid.as_raw() })
+        by_uid(uid).ok_or(UserError::NoName { uid: uid.as_raw() })
     }
 
     /// Returns the user of this process, with a description as its name if it has none, as in a container.
-    pub fn of_this_process() -> Self {
+    pub fn current_or_unnamed() -> Self {
         let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
         Self::current().unwrap_or_else(|_| Self {
             uid,
@@ -75,30 +75,30 @@ impl Owner {
     ///
     /// # Errors
     /// There is none, or `folder` cannot be read.
-    pub fn unprivileged(folder: &Path, names: &[&str]) -> Result<Self, OwnerError> {
+    pub fn unprivileged(folder: &Path, names: &[&str]) -> Result<Self, UserError> {
         if !Uid::effective().is_root() {
             return Self::current();
         }
-        let metadata = std::fs::metadata(folder).map_err(|source| OwnerError::Io {
+        let metadata = std::fs::metadata(folder).map_err(|source| UserError::Io {
             path: folder.to_owned(),
             source,
         })?;
         by_uid(Uid::from_raw(metadata.uid()))
             .filter(|owner| owner.uid != 0)
             .or_else(|| names.iter().find_map(|name| by_name(name)))
-            .ok_or_else(|| OwnerError::OnlyRoot {
+            .ok_or_else(|| UserError::OnlyRoot {
                 tried: names.iter().map(|name| (*name).to_owned()).collect(),
             })
     }
 
     /// Returns whether this is not the user of this process.
-    pub fn is_somebody_else(&self) -> bool {
+    pub fn is_another_user(&self) -> bool {
         self.uid != Uid::effective().as_raw()
     }
 
     /// Lets a command run as this user. It starts in `/`, because the user may have no access to the folder of this process.
     pub fn apply(&self, command: &mut Command) {
-        if self.is_somebody_else() {
+        if self.is_another_user() {
             command.uid(self.uid).gid(self.gid).current_dir("/");
         }
     }
@@ -106,9 +106,9 @@ impl Owner {
     /// Makes this user the owner of a file or folder.
     ///
     /// # Errors
-    /// [`OwnerError::Io`]. Only root can give files to another user.
-    pub fn give(&self, path: &Path) -> Result<(), OwnerError> {
-        if !self.is_somebody_else() {
+    /// [`UserError::Io`]. Only root can give files to another user.
+    pub fn give(&self, path: &Path) -> Result<(), UserError> {
+        if !self.is_another_user() {
             return Ok(());
         }
         chown(
@@ -116,7 +116,7 @@ impl Owner {
             Some(Uid::from_raw(self.uid)),
             Some(Gid::from_raw(self.gid)),
         )
-        .map_err(|errno| OwnerError::Io {
+        .map_err(|errno| UserError::Io {
             path: path.to_owned(),
             source: errno.into(),
         })
@@ -139,16 +139,22 @@ pub fn hand_over(file: &File, path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn by_uid(uid: Uid) -> Option<Owner> {
-    User::from_uid(uid).ok().flatten().map(from_user)
+fn by_uid(uid: Uid) -> Option<User> {
+    nix::unistd::User::from_uid(uid)
+        .ok()
+        .flatten()
+        .map(from_user)
 }
 
-fn by_name(name: &str) -> Option<Owner> {
-    User::from_name(name).ok().flatten().map(from_user)
+fn by_name(name: &str) -> Option<User> {
+    nix::unistd::User::from_name(name)
+        .ok()
+        .flatten()
+        .map(from_user)
 }
 
-fn from_user(user: User) -> Owner {
-    Owner {
+fn from_user(user: nix::unistd::User) -> User {
+    User {
         uid: user.uid.as_raw(),
         gid: user.gid.as_raw(),
         name: user.name,
@@ -156,14 +162,14 @@ fn from_user(user: User) -> Owner {
 }
 
 /// Returns whether `owner` can enter all folders above `path`, by their mode bits. Folders that do not exist are ignored.
-pub fn can_reach(path: &Path, owner: &Owner) -> bool {
+pub fn can_reach(path: &Path, owner: &User) -> bool {
     blocked_at(path, owner).is_none()
 }
 
 /// Returns the outermost folder above `path` that `owner` cannot enter.
-pub fn blocked_at(path: &Path, owner: &Owner) -> Option<PathBuf> {
+pub fn blocked_at(path: &Path, owner: &User) -> Option<PathBuf> {
     // Supplementary groups and access control lists may give the user of this process more rights than the mode bits show.
-    if !owner.is_somebody_else() || owner.uid == 0 {
+    if !owner.is_another_user() || owner.uid == 0 {
         return None;
     }
     // A path may have symbolic links. The real folders must be open.
@@ -180,7 +186,7 @@ pub fn blocked_at(path: &Path, owner: &Owner) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-fn may_enter(folder: &Path, owner: &Owner) -> bool {
+fn may_enter(folder: &Path, owner: &User) -> bool {
     let Ok(metadata) = std::fs::metadata(folder) else {
         return false;
     };
@@ -199,8 +205,8 @@ fn may_enter(folder: &Path, owner: &Owner) -> bool {
 mod tests {
     use super::*;
 
-    fn stranger() -> Owner {
-        Owner {
+    fn stranger() -> User {
+        User {
             uid: 4_000_000,
             gid: 4_000_000,
             name: "stranger".to_owned(),
@@ -210,9 +216,9 @@ mod tests {
     #[test]
     fn root_is_never_an_unprivileged_user() {
         let folder = tempfile::tempdir().unwrap();
-        let owner = Owner::unprivileged(folder.path(), &["no such user", "nobody"]).unwrap();
+        let owner = User::unprivileged(folder.path(), &["no such user", "nobody"]).unwrap();
         assert_ne!(owner.uid, 0);
-        assert_eq!(owner.is_somebody_else(), Uid::effective().is_root());
+        assert_eq!(owner.is_another_user(), Uid::effective().is_root());
     }
 
     #[test]
@@ -225,7 +231,7 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         nobody.give(folder.path()).unwrap();
-        assert_eq!(Owner::unprivileged(folder.path(), &[]).unwrap(), nobody);
+        assert_eq!(User::unprivileged(folder.path(), &[]).unwrap(), nobody);
     }
 
     #[test]
@@ -234,7 +240,7 @@ mod tests {
             return;
         }
         let folder = tempfile::tempdir().unwrap();
-        let error = Owner::unprivileged(folder.path(), &["one-absent", "other-absent"]);
+        let error = User::unprivileged(folder.path(), &["one-absent", "other-absent"]);
         assert_eq!(
             error.unwrap_err().to_string(),
             "root must not be used, and this machine has no user `one-absent` or `other-absent`"
@@ -259,7 +265,7 @@ mod tests {
         // The folder itself does not have to be open.
         mode(0o700);
         assert!(can_reach(folder.path(), &stranger()));
-        let current = Owner::current().unwrap();
+        let current = User::current().unwrap();
         assert!(can_reach(&inside, &current));
     }
 }
