@@ -14,7 +14,7 @@ use process::{Configuration, ProcessError, capture};
 
 /// How a session connects.
 #[derive(Clone)]
-pub enum Way {
+pub enum Connection {
     /// Through the Unix socket, as the user who owns the server's files, without a password.
     Socket {
         /// The folder of the socket.
@@ -42,7 +42,7 @@ pub struct Psql {
     /// The program.
     pub program: PathBuf,
     /// How to connect.
-    pub way: Way,
+    pub connection: Connection,
     /// The server's port.
     pub port: u16,
     /// The role.
@@ -70,7 +70,7 @@ impl ClusterConfig {
     pub fn psql(&self) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Socket {
+            connection: Connection::Socket {
                 socket_dir: self.socket_dir.clone(),
                 owner: self.owner.clone(),
             },
@@ -84,7 +84,7 @@ impl ClusterConfig {
     pub fn psql_over_tcp(&self, user: &str, password: &SecretString) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Tcp {
+            connection: Connection::Tcp {
                 password: password.clone(),
             },
             port: self.port,
@@ -104,10 +104,10 @@ impl Psql {
 
     /// Returns the environment variables of libpq for this session.
     pub fn variables(&self) -> Vec<(OsString, OsString)> {
-        let host = match &self.way {
-            Way::Socket { socket_dir, .. } => socket_dir.clone().into_os_string(),
-            Way::Tcp { .. } => "127.0.0.1".into(),
-            Way::Network { host, .. } => host.into(),
+        let host = match &self.connection {
+            Connection::Socket { socket_dir, .. } => socket_dir.clone().into_os_string(),
+            Connection::Tcp { .. } => "127.0.0.1".into(),
+            Connection::Network { host, .. } => host.into(),
         };
         let mut variables: Vec<(OsString, OsString)> = vec![
             ("PGHOST".into(), host),
@@ -115,7 +115,9 @@ impl Psql {
             ("PGUSER".into(), (&self.user).into()),
             ("PGDATABASE".into(), (&self.database).into()),
         ];
-        if let Way::Tcp { password } | Way::Network { password, .. } = &self.way {
+        if let Connection::Tcp { password } | Connection::Network { password, .. } =
+            &self.connection
+        {
             variables.push(("PGPASSWORD".into(), password.expose_secret().into()));
         }
         variables
@@ -129,7 +131,7 @@ impl Psql {
                 .into_iter()
                 .map(|(name, value)| (name, Some(value))),
         );
-        if let Way::Socket { owner, .. } = &self.way {
+        if let Connection::Socket { owner, .. } = &self.connection {
             configuration.run_as = Some(owner.clone());
         }
         configuration
@@ -201,7 +203,7 @@ mod tests {
     fn a_password_is_in_the_environment_and_not_in_the_arguments() {
         let psql = Psql {
             program: "psql".into(),
-            way: Way::Tcp {
+            connection: Connection::Tcp {
                 password: "s3cret".into(),
             },
             port: 5432,

@@ -12,7 +12,7 @@ use crate::project::configuration::{External, Tool, container as settings};
 use crate::project::names::{API_ROLE, TEST_ROLE};
 use crate::report::events::Events;
 use crate::{Environment, Error};
-use local_postgres::psql::{Psql, PsqlError, Way, identifier};
+use local_postgres::psql::{Connection, Psql, PsqlError, identifier};
 use local_postgres::roles::UNLOGGED;
 use local_postgres::{AppRole, roles};
 
@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn owner(url: &DatabaseUrl) -> Psql {
     Psql {
         program: "psql".into(),
-        way: Way::Network {
+        connection: Connection::Network {
             host: url.host.clone(),
             password: url.password.clone().unwrap_or_default(),
         },

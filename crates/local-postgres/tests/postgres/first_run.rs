@@ -77,7 +77,7 @@ async fn only_the_owner_of_the_files_connects_without_a_password() {
     let scratch = Scratch::initialised().await;
     let server = scratch.start().await;
     for mut psql in [scratch.owner_over_tcp(), scratch.app()] {
-        psql.way = local_postgres::psql::Way::Tcp {
+        psql.connection = local_postgres::psql::Connection::Tcp {
             password: "wrong".into(),
         };
         let error = run(&psql, "select 1").await.unwrap_err().to_string();
