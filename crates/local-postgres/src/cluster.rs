@@ -141,7 +141,7 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
         .await
         .map_err(|error| disk_full(error, config))?;
     std::fs::rename(&made.data_dir, &config.data_dir).map_err(io(&config.data_dir))?;
-    if config.durability == Durability::Development {
+    if config.durability == Durability::Durable {
         File::open(parent)
             .and_then(|folder| folder.sync_all())
             .map_err(io(parent))?;
@@ -211,7 +211,7 @@ async fn make(config: &ClusterConfig, room: &Room) -> Result<(), ClusterError> {
         .await?;
     init_scripts::run_all(&bootstrap, &room.tool_pid).await?;
     server.stop().await.map_err(Box::new)?;
-    if config.durability == Durability::Development {
+    if config.durability == Durability::Durable {
         run(initdb_sync(&bootstrap), INITDB_BOUND).await?;
     }
     Ok(())

@@ -52,7 +52,7 @@ pub struct AppRole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// No committed data is lost: fsync is on.
-    Development,
+    Durable,
     /// Data may be lost, for speed. The server accepts 400 connections.
-    Test,
+    Disposable,
 }

@@ -368,8 +368,8 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
     let durability: &[&str] = match (listen, config.durability) {
         // All files are synced when they are complete.
         (Listen::SocketOnly, _) => &bootstrap,
-        (_, Durability::Development) => &durable,
-        (_, Durability::Test) => &disposable,
+        (_, Durability::Durable) => &durable,
+        (_, Durability::Disposable) => &disposable,
     };
     settings.extend(
         common

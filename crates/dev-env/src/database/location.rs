@@ -210,7 +210,7 @@ pub(crate) fn describe(
         database: tool.database.clone(),
         init_scripts: scripts.is_dir().then_some(scripts),
         owner: place.owner,
-        durability: Durability::Development,
+        durability: Durability::Durable,
         sink: Some(sink(checkout, events)),
     })
 }

@@ -69,7 +69,7 @@ impl TestServer {
             .map_err(|e| Error::io("write", folder, e))?;
         let socket_dir = socket_folder(folder, &owner);
         let (server, cluster) =
-            throw_away::start(folder, binaries, owner, socket_dir, Durability::Test).await?;
+            throw_away::start(folder, binaries, owner, socket_dir, Durability::Disposable).await?;
         Ok(Self {
             url: session::owners_url(&cluster),
             server,

@@ -164,7 +164,7 @@ async fn a_full_disk_is_reported_and_no_half_database_stays() {
 #[tokio::test]
 async fn no_committed_row_is_lost_when_the_disk_fills_up() {
     let mut scratch = Scratch::new().await;
-    scratch.config.durability = Durability::Development;
+    scratch.config.durability = Durability::Durable;
     if !scratch.config.owner.is_another_user() {
         return;
     }

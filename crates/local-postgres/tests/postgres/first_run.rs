@@ -91,7 +91,7 @@ async fn only_the_owner_of_the_files_connects_without_a_password() {
 
 #[tokio::test]
 async fn a_development_server_is_durable_and_a_test_server_is_not() {
-    for (durability, expected) in [(Durability::Development, "on"), (Durability::Test, "off")] {
+    for (durability, expected) in [(Durability::Durable, "on"), (Durability::Disposable, "off")] {
         let mut scratch = Scratch::new().await;
         scratch.config.durability = durability;
         cluster::initialise(&scratch.config).await.unwrap();

@@ -21,7 +21,7 @@ fn kill_now(pid: u32) {
 async fn a_killed_postmaster_is_noticed_and_started_again() {
     let mut scratch = Scratch::initialised().await;
     // A commit is on disk before it is acknowledged.
-    scratch.config.durability = Durability::Development;
+    scratch.config.durability = Durability::Durable;
     let mut server = scratch.start().await;
     let owner = scratch.owner_over_tcp();
     run(&owner, "create table t (id int); insert into t values (1)")

@@ -132,7 +132,7 @@ pub(crate) async fn config_in(folder: &Path) -> ClusterConfig {
         database: "app_db".to_owned(),
         init_scripts: None,
         owner,
-        durability: Durability::Test,
+        durability: Durability::Disposable,
         sink: None,
     }
 }

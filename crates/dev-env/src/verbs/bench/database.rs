@@ -115,7 +115,7 @@ impl Database {
             binaries,
             owner,
             socket_dir,
-            Durability::Development,
+            Durability::Durable,
         )
         .await?;
         Ok(Self { server, config })
