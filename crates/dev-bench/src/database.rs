@@ -20,7 +20,7 @@ use dev_env::project::lock;
 use dev_env::report::events::Events;
 use local_postgres::ClusterConfig;
 use local_postgres::Durability;
-use local_postgres::cluster;
+use local_postgres::data_dir;
 use local_postgres::psql::Psql;
 use local_postgres::psql::identifier;
 use local_postgres::psql::literal;
@@ -29,7 +29,6 @@ use process::Configuration;
 use process::FileLock;
 use process::PidFile;
 use process::StopSignal;
-use process::owner::Owner;
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;
@@ -55,7 +54,7 @@ impl Scratch {
     /// of it goes first.
     pub(super) async fn new(checkout: &Checkout) -> Result<Self, BenchError> {
         let lock = lock::file(checkout, "bench.lock")?.ok_or(BenchError::Busy)?;
-        let owner = Owner::of_checkout(checkout.root()).map_err(Error::from)?;
+        let owner = local_postgres::server_user(checkout.root()).map_err(Error::from)?;
         let data_dir = dev_env::database::data_home::data_home(checkout.root(), &owner)
             .map_err(Error::from)?
             .data_dir;
@@ -70,7 +69,7 @@ impl Scratch {
             _ => {}
         }
         process::files::make_parents(&folder.join("file")).map_err(Error::from)?;
-        let exists = cluster::major_of(&data_dir).is_some();
+        let exists = data_dir::major_of(&data_dir).is_some();
         Ok(Self {
             folder,
             development: Place {
@@ -116,7 +115,7 @@ impl Database {
             binaries,
             owner,
             socket_dir,
-            Durability::Development,
+            Durability::Durable,
         )
         .await?;
         Ok(Self { server, config })

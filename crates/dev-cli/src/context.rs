@@ -10,7 +10,7 @@ use dev_env::engines::Engine;
 use dev_env::engines::Kind;
 use dev_env::verbs::external::FirstUse;
 use dev_env::{Checkout, Environment, Error};
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 use crate::printer::{Lines, Printer};
 
@@ -22,7 +22,7 @@ pub(crate) struct Context {
     /// The engine that was asked for.
     pub(crate) engine: Option<Kind>,
     /// Asked by Ctrl-C and the like.
-    pub(crate) stop: Stop,
+    pub(crate) stop: Shutdown,
 }
 
 impl Context {
@@ -38,7 +38,7 @@ impl Context {
         loop {
             tokio::select! {
                 read = &mut read => return Ok(read??),
-                () = self.stop.asked() => return Err(Interrupted.into()),
+                () = self.stop.requested() => return Err(Interrupted.into()),
                 () = tokio::time::sleep(LONG) => self.printer.events(Lines::Build).phase("waiting for a settings file that is a pipe"),
             }
         }
@@ -110,7 +110,7 @@ impl Context {
     ) -> anyhow::Result<T> {
         tokio::select! {
             done = work => Ok(done?),
-            () = self.stop.asked() => Err(Interrupted.into()),
+            () = self.stop.requested() => Err(Interrupted.into()),
         }
     }
 }

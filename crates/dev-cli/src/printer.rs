@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
 use dev_env::report::events::{Address, Event, Events, Source};
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 use terminal::{Item, Terminal};
 
@@ -129,10 +129,10 @@ impl Printer {
     }
 
     /// The same at the end of the tool: as soon as somebody wants to stop, a terminal that does not read is waited for no more.
-    pub(crate) async fn end(&self, stop: &Stop) -> io::Result<()> {
+    pub(crate) async fn end(&self, stop: &Shutdown) -> io::Result<()> {
         self.terminal.show(Item::Clear);
         let impatient = async {
-            stop.asked().await;
+            stop.requested().await;
             tokio::time::sleep(PATIENCE).await;
         };
         tokio::select! {

@@ -1,11 +1,11 @@
 //! Ctrl-C, `kill`, a closed terminal: each is a wish to stop, and the second one is an urgent wish.
 
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Listens from now on, until the process ends.
-pub(crate) fn listen() -> std::io::Result<Stop> {
-    let stop = Stop::default();
+pub(crate) fn listen() -> std::io::Result<Shutdown> {
+    let stop = Shutdown::default();
     for kind in [
         SignalKind::interrupt(),
         SignalKind::terminate(),
@@ -14,7 +14,7 @@ pub(crate) fn listen() -> std::io::Result<Stop> {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                stop.ask();
+                stop.request();
             }
         });
     }

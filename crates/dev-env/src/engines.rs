@@ -26,7 +26,7 @@ use crate::report::status::Status;
 use crate::report::up::Service;
 use crate::report::up::Up;
 use crate::report::up::UpOptions;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// One of the two.
 #[derive(Clone, Debug)]
@@ -112,10 +112,15 @@ impl Engine {
 
 impl Engine {
     /// Starts the services, watches over them, and ends them in order when `stop` is asked.
-    pub async fn up(&self, options: UpOptions, events: &Events, stop: &Stop) -> Result<Up, Error> {
+    pub async fn up(
+        &self,
+        options: UpOptions,
+        events: &Events,
+        stop: &Shutdown,
+    ) -> Result<Up, Error> {
         tokio::select! {
             biased;
-            () = stop.asked() => return Ok(Up::Interrupted),
+            () = stop.requested() => return Ok(Up::Interrupted),
             checked = self.check_database(events) => checked?,
         }
         // An engine whose settings are refused does not run here.
@@ -187,11 +192,11 @@ impl Engine {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         tokio::select! {
             biased;
-            () = stop.asked() => return Ok(None),
+            () = stop.requested() => return Ok(None),
             checked = self.check_database(events) => checked?,
         }
         either!(self, engine => engine.change_password(password, events, stop).await)

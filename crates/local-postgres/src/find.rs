@@ -1,23 +1,20 @@
-//! PostgreSQL's programs on this machine, or from the network.
+//! Finds PostgreSQL's programs on this machine, or downloads them.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::environment;
 use crate::fetch::{self, FetchError, Progress};
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, capture};
 
-/// The oldest major that serves.
+/// The oldest major version that is used for a new database.
 pub const OLDEST_MAJOR: u32 = 15;
-/// The major of the Compose file's image: preferred, so that both engines run the same.
-pub const PREFERRED_MAJOR: u32 = 15;
 
-/// What has to stand together in one directory: a dump or a server of another build than its client fails in odd ways.
-const PROGRAMS: [&str; 6] = [
+/// The programs that must be in one directory, because a server and a client of different builds do not always work together.
+pub const PROGRAMS: [&str; 6] = [
     "initdb",
     "postgres",
     "pg_ctl",
@@ -26,14 +23,14 @@ const PROGRAMS: [&str; 6] = [
     "pg_restore",
 ];
 
-/// PostgreSQL's programs, all of one directory.
+/// PostgreSQL's programs, all from one directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binaries {
     /// The directory.
     pub dir: PathBuf,
-    /// The major version, such as 15.
+    /// Their major version, such as 15.
     pub major: u32,
-    /// The whole version, such as `15.14`.
+    /// Their whole version, such as `15.14`.
     pub version: String,
     /// How they were found.
     pub source: Source,
@@ -42,62 +39,52 @@ pub struct Binaries {
 /// How programs were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// `POSTGRES_BIN_DIR` names them.
-    Setting,
+    /// [`Search::explicit`] names their directory.
+    Explicit,
     /// Installed on this machine.
     Installed,
     /// Downloaded earlier.
     Cache,
-    /// Downloaded now.
+    /// Downloaded by this search.
     Download,
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Setting => "of POSTGRES_BIN_DIR",
-            Self::Installed => "installed",
-            Self::Cache | Self::Download => "downloaded",
-        })
-    }
-}
-
 impl Binaries {
-    /// Any of the programs.
+    /// Returns the path of a program.
     pub fn program(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// `psql`.
+    /// Returns the path of `psql`.
     pub fn psql(&self) -> PathBuf {
         self.program("psql")
     }
 }
 
-/// Why there are no programs.
+/// Why no programs were found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// `POSTGRES_BIN_DIR` names a directory that does not serve.
-    #[error("POSTGRES_BIN_DIR is {}, {reason}. Set it to the directory that holds {}, or to nothing to search for one", dir.display(), PROGRAMS.join(", "))]
-    Setting {
+    /// The directory in [`Search::explicit`] cannot be used.
+    #[error("{} {reason}", dir.display())]
+    Explicit {
         /// The directory.
         dir: PathBuf,
-        /// What is wrong with it.
+        /// The reason, as the end of a sentence.
         reason: String,
     },
-    /// The database was made by a major that is not here.
+    /// The programs that created the database are not installed.
     #[error(
-        "the database was made by PostgreSQL {needed}, which is not on this machine{}. Install PostgreSQL {needed}, or set POSTGRES_BIN_DIR to its programs",
+        "the database was created by PostgreSQL {needed}, which is not on this machine{}",
         found_instead(found)
     )]
     NoSuchMajor {
-        /// The database's major.
+        /// The major version that created the database.
         needed: u32,
-        /// What is here instead.
+        /// Descriptions of the other versions on this machine.
         found: Vec<String>,
     },
-    /// None is installed, and none could be downloaded.
-    #[error(transparent)]
+    /// No suitable version is installed, and none could be downloaded.
+    #[error("PostgreSQL is not installed on this machine, and {0}")]
     Fetch(#[from] FetchError),
 }
 
@@ -109,54 +96,60 @@ fn found_instead(found: &[String]) -> String {
     }
 }
 
-/// Where to look.
+/// Where to search, and for which version.
 #[derive(Clone)]
 pub struct Search {
-    /// `POSTGRES_BIN_DIR`: then nothing else counts.
+    /// The directory that the user has chosen. If it is set, no other directory is searched.
     pub explicit: Option<PathBuf>,
-    /// Directories where an installed PostgreSQL may be, best first.
+    /// The directories in which an installed PostgreSQL may be, best first.
     pub places: Vec<PathBuf>,
-    /// The cache of downloads, see [`fetch::cache_dir`].
+    /// The folder of downloads, see [`fetch::cache_dir`].
     pub cache: PathBuf,
-    /// The major of an existing data directory, see [`crate::cluster::major_of`].
+    /// The major version of an existing data directory, see [`crate::data_dir::major_of`]. No other version is used.
     pub needed_major: Option<u32>,
-    /// Who has to be able to run them.
-    pub owner: Owner,
-    /// Where a download may come from.
+    /// The major version for a new data directory. If it is not installed, the newest other one is used.
+    pub preferred_major: u32,
+    /// The user that runs the programs.
+    pub owner: User,
+    /// The sources of a download.
     pub sources: fetch::Sources,
 }
 
 impl Search {
-    /// The usual places of this machine.
-    pub fn new(explicit: Option<PathBuf>, needed_major: Option<u32>, owner: Owner) -> Self {
+    /// Creates a search for a new database, in `PATH` and the directories in which the packages of each system install PostgreSQL.
+    pub fn new(cache: PathBuf, owner: User) -> Self {
         Self {
-            explicit,
+            explicit: None,
             places: installed_places(std::env::var_os("PATH")),
-            cache: fetch::cache_dir(),
-            needed_major,
+            cache,
+            needed_major: None,
+            preferred_major: fetch::MAJOR,
             owner,
             sources: fetch::Sources::default(),
         }
     }
 }
 
-/// Finds the programs, or downloads them.
+/// Finds the programs, or downloads [`fetch::VERSION`].
+///
+/// # Errors
+/// There are no suitable programs, and they cannot be downloaded.
 pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binaries, FindError> {
     if let Some(dir) = &search.explicit {
         return explicit(dir, search).await;
     }
-    let wanted = search.needed_major.unwrap_or(PREFERRED_MAJOR);
+    let wanted = search.needed_major.unwrap_or(search.preferred_major);
     let mut others: Vec<Binaries> = Vec::new();
     for place in &search.places {
-        match look_at(place, Source::Installed, &search.owner).await {
+        match inspect(place, Source::Installed, &search.owner).await {
             Ok(binaries) if binaries.major == wanted => return Ok(binaries),
-            // The PATH often leads to one directory in several ways.
+            // PATH often has several links to one directory.
             Ok(binaries) if !others.contains(&binaries) => others.push(binaries),
             Ok(_) | Err(_) => {}
         }
     }
     if search.needed_major.is_none() {
-        // No data yet, and several others: the newest, as a user would expect.
+        // There is no data yet.
         let usable = others
             .iter()
             .filter(|binaries| binaries.major >= OLDEST_MAJOR);
@@ -164,22 +157,19 @@ pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binari
             return Ok(newest.clone());
         }
     }
-    if wanted != fetch::MAJOR {
+    if let Some(needed) = search.needed_major.filter(|needed| *needed != fetch::MAJOR) {
         let found = others
             .iter()
             .map(|other| format!("{} is, in {}", other.version, other.dir.display()))
             .collect();
-        return Err(FindError::NoSuchMajor {
-            needed: wanted,
-            found,
-        });
+        return Err(FindError::NoSuchMajor { needed, found });
     }
     let cached = fetch::unpacked_in(&search.cache, fetch::VERSION).join("bin");
-    if let Ok(binaries) = look_at(&cached, Source::Cache, &search.owner).await {
+    if let Ok(binaries) = inspect(&cached, Source::Cache, &search.owner).await {
         return Ok(binaries);
     }
     let unpacked = fetch::fetch(fetch::VERSION, &search.cache, &search.sources, progress).await?;
-    look_at(&unpacked.join("bin"), Source::Download, &search.owner)
+    inspect(&unpacked.join("bin"), Source::Download, &search.owner)
         .await
         .map_err(|reason| {
             FetchError::Unusable {
@@ -191,30 +181,30 @@ pub async fn find(search: &Search, progress: Arc<dyn Progress>) -> Result<Binari
 }
 
 async fn explicit(dir: &Path, search: &Search) -> Result<Binaries, FindError> {
-    let wrong = |reason: String| FindError::Setting {
+    let wrong = |reason: String| FindError::Explicit {
         dir: dir.to_owned(),
         reason,
     };
-    let binaries = look_at(dir, Source::Setting, &search.owner)
+    let binaries = inspect(dir, Source::Explicit, &search.owner)
         .await
-        .map_err(|reason| wrong(format!("which {reason}")))?;
+        .map_err(wrong)?;
     match search.needed_major {
         Some(needed) if needed != binaries.major => Err(wrong(format!(
-            "which is PostgreSQL {}, and the database was made by {needed}",
+            "has PostgreSQL {}, and the database was created by {needed}",
             binaries.version
         ))),
         None if binaries.major < OLDEST_MAJOR => Err(wrong(format!(
-            "which is PostgreSQL {}, and {OLDEST_MAJOR} is the oldest that serves",
+            "has PostgreSQL {}, and {OLDEST_MAJOR} is the oldest supported version",
             binaries.version
         ))),
         _ => Ok(binaries),
     }
 }
 
-/// The programs in `place`, or what is wrong with it as the end of a sentence that begins with "which".
-async fn look_at(place: &Path, source: Source, owner: &Owner) -> Result<Binaries, String> {
-    // A program may be a link into the directory where all of them are (`/usr/local/bin/postgres`). Where it is a link to a
-    // wrapper instead (Debian's `psql`), the others are not beside it.
+/// Returns the programs in `place`. The error is the end of a sentence.
+async fn inspect(place: &Path, source: Source, owner: &User) -> Result<Binaries, String> {
+    // A program may be a link into the directory of all of them (`/usr/local/bin/postgres`). If it is a link to a wrapper, as Debian's
+    // `psql` is, the others are not next to it.
     let real = place
         .join("postgres")
         .canonicalize()
@@ -226,10 +216,10 @@ async fn look_at(place: &Path, source: Source, owner: &Owner) -> Result<Binaries
     if let Some(missing) = PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
         return Err(format!("has no program `{missing}`"));
     }
-    if !process::owner::can_reach(&real, owner) {
-        return Err(format!("the user {} cannot reach", owner.name));
+    if !process::user::can_reach(&real, owner) {
+        return Err(format!("cannot be reached by the user {}", owner.name));
     }
-    // The server rather than another: it is the one that needs most shared libraries.
+    // The server needs more shared libraries than the other programs.
     let mut version = environment::scrub(Configuration::new("postgres", real)).args(["--version"]);
     version.run_as = Some(owner.clone());
     let output = capture(version, b"", Duration::from_secs(10))
@@ -275,30 +265,30 @@ pub async fn newest_client(name: &str, explicit: Option<&Path>) -> Option<(PathB
     newest
 }
 
-/// Returns a client program of the newest downloadable PostgreSQL, from the cache or by a download.
+/// Returns a client program of [`fetch::NEWEST`], from `cache` or by a download.
 ///
 /// # Errors
 /// No source has the version.
 pub async fn downloaded_client(
     name: &str,
+    cache: &Path,
     progress: Arc<dyn Progress>,
 ) -> Result<PathBuf, FetchError> {
-    let cache = fetch::cache_dir();
-    let cached = fetch::unpacked_in(&cache, fetch::NEWEST)
+    let cached = fetch::unpacked_in(cache, fetch::NEWEST)
         .join("bin")
         .join(name);
     if client_version(client(&cached)).await.is_some() {
         return Ok(cached);
     }
     Ok(
-        fetch::fetch(fetch::NEWEST, &cache, &fetch::Sources::default(), progress)
+        fetch::fetch(fetch::NEWEST, cache, &fetch::Sources::default(), progress)
             .await?
             .join("bin")
             .join(name),
     )
 }
 
-/// Creates a client program of this machine, with a clean environment.
+/// Returns the configuration of a client program, without the environment variables that change its result.
 pub fn client(program: impl Into<PathBuf>) -> Configuration {
     let program = program.into();
     let name = program
@@ -309,7 +299,7 @@ pub fn client(program: impl Into<PathBuf>) -> Configuration {
     environment::scrub(Configuration::new(name, program))
 }
 
-/// Returns the version of a client program: 15 and `15.14`.
+/// Returns the version of a client program: 15 and `15.14`. `None` if it does not run.
 pub async fn client_version(client: Configuration) -> Option<(u32, String)> {
     let output = capture(client.args(["--version"]), b"", Duration::from_secs(10))
         .await

@@ -1,5 +1,8 @@
-//! Runs `init-scripts/*.sh`, `*.sql`, `*.sql.gz`, `*.sql.xz` and `*.sql.zst` as the official image does: once, sorted by name, as
-//! `POSTGRES_USER` in `POSTGRES_DB`, on a server without other clients. The first failure stops the start.
+//! Init scripts: `*.sh`, `*.sql`, `*.sql.gz`, `*.sql.xz` and `*.sql.zst`.
+//!
+//! They run as in the official Docker image (<https://hub.docker.com/_/postgres>, "Initialization scripts"): once, sorted by name, as the
+//! superuser in the new database, on a server without other clients, with that image's variables `POSTGRES_USER`, `POSTGRES_PASSWORD` and
+//! `POSTGRES_DB`. The first failure cancels the creation of the data directory.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -9,18 +12,14 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use secrecy::ExposeSecret;
 
-use crate::ClusterConfig;
+use crate::config::ClusterConfig;
 use crate::psql::PsqlError;
-use process::Configuration;
-use process::LockedTemp;
-use process::ProcessError;
-use process::capture;
-use process::run;
+use process::{Configuration, LockedTemp, ProcessError, capture, run};
 
 /// A script may load a dump.
 const BOUND: Duration = Duration::from_secs(60 * 60);
 
-/// Why the scripts did not all run.
+/// Why an init script failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// A shell script failed.
@@ -28,7 +27,7 @@ pub enum ScriptError {
     Shell {
         /// The script.
         script: PathBuf,
-        /// How.
+        /// The error.
         source: ProcessError,
     },
     /// A statement failed.
@@ -36,11 +35,11 @@ pub enum ScriptError {
     Sql {
         /// The script.
         script: PathBuf,
-        /// How.
+        /// The error.
         source: PsqlError,
     },
     /// A compressed script could not be read.
-    #[error("the init script {} cannot be decompressed by `{program}`: {source}\nhint: install {program}, or decompress the file: {program} -d '{0}'", script.display())]
+    #[error("the init script {} cannot be decompressed by `{program}`: {source}", script.display())]
     Unpack {
         /// The script.
         script: PathBuf,
@@ -52,14 +51,14 @@ pub enum ScriptError {
     /// A script or the folder could not be read.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// Runs them on the server that `config` describes; a shell script holds `pid_file` while it runs.
+/// Runs the scripts on the server of `config`. A shell script holds `pid_file` while it runs.
 pub(super) async fn run_all(config: &ClusterConfig, pid_file: &Path) -> Result<(), ScriptError> {
     let Some(folder) = config
         .init_scripts
@@ -154,7 +153,7 @@ async fn sql(script: &Path, packed: Packed, config: &ClusterConfig) -> Result<()
         path: script.to_owned(),
         source,
     };
-    // Read here rather than by psql, which runs as a user who may not be able to.
+    // psql may run as a user who cannot read the file.
     let bytes = tokio::fs::read(script).await.map_err(io)?;
     let text = match packed {
         Packed::Not => bytes,
@@ -206,13 +205,13 @@ async fn unpack(
     }))
 }
 
-/// Returns the script, or a copy without the carriage returns of a checkout on Windows.
+/// Returns the script, or a copy without the carriage returns of an editor on Windows.
 fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<LockedTemp>)> {
     let text = std::fs::read(script)?;
     if !text.windows(2).any(|pair| pair == b"\r\n") {
         return Ok((script.to_owned(), None));
     }
-    let folder = LockedTemp::new(&std::env::temp_dir(), "emotionviz-init-")?;
+    let folder = LockedTemp::new(&std::env::temp_dir(), "local-postgres-init-")?;
     let copy = folder.path().join(script.file_name().unwrap_or_default());
     std::fs::write(
         &copy,
@@ -224,7 +223,7 @@ fn without_carriage_returns(script: &Path) -> std::io::Result<(PathBuf, Option<L
     Ok((copy, Some(folder)))
 }
 
-/// As the developer, like everything else of the checkout that runs: a build script, a test, the service.
+/// Runs a shell script as the user of this process, not as the user of the server.
 async fn shell(script: &Path, config: &ClusterConfig, pid_file: &Path) -> Result<(), ScriptError> {
     let io = |source| ScriptError::Io {
         path: script.to_owned(),
@@ -236,7 +235,7 @@ async fn shell(script: &Path, config: &ClusterConfig, pid_file: &Path) -> Result
     let mut configuration = if executable {
         config.psql().client("init script", runs)
     } else {
-        // The image sources it, in a shell that ends at the first failure.
+        // The Docker image sources it in a shell that exits at the first failure.
         config
             .psql()
             .client("init script", "bash".into())
@@ -271,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_run_in_the_order_of_their_names_and_others_are_reported() {
+    fn scripts_run_in_the_order_of_their_names_and_other_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let files = [
             "20-b.sql",

@@ -1,6 +1,6 @@
-//! `postmaster.pid`: what a running postmaster says of itself, and what a dead one left.
+//! `postmaster.pid`: the state of a running postmaster, and what a dead one left. Its format is in src/include/utils/pidfile.h of
+//! PostgreSQL.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use process::poll::{after, poll_until};
-use process::{SUPERVISOR_BOUND, SUPERVISOR_POLL, supervisor_of};
+use process::wait_for_supervisor;
 
 const POLL: Duration = Duration::from_millis(10);
-/// How long sessions may take to end, and the checkpoint after them.
+/// The time limit of a fast shutdown: sessions are terminated, then a checkpoint is written.
 const FAST_BOUND: Duration = Duration::from_secs(30);
 const IMMEDIATE_BOUND: Duration = Duration::from_secs(10);
 
-/// What `postmaster.pid` says.
+/// The content of `postmaster.pid`.
 struct Noted {
     pid: i32,
     ready: bool,
 }
 
-/// Whether the postmaster `pid` says that it accepts sessions. Costs a file, where asking with psql costs a process.
-pub(super) fn says_ready(data_dir: &Path, pid: u32) -> bool {
+/// Returns whether the postmaster `pid` accepts sessions. That is cheaper than a session of psql.
+pub(super) fn is_ready(data_dir: &Path, pid: u32) -> bool {
     read(data_dir).is_some_and(|noted| noted.ready && noted.pid.unsigned_abs() == pid)
 }
 
 /// Why a postmaster still runs.
 pub(super) enum Running {
-    /// It does not end.
+    /// It does not exit.
     Survived { pid: i32 },
     /// Its parent is another living process of this program.
     Supervised { pid: i32, parent: u32 },
@@ -42,19 +42,13 @@ pub(super) async fn end_leftover(data_dir: &Path) -> Result<(), Running> {
     match identity(noted.pid, data_dir).await {
         Identity::Postmaster => {}
         Identity::Stranger => {
-            // PostgreSQL asks only whether the pid is in use, and would refuse to start for as long as the stranger lives.
-            let _unremovable_is_its_problem = std::fs::remove_file(data_dir.join("postmaster.pid"));
+            // PostgreSQL only checks whether the pid is in use, and would refuse to start while the other process lives.
+            let _unremovable = std::fs::remove_file(data_dir.join("postmaster.pid"));
             return Ok(());
         }
-        Identity::NobodyOrUnknown => return Ok(()),
+        Identity::DeadOrUnknown => return Ok(()),
     }
-    let supervisor = Cell::new(None);
-    let ends = poll_until(after(SUPERVISOR_BOUND), SUPERVISOR_POLL, || async {
-        supervisor.set(supervisor_of(noted.pid).await);
-        supervisor.get().is_none().then_some(())
-    });
-    ends.await;
-    if let Some(parent) = supervisor.get() {
+    if let Some((_, parent)) = wait_for_supervisor(|| Some(noted.pid.unsigned_abs())).await {
         return Err(Running::Supervised {
             pid: noted.pid,
             parent,
@@ -95,13 +89,13 @@ fn read(data_dir: &Path) -> Option<Noted> {
 #[derive(PartialEq, Eq)]
 enum Identity {
     Postmaster,
-    /// A living process that got the same pid.
+    /// Another process that got the same pid.
     Stranger,
-    /// Dead, or another user's, which PostgreSQL itself takes for dead.
-    NobodyOrUnknown,
+    /// Dead, or a process of another user, which PostgreSQL considers dead.
+    DeadOrUnknown,
 }
 
-/// A postmaster works in its data directory.
+/// The working directory of a postmaster is its data directory.
 #[cfg(target_os = "linux")]
 async fn identity(pid: i32, data_dir: &Path) -> Identity {
     match (
@@ -110,21 +104,21 @@ async fn identity(pid: i32, data_dir: &Path) -> Identity {
     ) {
         (Ok(works_in), Ok(data_dir)) if works_in == data_dir => Identity::Postmaster,
         (Ok(_), Ok(_)) => Identity::Stranger,
-        _ => Identity::NobodyOrUnknown,
+        _ => Identity::DeadOrUnknown,
     }
 }
 
-/// A postmaster that was started here names its data directory in its arguments.
+/// The data directory is an argument of the postmaster.
 #[cfg(not(target_os = "linux"))]
 async fn identity(pid: i32, data_dir: &Path) -> Identity {
     let ps =
         process::Configuration::new("ps", "ps").args(["-o", "command=", "-p", &pid.to_string()]);
     let Ok(output) = process::capture(ps, b"", Duration::from_secs(5)).await else {
-        return Identity::NobodyOrUnknown;
+        return Identity::DeadOrUnknown;
     };
     let command = String::from_utf8_lossy(&output.stdout);
     if command.trim().is_empty() {
-        Identity::NobodyOrUnknown
+        Identity::DeadOrUnknown
     } else if command.contains("postgres") && command.contains(&*data_dir.to_string_lossy()) {
         Identity::Postmaster
     } else {
@@ -145,16 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_what_the_right_postmaster_says() {
+    fn a_postmaster_is_ready_if_its_own_file_reports_it() {
         let folder = data_dir(42, "ready   ");
-        assert!(says_ready(folder.path(), 42));
-        assert!(!says_ready(folder.path(), 43));
-        assert!(!says_ready(data_dir(42, "starting").path(), 42));
-        assert!(!says_ready(tempfile::tempdir().unwrap().path(), 42));
+        assert!(is_ready(folder.path(), 42));
+        assert!(!is_ready(folder.path(), 43));
+        assert!(!is_ready(data_dir(42, "starting").path(), 42));
+        assert!(!is_ready(tempfile::tempdir().unwrap().path(), 42));
     }
 
     #[tokio::test]
-    async fn a_stranger_with_the_pid_of_a_dead_postmaster_is_left_alone() {
+    async fn another_process_with_the_pid_of_a_dead_postmaster_is_not_stopped() {
         let folder = data_dir(std::process::id(), "ready");
         assert!(end_leftover(folder.path()).await.is_ok());
         assert!(!folder.path().join("postmaster.pid").exists());

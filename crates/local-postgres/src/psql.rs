@@ -1,5 +1,5 @@
-//! SQL through `psql`: on its standard input, with the password (where one is needed) in its environment, never in the
-//! arguments that every user of the machine can read.
+//! SQL by `psql`, from its standard input. A password is in its environment, and never in its arguments, which all users of the machine
+//! can read.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{ClusterConfig, environment};
-use process::owner::Owner;
+use crate::config::ClusterConfig;
+use crate::environment;
+use process::user::User;
 use process::{Configuration, ProcessError, capture};
 
-/// How a session gets in.
+/// How a session connects.
 #[derive(Clone)]
-pub enum Way {
-    /// Through the socket, as the user who owns the server's files. No password.
+pub enum Connection {
+    /// Through the Unix socket, as the user who owns the server's files, without a password.
     Socket {
         /// The folder of the socket.
         socket_dir: PathBuf,
         /// The user of this machine.
-        owner: Owner,
+        owner: User,
     },
     /// Over TCP to 127.0.0.1, with a password.
     Tcp {
@@ -28,20 +29,20 @@ pub enum Way {
     },
     /// Over TCP to another machine or container, with a password.
     Network {
-        /// Its name.
+        /// The name of the host.
         host: String,
         /// The password.
         password: SecretString,
     },
 }
 
-/// Where SQL goes, and as whom.
+/// A session: program, server, role and database.
 #[derive(Clone)]
 pub struct Psql {
     /// The program.
     pub program: PathBuf,
-    /// How to get in.
-    pub way: Way,
+    /// How to connect.
+    pub connection: Connection,
     /// The server's port.
     pub port: u16,
     /// The role.
@@ -50,26 +51,26 @@ pub struct Psql {
     pub database: String,
 }
 
-/// Why SQL did not run.
+/// Why SQL failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PsqlError {
-    /// psql could not be run.
+    /// psql did not run or did not finish.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The server refused the session or a statement; nothing after that statement ran.
+    /// The server refused the session or a statement. Later statements did not run.
     #[error("{message}")]
     Refused {
-        /// What psql printed.
+        /// The error output of psql.
         message: String,
     },
 }
 
 impl ClusterConfig {
-    /// The owner's way in, which needs no password: through the socket, into `POSTGRES_DB`.
+    /// Returns a session of the superuser through the socket, without a password.
     pub fn psql(&self) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Socket {
+            connection: Connection::Socket {
                 socket_dir: self.socket_dir.clone(),
                 owner: self.owner.clone(),
             },
@@ -79,11 +80,11 @@ impl ClusterConfig {
         }
     }
 
-    /// The way in that applications take: 127.0.0.1 and a password.
+    /// Returns a session over TCP with a password, as applications connect.
     pub fn psql_over_tcp(&self, user: &str, password: &SecretString) -> Psql {
         Psql {
             program: self.binaries.psql(),
-            way: Way::Tcp {
+            connection: Connection::Tcp {
                 password: password.clone(),
             },
             port: self.port,
@@ -94,19 +95,19 @@ impl ClusterConfig {
 }
 
 impl Psql {
-    /// The same way into another database.
+    /// Returns the same session for another database.
     #[must_use]
     pub fn in_database(mut self, database: &str) -> Self {
         database.clone_into(&mut self.database);
         self
     }
 
-    /// libpq's variables for this session: for psql, pg_dump, an init script.
+    /// Returns the environment variables of libpq for this session.
     pub fn variables(&self) -> Vec<(OsString, OsString)> {
-        let host = match &self.way {
-            Way::Socket { socket_dir, .. } => socket_dir.clone().into_os_string(),
-            Way::Tcp { .. } => "127.0.0.1".into(),
-            Way::Network { host, .. } => host.into(),
+        let host = match &self.connection {
+            Connection::Socket { socket_dir, .. } => socket_dir.clone().into_os_string(),
+            Connection::Tcp { .. } => "127.0.0.1".into(),
+            Connection::Network { host, .. } => host.into(),
         };
         let mut variables: Vec<(OsString, OsString)> = vec![
             ("PGHOST".into(), host),
@@ -114,13 +115,15 @@ impl Psql {
             ("PGUSER".into(), (&self.user).into()),
             ("PGDATABASE".into(), (&self.database).into()),
         ];
-        if let Way::Tcp { password } | Way::Network { password, .. } = &self.way {
+        if let Connection::Tcp { password } | Connection::Network { password, .. } =
+            &self.connection
+        {
             variables.push(("PGPASSWORD".into(), password.expose_secret().into()));
         }
         variables
     }
 
-    /// Any client program of the same directory, in a plain environment and with this session's variables.
+    /// Returns the configuration of a client program for this session.
     pub fn client(&self, name: &str, program: PathBuf) -> Configuration {
         let mut configuration = environment::scrub(Configuration::new(name, program));
         configuration.env.extend(
@@ -128,24 +131,30 @@ impl Psql {
                 .into_iter()
                 .map(|(name, value)| (name, Some(value))),
         );
-        if let Way::Socket { owner, .. } = &self.way {
+        if let Connection::Socket { owner, .. } = &self.connection {
             configuration.run_as = Some(owner.clone());
         }
         configuration
     }
 
-    /// Runs SQL and returns what it printed: unaligned, values only. The first statement that fails ends it.
+    /// Runs SQL and returns the values of its results, one row per line, columns separated by `|`. Stops at the first statement that fails.
+    ///
+    /// # Errors
+    /// A statement failed, or psql did not finish within `bound`.
     pub async fn run(&self, sql: &str, bound: Duration) -> Result<String, PsqlError> {
         self.run_bytes(sql.as_bytes(), bound).await
     }
 
-    /// The same for a file's bytes, whatever their encoding.
+    /// Does the same for SQL in any encoding.
     pub(super) async fn run_bytes(&self, sql: &[u8], bound: Duration) -> Result<String, PsqlError> {
         run(self.client("psql", self.program.clone()), sql, bound).await
     }
 }
 
-/// Runs SQL with a psql that knows where to, and returns what it printed.
+/// Does the same with a configured psql.
+///
+/// # Errors
+/// See [`Psql::run`].
 pub async fn run(psql: Configuration, sql: &[u8], bound: Duration) -> Result<String, PsqlError> {
     let psql = psql.args([
         "-X",
@@ -169,14 +178,14 @@ pub async fn run(psql: Configuration, sql: &[u8], bound: Duration) -> Result<Str
     })
 }
 
-/// A name as SQL reads it.
+/// Quotes an SQL identifier.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as SQL reads it, whatever it holds.
+/// Quotes an SQL string literal.
 pub fn literal(text: &str) -> String {
-    // With standard_conforming_strings on (the default) a backslash in '' stands for itself.
+    // A backslash is not special, because standard_conforming_strings is on by default.
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -185,16 +194,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_texts_cannot_break_out() {
+    fn quotes_in_identifiers_and_literals_are_doubled() {
         assert_eq!(identifier(r#"a"b"#), r#""a""b""#);
         assert_eq!(literal(r"it's \ a 'test'"), r"'it''s \ a ''test'''");
     }
 
     #[test]
-    fn a_password_is_in_no_argument() {
+    fn a_password_is_in_the_environment_and_not_in_the_arguments() {
         let psql = Psql {
             program: "psql".into(),
-            way: Way::Tcp {
+            connection: Connection::Tcp {
                 password: "s3cret".into(),
             },
             port: 5432,

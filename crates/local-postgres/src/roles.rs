@@ -1,73 +1,64 @@
-//! The two roles, and whether the settings fit the database.
+//! The two roles of a cluster, and whether a configuration fits the database.
 //!
-//! `POSTGRES_USER` owns the database and migrates. The API connects as [`API_ROLE`], which reads and writes rows and can neither
-//! create nor alter.
+//! The superuser owns the database and applies migrations. The application connects as [`crate::AppRole`].
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::access;
+use crate::config::{AppRole, ClusterConfig};
 use crate::psql::{PsqlError, identifier, literal};
-use crate::{ClusterConfig, access};
-
-/// The role that the API connects as.
-pub const API_ROLE: &str = "emotionviz_api";
-
-/// The role that tests connect as where they have no server of their own.
-pub const TEST_ROLE: &str = "emotionviz_test";
 
 const BOUND: Duration = Duration::from_secs(30);
 
-/// Keeps a statement with a password out of the server's log, should it fail or be logged.
+/// Settings of a session that keep its statements, which have a password, out of the server's log.
 pub const UNLOGGED: &str = "SET log_min_error_statement = panic; SET log_statement = 'none'; SET log_min_duration_statement = -1;\n";
 
-/// Settings that do not fit the database that is there.
+/// Why a configuration does not fit the existing database.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
-    /// The password is another one.
-    #[error(
-        "POSTGRES_PASSWORD does not fit the database in {}, which was made with another password. Put that one back, or type `cargo dev db password` to give the database and .env a new one",
-        data_dir.display()
-    )]
+    /// The superuser has another password.
+    #[error("the database in {} was created with another password", data_dir.display())]
     Password {
         /// The data directory.
         data_dir: PathBuf,
     },
-    /// The user is another one.
+    /// The database has another superuser.
     #[error(
-        "POSTGRES_USER is {wanted}, and the database in {} has no such owner{}. A database keeps the user it was made with: set POSTGRES_USER back",
+        "the database in {} has no superuser {wanted}{}",
         data_dir.display(),
-        made_with.as_ref().map_or(String::new(), |user| format!(": it was made with {user}"))
+        made_with.as_ref().map_or(String::new(), |user| format!(": it was created with {user}"))
     )]
     User {
         /// The data directory.
         data_dir: PathBuf,
-        /// What the settings say.
+        /// The superuser of the configuration.
         wanted: String,
-        /// Whom it was made with, where its files say so.
+        /// The superuser that the data directory was created with, if its files are unchanged.
         made_with: Option<String>,
     },
-    /// There is no such database.
+    /// The database does not exist.
     #[error(
-        "POSTGRES_DB is {wanted}, and the data in {} has no such database{}. Set POSTGRES_DB back, or make one: `cargo dev db shell -c 'CREATE DATABASE …'`",
+        "the data in {} has no database {wanted}{}",
         data_dir.display(),
         if existing.is_empty() { String::new() } else { format!(" (it has {})", existing.join(", ")) }
     )]
     Database {
         /// The data directory.
         data_dir: PathBuf,
-        /// What the settings say.
+        /// The database of the configuration.
         wanted: String,
-        /// What is there.
+        /// The existing databases.
         existing: Vec<String>,
     },
 }
 
-/// Why roles are not as the settings say.
+/// Why the roles could not be verified or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RolesError {
-    /// The settings do not fit the database.
+    /// The configuration does not fit the database.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// A statement failed.
@@ -75,14 +66,17 @@ pub enum RolesError {
     Psql(#[from] PsqlError),
 }
 
-/// Whether user, password and database of the settings work on the running server, over TCP, as applications connect. The API's
-/// role belongs to the tool: where it is missing or has another password it is mended, and `true` returned.
+/// Connects to the running server as both roles of `config`, over TCP, as applications do. If the role of the application does not exist
+/// or has another password, it is created or changed, and `true` returned.
+///
+/// # Errors
+/// The superuser, its password or the database do not fit, or the server does not answer.
 pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
     let as_owner = config.psql_over_tcp(&config.superuser, &config.password);
-    let as_api = config.psql_over_tcp(API_ROLE, &config.api_password);
-    let (owner, api) = tokio::join!(
+    let as_app = config.psql_over_tcp(&config.app_role.name, &config.app_role.password);
+    let (owner, app) = tokio::join!(
         as_owner.run("select 1", BOUND),
-        as_api.run("select 1", BOUND)
+        as_app.run("select 1", BOUND)
     );
     if let Err(error) = owner {
         return Err(match explain(config, &error).await {
@@ -90,54 +84,52 @@ pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
             None => error.into(),
         });
     }
-    match api {
+    match app {
         Ok(_) => Ok(false),
         Err(error) if is_refused(&error) => {
-            config.psql().run(&api_role(config), BOUND).await?;
+            config.psql().run(&app_role_sql(config), BOUND).await?;
             Ok(true)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Gives both roles new passwords, together or not at all. Needs no old one.
+/// Sets the passwords of both roles, in one transaction. The old ones are not needed.
+///
+/// # Errors
+/// The server refuses, or does not answer.
 pub async fn set_passwords(
     config: &ClusterConfig,
     password: &SecretString,
-    api_password: &SecretString,
+    app_password: &SecretString,
 ) -> Result<(), RolesError> {
-    config
-        .psql()
-        .run(
-            &set_passwords_sql(&config.superuser, password, api_password),
-            BOUND,
-        )
-        .await?;
+    let sql = passwords_sql(&[
+        (&config.superuser, password),
+        (&config.app_role.name, app_password),
+    ]);
+    config.psql().run(&sql, BOUND).await?;
     Ok(())
 }
 
-/// The same as the owner says it.
-pub fn set_passwords_sql(
-    owner: &str,
-    password: &SecretString,
-    api_password: &SecretString,
-) -> String {
-    let (owner, api) = (
-        set_password(owner, password),
-        set_password(API_ROLE, api_password),
-    );
-    format!("{UNLOGGED}BEGIN;\n{owner}{api}COMMIT;\n")
+/// Returns SQL for psql that sets the passwords of roles, in one transaction.
+pub fn passwords_sql(passwords: &[(&str, &SecretString)]) -> String {
+    let statements: String = passwords
+        .iter()
+        .map(|(role, password)| password_sql(role, password))
+        .collect();
+    format!("{UNLOGGED}BEGIN;\n{statements}COMMIT;\n")
 }
 
-/// Makes the API's role where there is none.
-pub fn create_api_role() -> String {
-    let (api, name) = (identifier(API_ROLE), literal(API_ROLE));
+/// Returns SQL for psql that creates a role if it does not exist.
+pub fn create_sql(role: &str) -> String {
     format!(
-        "SELECT 'CREATE ROLE {api}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec\n"
+        "SELECT 'CREATE ROLE {}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) \\gexec\n",
+        identifier(role),
+        literal(role)
     )
 }
 
-/// What a refused session says about the settings, if it does.
+/// Returns the mismatch that explains a refused session.
 pub(super) async fn explain(config: &ClusterConfig, refused: &PsqlError) -> Option<Mismatch> {
     let PsqlError::Refused { message } = refused else {
         return None;
@@ -192,11 +184,11 @@ fn is_refused(error: &PsqlError) -> bool {
     .any(|words| message.contains(words))
 }
 
-/// What a new server is told before anything else, in the database `postgres`.
-pub(super) fn bootstrap(config: &ClusterConfig) -> String {
+/// Returns the first SQL of a new cluster, for the database `postgres`.
+pub(super) fn bootstrap_sql(config: &ClusterConfig) -> String {
     let mut sql = format!(
         "{UNLOGGED}{}",
-        set_password(&config.superuser, &config.password)
+        password_sql(&config.superuser, &config.password)
     );
     if !matches!(config.database.as_str(), "postgres" | "template1") {
         let (database, owner) = (identifier(&config.database), identifier(&config.superuser));
@@ -205,58 +197,46 @@ pub(super) fn bootstrap(config: &ClusterConfig) -> String {
     sql
 }
 
-/// Makes the API's role what it has to be, in `POSTGRES_DB`, whatever it was.
-pub(super) fn api_role(config: &ClusterConfig) -> String {
-    api_role_sql(&config.superuser, &config.database, &config.api_password)
+pub(super) fn app_role_sql(config: &ClusterConfig) -> String {
+    config.app_role.sql(&config.superuser, &config.database)
 }
 
-/// The same for any database, as its owner says it in there.
-pub fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
-    let (api, create) = (identifier(API_ROLE), create_api_role());
-    let password = set_password(API_ROLE, password);
-    let grants = api_grants_sql(owner, database);
-    format!(
-        "{UNLOGGED}BEGIN;
-{create}ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+impl AppRole {
+    /// Returns SQL for psql that creates the role or corrects its attributes, password and privileges, as `owner` of `database`, in a
+    /// session of that database.
+    pub fn sql(&self, owner: &str, database: &str) -> String {
+        let (role, create) = (identifier(&self.name), create_sql(&self.name));
+        let password = password_sql(&self.name, &self.password);
+        let grants = grants_sql(&self.name, owner, database);
+        format!(
+            "{UNLOGGED}BEGIN;
+{create}ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 {password}{grants}COMMIT;
 "
-    )
+        )
+    }
 }
 
-/// Makes the tests' role what it has to be, as the owner says it.
-pub fn test_role_sql(password: &SecretString) -> String {
-    let (test, name) = (identifier(TEST_ROLE), literal(TEST_ROLE));
+/// Returns SQL that grants `role` the privileges of an [`AppRole`], as `owner` of `database`, in a session of that database.
+pub fn grants_sql(role: &str, owner: &str, database: &str) -> String {
+    let (role, owner, database) = (identifier(role), identifier(owner), identifier(database));
     format!(
-        "{UNLOGGED}SELECT 'CREATE ROLE {test}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
-ALTER ROLE {test} LOGIN SUPERUSER;
-{}",
-        set_password(TEST_ROLE, password)
-    )
-}
-
-/// What the API's role may in a database, as its owner says it in there.
-pub fn api_grants_sql(owner: &str, database: &str) -> String {
-    let (api, owner, database) = (
-        identifier(API_ROLE),
-        identifier(owner),
-        identifier(database),
-    );
-    format!(
-        "-- Nobody but the owner makes anything, not even for a session.
+        "-- Only the owner creates anything, temporary tables included.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
-GRANT CONNECT ON DATABASE {database} TO {api};
-GRANT USAGE ON SCHEMA public TO {api};
--- What is there, and what migrations will make.
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {api};
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {api};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {api};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {api};
+GRANT CONNECT ON DATABASE {database} TO {role};
+GRANT USAGE ON SCHEMA public TO {role};
+-- Existing tables, and those of later migrations.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {role};
 "
     )
 }
 
-fn set_password(role: &str, password: &SecretString) -> String {
+/// Returns SQL that sets the password of a role. Run it after [`UNLOGGED`].
+pub fn password_sql(role: &str, password: &SecretString) -> String {
     format!(
         "ALTER ROLE {} PASSWORD {};\n",
         identifier(role),

@@ -6,162 +6,147 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::postmaster::Running;
-use crate::ClusterConfig;
-use crate::Durability;
-use crate::cluster;
-use crate::cluster::DataDir;
+use crate::config::{ClusterConfig, Durability};
+use crate::data_dir::{self, DataDir, DataDirError};
 use crate::environment;
-use crate::postmaster;
+use crate::postmaster::{self, Running};
 use crate::psql::PsqlError;
-use crate::roles;
-use crate::roles::Mismatch;
-use crate::socket_dir;
-use crate::socket_dir::SocketDirError;
-use process::Configuration;
-use process::PidFile;
-use process::PidFileError;
-use process::Process;
-use process::ProcessError;
-use process::StopSignal;
-use process::describe;
-use process::disk;
-use process::ports;
-use process::ports::Holder;
-use process::ports::name_holder;
+use crate::roles::{self, Mismatch};
+use crate::socket_dir::{self, SocketDirError};
+use process::ports::{self, Holder, name_holder};
+use process::{
+    Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, describe, disk,
+};
 
-/// Recovery after a crash replays the log first, which takes as long as there is log.
+/// After a crash the server replays its log first.
 const READY_BOUND: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(5);
-/// Sessions end at once; the checkpoint after them writes what is dirty.
+/// The checkpoint of a fast shutdown writes all changed pages.
 const STOP_BOUND: Duration = Duration::from_secs(60);
-/// The bound for stopping a server that accepts no sessions.
+/// The time limit of a fast shutdown of a server that accepts no sessions.
 const BROKEN_BOUND: Duration = Duration::from_secs(5);
-/// The children of a killed postmaster hold its shared memory for up to two seconds.
+/// The children of a killed postmaster keep its shared memory for up to two seconds.
 const LINGER_BOUND: Duration = Duration::from_secs(10);
 const LINGER_POLL: Duration = Duration::from_millis(50);
 const QUERY_BOUND: Duration = Duration::from_secs(10);
 
-/// Why there is no server.
+/// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The port is taken.
-    #[error("port {port} is taken by {}. Stop that process, or choose another port: POSTGRES_PORT=<port> in .env", name_holder(holder.as_ref()))]
+    /// Another process listens on the port.
+    #[error("port {port} is taken by {}", name_holder(holder.as_ref()))]
     PortTaken {
         /// The port.
         port: u16,
-        /// Who has it, where this user may see that.
+        /// The process, if this user may see it.
         holder: Option<Holder>,
     },
-    /// The programs are of another major than the data.
+    /// The programs and the data have different major versions.
     #[error(
-        "the database in {} was made by PostgreSQL {data}, and the programs in {} are PostgreSQL {programs}. Install PostgreSQL {data}, or set POSTGRES_BIN_DIR to its programs",
+        "the database in {} was created by PostgreSQL {data}, and the programs in {} are PostgreSQL {programs}",
         data_dir.display(),
         bin_dir.display()
     )]
     OtherMajor {
         /// The data directory.
         data_dir: PathBuf,
-        /// The major that made it.
+        /// The major version that created it.
         data: u32,
         /// The directory of the programs.
         bin_dir: PathBuf,
-        /// Their major.
+        /// Their major version.
         programs: u32,
     },
-    /// The data directory cannot be served.
+    /// The data directory cannot be used.
     #[error(transparent)]
-    DataDir(#[from] cluster::ClusterError),
-    /// The settings name another user or database than the data directory has.
+    DataDir(#[from] DataDirError),
+    /// The data directory has another superuser or no such database.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// The disk is full.
-    #[error("the disk that holds {} is full: PostgreSQL cannot write. Make room, then start it again; nothing that was committed is lost", data_dir.display())]
+    /// The disk is full. No committed data is lost.
+    #[error("the disk that holds {} is full: PostgreSQL cannot write", data_dir.display())]
     DiskFull {
         /// The data directory.
         data_dir: PathBuf,
     },
-    /// Its files cannot be written.
-    #[error(
-        "PostgreSQL may not write in {}: {reason}\nmake that folder writable for {owner}, or move the checkout where it is, then start again",
-        data_dir.display()
-    )]
+    /// It cannot write its files.
+    #[error("PostgreSQL may not write in {}: {reason}", data_dir.display())]
     NotWritable {
         /// The data directory.
         data_dir: PathBuf,
-        /// What it said.
+        /// The line of its log.
         reason: String,
-        /// Whom it runs as.
+        /// The name of the user that it runs as.
         owner: String,
     },
-    /// It ended unasked.
-    #[error("PostgreSQL ended unasked ({how}){}", last_words(tail))]
+    /// It exited unexpectedly.
+    #[error("PostgreSQL ended unexpectedly ({how}){}", evidence(tail))]
     Died {
-        /// How it ended.
+        /// Its exit status or signal.
         how: String,
         /// Its last lines.
         tail: Vec<String>,
     },
-    /// A postmaster of an earlier run does not end.
-    #[error("a PostgreSQL of an earlier run (pid {pid}) still uses {} and does not end; end it with `kill -9 {pid}`", data_dir.display())]
+    /// A postmaster of an earlier run does not exit.
+    #[error("a PostgreSQL of an earlier run (pid {pid}) still uses {} and does not end", data_dir.display())]
     Leftover {
         /// Its pid.
         pid: i32,
         /// The data directory.
         data_dir: PathBuf,
     },
-    /// A running environment uses the data directory.
-    #[error(
-        "PostgreSQL (pid {pid}) runs on {} for a `cargo dev` (pid {supervisor}) that this command cannot reach. Nothing was changed\n\
-         hint: stop that environment first: kill {supervisor}", data_dir.display()
-    )]
+    /// A postmaster uses the data directory, and its parent is another living process of this program. It was not stopped.
+    #[error("PostgreSQL (pid {pid}) runs on {} for another process (pid {supervisor})", data_dir.display())]
     Supervised {
         /// The pid of the postmaster.
         pid: i32,
-        /// The pid of the supervisor.
+        /// The pid of its parent.
         supervisor: u32,
         /// The data directory.
         data_dir: PathBuf,
     },
-    /// The process of an earlier run does not end, or the pid file cannot be used.
+    /// The process of an earlier run does not exit, or the pid file cannot be used.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
     /// The folder of the socket cannot be used.
     #[error(transparent)]
     SocketDir(#[from] SocketDirError),
-    /// It did not start, did not become ready, or did not stop.
+    /// It did not start, become ready or stop.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// It runs and refuses a plain query.
+    /// It runs and refuses `select 1`.
     #[error("PostgreSQL runs and refuses a query: {0}")]
     Query(#[source] PsqlError),
 }
 
-fn last_words(tail: &[String]) -> String {
+fn evidence(tail: &[String]) -> String {
     if tail.is_empty() {
         String::new()
     } else {
         format!(
-            "; it last said:\n  {}",
+            "; it last printed:\n  {}",
             tail[tail.len().saturating_sub(10)..].join("\n  ")
         )
     }
 }
 
-/// A running server. [`Server::stop`] it: a dropped one is shut down at once, and recovers at its next start.
+/// A running server. Call [`Server::stop`]: a dropped server is shut down immediately, and recovers at its next start.
 pub struct Server {
     process: Process,
     data_dir: PathBuf,
     port: u16,
-    // After the process: the folder is removed when nothing listens in it any more.
+    // Declared after the process, so that the folder is removed when the server has exited.
     socket: SocketDir,
 }
 
 impl Server {
-    /// Starts the server, and returns when a session of `POSTGRES_USER` in `POSTGRES_DB` works. Whatever an earlier run left
-    /// running on the data directory is stopped in order first, so ask who runs before calling this.
+    /// Starts the server, and returns when the superuser can run a query in the database. A server that a dead process left running on
+    /// the data directory is shut down first.
+    ///
+    /// # Errors
+    /// The server does not run. It does not fit, did not start, or was stopped again because of the reason.
     pub async fn start(config: &ClusterConfig) -> Result<Self, ServerError> {
-        match cluster::state(&config.data_dir, &config.owner)? {
+        match data_dir::state(&config.data_dir, &config.owner)? {
             DataDir::Ready { major } if major == config.binaries.major => {}
             DataDir::Ready { major } => {
                 return Err(ServerError::OtherMajor {
@@ -201,7 +186,7 @@ impl Server {
         }
     }
 
-    /// Starts the server on its socket alone, without durability, for the making of a data directory.
+    /// Starts the server on its socket alone, without durability, while the data directory is created.
     pub(super) async fn start_bootstrap(config: &ClusterConfig) -> Result<Self, ServerError> {
         Self::launch(config, Listen::SocketOnly).await
     }
@@ -209,7 +194,7 @@ impl Server {
     async fn launch(config: &ClusterConfig, listen: Listen) -> Result<Self, ServerError> {
         socket_dir::prepare(&config.socket_dir, &config.owner)?;
         let socket = SocketDir::new(&config.socket_dir);
-        // A killed server leaves its socket and the socket's lock, which would be believed if the pid in it lived again.
+        // A killed server leaves its socket with a lock file. If another process gets the pid in that file, PostgreSQL does not start.
         socket_dir::remove_sockets(&socket.path);
         let mut process = Process::new(configuration(config, listen));
         let deadline = tokio::time::Instant::now() + LINGER_BOUND;
@@ -237,7 +222,7 @@ impl Server {
         let data_dir = &config.data_dir;
         let probe = || async move {
             match pid {
-                Some(pid) if postmaster::says_ready(data_dir, pid) => Ok(()),
+                Some(pid) if postmaster::is_ready(data_dir, pid) => Ok(()),
                 _ => Err("PostgreSQL is starting".to_owned()),
             }
         };
@@ -253,17 +238,17 @@ impl Server {
             .exists()
     }
 
-    /// The postmaster's pid.
+    /// Returns the pid of the postmaster while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
     }
 
-    /// Its last lines.
+    /// Returns its last lines, 50 at most.
     pub fn tail(&self) -> Vec<String> {
         self.process.tail()
     }
 
-    /// Waits until it ends unasked, and says why. Cancel safe.
+    /// Waits until it exits unexpectedly, and returns the reason. Cancel safe.
     pub async fn died(&mut self) -> ServerError {
         match self.process.exited().await {
             Ok(status) => {
@@ -282,7 +267,10 @@ impl Server {
         }
     }
 
-    /// Stops it in order: sessions end, what is dirty is written, the files are clean.
+    /// Stops it with a fast shutdown: sessions are terminated, and a checkpoint is written (PostgreSQL manual, "Shutting Down the Server").
+    ///
+    /// # Errors
+    /// It does not exit, also after SIGKILL.
     pub async fn stop(mut self) -> Result<(), ServerError> {
         self.process.stop().await?;
         Ok(())
@@ -290,6 +278,9 @@ impl Server {
 
     /// Stops a server that accepts no sessions. Tries a fast shutdown, then an immediate shutdown with recovery at the next start, because
     /// a server that cannot read its files does not finish a fast shutdown.
+    ///
+    /// # Errors
+    /// It does not exit, also after SIGKILL.
     pub async fn stop_broken(mut self) -> Result<(), ServerError> {
         self.process.send(Signal::SIGINT);
         if tokio::time::timeout(BROKEN_BOUND, self.process.exited())
@@ -331,7 +322,7 @@ fn configuration(config: &ClusterConfig, listen: Listen) -> Configuration {
     postgres
 }
 
-/// On the command line, where they beat what `postgresql.conf` says: that file is the user's.
+/// Settings on the command line override `postgresql.conf`, which belongs to the user.
 fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
     let address = if listen == Listen::SocketAndTcp {
         "127.0.0.1"
@@ -348,10 +339,10 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         "log_line_prefix=%m [%p] ",
         "log_timezone=UTC",
         "timezone=UTC",
-        // A failing statement and the row that failed hold what users wrote, which is for no log.
+        // Failed statements and rows contain data of users, which must not be in the log.
         "log_error_verbosity=terse",
         "log_min_error_statement=panic",
-        // Every five minutes, of interest to nobody here.
+        // They come every five minutes.
         "log_checkpoints=off",
         "shared_buffers=128MB",
         // systemd removes a user's files in /dev/shm and System V segments at logout (RemoveIPC in logind.conf), and no session starts
@@ -359,26 +350,26 @@ fn settings(config: &ClusterConfig, listen: Listen) -> Vec<String> {
         // directory. Parallel queries take the same time with both.
         "dynamic_shared_memory_type=mmap",
         "min_dynamic_shared_memory=64MB",
-        // Every disk this runs on seeks for free, and compiling small queries costs more than it saves.
+        // For solid-state disks, and because compiling small queries costs more time than it saves.
         "random_page_cost=1.1",
         "jit=off",
     ];
     let durable = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
-    let thrown_away = [
+    let disposable = [
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
         "wal_level=minimal",
         "max_wal_senders=0",
-        // One pool for each test that runs at the same time.
+        // Each test that runs at the same time has its own pool of connections.
         "max_connections=400",
     ];
     let bootstrap = ["fsync=off", "full_page_writes=off"];
     let durability: &[&str] = match (listen, config.durability) {
-        // The files are written out as a whole when they are complete.
+        // All files are synced when they are complete.
         (Listen::SocketOnly, _) => &bootstrap,
-        (_, Durability::Development) => &durable,
-        (_, Durability::Test) => &thrown_away,
+        (_, Durability::Durable) => &durable,
+        (_, Durability::Disposable) => &disposable,
     };
     settings.extend(
         common
@@ -408,7 +399,7 @@ fn still_runs(running: Running, data_dir: &Path) -> ServerError {
     }
 }
 
-/// What an early end was about, by the server's own words (LC_ALL=C keeps them English).
+/// Finds the reason of an early exit in the server's log, which is in English because of LC_ALL=C.
 fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     let ProcessError::Exited { tail, .. } = &error else {
         return error.into();
@@ -437,7 +428,7 @@ fn classify(error: ProcessError, config: &ClusterConfig) -> ServerError {
     error.into()
 }
 
-/// Whether the children of a killed postmaster, or its unreaped self, are still in the way.
+/// Returns whether a killed postmaster, or children of it, still block the data directory.
 fn lingers(tail: &[String]) -> bool {
     tail.iter().any(|line| {
         line.contains("pre-existing shared memory block")
@@ -445,7 +436,7 @@ fn lingers(tail: &[String]) -> bool {
     })
 }
 
-/// The folder of the socket, removed with the server.
+/// The folder of the socket. Removed on drop.
 struct SocketDir {
     path: PathBuf,
     _lock: Option<File>,

@@ -1,7 +1,7 @@
 //! The folder of the server's Unix socket.
 //!
-//! A socket's path has 107 bytes at most and PostgreSQL splits it at commas, so it cannot lie in the checkout, whose path may be
-//! anything.
+//! The path of a socket has 107 bytes at most (unix(7)), and PostgreSQL splits it at commas (`unix_socket_directories`). So the socket is
+//! not next to the data directory, whose path may be longer.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,58 +9,60 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use process::owner::{Owner, OwnerError};
+use process::user::{User, UserError};
 
-/// What PostgreSQL appends: `/.s.PGSQL.65535`.
+/// The length of `/.s.PGSQL.65535`, which PostgreSQL appends.
 const SOCKET_NAME: usize = 16;
 const LONGEST_PATH: usize = 107;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketDirError {
-    /// Someone else made a folder of this name.
-    #[error("{} is not a folder that belongs to {owner} alone; remove it", path.display())]
+    /// The name is in use by another user, or other users can access the folder.
+    #[error("{} is not a folder that belongs to {owner} alone", path.display())]
     NotOurs {
         /// The folder.
         path: PathBuf,
-        /// Whose it has to be.
+        /// The name of the user that must own it.
         owner: String,
     },
-    /// It could not be made.
+    /// It could not be created or read.
     #[error("{}: {source}", path.display())]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// It could not be given to its owner.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
+    Owner(#[from] UserError),
 }
 
-/// The folder for a server named `id` (such as a checkout's hash): under `runtime_dir` (`XDG_RUNTIME_DIR`) where that serves,
-/// else under `/tmp`.
-pub fn choose(id: &str, runtime_dir: Option<&OsStr>, owner: &Owner) -> PathBuf {
-    let name = format!("emotionviz-{id}");
+/// Returns the folder `name` in `runtime_dir` (`XDG_RUNTIME_DIR`) if a server of `owner` can use it, or in `/tmp`. `name` must be unique on
+/// this machine, have at most 80 bytes and no comma. The path is valid UTF-8.
+pub fn choose(name: &str, runtime_dir: Option<&OsStr>, owner: &User) -> PathBuf {
     runtime_dir
         .map(Path::new)
-        // The runtime folder is closed to everybody but its user, and so to a server that runs as somebody else.
-        .filter(|folder| folder.is_absolute() && folder.is_dir() && !owner.is_somebody_else())
-        .map(|folder| folder.join(&name))
+        // Only its user can access the runtime folder.
+        .filter(|folder| folder.is_absolute() && folder.is_dir() && !owner.is_another_user())
+        .map(|folder| folder.join(name))
         .filter(|folder| fits(folder))
-        .unwrap_or_else(|| Path::new("/tmp").join(&name))
+        .unwrap_or_else(|| Path::new("/tmp").join(name))
 }
 
 fn fits(folder: &Path) -> bool {
-    // It also stands in the API's DATABASE_URL, which is UTF-8.
+    // Clients have it in a connection URL, which is UTF-8.
     folder
         .to_str()
         .is_some_and(|path| path.len() + SOCKET_NAME <= LONGEST_PATH && !path.contains(','))
 }
 
-/// Makes the folder, open to its owner alone.
-pub fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> {
+/// Creates the folder, with access for its owner alone.
+///
+/// # Errors
+/// Another user has created a file or folder of this name, or the file system refuses.
+pub fn prepare(path: &Path, owner: &User) -> Result<(), SocketDirError> {
     let io = |source| SocketDirError::Io {
         path: path.to_owned(),
         source,
@@ -68,7 +70,7 @@ pub fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => owner.give(path).map_err(SocketDirError::from),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // In /tmp anybody may have been first: a link or an open folder would hand the connections to them.
+            // In /tmp another user may have created it. A link or an open folder would give that user the connections.
             let metadata = std::fs::symlink_metadata(path).map_err(io)?;
             let closed = metadata.permissions().mode() & 0o077 == 0;
             if metadata.is_dir() && closed && metadata.uid() == owner.uid {
@@ -84,15 +86,14 @@ pub fn prepare(path: &Path, owner: &Owner) -> Result<(), SocketDirError> {
     }
 }
 
-/// Locks the folder while the result lives, so that systemd-tmpfiles does not remove its files: it skips locked folders
-/// (tmpfiles.d(5)).
+/// Locks the folder while the result lives, because systemd-tmpfiles does not remove files from locked folders (tmpfiles.d(5)).
 pub fn keep_from_cleaners(path: &Path) -> Option<File> {
     File::open(path)
         .ok()
         .filter(|folder| folder.try_lock_shared().is_ok())
 }
 
-/// Removes the sockets that a server left, of whatever port. Only for whoever knows that none listens there.
+/// Removes the sockets of all ports. No server may listen there.
 pub(super) fn remove_sockets(path: &Path) {
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
         if entry
@@ -105,7 +106,7 @@ pub(super) fn remove_sockets(path: &Path) {
     }
 }
 
-/// Removes the folder, and the sockets in it. Only for whoever knows that none listens there.
+/// Removes the folder and its sockets. No server may listen there.
 pub fn remove(path: &Path) {
     remove_sockets(path);
     let _absent = std::fs::remove_dir(path);
@@ -116,13 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_folder_that_does_not_serve_is_passed_over() {
-        let current = Owner::current().unwrap();
-        let fallback = PathBuf::from("/tmp/emotionviz-abc");
+    fn an_unsuitable_runtime_folder_is_not_used() {
+        let current = User::current().unwrap();
+        let fallback = PathBuf::from("/tmp/abc");
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
             choose("abc", Some(folder.path().as_os_str()), &current),
-            folder.path().join("emotionviz-abc")
+            folder.path().join("abc")
         );
         assert_eq!(choose("abc", None, &current), fallback);
         assert_eq!(
@@ -136,7 +137,7 @@ mod tests {
             std::fs::create_dir(unfit).unwrap();
             assert_eq!(choose("abc", Some(unfit.as_os_str()), &current), fallback);
         }
-        let other = Owner {
+        let other = User {
             uid: 4_000_000,
             gid: 4_000_000,
             name: "other".to_owned(),
@@ -148,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_link_of_somebody_else_is_refused() {
-        let current = Owner::current().unwrap();
+    fn a_link_or_a_folder_that_others_can_access_is_refused() {
+        let current = User::current().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ours = folder.path().join("ours");
         prepare(&ours, &current).unwrap();

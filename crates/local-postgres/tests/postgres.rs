@@ -1,9 +1,9 @@
-//! The private PostgreSQL, tried on a real one.
+//! Tests with a real PostgreSQL.
 
-#![allow(clippy::unwrap_used)] // A test that cannot go on fails there.
+#![allow(clippy::unwrap_used)]
 
-#[path = "postgres/place.rs"]
-mod place;
+#[path = "postgres/scratch.rs"]
+mod scratch;
 
 #[path = "postgres/bad_days.rs"]
 mod bad_days;

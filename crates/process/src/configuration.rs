@@ -1,4 +1,4 @@
-//! What to run, and how to end it.
+//! What to run, and how to stop it.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -9,21 +9,20 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::process::Command;
 
-use crate::LineSink;
-use crate::owner::Owner;
+use crate::output::LineSink;
+use crate::user::User;
 
-/// A process that is usual gets nine tenths of a processor that both want (nice(1), sched(7)).
-const GIVES_WAY: i32 = 10;
+/// A process of normal priority gets nine tenths of a processor that both want (nice(1), sched(7)).
+const LOW_PRIORITY: i32 = 10;
 
-/// What asks a process to end.
+/// The signal that asks a process to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopSignal {
-    /// SIGTERM: the usual one.
+    /// SIGTERM.
     Terminate,
-    /// SIGINT: PostgreSQL's "fast" shutdown, which ends sessions and leaves clean files.
+    /// SIGINT.
     Interrupt,
-    /// SIGQUIT: PostgreSQL's "immediate" shutdown, after which the next start recovers from the log; to the API: another process
-    /// has taken over its socket.
+    /// SIGQUIT.
     Quit,
 }
 
@@ -37,39 +36,39 @@ impl From<StopSignal> for Signal {
     }
 }
 
-/// What to run, and how to end it.
+/// What to run, and how to stop it.
 #[derive(Clone)]
 pub struct Configuration {
-    /// The name in messages and logs, such as `postgres`.
+    /// The name in messages, such as `postgres`.
     pub name: String,
-    /// The program.
+    /// The program: a path, or a name that is searched for in `PATH`.
     pub program: PathBuf,
-    /// Its arguments. They are visible to every user of the machine: never a secret.
+    /// Its arguments. All users of the machine can see them: never put a secret here.
     pub args: Vec<OsString>,
-    /// Variables that differ from the tool's own environment: set, or removed where there is no value.
+    /// Changes to the environment of this process. `None` removes a variable.
     pub env: Vec<(OsString, Option<OsString>)>,
-    /// The folder it starts in; the tool's own when `None`.
+    /// The folder in which it starts. `None`: the one of this process.
     pub current_dir: Option<PathBuf>,
-    /// The user it runs as; the tool's own when `None`.
-    pub run_as: Option<Owner>,
-    /// A file that the process holds locked for as long as it (or a descendant) lives; see [`crate::PidFile`].
+    /// The user that it runs as. `None`: the user of this process.
+    pub run_as: Option<User>,
+    /// A file that the process and its descendants hold locked while they live; see [`crate::PidFile`].
     pub pid_file: Option<PathBuf>,
-    /// Whether it leaves the processors to whatever else wants them.
-    pub gives_way: bool,
-    /// What asks it to end; also what the kernel sends when the tool is killed (Linux).
+    /// Whether it runs with niceness 10.
+    pub low_priority: bool,
+    /// The signal that stops it. On Linux the kernel also sends it when this process is killed.
     pub stop_signal: StopSignal,
-    /// How long it may take to end after that, before it is killed.
+    /// The time between the stop signal and SIGKILL.
     pub stop_bound: Duration,
-    /// What a dropped process is sent before SIGKILL, if anything.
+    /// The signal that is sent, a second before SIGKILL, when the process is dropped. `None`: SIGKILL at once.
     pub drop_signal: Option<StopSignal>,
     /// Listening sockets that the process inherits as file descriptors from 3 on, announced by `LISTEN_FDS` (sd_listen_fds(3)).
     pub listeners: Vec<Arc<TcpListener>>,
-    /// Who gets its lines.
+    /// Called with each line of its output.
     pub sink: Option<LineSink>,
 }
 
 impl Configuration {
-    /// A program without arguments, stopped with SIGTERM and 10 seconds of patience.
+    /// Creates a configuration without arguments. SIGKILL follows 10 s after SIGTERM.
     pub fn new(name: impl Into<String>, program: impl Into<PathBuf>) -> Self {
         Self {
             name: name.into(),
@@ -79,7 +78,7 @@ impl Configuration {
             current_dir: None,
             run_as: None,
             pid_file: None,
-            gives_way: false,
+            low_priority: false,
             stop_signal: StopSignal::Terminate,
             stop_bound: Duration::from_secs(10),
             drop_signal: None,
@@ -99,7 +98,7 @@ impl Configuration {
         self
     }
 
-    /// Sets one variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), Some(value.into())));
@@ -121,17 +120,17 @@ impl Configuration {
         if let Some(folder) = &self.current_dir {
             command.current_dir(folder);
         }
-        if self.gives_way {
-            let give_way = || {
-                // A sandbox may refuse it, and what is to be done matters more.
-                let _refused = rustix::process::nice(GIVES_WAY);
+        if self.low_priority {
+            let lower_priority = || {
+                // A sandbox may refuse it. The process is more important than its priority.
+                let _refused = rustix::process::nice(LOW_PRIORITY);
                 Ok(())
             };
-            // SAFETY: between fork and exec only async-signal-safe things are allowed. It makes the system calls getpriority and
-            // setpriority.
+            // SAFETY: between fork and exec only async-signal-safe functions are allowed. The closure makes the system calls getpriority
+            // and setpriority.
             #[allow(unsafe_code)]
             unsafe {
-                command.pre_exec(give_way);
+                command.pre_exec(lower_priority);
             }
         }
         command

@@ -29,7 +29,7 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether a program reports a full disk or quota, in the words of the system (`LC_ALL=C`) or of apt.
+/// Returns whether a program reports a full disk or quota, in the words of strerror(3) (`LC_ALL=C`) or of apt.
 pub fn is_reported_full(text: &str) -> bool {
     let text = text.to_lowercase();
     [

@@ -1,51 +1,55 @@
-//! Why a process did not do what was asked of it, with its last words.
+//! Errors of processes.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::PidFileError;
+use crate::configuration::Configuration;
+use crate::pid_file::PidFileError;
 
-/// Why a process did not do what was asked of it.
+/// How many lines of the tail a message shows.
+const SHOWN_LINES: usize = 10;
+
+/// Why an operation on a process failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// It could not be started.
     #[error("{name} could not be started ({}): {source}", program.display())]
     Spawn {
-        /// The process.
+        /// The name of the process.
         name: String,
-        /// What was to run.
+        /// Its program.
         program: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Its pid file could not be taken.
+    /// Its pid file could not be locked.
     #[error("{name} could not take its pid file: {source}")]
     PidFile {
-        /// The process.
+        /// The name of the process.
         name: String,
-        /// Why.
+        /// The reason.
         source: PidFileError,
     },
-    /// It ended before it was ready, or unasked.
+    /// It exited before it was ready, or with an error.
     #[error("{name} ended ({}){}", describe(*status), evidence(tail))]
     Exited {
-        /// The process.
+        /// The name of the process.
         name: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// Its last lines.
         tail: Vec<String>,
     },
-    /// It still runs and is not ready.
+    /// It runs and is not ready, or has not finished.
     #[error("{name} was not ready after {} s: {last}{}", waited.as_secs(), evidence(tail))]
     NotReady {
-        /// The process.
+        /// The name of the process.
         name: String,
-        /// The bound that passed.
+        /// The time limit.
         waited: Duration,
-        /// What the last probe said.
+        /// The error of the last probe.
         last: String,
         /// Its last lines.
         tail: Vec<String>,
@@ -53,22 +57,48 @@ pub enum ProcessError {
     /// It survived SIGKILL, as a process in an uninterruptible system call does.
     #[error("{name} (pid {pid}) did not end when it was killed")]
     Survived {
-        /// The process.
+        /// The name of the process.
         name: String,
         /// Its pid.
         pid: u32,
     },
-    /// The system would not say how it is.
+    /// It could not be waited for, or a pipe to it broke.
     #[error("{name} could not be waited for: {source}")]
     Wait {
-        /// The process.
+        /// The name of the process.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// An exit status in words: `exit status 1`, `signal 9`.
+impl ProcessError {
+    pub(crate) fn spawn(configuration: &Configuration, source: std::io::Error) -> Self {
+        Self::Spawn {
+            name: configuration.name.clone(),
+            program: configuration.program.clone(),
+            source,
+        }
+    }
+
+    pub(crate) fn wait(configuration: &Configuration, source: std::io::Error) -> Self {
+        Self::Wait {
+            name: configuration.name.clone(),
+            source,
+        }
+    }
+
+    pub(crate) fn unfinished(name: String, waited: Duration, tail: Vec<String>) -> Self {
+        Self::NotReady {
+            name,
+            waited,
+            last: "it had not finished".to_owned(),
+            tail,
+        }
+    }
+}
+
+/// Formats an exit status: `exit status 1`, `signal 9`.
 pub fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
@@ -79,9 +109,8 @@ pub fn describe(status: ExitStatus) -> String {
 
 fn evidence(tail: &[String]) -> String {
     if tail.is_empty() {
-        return "; it said nothing".to_owned();
+        return "; it printed nothing".to_owned();
     }
-    // A message shows the end of the tail; all of it is in the error for whoever wants it.
-    let last = tail.len().saturating_sub(10);
-    format!("; it last said:\n  {}", tail[last..].join("\n  "))
+    let shown = tail.len().saturating_sub(SHOWN_LINES);
+    format!("; it last printed:\n  {}", tail[shown..].join("\n  "))
 }

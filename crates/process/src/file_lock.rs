@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::poll::{after, poll_until};
+use crate::poll::{after, poll_until};
 
 const POLL: Duration = Duration::from_millis(10);
 /// Shorter waits are usual.

@@ -1,25 +1,23 @@
-//! Files that several commands read and write. They are replaced atomically, and never belong to root in another user's folder, because
+//! Files that several processes read and write. They are replaced atomically, and never belong to root in another user's folder, because
 //! that user could not remove them.
 
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::io;
-use std::io::Read;
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::fs::fchown;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
 use nix::unistd::Uid;
 use sha2::{Digest, Sha256};
 
-use crate::owner::OwnerError;
+pub use crate::folder::sync_folder;
+use crate::locked_temp::LockedTempFile;
+use crate::user::{UserError, hand_over};
 
-use crate::LockedTempFile;
-
-/// Opens a file, made when it is not there, and sees to it that it is not root's in somebody else's folder.
+/// Opens a file, or creates it. What root creates belongs to the owner of the folder.
+///
+/// # Errors
+/// The file cannot be opened, created or handed over.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = options.create(true).open(path)?;
     hand_over(&file, path)?;
@@ -34,40 +32,21 @@ pub const RUNNABLE: u32 = 0o755;
 pub const SECRET: u32 = 0o600;
 
 /// Replaces or creates a file atomically: other processes see the new or the old content, also after a crash or on a full disk.
+///
+/// # Errors
+/// The file cannot be written; it is unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = LockedTempFile::new(path, mode)?;
     file.file().write_all(bytes)?;
     file.replace()
 }
 
-/// Syncs a folder, so that a renamed file has its new name after a crash.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// A bare file name is relative to the working directory.
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
-/// Gives what root has made to whoever owns the folder that `path` is in.
-pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
-    if !Uid::effective().is_root() || file.metadata()?.uid() != 0 {
-        return Ok(());
-    }
-    let above = std::fs::metadata(folder_of(path))?;
-    if above.uid() == 0 {
-        Ok(())
-    } else {
-        fchown(file, Some(above.uid()), Some(above.gid()))
-    }
-}
-
 /// Creates the folders above `path`, with search permission for all users. Each folder belongs to the owner of its parent, so that root
-/// leaves no folder of its own in a user's checkout. Other commands may create the same folders at the same time.
-pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
+/// leaves no folder of its own among a user's files. Other processes may create the same folders at the same time.
+///
+/// # Errors
+/// A folder cannot be created or handed over.
+pub fn make_parents(path: &Path) -> Result<(), UserError> {
     let Some(folder) = path.parent() else {
         return Ok(());
     };
@@ -75,12 +54,12 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         return Ok(());
     }
     make_parents(folder)?;
-    let io = |source| OwnerError::Io {
+    let io = |source| UserError::Io {
         path: folder.to_owned(),
         source,
     };
     let above = folder.parent().unwrap_or(Path::new("/"));
-    // Mode and owner are set before other commands see the folder.
+    // Mode and owner are set before other processes see the folder.
     let made = tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(above)
@@ -91,7 +70,7 @@ pub fn make_parents(path: &Path) -> Result<(), OwnerError> {
         std::os::unix::fs::chown(made.path(), Some(above.uid()), Some(above.gid())).map_err(io)?;
     }
     match std::fs::rename(made.path(), folder) {
-        // Another command created the folder, and it is not empty.
+        // Another process created the folder, and it is not empty.
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed.map_err(io),
     }
@@ -127,7 +106,7 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owner::Owner;
+    use crate::user::User;
 
     #[test]
     fn sha256_is_what_sha256sum_prints() {
@@ -181,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_somebodys_folder_is_theirs() {
+    fn a_file_that_root_creates_belongs_to_the_owner_of_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made");
         open(OpenOptions::new().append(true), &path).unwrap();
@@ -192,8 +171,8 @@ mod tests {
         if !Uid::effective().is_root() {
             return;
         }
-        // What root left there before is handed over too; what is somebody else's stays theirs.
-        let owner = |uid: u32| Owner {
+        // Files of root are handed over, too. Files of other users are not.
+        let owner = |uid: u32| User {
             uid,
             gid: uid,
             name: "stranger".to_owned(),

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::FileLock;
-use crate::files::{folder_of, hand_over, sync_folder};
+use crate::file_lock::FileLock;
+use crate::folder::{folder_of, sync_folder};
+use crate::user::hand_over;
 
-/// The suffix of a file until it is complete. Git ignores this suffix, because the file may have secrets.
+/// The suffix of a file until it is complete.
 const UNFINISHED: &str = ".unfinished-";
 /// Longer than what a user would type after the suffix.
 const RANDOM: usize = 12;

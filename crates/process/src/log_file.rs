@@ -1,4 +1,4 @@
-//! A log file of the environment, rotated by size.
+//! Log files that are rotated by size.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,13 +14,14 @@ use nix::unistd::Uid;
 
 use crate::files::{self, make_parents};
 
-/// What services say may hold what users wrote.
+/// A log may contain data of users.
 const MODE: u32 = 0o600;
 const LIMIT: usize = 10 * 1024 * 1024;
-/// Beside the one that is written.
+/// Rotated files, next to the current one.
 const KEPT: usize = 2;
 
-/// A log file that several tasks write.
+/// A log file that several threads write. It is rotated at 10 MB; two rotated files are kept, as `<name>.1` and `<name>.2`. Only its
+/// owner can read it.
 pub struct LogFile {
     path: PathBuf,
     open: Mutex<Open>,
@@ -34,7 +35,7 @@ struct Open {
 
 impl Open {
     fn at(path: &Path) -> Self {
-        // A log that cannot be written must not stop the services.
+        // A log that cannot be written must not stop the program.
         let _unwritable = make_parents(path).map(|()| open(path));
         let limit = ContentLimit::BytesSurpassed(LIMIT);
         let file = FileRotate::new(
@@ -57,13 +58,13 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
         .ok()
 }
 
-/// Opens a log of the environment, which is for its owner alone, to go on where it ends.
+/// Opens or creates a log file for appending. Only its owner can read it.
 ///
 /// # Errors
-/// What the system says.
+/// The file cannot be opened or created.
 pub fn open(path: &Path) -> std::io::Result<File> {
     let file = files::open(&mut options(), path)?;
-    // One of an earlier version may be open to others.
+    // An existing file may have other permissions.
     file.set_permissions(PermissionsExt::from_mode(MODE))?;
     Ok(file)
 }
@@ -75,7 +76,7 @@ fn options() -> OpenOptions {
 }
 
 impl LogFile {
-    /// Opens the file to go on where it ends.
+    /// Opens or creates the file for appending. If that fails, each line tries again.
     pub fn open(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -83,26 +84,26 @@ impl LogFile {
         }
     }
 
-    /// Writes a line, without colours.
+    /// Writes a line without its terminal escape sequences. A line that cannot be written is lost.
     pub fn line(&self, line: &str) {
         let line = anstream::adapter::strip_str(line);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only the folder of the logs is created again: a checkout that was moved leaves nothing at its old path.
+        // Only the folder of the file is created again: a parent folder that was moved leaves nothing at its old path.
         let has_place = self.path.ancestors().nth(2).is_some_and(Path::is_dir);
         if identity(&self.path) != open.identity && has_place {
             // The file was removed, or another program rotated it.
             *open = Open::at(&self.path);
         }
-        // A full disk must not end the services: their log is on the terminal too.
+        // A full disk must not stop the program.
         let _full = open.file.write_all(format!("{line}\n").as_bytes());
         if Uid::effective().is_root() {
-            // It may have been rotated, and be root's then.
-            let _root_can = files::open(&mut options(), &self.path);
+            // A rotation may have created a file that belongs to root.
+            let _handed_over = files::open(&mut options(), &self.path);
         }
         open.identity = identity(&self.path);
     }
 
-    /// Writes a line with the time before it.
+    /// Writes a line after the current time (RFC 3339, UTC, milliseconds).
     pub fn stamped(&self, line: &str) {
         self.line(&format!(
             "{} {line}",
@@ -114,7 +115,7 @@ impl LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owner::Owner;
+    use crate::user::User;
 
     #[test]
     fn a_log_file_continues_in_a_new_folder_when_its_folder_is_removed() {
@@ -133,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn every_log_is_for_its_owner_alone_rotated_ones_too() {
+    fn only_the_owner_of_a_log_file_can_read_it_also_after_a_rotation() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dev.log");
-        std::fs::write(&path, "of an earlier version\n").unwrap();
+        std::fs::write(&path, "older\n").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         if Uid::effective().is_root() {
-            Owner {
+            User {
                 uid: 4_000_000,
                 gid: 4_000_000,
                 name: "stranger".to_owned(),

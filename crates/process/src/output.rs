@@ -1,4 +1,4 @@
-//! The lines of a child: passed on as they come, the last ones kept.
+//! Reads the output of a child in lines, and keeps the last ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,14 +8,14 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-/// How many lines are kept as evidence.
+/// The number of lines that are kept for errors.
 const TAIL_LINES: usize = 50;
-/// A line longer than this is passed on in pieces: a child that prints without line ends must not fill the memory.
+/// Longer lines are split, so that a child that prints no line ends does not fill the memory.
 const LONGEST_LINE: u64 = 64 * 1024;
-/// How long the last lines of an ended child are waited for. Its descendants may hold the pipes open for ever.
+/// How long to wait for the last lines of a child that has exited. Its descendants may keep the pipes open.
 const DRAIN_BOUND: Duration = Duration::from_millis(250);
 
-/// Where a line came from.
+/// The origin of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -24,7 +24,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// Who gets the lines of a process, without their line ends, in the order in which each stream printed them.
+/// A function that is called with each line of a process, without its line end. Lines of one stream arrive in order.
 pub type LineSink = Arc<dyn Fn(Stream, &str) + Send + Sync>;
 
 type Tail = Arc<Mutex<VecDeque<String>>>;
@@ -36,8 +36,8 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Reads both streams of `child` from now on.
-    pub(super) fn of(child: &mut Child, sink: Option<LineSink>) -> Self {
+    /// Starts to read both streams of `child`.
+    pub(super) fn from_child(child: &mut Child, sink: Option<LineSink>) -> Self {
         let tail = Tail::default();
         let mut readers = Vec::with_capacity(2);
         if let Some(stdout) = child.stdout.take() {
@@ -68,7 +68,7 @@ impl Collected {
             .collect()
     }
 
-    /// Waits for what an ended child has printed.
+    /// Waits until the output of a child that has exited is read.
     pub(super) async fn drain(&mut self) {
         let deadline = tokio::time::Instant::now() + DRAIN_BOUND;
         for mut reader in self.readers.drain(..) {

@@ -1,9 +1,35 @@
 //! The parents of other processes.
 
-/// Returns the parent of `pid` if it is another process of this program. Such a parent looks after `pid`; the system gives the children
-/// of a dead process to another one.
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::poll::{after, poll_until};
+
+/// How long another process of this program may take to stop its child.
+const BOUND: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Waits while the parent of a process is another living process of this program, which may be stopping it, for 10 s at most. `process`
+/// returns the pid, or `None` if there is no such process any more.
+///
+/// Returns the pid and its parent if they still run.
+pub async fn wait_for_supervisor(process: impl Fn() -> Option<u32>) -> Option<(u32, u32)> {
+    let supervised = Cell::new(None);
+    let ends = poll_until(after(BOUND), POLL, || async {
+        supervised.set(match process() {
+            Some(pid) => supervisor_of(pid).await.map(|parent| (pid, parent)),
+            None => None,
+        });
+        supervised.get().is_none().then_some(())
+    });
+    ends.await;
+    supervised.get()
+}
+
+/// Returns the parent of `pid` if it is another process of this program. The system gives the children of a dead process to another one,
+/// so such a parent has started `pid`.
 #[cfg(target_os = "linux")]
-pub async fn same_program(pid: i32) -> Option<u32> {
+async fn supervisor_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may have blanks and brackets (proc_pid_stat(5)).
     let (_, fields) = stat.rsplit_once(')')?;
@@ -13,25 +39,26 @@ pub async fn same_program(pid: i32) -> Option<u32> {
     (name(parent)? == name(std::process::id())?).then_some(parent)
 }
 
-/// Does the same with `ps`.
+/// Does the same with ps(1).
 #[cfg(not(target_os = "linux"))]
-pub async fn same_program(pid: i32) -> Option<u32> {
-    use std::time::Duration;
-
-    use super::{Configuration, capture};
-
-    let ask = async |field: &str, pid: &str| {
-        let ps = Configuration::new("ps", "ps").args(["-o", field, "-p", pid]);
-        let output = capture(ps, b"", Duration::from_secs(5)).await.ok()?;
+async fn supervisor_of(pid: u32) -> Option<u32> {
+    let ask = async |field: &str, pid: u32| {
+        let ps = tokio::process::Command::new("ps")
+            .args(["-o", field, "-p", &pid.to_string()])
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_secs(5), ps).await;
+        let output = output.ok()?.ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let parent = ask("ppid=", &pid.to_string()).await?.parse().ok()?;
+    let parent = ask("ppid=", pid).await?.parse().ok()?;
     is_another(parent).then_some(())?;
-    let name = ask("comm=", &parent.to_string()).await?;
-    (name == ask("comm=", &std::process::id().to_string()).await?).then_some(parent)
+    let name = ask("comm=", parent).await?;
+    (name == ask("comm=", std::process::id()).await?).then_some(parent)
 }
 
-/// The process 1 of a container adopts the children of all dead processes.
+/// Process 1 of a container adopts the children of all dead processes.
 fn is_another(parent: u32) -> bool {
     parent > 1 && parent != std::process::id()
 }
@@ -41,15 +68,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_own_process_and_other_programs_are_not_other_processes_of_this_program() {
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(same_program(own).await, None, "the parent is a test runner");
+    async fn this_process_and_other_programs_are_not_supervisors() {
+        let own = std::process::id();
+        assert_eq!(
+            supervisor_of(own).await,
+            None,
+            "the parent is a test runner"
+        );
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        assert_eq!(same_program(pid).await, None, "the parent is this process");
+        let pid = child.id();
+        assert_eq!(supervisor_of(pid).await, None, "the parent is this process");
+        assert_eq!(wait_for_supervisor(|| Some(pid)).await, None);
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -1,10 +1,9 @@
-//! A pid file whose lock says whether the process lives.
+//! A pid file whose lock shows whether the process lives.
 //!
-//! The child gets the open, exclusively locked file as its standard input. A `flock` belongs to the open file description,
-//! which the child and its descendants share: it is held exactly as long as one of them lives, however the tool ended, and
-//! whoever else got the pid since.
+//! The child gets the open, exclusively locked file as its standard input. A lock of flock(2) belongs to the open file description, which
+//! the child and its descendants share. So the file is locked exactly as long as one of them lives, however their owner ended, and also
+//! if another process has got the same pid.
 
-use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::future::ready;
 use std::io::{Read, Write};
@@ -12,77 +11,72 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use super::file_lock;
-use super::file_lock::FileLock;
-use super::file_lock::FileLockError;
-use super::parent::same_program as supervisor_of;
-use super::poll::after;
-use super::poll::poll_until;
-use crate::StopSignal;
+use crate::configuration::StopSignal;
+use crate::file_lock::{self, FileLock, FileLockError};
 use crate::files;
+use crate::group::Group;
+use crate::parent::wait_for_supervisor;
+use crate::poll::{after, poll_until};
 
 const POLL: Duration = Duration::from_millis(5);
-/// Asking who holds a file locks it for an instant: longer than any number of those.
-const PROBE_PATIENCE: Duration = Duration::from_millis(200);
-/// How long another process of this program may take to end its child.
-pub const SUPERVISOR_BOUND: Duration = Duration::from_secs(10);
-/// The pause between two looks at a supervisor.
-pub const SUPERVISOR_POLL: Duration = Duration::from_millis(50);
+/// [`PidFile::is_held`] locks the file for an instant. This is longer than many calls of it.
+const PROBE_BOUND: Duration = Duration::from_millis(200);
 /// How long the holders may take to disappear after SIGKILL.
 const KILL_BOUND: Duration = Duration::from_secs(10);
 
-/// Why a pid file could not be taken, or its holder not be ended.
+/// Why a pid file could not be locked, or its holder not be stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum PidFileError {
-    /// Another process has it.
-    #[error("{} is held by a process that runs (pid {})", path.display(), pid.map_or("unknown".to_owned(), |pid| pid.to_string()))]
+    /// A running process holds it.
+    #[error("{} is held by a process that runs (pid {})", path.display(), shown(*pid))]
     Held {
         /// The file.
         path: PathBuf,
-        /// Who, where the file says so.
+        /// The pid in the file.
         pid: Option<u32>,
     },
-    /// The holder did not end, SIGKILL included.
-    #[error("the process of an earlier run (pid {}) does not end; {} names it", pid.map_or("unknown".to_owned(), |pid| pid.to_string()), path.display())]
+    /// The holder did not exit after SIGKILL.
+    #[error("the process of an earlier run (pid {}) does not end; {} names it", shown(*pid), path.display())]
     Survived {
         /// The file.
         path: PathBuf,
-        /// Who, where the file says so.
+        /// The pid in the file.
         pid: Option<u32>,
     },
-    /// It is not left behind.
-    #[error(
-        "process {pid} is not left behind: its parent (pid {parent}) runs, and this command cannot reach it. Nothing was changed\n\
-         hint: stop that process first: kill {parent}"
-    )]
+    /// The holder is not a leftover: another living process of this program is its parent. It was not stopped.
+    #[error("process {pid} was not left behind: its parent (pid {parent}) runs")]
     Supervised {
-        /// Its pid.
+        /// The pid of the holder.
         pid: u32,
-        /// The parent.
+        /// The pid of its parent.
         parent: u32,
     },
-    /// The file could not be used.
+    /// The file could not be created, opened, locked or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// A pid file that this process holds locked, on its way to a child; see the module's text in the source.
+fn shown(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
+/// A file with the pid of a process. The process and its descendants hold it locked while they live, so that the next owner can find and
+/// stop what a killed owner left behind. [`crate::Configuration::pid_file`] gives one to a process.
 #[derive(Debug)]
 pub struct PidFile {
     file: File,
 }
 
 impl PidFile {
-    /// Makes the file, or takes the one that a dead process left, and locks it.
-    pub async fn create(path: &Path) -> Result<Self, PidFileError> {
+    /// Creates the file, or opens the one that a dead process left, and locks it.
+    pub(crate) async fn create(path: &Path) -> Result<Self, PidFileError> {
         let io = |source| PidFileError::Io {
             path: path.to_owned(),
             source,
@@ -91,7 +85,7 @@ impl PidFile {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
         let file = files::open(OpenOptions::new().read(true).write(true), path).map_err(io)?;
-        let file = match FileLock::acquire(file, path, PROBE_PATIENCE, |_| {}).await {
+        let file = match FileLock::acquire(file, path, PROBE_BOUND, |_| {}).await {
             Ok(lock) => lock.into_file(),
             Err(FileLockError::Held { path, .. }) => {
                 let pid = read_pid(&path);
@@ -105,36 +99,25 @@ impl PidFile {
         Ok(Self { file })
     }
 
-    /// The file as a child's standard input, which takes the lock along.
-    pub fn as_stdin(&self) -> std::io::Result<Stdio> {
+    /// Returns the file as a child's standard input, which shares the lock.
+    pub(crate) fn as_stdin(&self) -> std::io::Result<Stdio> {
         self.file.try_clone().map(Stdio::from)
     }
 
-    /// Names `pid` as the holder.
-    pub fn write(&self, pid: u32) -> std::io::Result<()> {
-        write_pid(&self.file, pid)
-    }
-
-    pub(super) fn into_file(self) -> File {
+    pub(crate) fn into_file(self) -> File {
         self.file
     }
 
-    /// Returns the pid in the file and its parent, if another living process of this program is the parent.
-    async fn supervised(path: &Path) -> Option<(u32, u32)> {
-        let pid = read_pid(path).filter(|_| Self::is_held(path))?;
-        supervisor_of(i32::try_from(pid).ok()?)
-            .await
-            .map(|parent| (pid, parent))
-    }
-
-    /// Whether a process holds the file.
+    /// Returns whether a process holds the file.
     pub fn is_held(path: &Path) -> bool {
         file_lock::is_held(path)
     }
 
-    /// Ends the process group that an earlier run left behind: `signal`, `bound`, SIGKILL. Returns whether there was one,
-    /// when nothing of it lives any more. The child of another living process of this program is not ended: the other process may be
-    /// ending it, so it is waited for.
+    /// Stops the process group that a dead owner left behind: with `signal`, and after `bound` with SIGKILL. Returns when no process of it
+    /// lives any more, and whether there was one.
+    ///
+    /// # Errors
+    /// [`PidFileError::Supervised`], if the owner lives and does not stop it within 10 s, or [`PidFileError::Survived`].
     pub async fn end_leftover(
         path: &Path,
         signal: StopSignal,
@@ -143,16 +126,11 @@ impl PidFile {
         if !Self::is_held(path) {
             return Ok(false);
         }
-        let supervised = Cell::new(None);
-        let ends = poll_until(after(SUPERVISOR_BOUND), SUPERVISOR_POLL, || async {
-            supervised.set(Self::supervised(path).await);
-            supervised.get().is_none().then_some(())
-        });
-        ends.await;
-        if let Some((pid, parent)) = supervised.get() {
+        let holder = || read_pid(path).filter(|_| Self::is_held(path));
+        if let Some((pid, parent)) = wait_for_supervisor(holder).await {
             return Err(PidFileError::Supervised { pid, parent });
         }
-        // Descendants in groups of their own (PostgreSQL's backends) end by themselves once the leader has; the lock says when.
+        // Descendants in other groups, such as the backends of PostgreSQL, exit after the leader. Then the lock is released.
         signal_holder(path, signal.into());
         if released_within(path, bound).await {
             return Ok(true);
@@ -168,8 +146,8 @@ impl PidFile {
     }
 }
 
-/// Allocates nothing: it runs between fork and exec.
-pub(super) fn write_pid(mut file: &File, pid: u32) -> std::io::Result<()> {
+/// Does not allocate, because it runs between fork and exec.
+pub(crate) fn write_pid(mut file: &File, pid: u32) -> std::io::Result<()> {
     let mut text = [0_u8; 12];
     let mut rest = &mut text[..];
     writeln!(rest, "{pid}")?;
@@ -185,15 +163,13 @@ fn read_pid(path: &Path) -> Option<u32> {
         .take(32)
         .read_to_string(&mut text)
         .ok()?;
-    // 0 and 1 would address the tool's own group, and everything.
+    // kill(2) of group 0 means the own group, and of group 1 all processes.
     text.trim().parse().ok().filter(|pid| *pid > 1)
 }
 
 fn signal_holder(path: &Path, signal: Signal) {
-    let pid = read_pid(path).and_then(|pid| i32::try_from(pid).ok());
-    if let Some(pid) = pid {
-        // Gone already, with descendants that still hold the file: the caller goes on waiting for those.
-        let _gone = killpg(Pid::from_raw(pid), signal);
+    if let Some(group) = read_pid(path).and_then(Group::with_leader) {
+        group.signal(signal);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a process says that it is ready: `NOTIFY_SOCKET`, systemd's protocol (sd_notify(3)).
+//! A socket on which a process reports that it is ready: `NOTIFY_SOCKET` of systemd (sd_notify(3)).
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -6,27 +6,28 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixDatagram;
 
-/// A word is a line or two.
-const LONGEST_WORD: usize = 4096;
+/// A notification has a line or two.
+const LONGEST: usize = 4096;
 
-/// A socket for the words of one process, gone when this is dropped.
+/// A socket for the notifications of one process. Its file is removed on drop.
 pub struct ReadySocket {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl ReadySocket {
-    /// Listens at `path`. What an earlier process would say goes nowhere from now on.
+    /// Listens at `path`, the value for `NOTIFY_SOCKET`. An existing socket is replaced, so that an earlier process reports nothing any
+    /// more.
     ///
     /// # Errors
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     pub fn listen(path: &Path) -> std::io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let socket = UnixDatagram::bind(path)?;
-        // The process may run as another user. Others do not come as far as here: the folder is closed to them.
+        // The process may run as another user. The folder keeps other users out.
         std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
         Ok(Self {
             socket,
@@ -34,17 +35,17 @@ impl ReadySocket {
         })
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits for the next word: ready, or what is missing.
+    /// Waits for the next notification. `Ok` means ready.
     ///
     /// # Errors
-    /// What is missing.
-    pub async fn word(&self) -> Result<(), String> {
-        let mut bytes = [0; LONGEST_WORD];
+    /// The text of `STATUS=`, or the error of the system.
+    pub async fn receive(&self) -> Result<(), String> {
+        let mut bytes = [0; LONGEST];
         let length = self
             .socket
             .recv(&mut bytes)
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_missing_then_ready() {
+    async fn a_process_reports_its_status_and_then_that_it_is_ready() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ready");
         std::fs::write(&path, "left behind").unwrap();
@@ -87,8 +88,8 @@ mod tests {
             .send_to(b"STATUS=fine\nREADY=1\n", &path)
             .await
             .unwrap();
-        assert_eq!(socket.word().await, Err("no database".to_owned()));
-        assert_eq!(socket.word().await, Ok(()));
+        assert_eq!(socket.receive().await, Err("no database".to_owned()));
+        assert_eq!(socket.receive().await, Ok(()));
         drop(socket);
         assert!(!path.exists());
     }

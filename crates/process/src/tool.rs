@@ -1,141 +1,89 @@
-//! Tools that do one thing and end: `initdb`, `psql`, `pip`.
+//! Programs that run to their end.
 
 use std::io::IsTerminal;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Configuration, Process, ProcessError, prepare_child};
+use crate::child::Process;
+use crate::configuration::Configuration;
+use crate::error::ProcessError;
+use crate::group::{Group, KillOnDrop};
+use crate::spawn;
 
-/// What a tool printed, and how it ended.
+/// The output of a program that has exited.
 #[derive(Debug)]
 pub struct Output {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// All of standard output.
+    /// Its whole standard output.
     pub stdout: Vec<u8>,
-    /// All of standard error, as text.
+    /// Its whole standard error. Invalid UTF-8 is replaced.
     pub stderr: String,
 }
 
-/// Runs a tool to its end, handing its lines to the sink. Anything but success is an error with its last lines.
+/// Runs a program to its end, and passes its lines to the sink.
+///
+/// # Errors
+/// It fails ([`ProcessError::Exited`]), does not finish within `bound` ([`ProcessError::NotReady`]), or cannot be started.
 pub async fn run(configuration: Configuration, bound: Duration) -> Result<(), ProcessError> {
     let name = configuration.name.clone();
     let mut process = Process::new(configuration);
     process.start().await?;
+    let tail = |process: &Process| process.tail();
     match tokio::time::timeout(bound, process.exited()).await {
-        Ok(status) => {
-            let status = status?;
-            if status.success() {
-                Ok(())
-            } else {
-                Err(ProcessError::Exited {
-                    name,
-                    status,
-                    tail: process.tail(),
-                })
-            }
-        }
+        Ok(status) => succeeded(name, status?, || tail(&process)),
         Err(_) => {
-            let tail = process.tail();
+            let tail = tail(&process);
             process.stop().await?;
-            Err(ProcessError::NotReady {
-                name,
-                waited: bound,
-                last: "it had not finished".to_owned(),
-                tail,
-            })
+            Err(ProcessError::unfinished(name, bound, tail))
         }
     }
 }
 
-/// Runs a tool to its end with `input` on its standard input, and returns all that it printed, success or not.
+/// Runs a program to its end with `input` as standard input, and returns its output, also if it fails.
+///
+/// # Errors
+/// It does not finish within `bound` ([`ProcessError::NotReady`]), or cannot be started. Its group is killed then.
 pub async fn capture(
     configuration: Configuration,
     input: &[u8],
     bound: Duration,
 ) -> Result<Output, ProcessError> {
-    captured(configuration, Stdio::piped(), input, bound).await
+    output(configuration, Stdio::piped(), Stdio::piped(), input, bound).await
 }
 
-/// Runs a tool with a file or a pipe as standard input.
+/// Does the same with a file, from its current offset, or a pipe as standard input.
+///
+/// # Errors
+/// See [`capture`].
 pub async fn from_file(
     configuration: Configuration,
-    file: impl Into<Stdio>,
+    from: impl Into<Stdio>,
     bound: Duration,
 ) -> Result<Output, ProcessError> {
-    captured(configuration, file.into(), b"", bound).await
+    output(configuration, from.into(), Stdio::piped(), b"", bound).await
 }
 
-async fn captured(
-    configuration: Configuration,
-    stdin: Stdio,
-    input: &[u8],
-    bound: Duration,
-) -> Result<Output, ProcessError> {
-    let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait {
-        name: name.clone(),
-        source,
-    };
-    let mut command = configuration.command();
-    command
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    prepare_child(&mut command, Signal::SIGKILL, None);
-    let mut child = command.spawn().map_err(|source| ProcessError::Spawn {
-        name: name.clone(),
-        program: configuration.program.clone(),
-        source,
-    })?;
-    let mut group = Group::of(&child);
-    let mut stdin = child.stdin.take();
-    let feed = async {
-        if let Some(mut stdin) = stdin.take() {
-            // A tool that ends early closes its end: how it ended says more than the broken pipe.
-            let _closed = stdin.write_all(input).await;
-        }
-    };
-    let finished = async { tokio::join!(feed, child.wait_with_output()).1 };
-    match tokio::time::timeout(bound, finished).await {
-        Ok(output) => {
-            let output = output.map_err(wait_error)?;
-            // It has ended by itself, and its number may be somebody else's from now on.
-            group.0 = None;
-            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            Ok(Output {
-                status: output.status,
-                stdout: output.stdout,
-                stderr,
-            })
-        }
-        Err(_) => Err(ProcessError::NotReady {
-            name,
-            waited: bound,
-            last: "it had not finished".to_owned(),
-            tail: Vec::new(),
-        }),
-    }
-}
-
-/// Runs a tool with standard output redirected to a file, at its current offset, or to a pipe. A non-zero exit is an error with the text
-/// of standard error.
+/// Runs a program to its end with its standard output in a file, from the file's current offset, or a pipe.
+///
+/// # Errors
+/// See [`run`].
 pub async fn into_file(
     configuration: Configuration,
-    file: impl Into<Stdio>,
+    to: impl Into<Stdio>,
     bound: Duration,
 ) -> Result<(), ProcessError> {
-    from_file_into(configuration, Stdio::null(), file, bound).await
+    from_file_into(configuration, Stdio::null(), to, bound).await
 }
 
-/// Also redirects standard input from a file or a pipe.
+/// Does the same with a file or a pipe as standard input, too.
+///
+/// # Errors
+/// See [`run`].
 pub async fn from_file_into(
     configuration: Configuration,
     from: impl Into<Stdio>,
@@ -143,116 +91,113 @@ pub async fn from_file_into(
     bound: Duration,
 ) -> Result<(), ProcessError> {
     let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait {
-        name: name.clone(),
-        source,
-    };
+    let output = output(configuration, from.into(), to.into(), b"", bound).await?;
+    succeeded(name, output.status, || {
+        output.stderr.lines().map(str::to_owned).collect()
+    })
+}
+
+fn succeeded(
+    name: String,
+    status: ExitStatus,
+    tail: impl FnOnce() -> Vec<String>,
+) -> Result<(), ProcessError> {
+    if status.success() {
+        return Ok(());
+    }
+    Err(ProcessError::Exited {
+        name,
+        status,
+        tail: tail(),
+    })
+}
+
+async fn output(
+    configuration: Configuration,
+    stdin: Stdio,
+    stdout: Stdio,
+    input: &[u8],
+    bound: Duration,
+) -> Result<Output, ProcessError> {
     let mut command = configuration.command();
     command
-        .stdin(from)
-        .stdout(to)
+        .stdin(stdin)
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    prepare_child(&mut command, Signal::SIGKILL, None);
-    let child = command.spawn().map_err(|source| ProcessError::Spawn {
-        name: name.clone(),
-        program: configuration.program.clone(),
-        source,
-    })?;
-    let mut group = Group::of(&child);
-    match tokio::time::timeout(bound, child.wait_with_output()).await {
-        Ok(output) => {
-            let output = output.map_err(wait_error)?;
-            group.0 = None;
-            if output.status.success() {
-                return Ok(());
-            }
-            let tail = String::from_utf8_lossy(&output.stderr)
-                .lines()
-                .map(str::to_owned)
-                .collect();
-            Err(ProcessError::Exited {
-                name,
-                status: output.status,
-                tail,
-            })
+    spawn::prepare(&mut command, Signal::SIGKILL, None);
+    let mut child = command
+        .spawn()
+        .map_err(|source| ProcessError::spawn(&configuration, source))?;
+    // The program may have started others.
+    let group = KillOnDrop::new(Group::led_by(&child));
+    let mut stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin.take() {
+            // A program that exits early closes the pipe. Its exit status is more useful than the broken pipe.
+            let _closed = stdin.write_all(input).await;
         }
-        Err(_) => Err(ProcessError::NotReady {
-            name,
-            waited: bound,
-            last: "it had not finished".to_owned(),
-            tail: Vec::new(),
-        }),
-    }
+    };
+    let finished = async { tokio::join!(feed, child.wait_with_output()).1 };
+    let Ok(output) = tokio::time::timeout(bound, finished).await else {
+        return Err(ProcessError::unfinished(
+            configuration.name,
+            bound,
+            Vec::new(),
+        ));
+    };
+    let output = output.map_err(|source| ProcessError::wait(&configuration, source))?;
+    group.disarm();
+    Ok(Output {
+        status: output.status,
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
-/// A tool's process group, ended with this: a tool that is dropped may have started others.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(
-            child
-                .id()
-                .and_then(|pid| i32::try_from(pid).ok())
-                .map(Pid::from_raw),
-        )
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Gone already, which is what is wanted.
-            let _gone = killpg(group, Signal::SIGKILL);
-        }
-    }
-}
-
-/// Runs a program on the terminal, as if it were typed there: it has the tool's standard streams and hears its Ctrl-C itself.
-/// Returns how it ended.
+/// Runs a program on the terminal of this process, as a shell does: it inherits the standard streams and receives Ctrl-C itself. Other
+/// termination signals are forwarded to it.
+///
+/// # Errors
+/// It cannot be started or waited for.
 pub async fn on_terminal(configuration: Configuration) -> Result<ExitStatus, ProcessError> {
     on_terminal_with(configuration, Stdio::inherit(), Stdio::inherit()).await
 }
 
-/// Also sets standard input and standard error.
+/// Does the same with another standard input and standard error.
+///
+/// # Errors
+/// See [`on_terminal`].
 pub async fn on_terminal_with(
     configuration: Configuration,
     stdin: Stdio,
     stderr: Stdio,
 ) -> Result<ExitStatus, ProcessError> {
-    let name = configuration.name.clone();
-    let wait_error = |source| ProcessError::Wait {
-        name: name.clone(),
-        source,
-    };
+    let wait_error = |source| ProcessError::wait(&configuration, source);
     let mut command = configuration.command();
-    // A group of its own would be in the background of the terminal, where reading stops it.
+    // Its own group would be in the background of the terminal, and the system would stop it when it reads.
     command
         .process_group(nix::unistd::getpgrp().as_raw())
         .stdin(stdin)
         .stderr(stderr)
         .kill_on_drop(true);
-    prepare_child(&mut command, Signal::SIGTERM, None);
+    spawn::prepare(&mut command, Signal::SIGTERM, None);
     let mut terminate = signal(SignalKind::terminate()).map_err(wait_error)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(wait_error)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(wait_error)?;
-    let mut child = command.spawn().map_err(|source| ProcessError::Spawn {
-        name: name.clone(),
-        program: configuration.program.clone(),
-        source,
-    })?;
+    let mut child = command
+        .spawn()
+        .map_err(|source| ProcessError::spawn(&configuration, source))?;
     loop {
-        let passed_on = tokio::select! {
+        let forwarded = tokio::select! {
             ended = child.wait() => return ended.map_err(wait_error),
             _ = terminate.recv() => Signal::SIGTERM,
             _ = hang_up.recv() => Signal::SIGHUP,
             // A terminal sends it to both.
             _ = interrupt.recv() => if std::io::stdin().is_terminal() { continue } else { Signal::SIGINT },
         };
-        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended this moment.
-            let _gone = kill(Pid::from_raw(pid), passed_on);
+        if let Some(program) = Group::led_by(&child) {
+            program.signal_leader(forwarded);
         }
     }
 }

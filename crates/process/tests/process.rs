@@ -1,13 +1,14 @@
-//! The supervisor of child processes, tried on shells that misbehave.
+//! Tests with real processes: shells that misbehave.
 
-#![allow(clippy::unwrap_used)] // A test that cannot go on fails there.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use process::{
-    Configuration, PidFile, PidFileError, Process, ProcessError, StopSignal, Stream, capture, run,
+    Configuration, Outliving, PidFile, PidFileError, Process, ProcessError, StopSignal, Stream,
+    capture, from_file_into, run,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -17,7 +18,7 @@ fn shell(script: &str) -> Configuration {
     Configuration::new("shell", "/bin/sh").args(["-c", script])
 }
 
-/// Whom a pid file names, while it is held.
+/// Returns the pid in a pid file while the file is held.
 fn holder(pid_file: &Path) -> Option<u32> {
     PidFile::is_held(pid_file).then(|| {
         std::fs::read_to_string(pid_file)
@@ -29,7 +30,7 @@ fn holder(pid_file: &Path) -> Option<u32> {
 }
 
 fn lives(pid: u32) -> bool {
-    // A zombie has ended: only its parent has not asked yet.
+    // A zombie has exited; its parent has not waited for it yet.
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").starts_with(" Z"))
 }
@@ -37,7 +38,7 @@ fn lives(pid: u32) -> bool {
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + SOON;
     while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
+        assert!(Instant::now() < deadline, "it does not happen: {what}");
         tokio::time::sleep(POLL).await;
     }
 }
@@ -54,7 +55,7 @@ async fn ready_when(process: &mut Process, file: &Path) -> Result<(), ProcessErr
 }
 
 #[tokio::test]
-async fn a_life_in_order() {
+async fn a_process_starts_becomes_ready_stops_and_starts_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ready");
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -92,7 +93,7 @@ async fn a_life_in_order() {
 }
 
 #[tokio::test]
-async fn an_early_end_is_noticed_with_its_evidence() {
+async fn an_exit_before_readiness_is_reported_with_the_last_lines() {
     let mut process = Process::new(shell(
         "for i in $(seq 1 80); do echo line $i; done; echo 'cannot bind' >&2; exit 7",
     ));
@@ -110,7 +111,7 @@ async fn an_early_end_is_noticed_with_its_evidence() {
 }
 
 #[tokio::test]
-async fn what_is_never_ready_says_what_is_missing_and_can_be_stopped() {
+async fn a_process_that_is_never_ready_reports_what_is_missing_and_can_be_stopped() {
     let mut process = Process::new(shell("echo working; sleep 1000"));
     process.start().await.unwrap();
     let bound = Duration::from_millis(50);
@@ -128,7 +129,7 @@ async fn what_is_never_ready_says_what_is_missing_and_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn stopping_ends_the_whole_group_even_what_ignores_the_signal() {
+async fn stop_kills_processes_of_the_group_that_ignore_the_signal() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("child");
     let script = r#"trap '' TERM; (trap '' TERM; while :; do sleep 0.01; done) & echo $! > "$CHILD.tmp"; mv "$CHILD.tmp" "$CHILD"; wait"#;
@@ -147,7 +148,7 @@ async fn stopping_ends_the_whole_group_even_what_ignores_the_signal() {
 }
 
 #[tokio::test]
-async fn dropping_leaves_nothing_behind() {
+async fn a_dropped_process_leaves_no_process_of_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("child");
     let script = r#"sleep 1000 & echo $! > "$CHILD.tmp"; mv "$CHILD.tmp" "$CHILD"; wait"#;
@@ -176,7 +177,7 @@ async fn a_pid_file_is_held_exactly_as_long_as_the_process_or_a_descendant_lives
     configuration.pid_file = Some(pid_file.clone());
     let mut first = Process::new(configuration.clone());
     first.start().await.unwrap();
-    // Written before the program runs: there is nothing to wait for.
+    // It was written before the program ran.
     assert_eq!(holder(&pid_file), first.pid());
 
     let mut second = Process::new(configuration);
@@ -229,7 +230,7 @@ async fn a_leftover_that_ignores_the_signal_is_killed() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named() {
+async fn an_absent_program_is_named_in_the_error() {
     let mut process = Process::new(Configuration::new("database", "/nowhere/postgres"));
     let error = process.start().await.unwrap_err().to_string();
     assert!(
@@ -240,13 +241,13 @@ async fn a_program_that_is_not_there_is_named() {
     assert!(process.exited().await.is_err());
 }
 
-#[cfg(target_os = "linux")] // Elsewhere nice(1) does not say it.
+#[cfg(target_os = "linux")] // Elsewhere nice(1) does not print the niceness.
 #[tokio::test]
-async fn what_gives_way_is_nicer_by_ten_with_all_that_it_starts() {
-    let niceness = async |gives_way| -> i32 {
-        // Without arguments nice(1) says its own.
+async fn a_process_of_low_priority_and_its_children_have_ten_more_niceness() {
+    let niceness = async |low_priority| -> i32 {
+        // Without arguments nice(1) prints its own niceness.
         let mut asks = shell("(nice)");
-        asks.gives_way = gives_way;
+        asks.low_priority = low_priority;
         let output = capture(asks, b"", SOON).await.unwrap();
         String::from_utf8(output.stdout)
             .unwrap()
@@ -259,7 +260,7 @@ async fn what_gives_way_is_nicer_by_ten_with_all_that_it_starts() {
 }
 
 #[tokio::test]
-async fn tools_run_to_their_end() {
+async fn programs_run_to_their_end_or_to_the_time_limit() {
     run(shell("exit 0"), SOON).await.unwrap();
     assert!(matches!(
         run(shell("exit 4"), SOON).await,
@@ -285,9 +286,71 @@ async fn tools_run_to_their_end() {
         ),
         (Some(2), "grüße".as_bytes(), "problem\n")
     );
-    // More than a pipe holds, to a tool that reads nothing of it.
+    // More than the capacity of a pipe, to a program that reads nothing.
     let output = capture(shell("exit 0"), &vec![b'x'; 1_000_000], SOON)
         .await
         .unwrap();
     assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn a_process_inherits_listening_sockets() {
+    let listener = Arc::new(std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("listeners");
+    let script = r#"(echo "$LISTEN_FDS ${LISTEN_PID-unset}"; test -S /dev/fd/3 && test ! -e /dev/fd/4 && echo a socket) > "$FILE""#;
+    let mut configuration = shell(script).env("FILE", &file);
+    configuration.listeners = vec![listener];
+    run(configuration, SOON).await.unwrap();
+    assert_eq!(
+        std::fs::read_to_string(file).unwrap(),
+        "1 unset\na socket\n"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_of_a_program_with_redirected_streams_has_its_standard_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    std::fs::write(&from, "text").unwrap();
+    let open = || {
+        (
+            std::fs::File::open(&from).unwrap(),
+            std::fs::File::create(&to).unwrap(),
+        )
+    };
+    let (input, output) = open();
+    from_file_into(shell("cat"), input, output, SOON)
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "text");
+    let (input, output) = open();
+    let error = from_file_into(shell("echo broken >&2; exit 1"), input, output, SOON)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ProcessError::Exited { tail, .. } if tail[..] == ["broken"]),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_outliving_child_answers_lines_and_exits_when_its_input_is_closed() {
+    let script = "while read line; do echo \"got $line\"; done; echo bye >&2; exit 5";
+    let mut child = Outliving::start(&shell(script)).unwrap();
+    child.send("one\n").await.unwrap();
+    assert_eq!(child.line().await.unwrap().as_deref(), Some("got one"));
+    let (status, stderr) = child.finish(SOON).await.unwrap();
+    assert_eq!((status.code(), stderr.as_str()), (Some(5), "bye"));
+}
+
+#[tokio::test]
+async fn an_outliving_child_that_is_killed_does_not_clean_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cleaned");
+    let script = r#"echo $$; read line; : > "$FILE""#;
+    let mut child = Outliving::start(&shell(script).env("FILE", &file)).unwrap();
+    let pid = child.line().await.unwrap().unwrap().parse().unwrap();
+    child.kill().await;
+    assert!(!lives(pid) && !file.exists());
 }

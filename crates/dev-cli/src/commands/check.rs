@@ -28,7 +28,7 @@ impl Check {
                 None => check.run(&checkout).await?,
             };
             outcomes.push((check.name, outcome));
-            if context.stop.is_asked() {
+            if context.stop.is_requested() {
                 return Err(Interrupted.into());
             }
         }

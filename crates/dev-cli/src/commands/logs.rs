@@ -88,6 +88,6 @@ async fn print(context: &Context, entries: &[Entry]) -> anyhow::Result<()> {
     }
     tokio::select! {
         printed = context.printer.printed() => Ok(printed?),
-        () = context.stop.asked() => Err(Interrupted.into()),
+        () = context.stop.requested() => Err(Interrupted.into()),
     }
 }

@@ -207,7 +207,7 @@ fn restore_of_a_newer_archive_uses_a_newer_pg_restore_or_reports_both_versions()
 fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
     let (scratch, url, _) = with_dump();
     // The download of `restore` also contains pg_dump.
-    let cache = fetch::cache_dir();
+    let cache = fetch::cache_dir("emotionviz");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -217,7 +217,7 @@ fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
             fetch::NEWEST,
             &cache,
             &fetch::Sources::default(),
-            std::sync::Arc::new(Quiet),
+            std::sync::Arc::new(()),
         ))
         .unwrap();
     let pg_dump = newest.join("bin/pg_dump");
@@ -271,12 +271,4 @@ fn a_file_of_others_is_not_read_by_a_psql_that_cannot_be_restricted() {
         .ok(&["restore", "own.dump"])
         .prints("emotion_entries 30 → 30");
     assert!(marker.exists());
-}
-
-struct Quiet;
-
-impl fetch::Progress for Quiet {
-    fn source(&self, _name: &str) {}
-    fn bytes(&self, _done: u64, _total: u64) {}
-    fn failed(&self, _name: &str, _reason: &str) {}
 }

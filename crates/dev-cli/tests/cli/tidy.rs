@@ -301,3 +301,26 @@ fn each_flaw_of_the_specification_has_its_row() {
         .collect();
     assert_eq!(named, (1..=FLAWS).collect());
 }
+
+#[test]
+fn crates_that_stand_alone_do_not_mention_the_application() {
+    let words = [
+        "emotionviz",
+        "cargo dev",
+        "checkout",
+        "database_url",
+        "dev-env",
+    ];
+    for package in ["process", "local-postgres"] {
+        for file in files(&workspace().join("crates").join(package)) {
+            let text = fs::read_to_string(&file).unwrap().to_lowercase();
+            let found = words.iter().find(|word| text.contains(**word));
+            assert!(
+                found.is_none(),
+                "{} mentions {}",
+                file.display(),
+                found.unwrap_or(&"")
+            );
+        }
+    }
+}

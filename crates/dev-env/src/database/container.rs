@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use crate::database::writers;
 use crate::project::configuration::{External, Tool, container as settings};
+use crate::project::names::{API_ROLE, TEST_ROLE};
 use crate::report::events::Events;
 use crate::{Environment, Error};
-use local_postgres::psql::{Psql, PsqlError, Way};
-use local_postgres::roles;
+use local_postgres::psql::{Connection, Psql, PsqlError, identifier};
+use local_postgres::roles::UNLOGGED;
+use local_postgres::{AppRole, roles};
 
 /// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -23,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn owner(url: &DatabaseUrl) -> Psql {
     Psql {
         program: "psql".into(),
-        way: Way::Network {
+        connection: Connection::Network {
             host: url.host.clone(),
             password: url.password.clone().unwrap_or_default(),
         },
@@ -77,8 +79,12 @@ impl Prepared {
             let password = database.url.password.clone().unwrap_or_default();
             make_role(
                 owner,
-                roles::API_ROLE,
-                &roles::api_role_sql(&owner.user, &owner.database, &password),
+                API_ROLE,
+                &AppRole {
+                    name: API_ROLE.to_owned(),
+                    password,
+                }
+                .sql(&owner.user, &owner.database),
             )
             .await?;
         }
@@ -155,16 +161,22 @@ pub(crate) async fn for_tests(database: &External) -> Result<DatabaseUrl, Error>
     if !settings::is_ours(database) {
         return Ok(owner.clone());
     }
-    let password = settings::derived(
-        roles::TEST_ROLE,
-        &owner.password.clone().unwrap_or_default(),
-    );
-    make_role(owner, roles::TEST_ROLE, &roles::test_role_sql(&password)).await?;
+    let password = settings::derived(TEST_ROLE, &owner.password.clone().unwrap_or_default());
+    make_role(owner, TEST_ROLE, &test_role_sql(&password)).await?;
     Ok(DatabaseUrl {
-        user: roles::TEST_ROLE.to_owned(),
+        user: TEST_ROLE.to_owned(),
         password: Some(password),
         ..owner.clone()
     })
+}
+
+fn test_role_sql(password: &SecretString) -> String {
+    format!(
+        "{UNLOGGED}{}ALTER ROLE {} LOGIN SUPERUSER;\n{}",
+        roles::create_sql(TEST_ROLE),
+        identifier(TEST_ROLE),
+        roles::password_sql(TEST_ROLE, password)
+    )
 }
 
 /// Whether it may answer later.

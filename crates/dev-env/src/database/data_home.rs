@@ -8,9 +8,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
+use crate::project::hints;
 use nix::unistd::Uid;
 use process::files::make_parents;
-use process::owner::{Owner, OwnerError, blocked_at};
+use process::user::{User, UserError, blocked_at};
 
 use self::note::{Note, Whose};
 use crate::project::checkout::checkout_hash;
@@ -111,8 +112,8 @@ pub enum HomeError {
         note: PathBuf,
     },
     /// A folder could not be created or handed over.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
+    #[error("{}", hints::owner(.0))]
+    Owner(#[from] UserError),
     /// The file system refused an operation.
     #[error("the folders of the database could not be created, and no database was created or changed: {}: {source}\nhint: free space or correct the permissions there, then: cargo dev up", path.display())]
     Io {
@@ -129,7 +130,7 @@ crate::project::error::other_errors!(HomeError);
 ///
 /// # Errors
 /// The data directory cannot be determined.
-pub fn data_home(checkout: &Path, owner: &Owner) -> Result<DataHome, HomeError> {
+pub fn data_home(checkout: &Path, owner: &User) -> Result<DataHome, HomeError> {
     find(checkout, owner, Path::new(ELSEWHERE))
 }
 
@@ -141,7 +142,7 @@ pub fn holds_database(data_dir: &Path) -> bool {
     }
 }
 
-fn find(checkout: &Path, owner: &Owner, room: &Path) -> Result<DataHome, HomeError> {
+fn find(checkout: &Path, owner: &User, room: &Path) -> Result<DataHome, HomeError> {
     let link = checkout.join("data/postgres");
     let mut copied_from = None;
     if let Ok(target) = link.read_link() {

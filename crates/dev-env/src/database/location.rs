@@ -9,23 +9,35 @@ use secrecy::SecretString;
 use crate::database::data_home::{DataHome, LinkState, data_home};
 use crate::database::writers::left;
 use crate::project::configuration::Tool;
+use crate::project::names::{self, API_ROLE, APPLICATION};
 use crate::report::events::{Event, Events, Source};
 use crate::{Checkout, Environment, Error};
-use local_postgres::cluster::{self, DataDir};
+use local_postgres::cluster;
+use local_postgres::data_dir::{self, DataDir};
 use local_postgres::find::{self, Search};
 use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, socket_dir};
+use local_postgres::{
+    AppRole, Binaries, ClusterConfig, Durability, fetch, init_scripts, roles, server_user,
+};
 use process::LineSink;
 use process::log_file::LogFile;
-use process::owner::Owner;
+use process::user::User;
 
 /// The time limit for allowing writes again, which terminates sessions and needs a lock for an instant.
 const LET_IN_BOUND: Duration = Duration::from_secs(60);
 
+/// The major version of the database's image in the Compose file. Both engines use the same version if they can.
+pub(crate) const COMPOSE_MAJOR: u32 = 15;
+
+/// Returns the folder of downloaded versions of PostgreSQL.
+fn cache_dir() -> PathBuf {
+    fetch::cache_dir(APPLICATION)
+}
+
 /// Where the database is, and whether there is one.
 #[derive(Debug)]
 pub struct Place {
-    pub owner: Owner,
+    pub owner: User,
     pub data_dir: PathBuf,
     pub exists: bool,
 }
@@ -35,7 +47,7 @@ pub struct Place {
 /// # Errors
 /// The folder cannot be used, or has other content.
 pub fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
-    let owner = Owner::of_checkout(checkout.root())?;
+    let owner = server_user(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     inspect(home, owner, events)
 }
@@ -46,7 +58,7 @@ pub fn place(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
 /// # Errors
 /// The folder cannot be used, or has other content.
 pub fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
-    let owner = Owner::of_checkout(checkout.root())?;
+    let owner = server_user(checkout.root())?;
     let home = data_home(checkout.root(), &owner)?;
     home.prepare(checkout.root())?;
     if let Some(of) = &home.copied_from {
@@ -81,7 +93,7 @@ pub fn prepare(checkout: &Checkout, events: &Events) -> Result<Place, Error> {
     )
 }
 
-fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error> {
+fn inspect(home: DataHome, owner: User, events: &Events) -> Result<Place, Error> {
     if home.copied_from.is_some() {
         // The link still leads to the database of another checkout.
         return Ok(Place {
@@ -90,7 +102,7 @@ fn inspect(home: DataHome, owner: Owner, events: &Events) -> Result<Place, Error
             data_dir: home.data_dir,
         });
     }
-    let exists = match cluster::state(&home.data_dir, &owner)? {
+    let exists = match data_dir::state(&home.data_dir, &owner)? {
         DataDir::Absent => false,
         DataDir::HalfInitialised { .. } => {
             events.note(
@@ -121,12 +133,17 @@ pub async fn binaries(
 ) -> Result<Binaries, Error> {
     let owner = match place {
         Some(place) => place.owner.clone(),
-        None => Owner::current()?,
+        None => User::current()?,
     };
     let needed_major = place
         .filter(|place| place.exists)
-        .and_then(|place| cluster::major_of(&place.data_dir));
-    let search = Search::new(tool.bin_dir.clone(), needed_major, owner);
+        .and_then(|place| data_dir::major_of(&place.data_dir));
+    let search = Search {
+        explicit: tool.bin_dir.clone(),
+        needed_major,
+        preferred_major: COMPOSE_MAJOR,
+        ..Search::new(cache_dir(), owner)
+    };
     Ok(find::find(
         &search,
         Arc::new(Download {
@@ -144,6 +161,7 @@ pub async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Opti
     }
     find::downloaded_client(
         name,
+        &cache_dir(),
         Arc::new(Download {
             events: events.clone(),
             version: fetch::NEWEST,
@@ -185,18 +203,21 @@ pub fn describe(
         port,
         superuser: tool.user.clone(),
         password,
-        api_password,
+        app_role: AppRole {
+            name: API_ROLE.to_owned(),
+            password: api_password,
+        },
         database: tool.database.clone(),
         init_scripts: scripts.is_dir().then_some(scripts),
         owner: place.owner,
-        durability: Durability::Development,
+        durability: Durability::Durable,
         sink: Some(sink(checkout, events)),
     })
 }
 
 /// The folder of the server's socket.
-pub fn socket_folder(checkout: &Checkout, owner: &Owner) -> PathBuf {
-    socket_dir::choose(
+pub fn socket_folder(checkout: &Checkout, owner: &User) -> PathBuf {
+    names::socket_folder(
         checkout.hash(),
         std::env::var_os("XDG_RUNTIME_DIR").as_deref(),
         owner,
@@ -240,7 +261,8 @@ pub async fn start(
     }
     events.phase(format!(
         "starting PostgreSQL {} ({})",
-        cluster.binaries.version, cluster.binaries.source
+        cluster.binaries.version,
+        origin(cluster.binaries.source)
     ));
     let server = Server::start(cluster).await?;
     if exists {
@@ -256,6 +278,14 @@ pub async fn start(
     }
     roles::verify(cluster).await?;
     Ok(server)
+}
+
+fn origin(source: find::Source) -> &'static str {
+    match source {
+        find::Source::Explicit => "of POSTGRES_BIN_DIR",
+        find::Source::Installed => "installed",
+        find::Source::Cache | find::Source::Download => "downloaded",
+    }
 }
 
 /// The server's log goes to its file, and to whoever looks on.

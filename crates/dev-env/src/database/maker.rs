@@ -7,7 +7,7 @@ use emotionviz_settings::Engine as Kind;
 
 use crate::database::data_home::HomeError;
 use crate::{Checkout, Error};
-use process::owner::Owner;
+use process::user::User;
 
 /// What the native engine writes into pg_hba.conf, and nobody else does.
 const NATIVE: &str = "peer map=owner";
@@ -41,7 +41,7 @@ pub(crate) fn of(checkout: &Checkout) -> Option<Kind> {
 /// # Errors
 /// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error> {
-    let home = crate::database::data_home::data_home(checkout.root(), &Owner::of_this_process())?;
+    let home = crate::database::data_home::data_home(checkout.root(), &User::current_or_unnamed())?;
     // Only the native engine keeps a database outside the checkout, where its link may be missing.
     let lost = home.is_lost().then_some(Kind::Native);
     match of(checkout).or(lost) {
@@ -55,7 +55,7 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
 /// # Errors
 /// It is one, or it is not clear where the database is.
 pub(crate) fn refuse_lost(checkout: &Checkout) -> Result<(), Error> {
-    let home = crate::database::data_home::data_home(checkout.root(), &Owner::of_this_process())?;
+    let home = crate::database::data_home::data_home(checkout.root(), &User::current_or_unnamed())?;
     if home.is_lost() {
         return Err(HomeError::Lost {
             data_dir: home.data_dir,

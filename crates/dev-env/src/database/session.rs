@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
 use futures_util::future::LocalBoxFuture;
-use local_postgres::{ClusterConfig, psql, roles};
+use local_postgres::{ClusterConfig, psql};
 use process::{Configuration, Output};
 use secrecy::SecretString;
 
@@ -303,8 +303,8 @@ pub fn owners_url(cluster: &ClusterConfig) -> DatabaseUrl {
 pub fn api_url(cluster: &ClusterConfig) -> DatabaseUrl {
     let url = local_url(
         cluster.port,
-        roles::API_ROLE,
-        cluster.api_password.clone(),
+        &cluster.app_role.name,
+        cluster.app_role.password.clone(),
         &cluster.database,
     );
     let folder = cluster

@@ -6,13 +6,14 @@ use secrecy::SecretString;
 
 use crate::Error;
 use crate::project::configuration;
+use crate::project::names::{self, API_ROLE};
 use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig, Durability, cluster, roles, socket_dir};
-use process::owner::Owner;
+use local_postgres::{AppRole, Binaries, ClusterConfig, Durability, cluster, roles};
+use process::user::User;
 
 /// Where the server in a folder has its socket; `id` tells it from others.
-pub fn socket_folder(id: &str, owner: &Owner) -> PathBuf {
-    socket_dir::choose(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
+pub fn socket_folder(id: &str, owner: &User) -> PathBuf {
+    names::socket_folder(id, std::env::var_os("XDG_RUNTIME_DIR").as_deref(), owner)
 }
 
 /// The file whose lock says that the server in a folder runs.
@@ -27,7 +28,7 @@ pub fn pid_file(folder: &Path) -> PathBuf {
 pub async fn start(
     folder: &Path,
     binaries: Binaries,
-    owner: Owner,
+    owner: User,
     socket_dir: PathBuf,
     durability: Durability,
 ) -> Result<(Server, ClusterConfig), Error> {
@@ -39,7 +40,10 @@ pub async fn start(
         port: crate::project::ports::free_port()?,
         superuser: "emotionviz".to_owned(),
         password: SecretString::from(configuration::generate()),
-        api_password: SecretString::from(configuration::generate()),
+        app_role: AppRole {
+            name: API_ROLE.to_owned(),
+            password: SecretString::from(configuration::generate()),
+        },
         database: "throw_away".to_owned(),
         init_scripts: None,
         owner,

@@ -17,7 +17,7 @@ use crate::report::events::Events;
 use crate::report::up::UpOptions;
 use crate::supervisor;
 use crate::{Environment, Error};
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use process::{Configuration, on_terminal};
 
 /// Runs the services until somebody asks to stop; what is changed goes live.
@@ -29,7 +29,7 @@ pub async fn up(
     variables: Variables,
     options: UpOptions,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<(), Error> {
     let environment = Environment::in_container(folder, variables)?;
     settings::misplaced(&environment.checkout)?

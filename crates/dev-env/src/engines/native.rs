@@ -45,10 +45,9 @@ use crate::supervisor::control;
 use crate::supervisor::detached;
 use crate::supervisor::leftovers;
 use local_postgres::socket_dir;
-use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use tokio::sync::OnceCell;
 
 use access::{NativeAccess, RunningServer};
@@ -276,7 +275,7 @@ impl Native {
         }
         socket_dir::remove(&location::socket_folder(
             checkout,
-            &Owner::of_checkout(checkout.root())?,
+            &local_postgres::server_user(checkout.root())?,
         ));
         Ok(!ended.is_empty())
     }
@@ -314,7 +313,7 @@ impl Native {
         &self,
         options: UpOptions,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Up, Error> {
         if options.tools {
             events.warn("Adminer needs Docker, and this engine runs without it\nlook into the database: cargo dev db shell");
@@ -419,7 +418,7 @@ impl Native {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         self.new_password(password, events, stop).await
     }

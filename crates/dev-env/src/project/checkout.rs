@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use local_postgres::socket_dir;
-use process::owner::Owner;
+use crate::project::names;
+use process::user::User;
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Checkout {
     /// Returns where the supervisor's control socket is. Users with a runtime directory have it there.
     pub(crate) fn control_socket(&self, runtime_dir: Option<&OsStr>) -> PathBuf {
         let id = format!("{}-control", self.hash);
-        socket_dir::choose(&id, runtime_dir, &Owner::of_this_process()).join("socket")
+        names::socket_folder(&id, runtime_dir, &User::current_or_unnamed()).join("socket")
     }
 
     /// Returns whether its path still leads to the folder that was found. A removed or moved checkout is not in place.

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use emotionviz_settings::{Engine as Kind, Problems};
 
+use crate::project::hints;
 use crate::project::ports::PortError;
 use crate::project::settings_file::error::SettingsFileError;
 use local_postgres::cluster::ClusterError;
+use local_postgres::data_dir::DataDirError;
 use local_postgres::find::FindError;
 use local_postgres::psql::PsqlError;
 use local_postgres::roles::RolesError;
@@ -16,7 +18,7 @@ use process::FileLockError;
 use process::PidFileError;
 use process::ProcessError;
 use process::disk;
-use process::owner::OwnerError;
+use process::user::UserError;
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]
@@ -317,25 +319,25 @@ pub enum Error {
     #[error(transparent)]
     SettingsFile(#[from] SettingsFileError),
     /// See there.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
+    #[error("{}", hints::owner(.0))]
+    Owner(#[from] UserError),
     /// See there.
     #[error(transparent)]
     Port(#[from] PortError),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::find(.0))]
     Find(Box<FindError>),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::cluster(.0))]
     Cluster(Box<ClusterError>),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::socket_dir(.0))]
     SocketDir(#[from] SocketDirError),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::server(.0))]
     Server(Box<ServerError>),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::roles(.0))]
     Roles(Box<RolesError>),
     /// See there.
     #[error(transparent)]
@@ -347,7 +349,7 @@ pub enum Error {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// See there.
-    #[error(transparent)]
+    #[error("{}", hints::pid_file(.0))]
     PidFile(#[from] PidFileError),
     /// An error of a layer above, which no layer below it matches.
     #[error(transparent)]
@@ -371,6 +373,12 @@ boxed!(
     Server(ServerError),
     Roles(RolesError)
 );
+
+impl From<DataDirError> for Error {
+    fn from(source: DataDirError) -> Self {
+        ClusterError::from(source).into()
+    }
+}
 
 impl Error {
     pub fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {

@@ -14,7 +14,7 @@ use crate::project::configuration::Place;
 use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
 use crate::{Checkout, Environment, Error};
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, Output, PidFile, capture, describe};
 
 /// An index on a large table takes its time.
@@ -53,7 +53,7 @@ pub fn api(
         process::log_file::open(&environment.configuration.log_dir(checkout).join("app.log"));
     if environment.is_in_container() && Uid::effective().is_root() {
         // A root user's checkout is not the API's business.
-        api.run_as = Some(Owner {
+        api.run_as = Some(User {
             uid: 1000,
             gid: 1000,
             name: "api".to_owned(),

@@ -23,10 +23,10 @@ use crate::supervisor::board::Snapshot;
 use crate::supervisor::board::Stage;
 use crate::{Checkout, Error};
 use local_postgres::socket_dir;
-use process::owner::Owner;
 use process::poll::after;
 use process::poll::poll_until;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
+use process::user::User;
 
 /// A supervisor that lives answers from memory.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,13 +90,13 @@ impl Control {
     pub(crate) fn listen(
         socket: &Path,
         checkout: &Checkout,
-        (board, stop, orders): (Board, Stop, mpsc::Sender<Order>),
+        (board, stop, orders): (Board, Shutdown, mpsc::Sender<Order>),
     ) -> Result<Self, Error> {
         let folder = socket
             .parent()
             .expect("the socket lies in a folder of its own")
             .to_owned();
-        socket_dir::prepare(&folder, &Owner::of_this_process())?;
+        socket_dir::prepare(&folder, &User::current_or_unnamed())?;
         let io = |source| Error::io("listen on", socket, source);
         match std::fs::remove_file(socket) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
@@ -156,7 +156,7 @@ async fn accept(
     listener: UnixListener,
     checkout: Checkout,
     board: Board,
-    stop: Stop,
+    stop: Shutdown,
     orders: mpsc::Sender<Order>,
 ) {
     // Aborted with this task, and so with the supervisor.
@@ -177,7 +177,7 @@ async fn serve(
     mut stream: UnixStream,
     checkout: Checkout,
     board: Board,
-    stop: Stop,
+    stop: Shutdown,
     orders: mpsc::Sender<Order>,
 ) {
     let (reader, mut writer) = stream.split();
@@ -191,14 +191,14 @@ async fn serve(
     }
     if !checkout.is_in_place() && !matches!(request, Request::Stop) {
         // The client belongs to another checkout at this path.
-        stop.ask_once();
+        stop.request_once();
         board.update(|snapshot| snapshot.stage = Stage::Stopping);
     }
     let (sender, mut answers) = mpsc::unbounded_channel();
     match request {
         Request::Status => drop(sender.send(Answer::Status(Box::new(board.snapshot())))),
         Request::Stop => {
-            stop.ask();
+            stop.request();
             drop(sender.send(Answer::Done));
         }
         Request::Restart(service) => order(Work::Restart(service), &board, &orders, &sender).await,

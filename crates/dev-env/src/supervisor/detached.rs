@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::report::events::{Event, Events};
 use crate::report::up::{Up, UpOptions};
 use crate::{Checkout, Error};
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// At once, it ends within this.
 const INSISTED_BOUND: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub(crate) async fn start(
     checkout: &Checkout,
     options: UpOptions,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Up, Error> {
     let args = [
         ("--engine=native", true),
@@ -77,7 +77,7 @@ pub(crate) async fn start(
     let mut lines = BufReader::new(stdout).lines();
     let ended = tokio::select! {
         ended = until_ready(&mut lines, events) => ended,
-        () = stop.asked() => return end(child, lines, events, stop).await,
+        () = stop.requested() => return end(child, lines, events, stop).await,
     };
     match ended {
         Some(Line::Ended(up)) => Ok(up),
@@ -115,7 +115,7 @@ async fn end(
     mut child: Child,
     mut lines: Lines<BufReader<ChildStdout>>,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Up, Error> {
     let pid = child
         .id()
@@ -133,7 +133,7 @@ async fn end(
     tokio::pin!(ended);
     tokio::select! {
         () = &mut ended => return Ok(Up::Stopped),
-        () = stop.insisted() => signal(Signal::SIGTERM),
+        () = stop.requested_twice() => signal(Signal::SIGTERM),
     }
     if tokio::time::timeout(INSISTED_BOUND, &mut ended)
         .await

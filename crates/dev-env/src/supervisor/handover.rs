@@ -51,7 +51,7 @@ impl Successor<'_> {
         let mut process = Process::new(configuration);
         process.start().await?;
         process
-            .until_ready(READY_BOUND, AT_ONCE, || words.word())
+            .until_ready(READY_BOUND, AT_ONCE, || words.receive())
             .await
             .map_err(|source| Error::Api { source })?;
         Ok((process, begun.elapsed()))

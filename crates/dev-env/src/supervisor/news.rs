@@ -152,6 +152,7 @@ impl Services {
             News::Primed => self.reloading.priming = None,
             News::DatabaseEnded(why) => {
                 self.server = None;
+                let why = crate::Error::from(why);
                 self.database_failed(&why.to_string());
                 let wait = self.server_again.schedule();
                 self.events.warn(format!(

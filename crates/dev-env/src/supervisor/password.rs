@@ -33,7 +33,7 @@ impl Services {
         let file = passwords
             .set(cluster, &environment.configuration, &environment.checkout)
             .await?;
-        (cluster.password, cluster.api_password) = (passwords.owner, passwords.api);
+        (cluster.password, cluster.app_role.password) = (passwords.owner, passwords.api);
         if let Some(place) = &mut self.place {
             place.database = session::api_url(cluster);
         }

@@ -15,7 +15,7 @@ use crate::supervisor::control;
 use crate::supervisor::control::Control;
 use crate::supervisor::control::Order;
 use crate::{Checkout, Environment, Error};
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// The interval of the check. Other commands wait longer than this for an answer.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ struct Kept {
     control: Control,
     lock: Lock,
     /// What the control socket serves.
-    served: (Board, Stop, mpsc::Sender<Order>),
+    served: (Board, Shutdown, mpsc::Sender<Order>),
     ready_socket: watch::Sender<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Presence {
         environment: &Environment,
         lock: Lock,
         socket: &Path,
-        served: (Board, Stop, mpsc::Sender<Order>),
+        served: (Board, Shutdown, mpsc::Sender<Order>),
         events: Events,
     ) -> Result<(Self, watch::Receiver<PathBuf>), Error> {
         let control = Control::listen(socket, &environment.checkout, served.clone())?;
@@ -83,14 +83,14 @@ impl Kept {
                     "the folder {} was moved or removed; stopping this environment",
                     checkout.root().display()
                 ));
-                return stop.ask_once();
+                return stop.request_once();
             }
             match self.restore().await {
                 Ok(None) => failed = None,
                 Ok(Some(restored)) => events.note(restored),
                 Err(error @ (Error::Busy { .. } | Error::DockerRuns)) => {
                     events.warn(format!("data/run was removed, and another command acquired the lock; stopping this environment\n{error}"));
-                    return self.served.1.ask();
+                    return self.served.1.request();
                 }
                 Err(error) if failed.as_ref() == Some(&error.to_string()) => {}
                 Err(error) => {

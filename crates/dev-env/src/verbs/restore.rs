@@ -22,12 +22,13 @@ use crate::database::database_settings;
 use crate::database::session::Session;
 use crate::engines::Engine;
 use crate::project::lock;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use crate::verbs::backup::{Key, Verdict, compare};
 use crate::{Checkout, Error};
 use local_postgres::psql::identifier;
 use process::files::timestamp;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 use process::thread::in_thread;
 
 pub use error::{Refusal, RestoreError};
@@ -60,7 +61,7 @@ pub async fn restore(
     from: &Path,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let opened = async {
         match kept_name(from) {
@@ -96,10 +97,10 @@ pub async fn restore(
 }
 
 /// Runs `work` until `stop` is requested.
-async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+async fn until<T>(stop: &Shutdown, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        () = stop.asked() => None,
+        () = stop.requested() => None,
         done = work => Some(done),
     }
 }
@@ -156,7 +157,7 @@ async fn from_copy(
     trusted: bool,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let Some(turn) = until(stop, begin(session)).await.transpose()? else {
         return Ok(None);
@@ -290,7 +291,7 @@ async fn from_kept(
     name: &str,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Restored>, Error> {
     let stamp = stamp();
     let room = Room::new(&stamp);
@@ -393,7 +394,7 @@ pub(crate) async fn fill(
         &format!("the copy of {database}"),
         events,
     );
-    let grants = local_postgres::roles::api_grants_sql(owner, database);
+    let grants = local_postgres::roles::grants_sql(API_ROLE, owner, database);
     session
         .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
         .await?;

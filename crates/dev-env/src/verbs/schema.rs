@@ -11,7 +11,7 @@ use crate::project::lock;
 use crate::report::events::Events;
 use crate::service::migrations;
 use crate::verbs::backup;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// Why the schema cannot be changed as asked.
 #[derive(Debug, thiserror::Error)]
@@ -101,11 +101,11 @@ pub async fn change(
     change: Change,
     colour: bool,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Printed>, Error> {
     let session = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(None),
+        () = stop.requested() => return Ok(None),
         session = engine.session("cargo dev migrate", events) => session?,
     };
     if matches!(change, Change::Down { .. } | Change::To { .. }) {
@@ -114,7 +114,7 @@ pub async fn change(
     let mut back = None;
     let printed = tokio::select! {
         biased;
-        () = stop.asked() => Ok(None),
+        () = stop.requested() => Ok(None),
         printed = on(&session, change, colour, &mut back, events) => printed.map(Some),
     };
     if let Some(back) = back {

@@ -13,6 +13,7 @@ use crate::Environment;
 use crate::Error;
 use crate::database::compare::Contents;
 use crate::database::database_settings;
+use crate::database::location::COMPOSE_MAJOR;
 use crate::database::lock_holders;
 use crate::database::maker;
 use crate::database::session::RunBy;
@@ -23,14 +24,14 @@ use crate::engines::last_used;
 use crate::engines::moved_data;
 use crate::project::env_files;
 use crate::project::lock;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use crate::verbs::backup;
 use crate::verbs::restore;
-use local_postgres::find::PREFERRED_MAJOR;
+use local_postgres::AppRole;
 use local_postgres::psql::identifier;
-use local_postgres::roles;
 use process::LockedTemp;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// What a switch did.
 #[derive(Clone, Debug)]
@@ -92,12 +93,12 @@ pub async fn switch(
     environment: &Environment,
     to: Kind,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let _turn = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(None),
+        () = stop.requested() => return Ok(None),
         turn = moved_data::lock(checkout, events) => turn?,
     };
     let _replacing = lock::replacing(checkout)?;
@@ -121,7 +122,7 @@ async fn carry_over(
     from: Kind,
     to: Kind,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<Switched>, Error> {
     let checkout = &environment.checkout;
     let data = checkout.root().join("data");
@@ -136,7 +137,7 @@ async fn carry_over(
     };
     let session = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(None),
+        () = stop.requested() => return Ok(None),
         session = started => session?,
     };
     if session.run_by() != RunBy::Session {
@@ -146,7 +147,7 @@ async fn carry_over(
     let mut stopped = Vec::new();
     let copied = tokio::select! {
         biased;
-        () = stop.asked() => Ok(None),
+        () = stop.requested() => Ok(None),
         copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
     };
     if !matches!(copied, Ok(Some(_))) {
@@ -168,7 +169,7 @@ async fn carry_over(
     let moved = move_over(environment, from, to, &copies, &settings, password, events);
     tokio::select! {
         biased;
-        () = stop.asked() => Ok(None),
+        () = stop.requested() => Ok(None),
         moved = moved => moved.map(Some),
     }
 }
@@ -239,7 +240,7 @@ async fn copy(
     if to == Kind::Docker
         && version
             .parse::<u32>()
-            .is_ok_and(|major| major > PREFERRED_MAJOR)
+            .is_ok_and(|major| major > COMPOSE_MAJOR)
     {
         return Err(SwitchError::NewerDatabase { major: version }.into());
     }
@@ -288,16 +289,13 @@ async fn fill(
     events: &Events,
 ) -> Result<(), Error> {
     let (owner, database) = (&session.url().user, &session.url().database);
-    let api_password = environment
-        .configuration
-        .tool(&environment.checkout)?
-        .api_password
-        .unwrap_or_default();
+    let tool = environment.configuration.tool(&environment.checkout)?;
+    let api_role = AppRole {
+        name: API_ROLE.to_owned(),
+        password: tool.api_password.unwrap_or_default(),
+    };
     session
-        .sql_in(
-            database,
-            &roles::api_role_sql(owner, database, &api_password),
-        )
+        .sql_in(database, &api_role.sql(owner, database))
         .await?;
     for copy in copies {
         // The server made it, and a script of the user's may have filled it.

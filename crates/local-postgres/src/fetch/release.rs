@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::Progress;
 use super::archive::Archive;
+use super::progress::Progress;
 
-/// How long a name, a connection, an answer or the next bytes may take: a network that swallows everything is noticed soon.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit of each step: name resolution, connection, response, next bytes. So a network that drops packets is noticed soon.
+const STEP: Duration = Duration::from_secs(15);
 const WHOLE: Duration = Duration::from_secs(10 * 60);
 
+/// Downloads the archive to the file `to`, in a thread that may block.
 pub(super) fn download(
     releases: &str,
     archive: &Archive,
@@ -22,10 +23,10 @@ pub(super) fn download(
 ) -> Result<(), String> {
     let address = format!("{releases}/{}/{}", archive.version, archive.file_name());
     let agent = ureq::Agent::config_builder()
-        .timeout_resolve(Some(PATIENCE))
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .timeout_per_read(Some(PATIENCE))
+        .timeout_resolve(Some(STEP))
+        .timeout_connect(Some(STEP))
+        .timeout_recv_response(Some(STEP))
+        .timeout_per_read(Some(STEP))
         .timeout_global(Some(WHOLE))
         .build()
         .new_agent();
@@ -44,14 +45,14 @@ pub(super) fn download(
         }
         let read = body
             .read(&mut buffer)
-            .map_err(|error| format!("the connection broke off after {done} bytes: {error}"))?;
+            .map_err(|error| format!("the connection was lost after {done} bytes: {error}"))?;
         if read == 0 {
             break;
         }
         done += read as u64;
         if done > archive.bytes {
             return Err(format!(
-                "what arrives is longer than the {} bytes that were asked for",
+                "the response is longer than {} bytes",
                 archive.bytes
             ));
         }

@@ -1,16 +1,17 @@
-//! Killed at any instant: the server, and the tool.
+//! A server or its owner is killed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use local_postgres::Durability;
-use local_postgres::cluster::{self, DataDir};
+use local_postgres::cluster;
+use local_postgres::data_dir::{self, DataDir};
 use local_postgres::server::{Server, ServerError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use process::PidFile;
 
-use super::place::{Place, config_in, eventually, lives, run};
+use super::scratch::{Scratch, config_in, eventually, lives, run};
 
 fn kill_now(pid: u32) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
@@ -18,11 +19,11 @@ fn kill_now(pid: u32) {
 
 #[tokio::test]
 async fn a_killed_postmaster_is_noticed_and_started_again() {
-    let mut place = Place::initialised().await;
-    // Where a commit is on disk before it is answered.
-    place.config.durability = Durability::Development;
-    let mut server = place.start().await;
-    let owner = place.owner_over_tcp();
+    let mut scratch = Scratch::initialised().await;
+    // A commit is on disk before it is acknowledged.
+    scratch.config.durability = Durability::Durable;
+    let mut server = scratch.start().await;
+    let owner = scratch.owner_over_tcp();
     run(&owner, "create table t (id int); insert into t values (1)")
         .await
         .unwrap();
@@ -38,17 +39,17 @@ async fn a_killed_postmaster_is_noticed_and_started_again() {
         matches!(&error, ServerError::Died { .. }) && error.to_string().contains("signal 9"),
         "{error}"
     );
-    // At once, while its children still hold the shared memory.
-    let server = place.start().await;
+    // Immediately, while its children still have the shared memory.
+    let server = scratch.start().await;
     assert_eq!(run(&owner, "select count(*) from t").await.unwrap(), "1");
     assert!(session.await.unwrap().is_err());
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_postmaster_that_somebody_else_left_running_is_stopped_in_order() {
-    let place = Place::initialised().await;
-    let config = &place.config;
+async fn a_postmaster_that_another_program_left_running_is_shut_down() {
+    let scratch = Scratch::initialised().await;
+    let config = &scratch.config;
     std::fs::create_dir(&config.socket_dir).unwrap();
     config.owner.give(&config.socket_dir).unwrap();
     let mut command = tokio::process::Command::new(config.binaries.program("postgres"));
@@ -72,35 +73,35 @@ async fn a_postmaster_that_somebody_else_left_running_is_stopped_in_order() {
     )
     .unwrap();
 
-    let server = place.start().await;
+    let server = scratch.start().await;
     let status = left.wait().await.unwrap();
-    assert!(status.success(), "it was shut down in order: {status}");
-    run(&place.owner_over_tcp(), "select 1").await.unwrap();
+    assert!(status.success(), "a fast shutdown: {status}");
+    run(&scratch.owner_over_tcp(), "select 1").await.unwrap();
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_dropped_server_leaves_nothing_running() {
-    let place = Place::initialised().await;
-    let server = place.start().await;
+async fn a_dropped_server_leaves_no_process() {
+    let scratch = Scratch::initialised().await;
+    let server = scratch.start().await;
     let pid = server.pid().unwrap();
     drop(server);
     assert!(!lives(pid));
-    assert!(!place.config.socket_dir.exists());
+    assert!(!scratch.config.socket_dir.exists());
     eventually("its children end", || {
-        !PidFile::is_held(&place.config.pid_file)
+        !PidFile::is_held(&scratch.config.pid_file)
     })
     .await;
-    place.start().await.stop().await.unwrap();
+    scratch.start().await.stop().await.unwrap();
 }
 
-const TOOL_FOLDER: &str = "DEV_ENV_TEST_TOOL_FOLDER";
+const OWNER_FOLDER: &str = "LOCAL_POSTGRES_TEST_FOLDER";
 
-/// Plays the tool in a process of its own, until it is killed.
+/// The owner of a server, in its own process, until it is killed.
 #[tokio::test]
-#[ignore = "the part of the tool in the tests below"]
-async fn tool() {
-    let Some(folder) = std::env::var_os(TOOL_FOLDER).map(PathBuf::from) else {
+#[ignore = "the tests below start it"]
+async fn owner() {
+    let Some(folder) = std::env::var_os(OWNER_FOLDER).map(PathBuf::from) else {
         return;
     };
     let mut config = config_in(&folder).await;
@@ -112,15 +113,15 @@ async fn tool() {
     std::future::pending::<()>().await;
 }
 
-struct Tool(Child);
+struct OwnerProcess(Child);
 
-impl Tool {
+impl OwnerProcess {
     fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "killed::tool"])
-            .env(TOOL_FOLDER, folder)
-            // A shell that has been used for something else must not show in the database.
+            .args(["--ignored", "--exact", "killed::owner"])
+            .env(OWNER_FOLDER, folder)
+            // The environment of a user must not change the database.
             .envs([
                 ("TZ", "Asia/Tokyo"),
                 ("LC_ALL", "de_DE.UTF-8"),
@@ -148,38 +149,39 @@ impl Tool {
 }
 
 #[tokio::test]
-async fn the_server_of_a_killed_tool_ends_and_the_next_tool_starts_it_again() {
-    let mut place = Place::new().await;
-    let folder = place.folder.path().join("place");
-    let tool = Tool::start(&folder);
-    eventually("the tool is ready", || folder.join("ready").exists()).await;
-    place.config.port = std::fs::read_to_string(folder.join("port"))
+async fn the_server_of_a_killed_owner_exits_and_the_next_owner_starts_it_again() {
+    let mut scratch = Scratch::new().await;
+    let folder = scratch.folder.path().join("place");
+    let owner = OwnerProcess::start(&folder);
+    eventually("the owner is ready", || folder.join("ready").exists()).await;
+    scratch.config.port = std::fs::read_to_string(folder.join("port"))
         .unwrap()
         .parse()
         .unwrap();
-    let pid = std::fs::read_to_string(&place.config.pid_file)
+    let pid = std::fs::read_to_string(&scratch.config.pid_file)
         .unwrap()
         .trim()
         .parse()
         .unwrap();
-    tool.kill();
-    // At once, while the old one may still be shutting down.
-    let server = place.start().await;
+    owner.kill();
+    // Immediately, while the old server may still be shutting down.
+    let server = scratch.start().await;
     assert!(!lives(pid));
     let locale = "select datcollate, current_setting('lc_time'), current_setting('timezone') from pg_database where datname = current_database()";
     assert_eq!(
-        run(&place.owner_over_tcp(), locale).await.unwrap(),
+        run(&scratch.owner_over_tcp(), locale).await.unwrap(),
         "C|C|UTC"
     );
     server.stop().await.unwrap();
-    let defaults = std::fs::read_to_string(place.config.data_dir.join("postgresql.conf")).unwrap();
+    let defaults =
+        std::fs::read_to_string(scratch.config.data_dir.join("postgresql.conf")).unwrap();
     assert!(!defaults.contains("Tokyo") && !defaults.contains("de_DE"));
 }
 
 #[tokio::test]
-async fn what_a_first_run_left_that_was_killed_is_recognised_and_cleared_away() {
-    let mut place = Place::new().await;
-    let folder = place.folder.path().join("place");
+async fn a_half_database_of_a_killed_owner_is_recognised_and_removed() {
+    let mut scratch = Scratch::new().await;
+    let folder = scratch.folder.path().join("place");
     let scripts = folder.join("init-scripts");
     std::fs::create_dir_all(&scripts).unwrap();
     let script = format!(
@@ -187,38 +189,38 @@ async fn what_a_first_run_left_that_was_killed_is_recognised_and_cleared_away() 
         folder.display()
     );
     std::fs::write(scripts.join("10-slow.sh"), script).unwrap();
-    let tool = Tool::start(&folder);
+    let owner = OwnerProcess::start(&folder);
     eventually("the script runs", || folder.join("script").exists()).await;
     let script: u32 = std::fs::read_to_string(folder.join("script"))
         .unwrap()
         .trim()
         .parse()
         .unwrap();
-    tool.kill();
-    place.config.port = std::fs::read_to_string(folder.join("port"))
+    owner.kill();
+    scratch.config.port = std::fs::read_to_string(folder.join("port"))
         .unwrap()
         .parse()
         .unwrap();
 
-    let state = cluster::state(&place.config.data_dir, &place.config.owner).unwrap();
+    let state = data_dir::state(&scratch.config.data_dir, &scratch.config.owner).unwrap();
     assert!(
         matches!(&state, DataDir::HalfInitialised { leftovers } if leftovers.len() == 1),
         "{state:?}"
     );
     assert!(
-        Server::start(&place.config).await.is_err(),
+        Server::start(&scratch.config).await.is_err(),
         "half a database is never served"
     );
-    cluster::initialise(&place.config).await.unwrap();
+    cluster::initialise(&scratch.config).await.unwrap();
     assert!(!lives(script));
-    let major = place.config.binaries.major;
+    let major = scratch.config.binaries.major;
     assert_eq!(
-        cluster::state(&place.config.data_dir, &place.config.owner).unwrap(),
+        data_dir::state(&scratch.config.data_dir, &scratch.config.owner).unwrap(),
         DataDir::Ready { major }
     );
-    let beside = std::fs::read_dir(place.config.data_dir.parent().unwrap())
+    let beside = std::fs::read_dir(scratch.config.data_dir.parent().unwrap())
         .unwrap()
         .count();
     assert_eq!(beside, 1, "the leftovers are gone");
-    place.start().await.stop().await.unwrap();
+    scratch.start().await.stop().await.unwrap();
 }

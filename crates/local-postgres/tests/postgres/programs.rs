@@ -1,51 +1,41 @@
-//! Finding PostgreSQL's programs, and fetching them.
+//! The search for PostgreSQL's programs, and their download.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use local_postgres::fetch::{self, FetchError, Progress, Sources};
-use local_postgres::find::{FindError, PREFERRED_MAJOR, Search, Source, find};
-use local_postgres::{ClusterConfig, cluster};
+use local_postgres::find::{FindError, PROGRAMS, Search, Source, find};
+use local_postgres::{ClusterConfig, cluster, server_user};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use process::owner::Owner;
+use process::user::User;
 use process::{Configuration, capture};
 
-use super::place::{Place, Quiet, SOON, eventually, run, write_program};
+use super::scratch::{SOON, Scratch, eventually, run, write_program};
 
-fn owner() -> Owner {
-    Owner::of_checkout(Path::new("/")).unwrap()
+fn owner() -> User {
+    server_user(Path::new("/")).unwrap()
 }
 
-/// A search that finds nothing unless something is put into it.
+/// A search that finds nothing until a place is added.
 fn search(cache: &Path) -> Search {
     let unreachable = Sources {
         releases: "http://127.0.0.1:1".to_owned(),
         python: "/nowhere/python3".into(),
     };
-    let usual = Search::new(None, None, owner());
     Search {
-        explicit: None,
         places: Vec::new(),
-        cache: cache.to_owned(),
         sources: unreachable,
-        ..usual
+        ..Search::new(cache.to_owned(), owner())
     }
 }
 
-/// A folder with programs that say they are of this version.
+/// Creates a folder with programs that print this version.
 fn fake(folder: &Path, version: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(folder).unwrap();
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-    for program in [
-        "initdb",
-        "postgres",
-        "pg_ctl",
-        "psql",
-        "pg_dump",
-        "pg_restore",
-    ] {
+    for program in PROGRAMS {
         write_program(
             &folder.join(program),
             &format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"),
@@ -56,7 +46,7 @@ fn fake(folder: &Path, version: &str) -> PathBuf {
 }
 
 async fn open_folder() -> tempfile::TempDir {
-    Place::new().await.folder
+    Scratch::new().await.folder
 }
 
 #[tokio::test]
@@ -75,18 +65,21 @@ async fn the_preferred_major_wins_then_the_newest_and_links_are_followed() {
         places: places.iter().map(|place| (*place).clone()).collect(),
         ..search(folder.path())
     };
-    let found = find(&places(&[&newer, &old, &path]), Arc::new(Quiet))
+    let found = find(&places(&[&newer, &old, &path]), Arc::new(()))
         .await
         .unwrap();
     assert_eq!(
         (found.dir, found.major, found.version.as_str()),
-        (preferred.canonicalize().unwrap(), PREFERRED_MAJOR, "15.3")
+        (preferred.canonicalize().unwrap(), 15, "15.3")
     );
-    let found = find(&places(&[&old, &newer]), Arc::new(Quiet))
-        .await
-        .unwrap();
+    let found = find(&places(&[&old, &newer]), Arc::new(())).await.unwrap();
     assert_eq!((found.major, found.source), (17, Source::Installed));
-    let error = find(&places(&[&old]), Arc::new(Quiet)).await.unwrap_err();
+    let prefers_newer = Search {
+        preferred_major: 17,
+        ..places(&[&preferred, &newer])
+    };
+    assert_eq!(find(&prefers_newer, Arc::new(())).await.unwrap().major, 17);
+    let error = find(&places(&[&old]), Arc::new(())).await.unwrap_err();
     assert!(
         matches!(error, FindError::Fetch(FetchError::NoSource { .. })),
         "{error}"
@@ -106,22 +99,20 @@ async fn existing_data_decides_the_major() {
         ..search(folder.path())
     };
     assert_eq!(
-        find(&with(16), Arc::new(Quiet)).await.unwrap().version,
+        find(&with(16), Arc::new(())).await.unwrap().version,
         "16beta1"
     );
-    let error = find(&with(14), Arc::new(Quiet)).await.unwrap_err();
+    let error = find(&with(14), Arc::new(())).await.unwrap_err();
     assert!(matches!(error, FindError::NoSuchMajor { needed: 14, .. }));
     let message = error.to_string();
     assert!(
-        message.contains("PostgreSQL 14")
-            && message.contains("15.3 is, in")
-            && message.contains("POSTGRES_BIN_DIR"),
+        message.contains("PostgreSQL 14") && message.contains("15.3 is, in"),
         "{message}"
     );
 }
 
 #[tokio::test]
-async fn a_directory_that_somebody_set_is_the_only_one_that_counts() {
+async fn an_explicit_directory_is_the_only_one_that_is_used() {
     let folder = open_folder().await;
     let good = fake(&folder.path().join("16"), "16.1");
     let with = |dir: &Path, needed_major| Search {
@@ -130,8 +121,8 @@ async fn a_directory_that_somebody_set_is_the_only_one_that_counts() {
         needed_major,
         ..search(folder.path())
     };
-    let found = find(&with(&good, None), Arc::new(Quiet)).await.unwrap();
-    assert_eq!((found.major, found.source), (16, Source::Setting));
+    let found = find(&with(&good, None), Arc::new(())).await.unwrap();
+    assert_eq!((found.major, found.source), (16, Source::Explicit));
 
     let half = fake(&folder.path().join("half"), "15.1");
     std::fs::remove_file(half.join("pg_dump")).unwrap();
@@ -145,25 +136,25 @@ async fn a_directory_that_somebody_set_is_the_only_one_that_counts() {
     for (dir, needed, reason) in [
         (&half, None, "pg_dump"),
         (&old, None, "15 is the oldest"),
-        (&good, Some(15), "made by 15"),
+        (&good, Some(15), "created by 15"),
         (&broken, None, "libicu.so.99"),
         (&folder.path().join("absent"), None, "no program `postgres`"),
     ] {
-        let message = find(&with(dir, needed), Arc::new(Quiet))
+        let message = find(&with(dir, needed), Arc::new(()))
             .await
             .unwrap_err()
             .to_string();
         assert!(
-            message.starts_with("POSTGRES_BIN_DIR is") && message.contains(reason),
+            message.starts_with(&dir.display().to_string()) && message.contains(reason),
             "{message}"
         );
     }
 }
 
 #[tokio::test]
-async fn without_network_each_source_says_why() {
+async fn an_error_without_network_has_the_reason_of_each_source() {
     let folder = open_folder().await;
-    let error = find(&search(&folder.path().join("cache")), Arc::new(Quiet))
+    let error = find(&search(&folder.path().join("cache")), Arc::new(()))
         .await
         .unwrap_err()
         .to_string();
@@ -172,7 +163,6 @@ async fn without_network_each_source_says_why() {
         "Connection refused",
         "Python package",
         "/nowhere/python3 is not installed",
-        "POSTGRES_BIN_DIR",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
@@ -205,7 +195,7 @@ impl Progress for Heard {
 }
 
 #[tokio::test]
-async fn the_download_serves_a_database_and_is_kept() {
+async fn a_downloaded_postgresql_runs_and_is_used_again() {
     let folder = open_folder().await;
     let cache = folder.path().join("cache/postgresql");
     let sources = Sources {
@@ -245,21 +235,23 @@ async fn the_download_serves_a_database_and_is_kept() {
         "no second download"
     );
 
-    let mut place = Place::new().await;
-    place.config = ClusterConfig {
+    let mut scratch = Scratch::new().await;
+    scratch.config = ClusterConfig {
         binaries: again,
-        ..place.config
+        ..scratch.config
     };
-    cluster::initialise(&place.config).await.unwrap();
-    let server = place.start().await;
+    cluster::initialise(&scratch.config).await.unwrap();
+    let server = scratch.start().await;
     let extensions = "create extension pg_trgm; create extension pgcrypto; select similarity('joy', 'joyful') > 0";
-    assert_eq!(run(&place.owner_over_tcp(), extensions).await.unwrap(), "t");
+    assert_eq!(
+        run(&scratch.owner_over_tcp(), extensions).await.unwrap(),
+        "t"
+    );
     server.stop().await.unwrap();
 }
 
-/// Ctrl-C drops it where it stands.
 #[tokio::test]
-async fn a_download_that_is_given_up_leaves_nothing() {
+async fn a_cancelled_download_leaves_no_file_and_no_process() {
     let folder = open_folder().await;
     let (cache, started, python) = (
         folder.path().join("cache"),
@@ -277,7 +269,7 @@ async fn a_download_that_is_given_up_leaves_nothing() {
     };
     let download = tokio::spawn({
         let cache = cache.clone();
-        async move { fetch::fetch(fetch::VERSION, &cache, &sources, Arc::new(Quiet)).await }
+        async move { fetch::fetch(fetch::VERSION, &cache, &sources, Arc::new(())).await }
     });
     let pid = || {
         Some(Pid::from_raw(

@@ -1,19 +1,26 @@
-//! Settings that do not fit the database that is there.
+//! Configurations that do not fit the existing database.
 
-use local_postgres::ClusterConfig;
 use local_postgres::roles::{self, Mismatch, RolesError};
 use local_postgres::server::{Server, ServerError};
+use local_postgres::{AppRole, ClusterConfig};
 
-use super::place::{Place, run};
+use super::scratch::{Scratch, run};
+
+fn with_password(scratch: &Scratch, password: &str) -> AppRole {
+    AppRole {
+        password: password.into(),
+        ..scratch.config.app_role.clone()
+    }
+}
 
 #[tokio::test]
 async fn another_password_is_explained_and_can_be_set_without_the_old_one() {
-    let place = Place::initialised().await;
-    let server = place.start().await;
+    let scratch = Scratch::initialised().await;
+    let server = scratch.start().await;
     let changed = ClusterConfig {
         password: "new'one".into(),
-        api_password: "new-api".into(),
-        ..place.config.clone()
+        app_role: with_password(&scratch, "new-app"),
+        ..scratch.config.clone()
     };
     let error = roles::verify(&changed).await.unwrap_err();
     assert!(matches!(
@@ -21,36 +28,40 @@ async fn another_password_is_explained_and_can_be_set_without_the_old_one() {
         RolesError::Mismatch(Mismatch::Password { .. })
     ));
     assert!(
-        error.to_string().contains("cargo dev db password"),
+        error.to_string().contains("created with another password"),
         "{error}"
     );
 
-    roles::set_passwords(&place.config, &changed.password, &changed.api_password)
-        .await
-        .unwrap();
+    roles::set_passwords(
+        &scratch.config,
+        &changed.password,
+        &changed.app_role.password,
+    )
+    .await
+    .unwrap();
     assert!(!roles::verify(&changed).await.unwrap());
-    assert!(roles::verify(&place.config).await.is_err());
+    assert!(roles::verify(&scratch.config).await.is_err());
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_apis_role_is_mended() {
-    let place = Place::initialised().await;
-    let server = place.start().await;
+async fn a_missing_role_or_another_password_of_the_application_is_corrected() {
+    let scratch = Scratch::initialised().await;
+    let server = scratch.start().await;
     run(
-        &place.config.psql(),
-        "create table t (id serial); drop owned by emotionviz_api; drop role emotionviz_api",
+        &scratch.config.psql(),
+        "create table t (id serial); drop owned by app; drop role app",
     )
     .await
     .unwrap();
-    assert!(roles::verify(&place.config).await.unwrap());
-    run(&place.api(), "insert into t default values")
+    assert!(roles::verify(&scratch.config).await.unwrap());
+    run(&scratch.app(), "insert into t default values")
         .await
         .unwrap();
 
     let changed = ClusterConfig {
-        api_password: "other".into(),
-        ..place.config.clone()
+        app_role: with_password(&scratch, "other"),
+        ..scratch.config.clone()
     };
     assert!(roles::verify(&changed).await.unwrap());
     assert!(!roles::verify(&changed).await.unwrap());
@@ -58,11 +69,11 @@ async fn the_apis_role_is_mended() {
 }
 
 #[tokio::test]
-async fn another_user_or_database_is_explained_and_nothing_runs_on() {
-    let place = Place::initialised().await;
+async fn another_superuser_or_database_is_explained_and_the_server_is_stopped() {
+    let scratch = Scratch::initialised().await;
     let user = ClusterConfig {
         superuser: "somebody".into(),
-        ..place.config.clone()
+        ..scratch.config.clone()
     };
     let error = Server::start(&user).await.err().unwrap();
     assert!(
@@ -71,13 +82,13 @@ async fn another_user_or_database_is_explained_and_nothing_runs_on() {
     );
     let message = error.to_string();
     assert!(
-        message.contains("POSTGRES_USER is somebody") && message.contains("made with emotionviz"),
+        message.contains("has no superuser somebody") && message.contains("created with owner"),
         "{message}"
     );
 
     let database = ClusterConfig {
         database: "elsewhere".into(),
-        ..place.config.clone()
+        ..scratch.config.clone()
     };
     let error = Server::start(&database).await.err().unwrap();
     assert!(
@@ -86,9 +97,9 @@ async fn another_user_or_database_is_explained_and_nothing_runs_on() {
     );
     let message = error.to_string();
     assert!(
-        message.contains("POSTGRES_DB is elsewhere") && message.contains("emotionviz_db"),
+        message.contains("has no database elsewhere") && message.contains("app_db"),
         "{message}"
     );
-    assert!(!place.config.data_dir.join("postmaster.pid").exists());
-    place.start().await.stop().await.unwrap();
+    assert!(!scratch.config.data_dir.join("postmaster.pid").exists());
+    scratch.start().await.stop().await.unwrap();
 }

@@ -74,8 +74,8 @@ impl Scratch {
     }
 }
 
-fn stranger() -> Owner {
-    Owner {
+fn stranger() -> User {
+    User {
         uid: 4_000_000,
         gid: 4_000_000,
         name: "stranger".to_owned(),
@@ -94,7 +94,7 @@ fn state(home: &DataHome) -> Option<&LinkState> {
 fn the_data_directory_is_in_the_checkout_if_the_server_can_access_it() {
     let checkout = tempfile::tempdir().unwrap();
     fs::set_permissions(checkout.path(), Permissions::from_mode(0o755)).unwrap();
-    let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
+    let home = data_home(checkout.path(), &User::current().unwrap()).unwrap();
     assert_eq!(
         home,
         DataHome {
@@ -117,7 +117,7 @@ fn a_users_link_is_followed_and_its_folder_is_unchanged() {
     fs::create_dir_all(&target).unwrap();
     fs::create_dir(checkout.path().join("data")).unwrap();
     symlink(&target, link_of(checkout.path())).unwrap();
-    let home = data_home(checkout.path(), &Owner::current().unwrap()).unwrap();
+    let home = data_home(checkout.path(), &User::current().unwrap()).unwrap();
     home.prepare(checkout.path()).unwrap();
     assert_eq!(
         (home.data_dir.clone(), state(&home)),

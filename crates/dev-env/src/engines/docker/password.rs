@@ -10,10 +10,11 @@ use crate::Error;
 use crate::database::passwords::Passwords;
 use crate::database::session::Session;
 use crate::project::configuration;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use local_postgres::psql;
 use local_postgres::roles;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -22,7 +23,7 @@ impl Docker {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         self.environment.configuration.passwords_can_be_written()?;
         let passwords = Passwords::new(
@@ -31,7 +32,7 @@ impl Docker {
         let runs = self.look().await?.1.running("api").is_some();
         let session = tokio::select! {
             biased;
-            () = stop.asked() => return Ok(None),
+            () = stop.requested() => return Ok(None),
             session = self.session_on(false, events) => session?,
         };
         // From here on either all of it changes or nothing: whoever wants to stop waits.
@@ -44,7 +45,7 @@ impl Docker {
             let docker = Docker::new(self.environment.reread().await?);
             tokio::select! {
                 biased;
-                () = stop.asked() => {}
+                () = stop.requested() => {}
                 restarted = docker.restart(None, events) => restarted?,
             }
         }
@@ -54,9 +55,10 @@ impl Docker {
 
 async fn set(engine: &Docker, session: &Session, passwords: &Passwords) -> Result<PathBuf, Error> {
     // No API may have run yet.
-    let create = roles::create_api_role();
+    let create = roles::create_sql(API_ROLE);
+    let owner = session.url().user.as_str();
     let sql =
-        create + &roles::set_passwords_sql(&session.url().user, &passwords.owner, &passwords.api);
+        create + &roles::passwords_sql(&[(owner, &passwords.owner), (API_ROLE, &passwords.api)]);
     let in_database = async {
         let psql = session.client_in("psql", "postgres").await?;
         psql::run(psql, sql.as_bytes(), BOUND).await?;

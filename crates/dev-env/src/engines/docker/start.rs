@@ -32,7 +32,7 @@ use crate::supervisor;
 use process::capture;
 use process::poll::after;
 use process::poll::poll_until;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// The image is built in minutes, and pulled in some more.
 const COMPOSE_BOUND: Duration = Duration::from_secs(3600);
@@ -51,7 +51,7 @@ impl Docker {
         &self,
         options: UpOptions,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Up, Error> {
         // Settings that do not fit are said before anything is waited for.
         self.tool()?;
@@ -64,7 +64,7 @@ impl Docker {
         }
         let turn = tokio::select! {
             biased;
-            () = stop.asked() => return Ok(Up::Interrupted),
+            () = stop.requested() => return Ok(Up::Interrupted),
             turn = self.turn(COMPOSE_BOUND, events) => turn?,
         };
         // Whoever had the turn may have started them, and made settings.
@@ -81,7 +81,7 @@ impl Docker {
         };
         let ready = tokio::select! {
             biased;
-            () = stop.asked() => None,
+            () = stop.requested() => None,
             ready = started.start(docker, containers, events) => Some(ready),
         };
         match ready {
@@ -102,7 +102,7 @@ impl Docker {
         }
         tokio::select! {
             biased;
-            () = stop.asked() => started.end(events, stop).await?,
+            () = stop.requested() => started.end(events, stop).await?,
             // Somebody stopped them from another shell.
             ended = started.follow(events) => ended?,
         }
@@ -117,11 +117,11 @@ async fn already(
     containers: Containers,
     options: UpOptions,
     events: &Events,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Up, Error> {
     let containers = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(Up::Interrupted),
+        () = stop.requested() => return Ok(Up::Interrupted),
         containers = add(engine, project, containers, options, events) => containers?,
     };
     let healthy = containers
@@ -362,11 +362,11 @@ impl Started {
     }
 
     /// Stops everything in order; at once when somebody insists.
-    async fn end(&self, events: &Events, stop: &Stop) -> Result<(), Error> {
+    async fn end(&self, events: &Events, stop: &Shutdown) -> Result<(), Error> {
         events.phase("stopping");
         tokio::select! {
             stopped = self.project.end("stop") => stopped,
-            () = stop.insisted() => {
+            () = stop.requested_twice() => {
                 events.warn("ending everything at once");
                 self.project.end("kill").await
             }

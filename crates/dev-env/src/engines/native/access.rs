@@ -3,7 +3,7 @@
 use emotionviz_settings::DatabaseUrl;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use local_postgres::psql::{Psql, Way};
+use local_postgres::psql::{Connection, Psql};
 use local_postgres::server::Server;
 use local_postgres::{Binaries, ClusterConfig};
 use process::{Configuration, Output};
@@ -59,7 +59,7 @@ impl NativeAccess {
         let binaries = self.binaries().await?;
         let session = Psql {
             program: binaries.psql(),
-            way: Way::Tcp {
+            connection: Connection::Tcp {
                 password: url.password.clone().unwrap_or_default(),
             },
             port: url.port,

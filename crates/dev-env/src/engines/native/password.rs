@@ -23,7 +23,7 @@ use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
 use process::poll::after;
 use process::poll::poll_until;
-use process::stop::Stop;
+use process::shutdown::Shutdown;
 
 /// The supervisor ends, or a short command does.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -55,21 +55,21 @@ impl Native {
         &self,
         password: Option<String>,
         events: &Events,
-        stop: &Stop,
+        stop: &Shutdown,
     ) -> Result<Option<PathBuf>, Error> {
         self.tool()?.refuse_external("changing the password")?;
         self.environment.configuration.passwords_can_be_written()?;
         let password: SecretString = password.unwrap_or_else(configuration::generate).into();
         let way = tokio::select! {
             biased;
-            () = stop.asked() => return Ok(None),
+            () = stop.requested() => return Ok(None),
             way = self.way(password.clone(), events) => way?,
         };
         match way {
             // The change must finish, because until then the file and the database may differ. Only a second signal stops the wait.
             Way::Supervisor(holder) => tokio::select! {
                 changed = control::change_password(&holder, &password, events) => changed.map(Some),
-                () = stop.insisted() => Ok(None),
+                () = stop.requested_twice() => Ok(None),
             },
             Way::Moment(moment) => {
                 let Moment {
@@ -80,7 +80,7 @@ impl Native {
                 } = *moment;
                 let passwords = Passwords {
                     owner: cluster.password.clone(),
-                    api: cluster.api_password.clone(),
+                    api: cluster.app_role.password.clone(),
                 };
                 let changed = passwords
                     .set(&cluster, &environment.configuration, &environment.checkout)

@@ -15,8 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Configuration, External, Tool, Variables};
 use crate::project::env_files;
+use crate::project::names::API_ROLE;
 use crate::{Checkout, Error};
-use local_postgres::roles::API_ROLE;
 
 /// Where the API listens, whatever `API_HOST` and `API_PORT` say: those are of the machine, and Compose publishes this one there.
 const LISTEN: (&str, &str) = ("0.0.0.0", "8000");

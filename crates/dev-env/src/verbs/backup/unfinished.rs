@@ -10,10 +10,10 @@ use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use process::files;
 use process::locked_temp::Contents;
 use process::locked_temp::LockedTemp;
 use process::locked_temp::leftovers;
+use process::user;
 
 const PREFIX: &str = ".emotionviz-unfinished-";
 const MARK: &str = "made-by";
@@ -88,7 +88,7 @@ fn make(path: &Path) -> Result<File> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    files::hand_over(&file, path)?;
+    user::hand_over(&file, path)?;
     Ok(file)
 }
 

@@ -9,8 +9,9 @@ use crate::Error;
 use crate::database::database_settings;
 use crate::database::session::{Migrator, Session};
 use crate::project::configuration::generate;
+use crate::project::names::API_ROLE;
 use local_postgres::psql::{identifier, literal};
-use local_postgres::roles::{self, API_ROLE, UNLOGGED};
+use local_postgres::roles::{self, UNLOGGED};
 use process::Configuration;
 
 /// The prefix of the names.
@@ -111,7 +112,7 @@ COMMENT ON DATABASE {name} IS {mark};
                 &self.name,
                 &format!(
                     "BEGIN;\n{}COMMIT;\n",
-                    roles::api_grants_sql(owner, &self.name)
+                    roles::grants_sql(API_ROLE, owner, &self.name)
                 ),
             )
             .await?;
@@ -140,7 +141,7 @@ COMMENT ON DATABASE {name} IS {mark};
     /// # Errors
     /// The server refuses.
     pub(super) async fn grant(&self, session: &Session) -> Result<(), Error> {
-        let grants = roles::api_grants_sql(&session.url().user, &self.name);
+        let grants = roles::grants_sql(API_ROLE, &session.url().user, &self.name);
         session
             .sql_in(&self.name, &format!("BEGIN;\n{grants}COMMIT;\n"))
             .await?;

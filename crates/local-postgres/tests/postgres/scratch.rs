@@ -1,4 +1,4 @@
-//! A place of its own for each test, gone when the test is.
+//! A folder with the configuration of a server for each test, removed at its end.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,31 +7,24 @@ use std::time::{Duration, Instant};
 
 use local_postgres::find::{Search, find};
 use local_postgres::psql::{Psql, PsqlError};
-use local_postgres::roles::API_ROLE;
 use local_postgres::server::Server;
-use local_postgres::{Binaries, ClusterConfig, Durability, cluster, fetch, socket_dir};
+use local_postgres::{
+    AppRole, Binaries, ClusterConfig, Durability, cluster, fetch, server_user, socket_dir,
+};
 use nix::sys::statvfs::statvfs;
-use process::owner::Owner;
 use process::ports::free_port;
+use process::user::User;
 use tempfile::TempDir;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub(crate) struct Quiet;
-
-impl fetch::Progress for Quiet {
-    fn source(&self, _: &str) {}
-    fn bytes(&self, _: u64, _: u64) {}
-    fn failed(&self, _: &str, _: &str) {}
-}
-
-pub(crate) struct Place {
+pub(crate) struct Scratch {
     pub(crate) folder: TempDir,
     pub(crate) config: ClusterConfig,
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
-/// In memory where there is plenty: a data directory is a thousand files, and ext4 makes files slowly for minutes after many were deleted.
+/// In memory, if there is enough: a data directory has a thousand files, and ext4 creates files slowly for minutes after many were deleted.
 #[allow(clippy::useless_conversion)] // The types differ between systems.
 fn base() -> PathBuf {
     let memory = Path::new("/dev/shm");
@@ -44,14 +37,13 @@ fn base() -> PathBuf {
     }
 }
 
-pub(crate) async fn binaries(owner: &Owner) -> Binaries {
-    find(&Search::new(None, None, owner.clone()), Arc::new(Quiet))
-        .await
-        .unwrap()
+pub(crate) async fn binaries(owner: &User) -> Binaries {
+    let search = Search::new(fetch::cache_dir("local-postgres-tests"), owner.clone());
+    find(&search, Arc::new(())).await.unwrap()
 }
 
-impl Place {
-    /// A configuration in a folder that the server's user can reach. Nothing in it exists yet.
+impl Scratch {
+    /// Returns a configuration in a folder that the server's user can reach. The folder is empty.
     pub(crate) async fn new() -> Self {
         Self::called("place").await
     }
@@ -74,16 +66,16 @@ impl Place {
     }
 
     pub(crate) async fn initialised() -> Self {
-        let place = Self::new().await;
-        cluster::initialise(&place.config).await.unwrap();
-        place
+        let scratch = Self::new().await;
+        cluster::initialise(&scratch.config).await.unwrap();
+        scratch
     }
 
     pub(crate) async fn start(&self) -> Server {
         Server::start(&self.config).await.unwrap()
     }
 
-    /// A script for the first initialisation.
+    /// Adds an init script.
     pub(crate) fn script(&mut self, name: &str, text: &str, mode: u32) {
         let folder = self.folder.path().join("init-scripts");
         std::fs::create_dir_all(&folder).unwrap();
@@ -92,9 +84,9 @@ impl Place {
         self.config.init_scripts = Some(folder);
     }
 
-    pub(crate) fn api(&self) -> Psql {
-        self.config
-            .psql_over_tcp(API_ROLE, &self.config.api_password)
+    pub(crate) fn app(&self) -> Psql {
+        let role = &self.config.app_role;
+        self.config.psql_over_tcp(&role.name, &role.password)
     }
 
     pub(crate) fn owner_over_tcp(&self) -> Psql {
@@ -102,7 +94,7 @@ impl Place {
             .psql_over_tcp(&self.config.superuser, &self.config.password)
     }
 
-    /// The folder of the data directory holds nothing of a database, and nothing runs.
+    /// Asserts that the folder of the data directory is empty, and that no server runs.
     pub(crate) fn assert_nothing_left(&self) {
         let parent = self.config.data_dir.parent().unwrap();
         let left: Vec<_> = std::fs::read_dir(parent)
@@ -117,13 +109,13 @@ impl Place {
 }
 
 pub(crate) async fn config_in(folder: &Path) -> ClusterConfig {
-    let owner = Owner::of_checkout(Path::new("/")).unwrap();
+    let owner = server_user(Path::new("/")).unwrap();
     ClusterConfig {
         binaries: binaries(&owner).await,
         data_dir: folder.join("data/postgres"),
         socket_dir: socket_dir::choose(
             &format!(
-                "test-{}",
+                "local-postgres-test-{}",
                 &process::files::sha256(folder.as_os_str().as_encoded_bytes())[..12]
             ),
             None,
@@ -131,13 +123,16 @@ pub(crate) async fn config_in(folder: &Path) -> ClusterConfig {
         ),
         pid_file: folder.join("run/postgres.pid"),
         port: free_port().unwrap(),
-        superuser: "emotionviz".to_owned(),
+        superuser: "owner".to_owned(),
         password: r#"it's "a" \ $pass:word' ü"#.into(),
-        api_password: "another-\\'one".into(),
-        database: "emotionviz_db".to_owned(),
+        app_role: AppRole {
+            name: "app".to_owned(),
+            password: "another-\\'one".into(),
+        },
+        database: "app_db".to_owned(),
         init_scripts: None,
         owner,
-        durability: Durability::Test,
+        durability: Durability::Disposable,
         sink: None,
     }
 }
@@ -149,7 +144,7 @@ pub(crate) async fn run(psql: &Psql, sql: &str) -> Result<String, PsqlError> {
 pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + SOON;
     while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
+        assert!(Instant::now() < deadline, "it does not happen: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -160,8 +155,8 @@ pub(crate) fn lives(pid: u32) -> bool {
         .is_ok()
 }
 
-/// Writes a file that is run soon after. Another process writes it: a test beside this one that starts a process at that moment would
-/// otherwise hand its child the open file, and the system runs no file that is open for writing.
+/// Writes a program. Another process writes it, because a child that another test starts at the same time would inherit the open file, and
+/// the system does not run a file that is open for writing (ETXTBSY in execve(2)).
 pub(crate) fn write_program(path: &Path, text: &str, mode: u32) {
     let script = r#"printf %s "$1" > "$2" && chmod "$3" "$2""#;
     let status = std::process::Command::new("/bin/sh")
