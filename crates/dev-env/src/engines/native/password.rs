@@ -121,7 +121,7 @@ impl Native {
         loop {
             match control::supervisor(checkout).await? {
                 Some((holder, snapshot))
-                    if snapshot.stage == crate::supervisor::board::Stage::Stopping =>
+                    if snapshot.stage == crate::report::snapshot::Stage::Stopping =>
                 {
                     wait_or_busy(deadline, holder).await?;
                 }
