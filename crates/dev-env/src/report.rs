@@ -4,5 +4,6 @@ pub mod events;
 pub(crate) mod lan;
 pub mod migrations;
 pub mod reload;
+pub(crate) mod snapshot;
 pub mod status;
 pub mod up;

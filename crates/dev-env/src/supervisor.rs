@@ -1,32 +1,35 @@
-//! The process that starts the services, watches over them, and ends them in order.
+//! The process that starts the services, restarts them, applies changes, and stops them in order. It is `cargo dev up` itself, in the
+//! foreground or detached.
 //!
-//! It is `cargo dev up` itself, in the foreground or detached. One task does everything in turn, so that a wish to stop
-//! interrupts whatever goes on: what was started by then is ended, and what was under way is dropped, which ends it too.
+//! The rules are a state machine without I/O ([`machine`]). The [`event_loop`] passes it what happens and carries its actions out: it holds
+//! the processes ([`hands`]) and polls the [`jobs`].
 
-mod again;
-mod api;
-mod attempt;
-pub(crate) mod board;
+mod backoff;
+mod candidate;
 mod checkup;
 pub(crate) mod control;
+mod databases;
 pub mod detached;
-mod handover;
+mod draining;
+mod event_loop;
+mod hands;
+mod jobs;
 pub(crate) mod leftovers;
-mod news;
+mod machine;
+mod mounted_lock;
 mod password;
+mod preparation;
 mod presence;
-mod reloading;
-mod restart;
-mod retiring;
-mod services;
+mod protocol;
+mod serving;
+mod sources;
+mod status_hub;
 
-use std::future::pending;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::Checkout;
 use crate::Environment;
 use crate::Error;
 use crate::project::lock::Lock;
@@ -34,29 +37,25 @@ use crate::project::lock::SUPERVISOR;
 use crate::report::events::Address;
 use crate::report::events::Event;
 use crate::report::events::Events;
-use crate::report::up::Service;
+use crate::report::events::Source;
+use crate::report::snapshot::Stage;
 use crate::report::up::Up;
 use crate::report::up::UpOptions;
-use crate::supervisor::board::Board;
-use crate::supervisor::board::Stage;
-use crate::supervisor::control::Answer;
-use crate::supervisor::control::Order;
-use crate::supervisor::control::Work;
-use news::News;
+use event_loop::EventLoop;
 use presence::Presence;
 use process::log_file::LogFile;
 use process::shutdown::Shutdown;
-use services::Services;
+use status_hub::StatusHub;
 
 /// How long a short command of another shell is waited for.
 const SHORT_WORK: Duration = Duration::from_secs(60);
 /// The API's bound, PostgreSQL's, and some more.
 const STOPPING: Duration = Duration::from_secs(90);
 
-/// What it does while nothing runs, since the sources do not compile.
-pub(crate) const WAITS_TO_BE_MENDED: &str = "waiting for sources that compile";
+/// What it does while nothing runs because the sources do not compile.
+pub(crate) const WAITING_FOR_SOURCES: &str = "waiting for sources that compile";
 
-/// Runs the services until somebody asks to stop.
+/// Runs the services until they are asked to stop.
 ///
 /// # Errors
 /// They cannot be started; nothing stays then.
@@ -77,36 +76,24 @@ pub(crate) async fn run(
         Ok(lock) => lock,
         Err(already) => return Ok(already),
     };
-    let board = Board::default();
-    let events = log_to_file(environment, board.relay(events.clone()));
+    let hub = StatusHub::default();
+    let events = log_to_file(environment, hub.relay(events.clone()));
     let (orders, asked) = mpsc::channel(8);
     let (presence, ready_socket) = Presence::begin(
         environment,
         lock,
         &socket,
-        (board.clone(), stop.clone(), orders),
+        (hub.clone(), stop.clone(), orders),
         events.clone(),
     )?;
-    let mut services = Services::new(
+    let event_loop = EventLoop::new(
         environment.clone(),
         options,
+        (hub, events),
         ready_socket,
-        board.clone(),
-        events.clone(),
+        (stop.clone(), asked),
     );
-    let outcome = watch(&mut services, &events, stop, asked).await;
-    board.update(|snapshot| {
-        (snapshot.stage, snapshot.doing) = (Stage::Stopping, Some("stopping".to_owned()))
-    });
-    if services.run_something() {
-        events.phase("stopping");
-    }
-    tokio::select! {
-        () = services.stop() => {}
-        // Dropping the services, which follows, ends them at once.
-        () = stop.requested_twice() => events.warn("ending everything at once"),
-    }
-    drop(services);
+    let outcome = event_loop.run().await;
     presence.end().await;
     outcome.map(|()| Up::Stopped)
 }
@@ -146,7 +133,7 @@ async fn lock_or_supervisor(
 /// The lock; `None` when a supervisor has it. A short command's is waited for.
 async fn take(
     environment: &Environment,
-    socket: std::path::PathBuf,
+    socket: PathBuf,
     events: &Events,
 ) -> Result<Option<Lock>, Error> {
     let checkout = &environment.checkout;
@@ -159,148 +146,6 @@ async fn take(
     Ok(Lock::take(checkout, SUPERVISOR, Some(socket)).await?.ok())
 }
 
-/// Starts everything, then does what comes up, until somebody asks to stop.
-async fn watch(
-    services: &mut Services,
-    events: &Events,
-    stop: &Shutdown,
-    mut asked: mpsc::Receiver<Order>,
-) -> Result<(), Error> {
-    let lock = MountedLock::of(&services.environment);
-    tokio::select! {
-        biased;
-        () = stop.requested() => return Ok(()),
-        started = start(services, &lock, events) => events.tell(Event::Ready(started?)),
-    }
-    services
-        .board
-        .update(|snapshot| snapshot.stage = Stage::Running);
-    loop {
-        let happened = tokio::select! {
-            biased;
-            () = stop.requested() => return Ok(()),
-            Some(order) = asked.recv() => Happened::Asked(order),
-            news = services.news() => Happened::News(news),
-        };
-        match happened {
-            Happened::News(News::Attempted(attempted))
-                if attempted
-                    .as_ref()
-                    .as_ref()
-                    .is_err_and(|error| lock.is_refused(error)) =>
-            {
-                return Err(Error::LockReplaced);
-            }
-            // Between the file and the database nothing may come.
-            Happened::Asked(Order {
-                work: Work::ChangePassword(password),
-                answers,
-            }) => {
-                let changed = services.change_password(password).await;
-                if changed.is_ok() {
-                    tokio::select! {
-                        biased;
-                        () = stop.requested() => {}
-                        () = services.take_passwords_over() => {}
-                    }
-                }
-                answer(&answers, changed.map(Answer::Written));
-            }
-            Happened::Asked(Order {
-                work: Work::Restart(service),
-                answers,
-            }) => {
-                let restarted = tokio::select! {
-                    biased;
-                    () = stop.requested() => return Ok(()),
-                    restarted = services.restart(service) => restarted,
-                };
-                answer(&answers, restarted.map(|()| Answer::Done));
-            }
-            Happened::News(news) => tokio::select! {
-                biased;
-                () = stop.requested() => return Ok(()),
-                () = services.react(news) => {}
-            },
-        }
-        if services.reloading.attempt.is_none() {
-            events.tell(Event::Idle);
-        }
-    }
-}
-
-/// Starts everything. In the container sources that do not compile are waited for to be mended, where somebody looks at them: it would
-/// only be started again.
-async fn start(
-    services: &mut Services,
-    lock: &MountedLock,
-    events: &Events,
-) -> Result<Vec<Address>, Error> {
-    loop {
-        match services.start().await {
-            Err(error) if lock.is_refused(&error) => return Err(Error::LockReplaced),
-            Err(error @ Error::Build { .. })
-                if services.environment.is_in_container() && services.options.reload =>
-            {
-                events.warn(format!("{error}\nit is built again when they change"));
-                events.phase(WAITS_TO_BE_MENDED);
-                services.next_save().await;
-            }
-            started => return started,
-        }
-    }
-}
-
-/// Cargo.lock where it is mounted by itself, so that cargo may write it: in a container.
-struct MountedLock(Option<Checkout>);
-
-impl MountedLock {
-    fn of(environment: &Environment) -> Self {
-        let checkout = Some(&environment.checkout)
-            .filter(|checkout| environment.is_in_container() && lock_is_mounted(checkout));
-        Self(checkout.cloned())
-    }
-
-    /// Whether that is why a build failed: it was replaced, and what is there now can only be read.
-    fn is_refused(&self, error: &Error) -> bool {
-        // EACCES and EROFS, as Rust's standard library says them.
-        let is_refusal = |said: &str| {
-            said.contains("Cargo.lock")
-                && ["os error 13", "os error 30"]
-                    .iter()
-                    .any(|code| said.contains(code))
-        };
-        let refused = matches!(error, Error::Build { said } if is_refusal(said));
-        refused
-            && self
-                .0
-                .as_ref()
-                .is_some_and(|checkout| !lock_is_mounted(checkout))
-    }
-}
-
-/// Returns whether Cargo.lock is a mount of its own, which can be written. The kernel removes the mount when the file is replaced outside
-/// the container, for example by git (proc(5), mountinfo: the fifth field is the mount point).
-fn lock_is_mounted(checkout: &Checkout) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let lock = checkout.root().join("Cargo.lock");
-    mounts.lines().any(|line| {
-        line.split(' ')
-            .nth(4)
-            .is_some_and(|place| Path::new(place) == lock)
-    })
-}
-
-enum Happened {
-    Asked(Order),
-    News(News),
-}
-
-fn answer(answers: &mpsc::UnboundedSender<Answer>, outcome: Result<Answer, Error>) {
-    // Whoever asked may be gone.
-    let _gone = answers.send(outcome.unwrap_or_else(|error| Answer::Failed(error.to_string())));
-}
-
 /// What is worth knowing afterwards goes to data/logs/dev.log.
 pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
     let file = LogFile::open(&environment.checkout.logs().join("dev.log"));
@@ -310,7 +155,7 @@ pub(crate) fn log_to_file(environment: &Environment, events: Events) -> Events {
             Event::Note(text) => file.stamped(text),
             Event::Warning(text) => file.stamped(&format!("warning: {text}")),
             Event::Output {
-                from: crate::report::events::Source::Build,
+                from: Source::Build,
                 line,
             } => file.stamped(&format!("cargo: {line}")),
             Event::Ready(addresses) => file.stamped(&format!("ready: {}", urls(addresses))),
@@ -327,14 +172,4 @@ fn urls(addresses: &[Address]) -> String {
         .map(|address| address.url.as_str())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// Waits for ever where there is nothing to wait for.
-async fn never<T>() -> T {
-    pending().await
-}
-
-/// Whether a restart that was asked for concerns a service.
-fn concerns(asked: Option<Service>, service: Service) -> bool {
-    asked.is_none_or(|asked| asked == service)
 }

@@ -26,6 +26,9 @@ use crate::project::logs::Entry;
 use crate::project::logs::Follower;
 use crate::project::logs::Query;
 use crate::report::events::Events;
+use crate::report::snapshot::ServiceSnapshot;
+use crate::report::snapshot::Snapshot;
+use crate::report::snapshot::Stage;
 use crate::report::status::Health;
 use crate::report::status::Schema;
 use crate::report::status::SchemaState;
@@ -38,9 +41,6 @@ use crate::report::up::UpOptions;
 use crate::service::command::Probe;
 use crate::service::migrations;
 use crate::supervisor;
-use crate::supervisor::board::Running;
-use crate::supervisor::board::Snapshot;
-use crate::supervisor::board::Stage;
 use crate::supervisor::control;
 use crate::supervisor::detached;
 use crate::supervisor::leftovers;
@@ -432,7 +432,7 @@ impl Native {
     }
 }
 
-async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {
+async fn api_health(api: &ServiceSnapshot) -> (Option<Health>, Option<String>) {
     let address = api.url.as_deref().and_then(|url| {
         url.strip_prefix("http://")?
             .parse::<std::net::SocketAddr>()
@@ -447,7 +447,7 @@ async fn api_health(api: &Running) -> (Option<Health>, Option<String>) {
     }
 }
 
-fn describe(name: &'static str, running: &Running) -> ServiceStatus {
+fn describe(name: &'static str, running: &ServiceSnapshot) -> ServiceStatus {
     ServiceStatus {
         name,
         state: running.state,

@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::project::lock;
 use crate::project::lock::Holder;
-use crate::report::events::Event;
 use crate::report::events::Events;
+use crate::report::snapshot::Snapshot;
+use crate::report::snapshot::Stage;
 use crate::report::up::Service;
-use crate::supervisor::board::Board;
-use crate::supervisor::board::Snapshot;
-use crate::supervisor::board::Stage;
+use crate::supervisor::protocol::Message;
+use crate::supervisor::protocol::Messages;
+use crate::supervisor::status_hub::StatusHub;
 use crate::{Checkout, Error};
 use local_postgres::socket_dir;
 use process::poll::after;
@@ -49,25 +50,13 @@ pub(crate) enum Request {
     ChangePassword(String),
 }
 
-/// What is answered; work is answered with events first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
-    Event(Event),
-    Status(Box<Snapshot>),
-    Done,
-    /// The settings file that was changed.
-    Written(PathBuf),
-    Failed(String),
-}
-
-/// Work that somebody waits for.
+/// Work that a command waits for.
 pub(crate) struct Order {
-    pub work: Work,
-    pub answers: mpsc::UnboundedSender<Answer>,
+    pub(super) work: Work,
+    pub(super) answer: oneshot::Sender<Message>,
 }
 
-/// What takes its time, and is done in turn.
+/// Work that takes time, and is done in turn.
 pub(crate) enum Work {
     Restart(Option<Service>),
     ChangePassword(SecretString),
@@ -90,7 +79,7 @@ impl Control {
     pub(crate) fn listen(
         socket: &Path,
         checkout: &Checkout,
-        (board, stop, orders): (Board, Shutdown, mpsc::Sender<Order>),
+        (hub, stop, orders): (StatusHub, Shutdown, mpsc::Sender<Order>),
     ) -> Result<Self, Error> {
         let folder = socket
             .parent()
@@ -107,7 +96,7 @@ impl Control {
         let identity = identity(socket).map_err(io)?;
         let lock = socket_dir::keep_from_cleaners(&folder);
         Ok(Self {
-            task: tokio::spawn(accept(listener, checkout.clone(), board, stop, orders)),
+            task: tokio::spawn(accept(listener, checkout.clone(), hub, stop, orders)),
             path: socket.to_owned(),
             identity,
             _lock: lock,
@@ -155,7 +144,7 @@ pub(crate) fn remove(folder: &Path) {
 async fn accept(
     listener: UnixListener,
     checkout: Checkout,
-    board: Board,
+    hub: StatusHub,
     stop: Shutdown,
     orders: mpsc::Sender<Order>,
 ) {
@@ -164,7 +153,7 @@ async fn accept(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { sessions.spawn(serve(stream, checkout.clone(), board.clone(), stop.clone(), orders.clone())); }
+                Ok((stream, _)) => { sessions.spawn(serve(stream, checkout.clone(), hub.clone(), stop.clone(), orders.clone())); }
                 // Out of file descriptors: the sessions that run will give some back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
@@ -176,7 +165,7 @@ async fn accept(
 async fn serve(
     mut stream: UnixStream,
     checkout: Checkout,
-    board: Board,
+    hub: StatusHub,
     stop: Shutdown,
     orders: mpsc::Sender<Order>,
 ) {
@@ -192,57 +181,43 @@ async fn serve(
     if !checkout.is_in_place() && !matches!(request, Request::Stop) {
         // The client belongs to another checkout at this path.
         stop.request_once();
-        board.update(|snapshot| snapshot.stage = Stage::Stopping);
+        hub.update(|snapshot| snapshot.stage = Stage::Stopping);
     }
-    let (sender, mut answers) = mpsc::unbounded_channel();
-    match request {
-        Request::Status => drop(sender.send(Answer::Status(Box::new(board.snapshot())))),
+    let work = match request {
+        Request::Status => {
+            let message = Message::Status(Box::new(hub.snapshot()));
+            return drop(send(&mut writer, &message).await);
+        }
         Request::Stop => {
             stop.request();
-            drop(sender.send(Answer::Done));
+            return drop(send(&mut writer, &Message::Done).await);
         }
-        Request::Restart(service) => order(Work::Restart(service), &board, &orders, &sender).await,
-        Request::ChangePassword(password) => {
-            order(
-                Work::ChangePassword(password.into()),
-                &board,
-                &orders,
-                &sender,
-            )
-            .await
-        }
-    }
-    drop(sender);
-    while let Some(answer) = answers.recv().await {
-        let text = serde_json::to_string(&answer).expect("an answer is JSON");
-        let last = !matches!(answer, Answer::Event(_));
-        if writer
-            .write_all(format!("{text}\n").as_bytes())
-            .await
-            .is_err()
-            || last
-        {
+        Request::Restart(service) => Work::Restart(service),
+        Request::ChangePassword(password) => Work::ChangePassword(password.into()),
+    };
+    let mut events = hub.subscribe();
+    let (answer, mut answered) = oneshot::channel();
+    // A supervisor that ends does no more work. The client then receives the end of the answers.
+    drop(orders.send(Order { work, answer }).await);
+    loop {
+        let message = tokio::select! {
+            // What happened before the answer is sent before it.
+            biased;
+            Some(event) = events.recv() => Message::Event(event),
+            answer = &mut answered => match answer {
+                Ok(message) => message,
+                Err(_) => return,
+            },
+        };
+        let is_last = !matches!(message, Message::Event(_));
+        if send(&mut writer, &message).await.is_err() || is_last {
             return;
         }
     }
 }
 
-async fn order(
-    work: Work,
-    board: &Board,
-    orders: &mpsc::Sender<Order>,
-    answers: &mpsc::UnboundedSender<Answer>,
-) {
-    board.listen(answers.clone());
-    // Whoever ends does no more work; whoever asked sees the end of the answers.
-    drop(
-        orders
-            .send(Order {
-                work,
-                answers: answers.clone(),
-            })
-            .await,
-    );
+async fn send(writer: &mut (impl AsyncWrite + Unpin), message: &Message) -> std::io::Result<()> {
+    writer.write_all(message.line().as_bytes()).await
 }
 
 /// The supervisor of a checkout, and how it is; `None` when there is none.
@@ -273,7 +248,7 @@ pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Sn
 
 async fn status(holder: &Holder) -> Result<Snapshot, Error> {
     match ask(holder, Request::Status, None, PATIENCE).await? {
-        Answer::Status(snapshot) => Ok(*snapshot),
+        Message::Status(snapshot) => Ok(*snapshot),
         other => Err(odd(holder, &other)),
     }
 }
@@ -303,8 +278,8 @@ pub(crate) async fn restart(
     )
     .await?
     {
-        Answer::Done => Ok(()),
-        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        Message::Done => Ok(()),
+        Message::Failed(message) => Err(Error::Supervisor(message)),
         other => Err(odd(holder, &other)),
     }
 }
@@ -320,8 +295,8 @@ pub(crate) async fn change_password(
 ) -> Result<PathBuf, Error> {
     let request = Request::ChangePassword(password.expose_secret().to_owned());
     match ask(holder, request, Some(events), RESTART_PATIENCE).await? {
-        Answer::Written(file) => Ok(file),
-        Answer::Failed(message) => Err(Error::Supervisor(message)),
+        Message::Written(file) => Ok(file),
+        Message::Failed(message) => Err(Error::Supervisor(message)),
         other => Err(odd(holder, &other)),
     }
 }
@@ -331,7 +306,7 @@ async fn ask(
     request: Request,
     events: Option<&Events>,
     patience: Duration,
-) -> Result<Answer, Error> {
+) -> Result<Message, Error> {
     let silent = |reason: String| Error::Silent {
         pid: holder.pid,
         reason,
@@ -344,11 +319,11 @@ async fn ask(
         let mut stream = UnixStream::connect(socket).await?;
         let text = serde_json::to_string(&request).expect("a request is JSON");
         stream.write_all(format!("{text}\n").as_bytes()).await?;
-        let mut lines = BufReader::new(stream).lines();
-        while let Some(line) = lines.next_line().await? {
-            match (serde_json::from_str(&line)?, events) {
-                (Answer::Event(event), Some(events)) => events.tell(event),
-                (Answer::Event(_), None) => {}
+        let mut messages = Messages::new(stream);
+        while let Some(message) = messages.next().await? {
+            match (message, events) {
+                (Message::Event(event), Some(events)) => events.tell(event),
+                (Message::Event(_), None) => {}
                 (answer, _) => return Ok(answer),
             }
         }
@@ -362,7 +337,7 @@ async fn ask(
     }
 }
 
-fn odd(holder: &Holder, answer: &Answer) -> Error {
+fn odd(holder: &Holder, answer: &Message) -> Error {
     Error::Silent {
         pid: holder.pid,
         reason: format!("an answer that does not fit: {answer:?}"),

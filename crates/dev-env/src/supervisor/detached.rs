@@ -9,26 +9,16 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::report::events::{Event, Events};
+use crate::report::events::{Event, Events, Source};
 use crate::report::up::{Up, UpOptions};
+use crate::supervisor::protocol::{Message, Messages};
 use crate::{Checkout, Error};
 use process::shutdown::Shutdown;
 
 /// At once, it ends within this.
 const INSISTED_BOUND: Duration = Duration::from_secs(5);
-
-/// A line from the background to the terminal.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    Event(Event),
-    Ended(Up),
-    Failed(String),
-}
 
 /// Starts this program's `up` in the background, and returns when what it starts is ready.
 ///
@@ -74,16 +64,16 @@ pub(crate) async fn start(
     let mut child = Command::from(command).spawn().map_err(io)?;
     let pid = child.id().unwrap_or_default();
     let stdout = child.stdout.take().expect("its standard output is a pipe");
-    let mut lines = BufReader::new(stdout).lines();
+    let mut messages = Messages::new(stdout);
     let ended = tokio::select! {
-        ended = until_ready(&mut lines, events) => ended,
-        () = stop.requested() => return end(child, lines, events, stop).await,
+        ended = until_ready(&mut messages, events) => ended,
+        () = stop.requested() => return end(child, messages, events, stop).await,
     };
     match ended {
-        Some(Line::Ended(up)) => Ok(up),
-        Some(Line::Failed(message)) => Err(Error::Supervisor(message)),
-        Some(Line::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
-        None => Err(Error::Supervisor(format!(
+        Some(Message::Ended(up)) => Ok(up),
+        Some(Message::Failed(message)) => Err(Error::Supervisor(message)),
+        Some(Message::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
+        Some(_) | None => Err(Error::Supervisor(format!(
             "the environment ended without a word\nits last words may be in {}",
             log.display()
         ))),
@@ -91,19 +81,15 @@ pub(crate) async fn start(
 }
 
 /// Passes events on until it is ready, has ended, or has failed.
-async fn until_ready(lines: &mut Lines<BufReader<ChildStdout>>, events: &Events) -> Option<Line> {
-    while let Ok(Some(line)) = lines.next_line().await {
-        match serde_json::from_str(&line) {
-            Ok(Line::Event(event)) => {
-                let ready = matches!(event, Event::Ready(_));
-                events.tell(event.clone());
-                if ready {
-                    return Some(Line::Event(event));
-                }
-            }
-            Ok(last) => return Some(last),
-            // Not ours: nothing that a library prints may end the start.
-            Err(_) => {}
+async fn until_ready(messages: &mut Messages<ChildStdout>, events: &Events) -> Option<Message> {
+    while let Ok(Some(message)) = messages.next().await {
+        let Message::Event(event) = message else {
+            return Some(message);
+        };
+        let is_ready = matches!(event, Event::Ready(_));
+        events.tell(event.clone());
+        if is_ready {
+            return Some(Message::Event(event));
         }
     }
     None
@@ -113,7 +99,7 @@ async fn until_ready(lines: &mut Lines<BufReader<ChildStdout>>, events: &Events)
 /// not follow that one either.
 async fn end(
     mut child: Child,
-    mut lines: Lines<BufReader<ChildStdout>>,
+    mut messages: Messages<ChildStdout>,
     events: &Events,
     stop: &Shutdown,
 ) -> Result<Up, Error> {
@@ -127,7 +113,7 @@ async fn end(
     };
     signal(Signal::SIGTERM);
     let ended = async {
-        while until_ready(&mut lines, events).await.is_some() {}
+        while until_ready(&mut messages, events).await.is_some() {}
         drop(child.wait().await);
     };
     tokio::pin!(ended);
@@ -157,11 +143,11 @@ impl Reporter {
             if !matches!(
                 event,
                 Event::Output {
-                    from: crate::report::events::Source::Api | crate::report::events::Source::Db,
+                    from: Source::Api | Source::Db,
                     ..
                 }
             ) {
-                tell(&Line::Event(event));
+                send(&Message::Event(event));
             }
             if ready {
                 hang_up();
@@ -171,17 +157,16 @@ impl Reporter {
 
     /// Tells how `up` ended.
     pub fn ended(outcome: &Result<Up, impl Display>) {
-        tell(&match outcome {
-            Ok(up) => Line::Ended(up.clone()),
-            Err(error) => Line::Failed(error.to_string()),
+        send(&match outcome {
+            Ok(up) => Message::Ended(up.clone()),
+            Err(error) => Message::Failed(error.to_string()),
         });
     }
 }
 
-fn tell(line: &Line) {
-    let text = serde_json::to_string(line).expect("a line is JSON");
+fn send(message: &Message) {
     // The terminal may be gone: the environment goes on.
-    let _gone = writeln!(std::io::stdout(), "{text}");
+    let _gone = std::io::stdout().write_all(message.line().as_bytes());
 }
 
 /// Standard output leads nowhere from now on, so that the other end sees its end.

@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use crate::project::lock::Lock;
 use crate::project::lock::SUPERVISOR;
 use crate::report::events::Events;
-use crate::supervisor::board::Board;
 use crate::supervisor::control;
 use crate::supervisor::control::Control;
 use crate::supervisor::control::Order;
+use crate::supervisor::status_hub::StatusHub;
 use crate::{Checkout, Environment, Error};
 use process::shutdown::Shutdown;
 
@@ -31,7 +31,7 @@ struct Kept {
     control: Control,
     lock: Lock,
     /// What the control socket serves.
-    served: (Board, Shutdown, mpsc::Sender<Order>),
+    served: (StatusHub, Shutdown, mpsc::Sender<Order>),
     ready_socket: watch::Sender<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Presence {
         environment: &Environment,
         lock: Lock,
         socket: &Path,
-        served: (Board, Shutdown, mpsc::Sender<Order>),
+        served: (StatusHub, Shutdown, mpsc::Sender<Order>),
         events: Events,
     ) -> Result<(Self, watch::Receiver<PathBuf>), Error> {
         let control = Control::listen(socket, &environment.checkout, served.clone())?;

@@ -17,7 +17,7 @@ use crate::project::lock;
 use crate::project::lock::Holder;
 use crate::project::lock::Lock;
 use crate::report::events::Events;
-use crate::supervisor::board::Stage;
+use crate::report::snapshot::Stage;
 use crate::supervisor::control;
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;

@@ -1,4 +1,4 @@
-//! Processes of the API whose socket another one has taken over: they answer what they have begun, and end.
+//! Former processes of the API: they finish the requests that they have begun, and end.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use tokio::task::JoinSet;
 use crate::report::events::Events;
 use process::{Process, StopSignal};
 
-/// The service's own bounds: it takes leave of its clients, finishes what is under way, and says its last words.
+/// Longer than the bounds of the service: it closes idle connections, finishes requests, and writes its last log lines.
 const BOUND: Duration = Duration::from_secs(40);
 
-/// Those that are still at it.
-pub(super) struct Retiring {
+/// The processes that drain.
+pub(super) struct Draining {
     processes: JoinSet<()>,
     hurry: watch::Sender<bool>,
     events: Events,
 }
 
-impl Retiring {
+impl Draining {
     pub(super) fn new(events: Events) -> Self {
         Self {
             processes: JoinSet::new(),
@@ -27,9 +27,14 @@ impl Retiring {
         }
     }
 
-    /// Lets a process go. `signal` says in which way.
-    pub(super) fn add(&mut self, mut process: Process, signal: StopSignal) {
+    /// Lets a process drain. A process that was never ready has no clients, and may not handle the signal for draining yet.
+    pub(super) fn add(&mut self, mut process: Process, was_ready: bool) {
         while self.processes.try_join_next().is_some() {}
+        let signal = if was_ready {
+            StopSignal::Quit
+        } else {
+            StopSignal::Terminate
+        };
         let (mut hurry, events) = (self.hurry.subscribe(), self.events.clone());
         self.processes.spawn(async move {
             let hurried = async { hurry.wait_for(|hurry| *hurry).await.is_ok() };
@@ -43,10 +48,9 @@ impl Retiring {
         });
     }
 
-    /// Ends them as any other process: the environment ends.
-    pub(super) async fn stop(&mut self) {
+    /// Stops all of them within the usual bound of the API.
+    pub(super) async fn stop(mut self) {
         self.hurry.send_replace(true);
         while self.processes.join_next().await.is_some() {}
-        self.hurry.send_replace(false);
     }
 }

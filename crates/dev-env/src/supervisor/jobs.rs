@@ -1,0 +1,64 @@
+//! The jobs that run: futures that the event loop polls, and that end when they are dropped.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use super::hands::Hands;
+use super::machine::{Event, JobKind};
+
+/// Applies the result of a job, and returns what it means for the machine.
+pub(super) type Apply = Box<dyn FnOnce(&mut Hands) -> Option<Event>>;
+
+/// A kind of job. At most one of a kind runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Machine(JobKind),
+    /// The compiler reads the sources, so that the next edit compiles faster.
+    Prime,
+    /// Whether PostgreSQL accepts a session.
+    Session,
+    /// The version of the API that runs.
+    Version,
+}
+
+#[derive(Default)]
+pub(super) struct Jobs(Vec<(Key, Pin<Box<dyn Future<Output = Apply>>>)>);
+
+impl Jobs {
+    /// Starts a job; one of the same kind that runs is dropped first.
+    pub(super) fn start<A>(&mut self, key: Key, work: impl Future<Output = A> + 'static)
+    where
+        A: FnOnce(&mut Hands) -> Option<Event> + 'static,
+    {
+        self.cancel(key);
+        let work = async { Box::new(work.await) as Apply };
+        self.0.push((key, Box::pin(work)));
+    }
+
+    pub(super) fn cancel(&mut self, key: Key) {
+        self.0.retain(|(running, _)| *running != key);
+    }
+
+    pub(super) fn cancel_all(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn runs(&self, key: Key) -> bool {
+        self.0.iter().any(|(running, _)| *running == key)
+    }
+
+    /// Waits for the end of the next job. Cancel safe.
+    pub(super) async fn next(&mut self) -> Apply {
+        poll_fn(|context| {
+            for at in 0..self.0.len() {
+                if let Poll::Ready(apply) = self.0[at].1.as_mut().poll(context) {
+                    drop(self.0.remove(at));
+                    return Poll::Ready(apply);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
