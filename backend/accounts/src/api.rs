@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::openapi::{Always, WithBody, WithToken};
 use emotionviz_core::{ApiError, Data, ErrorCode, Failure, Json, Meta, request};
-use emotionviz_guard::{CurrentUser, Guard, Issued, LoginAttempt, Passwords};
+use emotionviz_guard::{CurrentUser, Guard, Issued, LoginAttempt};
 use futures_util::TryStreamExt;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,18 +18,7 @@ use crate::models::Account;
 use crate::schemas::{
     Confirmation, Login, PasswordChange, Profile, Registration, Session, Token, User,
 };
-use crate::services::{self, Error};
-
-/// What the calls on accounts need.
-#[derive(Clone)]
-pub(crate) struct State {
-    /// The database.
-    pub(crate) pool: emotionviz_db::Pool,
-    /// Decides who may call, and issues tokens.
-    pub(crate) guard: Arc<Guard>,
-    /// Hashes passwords.
-    pub(crate) passwords: Passwords,
-}
+use crate::services::{self, Error, State};
 
 impl FromRef<State> for Arc<Guard> {
     fn from_ref(state: &State) -> Self {
@@ -37,7 +26,6 @@ impl FromRef<State> for Arc<Guard> {
     }
 }
 
-/// The calls on accounts, below `/api/v1`.
 pub(crate) fn router(state: State) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(register))
@@ -64,14 +52,7 @@ async fn register(
     _: LoginAttempt,
     Json(new): Json<Registration>,
 ) -> Result<(StatusCode, Data<Session>), ApiError> {
-    let account = services::register(
-        &call.pool,
-        &call.passwords,
-        &new.email,
-        new.password,
-        &new.name,
-    )
-    .await?;
+    let account = services::register(&call, &new.email, new.password, &new.name).await?;
     Ok((StatusCode::CREATED, Data::new(session(&call, account))))
 }
 
@@ -88,8 +69,7 @@ async fn login(
     _: LoginAttempt,
     Json(login): Json<Login>,
 ) -> Result<Data<Session>, ApiError> {
-    let account =
-        services::log_in(&call.pool, &call.passwords, &login.email, login.password).await?;
+    let account = services::log_in(&call, &login.email, login.password).await?;
     Ok(Data::new(session(&call, account)))
 }
 
@@ -108,7 +88,7 @@ async fn refresh(call: Call, user: CurrentUser) -> Data<Token> {
     WithToken, Always,
 ))]
 async fn me(call: Call, user: CurrentUser) -> Result<Data<Profile>, ApiError> {
-    let profile = services::profile(&call.pool, user.id).await?;
+    let profile = services::profile(&call, user.id).await?;
     let (entry_count, visualization_count) = (profile.entry_count, profile.visualization_count);
     Ok(Data::new(Profile {
         user: profile.account.into(),
@@ -138,15 +118,7 @@ async fn change_password(
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode, ApiError> {
     let (current, new) = (change.current_password, change.new_password);
-    services::change_password(
-        &call.pool,
-        &call.passwords,
-        user.id,
-        user.generation(),
-        current,
-        new,
-    )
-    .await?;
+    services::change_password(&call, user.id, user.generation(), current, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -186,7 +158,7 @@ async fn delete(
     user: CurrentUser,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<StatusCode, ApiError> {
-    services::delete(&call.pool, &call.passwords, user.id, confirmation.password).await?;
+    services::delete(&call, user.id, confirmation.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,16 +1,16 @@
 //! Everything that is stored about a user, as one JSON document that is never whole in memory.
 //!
-//! The rows come in pages, each a query of its own: a client that reads slowly holds no connection and no snapshot meanwhile.
+//! The rows are read in pages, each by a query of its own: a client that reads slowly holds no connection and no snapshot.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use emotionviz_core::Meta;
 use emotionviz_db as db;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -117,113 +117,54 @@ pub(crate) struct IntakeSessionRow {
     completed_at: Option<db::Time>,
 }
 
-/// A row of a list, which continues after the id of its last row. Arrays are read with one dimension and the first index 1, also if an
-/// older backend stored them otherwise. NaN is replaced, because JSON has no NaN.
-trait Listed: for<'r> FromRow<'r, PgRow> + Serialize + Send + Unpin {
+/// A row of a list of the document. Arrays are read with one dimension and the first index 1, also if the Python backend stored them
+/// otherwise. NaN is replaced, because JSON has no NaN.
+trait Listed: for<'r> FromRow<'r, PgRow> + Serialize {
+    const NAME: &'static str;
     /// `$1` is the user, `$2` the least id, `$3` the number of rows.
     const SELECT: &'static str;
-
-    fn id(&self) -> Uuid;
 }
 
 impl Listed for EntryRow {
+    const NAME: &'static str = "entries";
     const SELECT: &'static str =
         "SELECT id, situation, ARRAY(SELECT unnest(emotions)) AS emotions, coalesce(nullif(intensity, 'NaN'), 0)::float8 AS intensity, notes,
          source, intake_session_id, created_at, updated_at
          FROM emotion_entries WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
-
-    fn id(&self) -> Uuid {
-        self.id
-    }
 }
 
 impl Listed for VisualizationRow {
+    const NAME: &'static str = "visualizations";
     const SELECT: &'static str = "SELECT id, entry_id, status, style, image_url, thumbnail_url, summary,
          CASE WHEN insights IS NOT NULL THEN ARRAY(SELECT unnest(insights)) END AS insights, visual_elements, error_message,
          gemini_analysis, nanobanana_response, processing_started_at, processing_completed_at, created_at, updated_at
          FROM visualizations WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
-
-    fn id(&self) -> Uuid {
-        self.id
-    }
 }
 
 impl Listed for IntakeSessionRow {
+    const NAME: &'static str = "intake_sessions";
     const SELECT: &'static str = "SELECT id, initial_situation, conversation_history, current_step, is_complete, ai_context, final_summary,
          created_at, updated_at, completed_at
          FROM intake_sessions WHERE user_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
-
-    fn id(&self) -> Uuid {
-        self.id
-    }
 }
 
-/// The next part of the export: a list continues with this id.
-enum Part {
-    User,
-    Entries(Uuid),
-    Visualizations(Uuid),
-    IntakeSessions(Uuid),
-    End,
-}
-
-/// The document in the envelope, piece by piece. `meta` is that of the request.
+/// Streams the document in the envelope of the request that `meta` describes.
 pub(crate) fn document(
     pool: db::Pool,
     user: Uuid,
     meta: Meta,
 ) -> impl Stream<Item = db::Result<Bytes>> + Send {
-    let mut end = BytesMut::from(&b"]},\"meta\":"[..]);
-    write(&mut end, &meta);
-    end.put_u8(b'}');
-    let end = end.freeze();
-    stream::try_unfold(Some(Part::User), move |part| {
-        let (pool, end) = (pool.clone(), end.clone());
-        async move {
-            let Some(part) = part else { return Ok(None) };
-            let mut out = BytesMut::new();
-            let next = match part {
-                Part::User => {
-                    out.put_slice(b"{\"success\":true,\"data\":{\"user\":");
-                    write(
-                        &mut out,
-                        &pool.run(async |c| user_row(c, user).await).await?,
-                    );
-                    out.put_slice(b",\"entries\":[");
-                    Some(Part::Entries(Uuid::nil()))
-                }
-                Part::Entries(least) => Some(
-                    match page::<EntryRow>(&pool, user, least, &mut out).await? {
-                        Some(next) => Part::Entries(next),
-                        None => {
-                            out.put_slice(b"],\"visualizations\":[");
-                            Part::Visualizations(Uuid::nil())
-                        }
-                    },
-                ),
-                Part::Visualizations(least) => Some(
-                    match page::<VisualizationRow>(&pool, user, least, &mut out).await? {
-                        Some(next) => Part::Visualizations(next),
-                        None => {
-                            out.put_slice(b"],\"intake_sessions\":[");
-                            Part::IntakeSessions(Uuid::nil())
-                        }
-                    },
-                ),
-                Part::IntakeSessions(least) => Some(
-                    match page::<IntakeSessionRow>(&pool, user, least, &mut out).await? {
-                        Some(next) => Part::IntakeSessions(next),
-                        None => Part::End,
-                    },
-                ),
-                Part::End => {
-                    out.put_slice(&end);
-                    None
-                }
-            };
-            Ok(Some((out.freeze(), next)))
-        }
-    })
+    let account = pool.clone();
+    let begin = stream::once(async move {
+        let account = account.run(async |c| user_row(c, user).await).await?;
+        let account = json(&account);
+        Ok(format!("{{\"success\":true,\"data\":{{\"user\":{account}").into())
+    });
+    begin
+        .chain(list::<EntryRow>(pool.clone(), user))
+        .chain(list::<VisualizationRow>(pool.clone(), user))
+        .chain(list::<IntakeSessionRow>(pool, user))
+        .chain(text(format!("}},\"meta\":{}}}", json(&meta))))
 }
 
 async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Option<UserRow>> {
@@ -235,40 +176,49 @@ async fn user_row(connection: &mut PgConnection, user: Uuid) -> db::Result<Optio
     Ok(row)
 }
 
-/// Writes a page of rows. Returns the smallest id of the next page, if there may be one.
-async fn page<T: Listed>(
-    pool: &db::Pool,
-    user: Uuid,
-    least: Uuid,
-    out: &mut BytesMut,
-) -> db::Result<Option<Uuid>> {
-    let rows = pool.run(async |c| rows::<T>(c, user, least).await).await?;
-    for (i, row) in rows.iter().enumerate() {
-        if !least.is_nil() || i > 0 {
-            out.put_u8(b',');
+/// Streams a list with its name, a page of rows at a time.
+fn list<T: Listed>(pool: db::Pool, user: Uuid) -> impl Stream<Item = db::Result<Bytes>> + Send {
+    let pages = stream::try_unfold(Some(Uuid::nil()), move |least| {
+        let pool = pool.clone();
+        async move {
+            let Some(least) = least else { return Ok(None) };
+            let (mut page, next) = pool.run(async |c| page::<T>(c, user, least).await).await?;
+            if !least.is_nil() && !page.is_empty() {
+                page.insert(0, ',');
+            }
+            Ok(Some((page.into(), next)))
         }
-        write(out, row);
-    }
-    Ok(rows
-        .last()
-        .and_then(|row| row.id().as_u128().checked_add(1))
-        .map(Uuid::from_u128))
+    });
+    text(format!(",\"{}\":[", T::NAME))
+        .chain(pages)
+        .chain(text("]".to_owned()))
 }
 
-async fn rows<T: Listed>(
+/// Returns the rows of a page, and the least id of the next page, if there may be one.
+async fn page<T: Listed>(
     connection: &mut PgConnection,
     user: Uuid,
     least: Uuid,
-) -> db::Result<Vec<T>> {
-    Ok(sqlx::query_as(T::SELECT)
+) -> db::Result<(String, Option<Uuid>)> {
+    let rows = sqlx::query(T::SELECT)
         .bind(user)
         .bind(least)
         .bind(PAGE)
         .fetch_all(connection)
-        .await?)
+        .await?;
+    let mut page = Vec::with_capacity(rows.len());
+    for row in &rows {
+        page.push(json(&T::from_row(row)?));
+    }
+    let last: Option<Uuid> = rows.last().map(|row| row.try_get("id")).transpose()?;
+    let next = last.and_then(|id| id.as_u128().checked_add(1));
+    Ok((page.join(","), next.map(Uuid::from_u128)))
 }
 
-fn write(out: &mut BytesMut, value: &impl Serialize) {
-    serde_json::to_writer(out.writer(), value)
-        .expect("plain rows are always JSON, and memory takes all bytes");
+fn text(text: String) -> impl Stream<Item = db::Result<Bytes>> + Send {
+    stream::once(async { Ok(text.into()) })
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain rows have a form in JSON")
 }

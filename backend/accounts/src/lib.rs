@@ -12,11 +12,11 @@ use emotionviz_db::Pool;
 use emotionviz_guard::{Guard, Passwords};
 use utoipa_axum::router::OpenApiRouter;
 
-/// The calls on accounts, below `/api/v1`.
-// All that other crates know of this one, and in types of other crates: an edit of another file can go live without them.
+/// Returns the calls on accounts, below `/api/v1`.
+// All that other crates see of this one, and in types of other crates: an edit of another file can go live without them.
 #[inline(never)]
 pub fn router(pool: Pool, guard: Arc<Guard>, passwords: Passwords) -> OpenApiRouter {
-    api::router(api::State {
+    api::router(services::State {
         pool,
         guard,
         passwords,

@@ -6,7 +6,6 @@ use emotionviz_db as db;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-/// An account.
 #[derive(FromRow)]
 pub(crate) struct Account {
     pub(crate) id: Uuid,
@@ -17,7 +16,6 @@ pub(crate) struct Account {
     pub(crate) token_generation: i32,
 }
 
-/// What a login is checked against.
 #[derive(FromRow)]
 pub(crate) struct Credentials {
     #[sqlx(flatten)]
@@ -26,7 +24,6 @@ pub(crate) struct Credentials {
     pub(crate) is_active: bool,
 }
 
-/// An account and how much it holds.
 #[derive(FromRow)]
 pub(crate) struct Profile {
     #[sqlx(flatten)]
@@ -35,14 +32,14 @@ pub(crate) struct Profile {
     pub(crate) visualization_count: i64,
 }
 
-/// Those of an [`Account`]. Accounts of an older backend may have no name.
+/// The columns of an [`Account`]. Accounts of the Python backend may have no name.
 macro_rules! columns {
     () => {
         "id, email, coalesce(name, '') AS name, created_at, token_generation"
     };
 }
 
-/// Stores a new account. `None` when the address has one.
+/// Stores a new account. Returns `None` if the address has one.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     email: &str,
@@ -83,7 +80,6 @@ pub(crate) async fn credentials_of(
     Ok(credentials)
 }
 
-/// The stored hash of a user's password.
 pub(crate) async fn hash_of(
     connection: &mut PgConnection,
     user: Uuid,
@@ -96,14 +92,14 @@ pub(crate) async fn hash_of(
     )
 }
 
-/// Notes a login and, when there is one, replaces the old hash by a newer one of the same password.
-pub(crate) async fn note_login(
+/// Records a login. Replaces the old hash by a newer one of the same password, if there is one.
+pub(crate) async fn record_login(
     connection: &mut PgConnection,
     user: Uuid,
     old: &str,
     new: Option<String>,
 ) -> db::Result<()> {
-    // A password that was changed meanwhile stays changed.
+    // The password may have been changed since it was read.
     sqlx::query(
         "UPDATE users SET last_login_at = now(), hashed_password = CASE WHEN hashed_password = $2 THEN coalesce($3, $2) ELSE hashed_password END
          WHERE id = $1",
@@ -116,7 +112,7 @@ pub(crate) async fn note_login(
     Ok(())
 }
 
-/// Stores a new password, which ends every token. False when a token of this generation counts no longer.
+/// Stores a new password, which ends every token. Returns false if tokens of this generation have ended already.
 pub(crate) async fn change_password(
     connection: &mut PgConnection,
     user: Uuid,
@@ -135,7 +131,6 @@ pub(crate) async fn change_password(
     Ok(done.rows_affected() > 0)
 }
 
-/// A user's account, and the number of its entries and visualizations.
 pub(crate) async fn profile(
     connection: &mut PgConnection,
     user: Uuid,

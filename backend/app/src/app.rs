@@ -24,13 +24,12 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::websockets::WebSockets;
 use crate::{cors, documents, health, metrics};
 
-/// The largest body, in bytes: the longest entry in the widest characters, escaped, and room.
-const MOST_BODY_BYTES: usize = 256 * 1024;
+/// The longest entry in the widest characters, escaped, fits into it.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The longest that a handler may take until it answers; an answer that is streamed may then take longer.
+/// The time limit of a handler until the head of its answer. A streamed answer may take longer.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The service, ready to be served.
 pub struct App {
     pub router: Router,
     pub pool: Pool,
@@ -86,11 +85,11 @@ fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Reque
             StatusCode::SERVICE_UNAVAILABLE,
             TIME_LIMIT,
         ))
-        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let every = ServiceBuilder::new()
         .layer(from_fn_with_state(requests, track))
         .layer(cors::layer(origins));
-    // With its state each handler is put together once, and not for each call.
+    // With a state, axum builds each handler once, and not for each request.
     others
         .layer(limits)
         .merge(probes)
@@ -134,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// The status and the error's code of a call that no route of the service makes on purpose.
+    /// Returns the status and the error code of a request to the route.
     async fn failure(route: axum::routing::MethodRouter) -> (u16, String) {
         let (routes, origins) = (
             Router::new().route("/", route),
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_has_the_shape_of_all_failures() {
+    async fn a_panic_has_the_error_envelope() {
         let panicking = || async {
             if true {
                 panic!("planted {}", "text")
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn so_has_a_time_out() {
+    async fn a_time_out_has_the_error_envelope() {
         let slow = || tokio::time::sleep(2 * TIME_LIMIT);
         assert_eq!(
             failure(get(slow)).await,
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_has_what_a_library_answers() {
+    async fn an_answer_of_a_library_has_the_error_envelope() {
         let bare = || async { (StatusCode::IM_A_TEAPOT, "planted") };
         assert_eq!(
             failure(get(bare)).await,

@@ -1,7 +1,7 @@
-//! Connections: accepted, answered, and let go of without losing a request.
+//! Connections: accepted, answered, and drained without losing a request.
 //!
-//! axum's own loop ends every idle connection at the moment it is told to stop, which may be the moment in which a client sends
-//! its next request. When another process has taken over, this one has time: see [`DRAIN_WINDOW`].
+//! axum's own loop closes every idle connection as soon as it is stopped, perhaps while a client sends its next request.
+//! After a handover this process has time to announce the end of each connection: see [`DRAIN_WINDOW`].
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -25,23 +25,22 @@ use tokio::sync::watch;
 use tower::Service;
 
 use crate::app::TIME_LIMIT;
-use crate::signals::{Signals, Word};
+use crate::signals::{Signal, Signals};
 use crate::websockets::WebSockets;
 
-/// How long a client may take to send the head of a request, and how long an unused connection is kept: longer than the gateways
-/// before it keep theirs, so that it is never this side which closes one that is about to be used.
+/// The time limit for the head of a request, and for an idle connection. It is longer than that of usual gateways, so that the service
+/// never closes a connection that a gateway is about to use.
 const HEAD_TIME_LIMIT: Duration = Duration::from_secs(75);
-/// The largest head of a request, in bytes.
-const MOST_HEAD_BYTES: usize = 64 * 1024;
-/// After a handover answers say for this long that their connection ends with them; clients then come back through a new one,
-/// to the process that has taken over. What was silent all the while is closed.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// After a handover, answers have `Connection: close` for this long, so that clients connect to the new process. Then idle connections
+/// are closed.
 const DRAIN_WINDOW: Duration = Duration::from_millis(1500);
-/// How long requests that are under way at a stop may still take.
+/// How long running requests may take after a stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// A listener that cannot accept (no file descriptor is left) is asked again after this.
+/// The pause after a failed accept, for example without a free file descriptor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// In development: newer code than the one which answers exists, and could not be started.
+/// Tells clients in development that newer code could not be started.
 const RELOAD: HeaderName = HeaderName::from_static("x-reload");
 
 /// Headers that the state of this process adds to answers.
@@ -53,7 +52,7 @@ struct Notices {
 
 impl Notices {
     fn write_to(&self, response: &mut Response) {
-        // A connection that becomes a WebSocket has `upgrade` here, and is closed by a frame of its own.
+        // The header of a WebSocket is `upgrade`. A WebSocket is closed by a frame.
         if self.closing.load(Ordering::Relaxed)
             && response.status() != StatusCode::SWITCHING_PROTOCOLS
         {
@@ -83,16 +82,16 @@ pub(crate) async fn serve(
         tokio::select! {
             accepted = accept(&listeners) => match accepted {
                 Ok((stream, peer)) => connections.spawn(stream, peer),
-                Err(error) if is_of_the_client(&error) => {}
+                Err(error) if is_closed_by_client(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             },
-            word = signals.next() => match word {
-                Word::ReloadFailed => notices.reload_failed.store(true, Ordering::Relaxed),
-                Word::HandOver => break true,
-                Word::Stop(signal) => {
+            signal = signals.next() => match signal {
+                Signal::ReloadFailed => notices.reload_failed.store(true, Ordering::Relaxed),
+                Signal::HandOver => break true,
+                Signal::Stop(signal) => {
                     tracing::info!("stopping on {signal}");
                     break false;
                 }
@@ -100,14 +99,14 @@ pub(crate) async fn serve(
         }
     };
     drop(listeners);
-    websockets.leave();
+    websockets.close();
     let done = async {
         connections.shutdown().await;
-        // After them: one of them may have become a WebSocket this moment.
-        websockets.left().await;
+        // WebSockets come last, because a connection may have become one just now.
+        websockets.closed().await;
     };
     if handed_over {
-        take_leave(done, notices, signals).await;
+        drain(done, notices, signals).await;
     } else {
         finish(done).await;
     }
@@ -127,7 +126,7 @@ impl Connections {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME_LIMIT)
-            .max_buf_size(MOST_HEAD_BYTES);
+            .max_buf_size(MAX_HEAD_BYTES);
         Self {
             http,
             router,
@@ -138,7 +137,7 @@ impl Connections {
     }
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
-        // Answers are sent at once. This fails on a connection that is gone already.
+        // Answers are sent at once. This fails if the client has disconnected.
         stream.set_nodelay(true).ok();
         let (router, notices) = (self.router.clone(), self.notices.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -188,35 +187,35 @@ async fn accept(listeners: &[TcpListener]) -> std::io::Result<(TcpStream, Socket
     .await
 }
 
-/// Nobody waits for this process: each request has the time that it would have had.
-async fn take_leave(done: impl Future<Output = ()>, notices: &Notices, signals: &mut Signals) {
+/// Drains the connections. No process waits for this one, so requests keep their usual time limit.
+async fn drain(done: impl Future<Output = ()>, notices: &Notices, signals: &mut Signals) {
     tracing::info!("another process takes over");
     notices.closing.store(true, Ordering::Relaxed);
-    let mut hurry = std::pin::pin!(signals.stop());
+    let mut stop = std::pin::pin!(signals.stop());
     tokio::select! {
         () = tokio::time::sleep(DRAIN_WINDOW) => {}
-        _ = &mut hurry => return finish(done).await,
+        _ = &mut stop => return finish(done).await,
     }
     let mut done = std::pin::pin!(done);
     tokio::select! {
-        within = tokio::time::timeout(TIME_LIMIT, &mut done) => if within.is_err() { unfinished(TIME_LIMIT) },
-        _ = hurry => finish(done).await,
+        within = tokio::time::timeout(TIME_LIMIT, &mut done) => if within.is_err() { warn_unfinished(TIME_LIMIT) },
+        _ = stop => finish(done).await,
     }
 }
 
-/// Waits for the requests that are under way, within bounds.
+/// Waits for running requests, at most for [`GRACE`].
 async fn finish(done: impl Future<Output = ()>) {
     if tokio::time::timeout(GRACE, done).await.is_err() {
-        unfinished(GRACE);
+        warn_unfinished(GRACE);
     }
 }
 
-fn unfinished(bound: Duration) {
-    tracing::warn!("requests were still under way after {} s", bound.as_secs());
+fn warn_unfinished(bound: Duration) {
+    tracing::warn!("requests were still running after {} s", bound.as_secs());
 }
 
 /// Errors of a connection that ended before it was accepted.
-fn is_of_the_client(error: &std::io::Error) -> bool {
+fn is_closed_by_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
@@ -243,7 +242,7 @@ mod tests {
         Arc::new(Requests::new(&prometheus::Registry::new()))
     }
 
-    /// A WebSocket that greets whoever comes, and sees them off.
+    /// Returns a WebSocket that sends "welcome".
     fn greeting(websockets: WebSockets) -> Router {
         let upgrade = |upgrade: WebSocketUpgrade| async move {
             websockets.upgrade(upgrade, |mut socket| async move {
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn websockets_are_told_to_come_back() {
+    async fn websockets_are_closed_with_a_request_to_reconnect() {
         for signal in [Signal::SIGQUIT, Signal::SIGTERM] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -269,7 +268,7 @@ mod tests {
                 );
                 raise(signal).unwrap();
                 let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
-                    panic!("it is not closed in order")
+                    panic!("the socket is not closed by a frame")
                 };
                 assert_eq!(frame.code, CloseCode::Restart);
                 assert!(socket.next().await.is_none());
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_does_not_end_is_waited_for_within_a_bound() {
+    async fn an_unfinished_head_ends_the_connection_after_the_time_limit() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let websockets = WebSockets::default();

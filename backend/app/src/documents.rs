@@ -1,4 +1,4 @@
-//! The OpenAPI document and two ways to read it, all from this binary: nothing is loaded from elsewhere.
+//! The OpenAPI document and two ways to read it, all from this binary.
 
 use std::sync::Arc;
 
@@ -14,20 +14,19 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 const HTML_REDOC: &str = include_str!("../assets/redoc/index.html");
-/// From the Python package drf-spectacular-sidecar, which takes it from npm's `redoc`; its licence lies beside it.
+/// From the Python package drf-spectacular-sidecar, which takes it from npm's `redoc`; its licence is in the same folder.
 const SCRIPT_REDOC: &[u8] = include_bytes!("../assets/redoc/redoc.standalone.js");
 
-/// Both pages are scripts that build styles and images as they go, and reach nothing but this service.
+/// Both pages are scripts that create styles and images, and send requests to this service alone.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src 'self' blob:",
 );
 const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
-/// Asks again after an hour: a new version may bring a new bundle.
+/// A new version of the service may have a new bundle.
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
-/// `/openapi.json`, `/docs` (Swagger UI) and `/redoc`.
+/// Serves `/openapi.json`, `/docs` (Swagger UI) and `/redoc`.
 pub(crate) fn router(document: &OpenApi) -> Router {
-    // Serialised once: it does not change while the process lives.
     let json = Bytes::from(document.to_json().expect("an OpenAPI document is JSON"));
     let config = Arc::new(
         Config::from("/openapi.json")

@@ -1,7 +1,7 @@
-//! Taking the listening socket over from whoever started this process, and telling it when this one is ready.
+//! Takes over the listening socket of the parent process, and notifies it when the service is ready.
 //!
 //! Both are systemd's protocols: `LISTEN_FDS` (sd_listen_fds(3)) and `NOTIFY_SOCKET` (sd_notify(3)). The development supervisor
-//! speaks them, and systemd does.
+//! implements them as systemd does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,8 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::health;
 
-/// How often a database that is not ready is asked again.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The number of the first descriptor that is handed over (SD_LISTEN_FDS_START).
 const FIRST: usize = 3;
 
@@ -61,22 +60,22 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Waits until the service can serve, and says meanwhile what is missing.
-pub(crate) async fn ready(pool: &Pool) {
+/// Waits until the service is ready, and reports what is missing.
+pub(crate) async fn until_ready(pool: &Pool) {
     while let Some(problem) = health::problem(pool).await {
-        tell(NotifyState::Status(&problem));
-        tokio::time::sleep(ASK_EVERY).await;
+        notify(NotifyState::Status(&problem));
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Says that connections are accepted from now on.
+/// Reports that connections are accepted.
 pub(crate) fn accepting() {
-    tell(NotifyState::Ready);
+    notify(NotifyState::Ready);
 }
 
-/// Whoever wanted to know may be gone: the service does its work all the same.
-fn tell(state: NotifyState<'_>) {
+/// A parent process that does not receive it does not stop the service.
+fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "NOTIFY_SOCKET cannot be told");
+        tracing::warn!(%error, "NOTIFY_SOCKET cannot be written");
     }
 }

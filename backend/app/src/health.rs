@@ -1,4 +1,4 @@
-//! Whether the service lives, and whether it can serve. Never in the envelope.
+//! Health and readiness, without the envelope.
 
 use std::time::Duration;
 
@@ -13,10 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// How long the database may take to answer.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// The version of this binary.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn router(pool: Pool) -> OpenApiRouter {
@@ -126,11 +124,11 @@ async fn database(pool: &Pool) -> Check {
     Check::Unhealthy
 }
 
-/// What keeps the service from serving; `None` when it is ready.
+/// Returns what keeps the service from serving, or `None` if it is ready.
 pub(crate) async fn problem(pool: &Pool) -> Option<String> {
     let check = async {
         let state = pool.run(async |c| schema::check(c).await).await?;
-        // The next request may need a new connection, which an open one does not prove possible.
+        // The next request may need a new connection.
         pool.check_opening().await?;
         Ok::<_, emotionviz_db::Error>(state)
     };

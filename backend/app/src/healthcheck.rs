@@ -12,7 +12,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// How long it waits for the answer.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Requests `GET /health` of the service that has the same settings.

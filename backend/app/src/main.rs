@@ -33,12 +33,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    give_back_large_blocks();
+    return_large_blocks();
     let cli = Cli::parse();
     let values = Values::from_environment(std::env::vars_os());
     let done = match cli.command.unwrap_or(Command::Serve { when_ready: false }) {
         Command::Serve { when_ready } => {
-            // Here, where there is one thread: it takes variables out of the environment.
+            // While there is one thread, because this removes variables from the environment.
             let handed = listenfd::ListenFd::from_env();
             in_runtime(serve::run(&values, handed, when_ready))
         }
@@ -56,14 +56,14 @@ fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
         .enable_all()
         .build()?;
     let done = runtime.block_on(work);
-    // A password that is being hashed for a client that has gone holds nothing up.
+    // Does not wait for passwords that are being hashed for clients that have disconnected.
     runtime.shutdown_background();
     done
 }
 
-/// Has glibc map large blocks on their own, and so give them back when they are freed. It would keep the 19 MiB of each password that
-/// is hashed: it takes the first such block for a sign that more will come.
-fn give_back_large_blocks() {
+/// Makes glibc map large blocks individually, so that it returns them to the system when they are freed. Without this it raises its
+/// threshold at the first such block, and keeps the 19 MiB of each password hash.
+fn return_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const BYTES: i32 = 1024 * 1024;

@@ -1,25 +1,66 @@
-//! What the service tells of itself to Prometheus. Never in the envelope.
+//! The figures of this process for Prometheus, without the envelope.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use emotionviz_db::Pool;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use emotionviz_db::pool::Status;
 use prometheus::{IntGauge, Registry, TEXT_FORMAT, TextEncoder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Tells what is in the registry, and how the process and the database's connections are.
+/// The name, the description and the value of each gauge of the connection pool.
+type PoolGauge = (&'static str, &'static str, fn(&Status) -> usize);
+#[rustfmt::skip]
+const POOL_GAUGES: [PoolGauge; 4] = [
+    ("db_pool_max_connections", "Connections to the database that there may be.", |pool| pool.max_size),
+    ("db_pool_open_connections", "Connections to the database that there are.", |pool| pool.size),
+    ("db_pool_idle_connections", "Those of them that nobody uses.", |pool| pool.available),
+    ("db_pool_waiting_requests", "Requests that wait for one.", |pool| pool.waiting),
+];
+
+struct Figures {
+    registry: Registry,
+    pool: Pool,
+    pool_gauges: [IntGauge; 4],
+    memory: Option<IntGauge>,
+}
+
 pub(crate) fn router(registry: Registry, pool: Pool) -> OpenApiRouter {
-    registry
-        .register(Box::new(Gauges::of(pool)))
-        .expect("they are registered once");
+    let gauge = |name, help| {
+        let gauge = IntGauge::new(name, help).expect("the name is valid");
+        registry
+            .register(Box::new(gauge.clone()))
+            .expect("each gauge is registered once");
+        gauge
+    };
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    set(
+        &gauge(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970.",
+        ),
+        now.as_secs(),
+    );
+    let figures = Figures {
+        pool_gauges: POOL_GAUGES.map(|(name, help, _)| gauge(name, help)),
+        memory: resident_bytes().map(|_| {
+            gauge(
+                "process_resident_memory_bytes",
+                "Memory of the process that is not swapped out.",
+            )
+        }),
+        registry: registry.clone(),
+        pool,
+    };
     OpenApiRouter::new()
         .routes(routes!(metrics))
-        .with_state(registry)
+        .with_state(Arc::new(figures))
 }
 
 /// Figures in Prometheus' text format
@@ -28,95 +69,25 @@ pub(crate) fn router(registry: Registry, pool: Pool) -> OpenApiRouter {
 #[utoipa::path(get, path = "/metrics", tag = "health", responses(
     (status = 200, body = String, content_type = "text/plain", description = "Of this process, since its start"),
 ))]
-async fn metrics(State(registry): State<Registry>) -> impl IntoResponse {
+async fn metrics(State(figures): State<Arc<Figures>>) -> impl IntoResponse {
+    let status = figures.pool.status();
+    for (gauge, (_, _, value)) in figures.pool_gauges.iter().zip(POOL_GAUGES) {
+        set(gauge, value(&status));
+    }
+    if let (Some(gauge), Some(bytes)) = (&figures.memory, resident_bytes()) {
+        set(gauge, bytes);
+    }
     let text = TextEncoder::new()
-        .encode_to_string(&registry.gather())
-        .expect("what is gathered is complete");
+        .encode_to_string(&figures.registry.gather())
+        .expect("gathered figures are complete");
     ([(CONTENT_TYPE, TEXT_FORMAT)], text)
 }
 
-/// What is looked at when somebody asks.
-struct Gauges {
-    pool: Pool,
-    started: IntGauge,
-    memory: Option<IntGauge>,
-    most: IntGauge,
-    open: IntGauge,
-    idle: IntGauge,
-    waiting: IntGauge,
+fn set(gauge: &IntGauge, value: impl TryInto<i64>) {
+    gauge.set(value.try_into().unwrap_or(i64::MAX));
 }
 
-impl Gauges {
-    fn of(pool: Pool) -> Self {
-        let gauge = |name: &str, help: &str| IntGauge::new(name, help).expect("the name is valid");
-        let gauges = Self {
-            pool,
-            started: gauge(
-                "process_start_time_seconds",
-                "When the process started, in seconds since 1970.",
-            ),
-            memory: resident_bytes().map(|_| {
-                gauge(
-                    "process_resident_memory_bytes",
-                    "Memory of the process that is not swapped out.",
-                )
-            }),
-            most: gauge(
-                "db_pool_max_connections",
-                "Connections to the database that there may be.",
-            ),
-            open: gauge(
-                "db_pool_open_connections",
-                "Connections to the database that there are.",
-            ),
-            idle: gauge(
-                "db_pool_idle_connections",
-                "Those of them that nobody uses.",
-            ),
-            waiting: gauge("db_pool_waiting_requests", "Requests that wait for one."),
-        };
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        gauges
-            .started
-            .set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        gauges
-    }
-
-    fn all(&self) -> impl Iterator<Item = &IntGauge> {
-        [
-            &self.started,
-            &self.most,
-            &self.open,
-            &self.idle,
-            &self.waiting,
-        ]
-        .into_iter()
-        .chain(&self.memory)
-    }
-}
-
-impl Collector for Gauges {
-    fn desc(&self) -> Vec<&Desc> {
-        self.all().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let status = self.pool.status();
-        let set = |gauge: &IntGauge, n: usize| gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
-        set(&self.most, status.max_size);
-        set(&self.open, status.size);
-        set(&self.idle, status.available);
-        set(&self.waiting, status.waiting);
-        if let (Some(gauge), Some(bytes)) = (&self.memory, resident_bytes()) {
-            set(gauge, bytes);
-        }
-        self.all().flat_map(Collector::collect).collect()
-    }
-}
-
-/// What Linux says of it, in a file that is no disk's; `None` elsewhere.
+/// Reads the figure from Linux's `/proc`. Returns `None` on other systems.
 fn resident_bytes() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes = status

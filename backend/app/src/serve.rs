@@ -14,14 +14,14 @@ use listenfd::ListenFd;
 use crate::signals::Signals;
 use crate::{app, connections, handover};
 
-/// How long the last words to the database may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The time limit of the last exchange of rate limits.
+const LAST_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves until a signal ends it. `handed` is the socket of whoever started this process, if it has one for it; `when_ready` leaves
-/// connections to the process that serves there until this one is ready.
+/// Serves until a signal ends it. `handed` may hold sockets of the parent process. With `when_ready` no connection is accepted before the
+/// service is ready: another process serves on the same socket until then.
 pub async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow::Result<ExitCode> {
     let settings = Service::from_values(values)?;
-    // First of all: from here on clients wait for an answer, and are not refused.
+    // First of all: from here on clients are not refused.
     let listeners = handover::listeners(
         handed,
         SocketAddr::new(settings.http.host, settings.http.port),
@@ -45,20 +45,22 @@ pub async fn run(values: &Values, handed: ListenFd, when_ready: bool) -> anyhow:
         )
         .await;
     }
-    let farewell = async {
+    let last_exchange = async {
         exchange.stop().await;
         app.pool.close();
     };
-    tokio::time::timeout(FAREWELL, farewell).await.ok();
+    tokio::time::timeout(LAST_EXCHANGE_TIMEOUT, last_exchange)
+        .await
+        .ok();
     tracing::info!("stopped");
     drop(log);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until it is; not when it is to stop before.
+/// Waits until the service is ready. Returns false if it is stopped before.
 async fn is_ready(pool: &Pool, signals: &mut Signals) -> bool {
     tokio::select! {
-        () = handover::ready(pool) => true,
+        () = handover::until_ready(pool) => true,
         _ = signals.stop() => false,
     }
 }

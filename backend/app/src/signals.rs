@@ -1,28 +1,27 @@
-//! What this process is told by signals.
+//! The signals that this process handles.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
-/// What a signal says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    /// End: requests that are under way may finish.
+pub(crate) enum Signal {
+    /// Stop after the running requests.
     Stop(&'static str),
-    /// Another process accepts connections on the same socket from now on: take leave of the clients, then end.
+    /// Another process accepts connections on the same socket: drain the connections, then stop.
     HandOver,
-    /// Newer code could not take over from this one.
+    /// Newer code could not be started.
     ReloadFailed,
 }
 
-/// The signals, caught from the moment this exists.
+/// Catches the signals as long as this value exists.
 pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    reload_failed: Option<Signal>,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    quit: unix::Signal,
+    reload_failed: Option<unix::Signal>,
 }
 
 impl Signals {
-    /// SIGTERM and SIGINT stop, SIGQUIT hands over. In development SIGUSR1 says that a reload failed.
+    /// SIGTERM and SIGINT stop, SIGQUIT hands over. In development SIGUSR1 reports a failed reload.
     pub(crate) fn catch(in_development: bool) -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -34,8 +33,8 @@ impl Signals {
         })
     }
 
-    /// The next one. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Word {
+    /// Waits for the next signal. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Signal {
         let failed = async {
             match &mut self.reload_failed {
                 Some(signal) => signal.recv().await,
@@ -43,17 +42,17 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.terminate.recv() => Word::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Word::Stop("SIGINT"),
-            _ = self.quit.recv() => Word::HandOver,
-            _ = failed => Word::ReloadFailed,
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.quit.recv() => Signal::HandOver,
+            _ = failed => Signal::ReloadFailed,
         }
     }
 
-    /// Waits until it is to stop.
+    /// Waits for a signal to stop.
     pub(crate) async fn stop(&mut self) -> &'static str {
         loop {
-            if let Word::Stop(signal) = self.next().await {
+            if let Signal::Stop(signal) = self.next().await {
                 return signal;
             }
         }

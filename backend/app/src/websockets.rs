@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455) whose clients are told when this process takes leave, so that they come back to the next one.
+//! WebSockets (RFC 6455) that are closed when this process stops, so that clients reconnect to the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,14 @@ use axum::response::Response;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a client may take to answer that the socket is closed.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The time limit for the client to confirm the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// All WebSockets of this process.
 #[derive(Clone, Debug, Default)]
 pub struct WebSockets(Arc<watch::Sender<bool>>);
 
 impl WebSockets {
-    /// Answers a request for a WebSocket; `talk` then has it, in a task of its own.
+    /// Answers a request for a WebSocket, which `talk` then uses in a task of its own.
     pub fn upgrade<F>(
         &self,
         upgrade: WebSocketUpgrade,
@@ -26,44 +25,39 @@ impl WebSockets {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let leaving = self.0.subscribe();
-        upgrade.on_upgrade(move |socket| talk(Socket { socket, leaving }))
+        let closing = self.0.subscribe();
+        upgrade.on_upgrade(move |socket| talk(Socket { socket, closing }))
     }
 
-    /// Tells every client to come back (1012, service restart), those that come later too.
-    pub fn leave(&self) {
+    /// Closes every WebSocket, also a later one, with status 1012 (service restart).
+    pub fn close(&self) {
         self.0.send_replace(true);
     }
 
-    /// Waits until no WebSocket is left.
-    pub async fn left(&self) {
+    /// Waits until the last WebSocket is closed.
+    pub async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
-/// One WebSocket.
 #[derive(Debug)]
 pub struct Socket {
     socket: WebSocket,
-    leaving: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Socket {
-    /// Sends a message.
-    ///
-    /// # Errors
-    /// The client is gone.
     pub async fn send(&mut self, message: Message) -> Result<(), axum::Error> {
         self.socket.send(message).await
     }
 
-    /// The next message. `None` is the end: the client has closed the socket, or this process takes leave. Whoever talks is to be here
-    /// whenever there is nothing to send.
+    /// Returns the next message, or `None` if the client has closed the socket or this process stops. Call it whenever there is nothing to
+    /// send.
     pub async fn receive(&mut self) -> Option<Message> {
-        let leaving = async { drop(self.leaving.wait_for(|leaving| *leaving).await) };
+        let closing = async { drop(self.closing.wait_for(|closing| *closing).await) };
         tokio::select! {
             message = self.socket.recv() => return message?.ok(),
-            () = leaving => {}
+            () = closing => {}
         }
         self.close().await;
         None
@@ -74,8 +68,7 @@ impl Socket {
             code: close_code::RESTART,
             reason: "the service restarts: connect again".into(),
         };
-        let farewell = async {
-            // A client that is gone needs no farewell.
+        let confirmed = async {
             self.socket.send(Message::Close(Some(frame))).await.ok()?;
             while self
                 .socket
@@ -85,6 +78,6 @@ impl Socket {
             {}
             Some(())
         };
-        timeout(FAREWELL, farewell).await.ok();
+        timeout(CLOSE_TIMEOUT, confirmed).await.ok();
     }
 }

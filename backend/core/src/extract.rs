@@ -1,4 +1,4 @@
-//! Extractors whose failures have the shape of all failures and never repeat what the client sent.
+//! Extractors whose failures have the error envelope and never repeat what the client sent.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::{ApiError, ErrorCode};
 
-/// A JSON object (RFC 8259) that keeps the rules of its type.
+/// A JSON object (RFC 8259) that its type accepts.
 pub struct Json<T>(pub T);
 
 impl<S, T> FromRequest<S> for Json<T>
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// `application/json`, or a type that ends in `+json` (RFC 6839).
+/// Returns whether the type is `application/json`, or ends in `+json` (RFC 6839).
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|v| v.to_str()) else {
         return false;
@@ -66,7 +66,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// A query string that keeps the rules of its type.
+/// A query string that its type accepts.
 pub struct Query<T>(pub T);
 
 impl<S, T> FromRequestParts<S> for Query<T>
@@ -93,7 +93,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok();
-        // The length leaves out the other spellings that the parser takes.
+        // The parser accepts other forms, which have other lengths.
         text.filter(|Path(text)| text.len() == 36)
             .and_then(|Path(text)| Uuid::parse_str(&text).ok())
             .map(Self)
@@ -114,7 +114,7 @@ fn valid<T: Validate<Context = ()>>(value: T) -> Result<T, ApiError> {
     }
 }
 
-/// The field and the rule, taken from what serde says; never the value, which it says too.
+/// Takes the field and the rule from serde's message, without the value that is in it.
 fn wrong_field(path: &str, said: &str, whole: &str) -> ApiError {
     let quoted = || said.split('`').nth(1).unwrap_or_default();
     let inside = |name: &str| {
@@ -135,7 +135,7 @@ fn wrong_field(path: &str, said: &str, whole: &str) -> ApiError {
     } else {
         path
     };
-    // The last "expected" is serde's own: what comes after it names a type, nothing of the request.
+    // After the last "expected" comes the name of a type, and nothing of the request.
     let expected = said
         .rsplit_once(", expected ")
         .map(|(_, expected)| expected.split(" at line ").next().unwrap_or(expected));

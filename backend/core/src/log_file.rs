@@ -7,20 +7,19 @@ use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
 
-/// When `app.log` makes room for a new one, in bytes.
-const MOST_BYTES: usize = 10_000_000;
-/// How many older ones stay beside it: `app.log.1` and `app.log.2`.
+/// The size at which `app.log` is rotated, in bytes.
+const MAX_BYTES: usize = 10_000_000;
+/// `app.log.1` and `app.log.2`.
 const OLDER_FILES: usize = 2;
-/// How much is gathered before it is written, in bytes: whole lines, in one write for each destination.
+/// The size of a batch, in bytes. A batch holds whole lines.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Where the log goes: standard output and perhaps a file. The thread that writes it flushes when no more lines wait.
+/// Writes the log in batches to standard output and, if there is one, to a file. The writing thread flushes when no more lines wait.
 pub(crate) struct Sink {
     batch: Vec<u8>,
     file: Option<LogFile>,
 }
 
-/// `app.log`, rotated by size.
 struct LogFile {
     path: PathBuf,
     file: FileRotate<AppendCount>,
@@ -32,7 +31,7 @@ impl LogFile {
     fn open(path: PathBuf) -> io::Result<Self> {
         // FileRotate ignores a file that it cannot open.
         OpenOptions::new().create(true).append(true).open(&path)?;
-        let limit = ContentLimit::BytesSurpassed(MOST_BYTES - BATCH_BYTES);
+        let limit = ContentLimit::BytesSurpassed(MAX_BYTES - BATCH_BYTES);
         let file = FileRotate::new(
             &path,
             AppendCount::new(OLDER_FILES),
@@ -67,15 +66,15 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl Sink {
-    /// Opens `app.log` in a folder that is made when it is not there.
+    /// Opens `app.log` in the folder, which is created if it does not exist.
     pub(crate) fn open(dir: Option<&Path>) -> io::Result<Self> {
         let open = |dir: &Path| {
             let path = dir.join("app.log");
-            let told = |e: io::Error| {
+            let with_path = |e: io::Error| {
                 io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()))
             };
-            std::fs::create_dir_all(dir).map_err(told)?;
-            LogFile::open(path.clone()).map_err(told)
+            std::fs::create_dir_all(dir).map_err(with_path)?;
+            LogFile::open(path.clone()).map_err(with_path)
         };
         Ok(Self {
             batch: Vec::new(),
@@ -118,7 +117,7 @@ mod tests {
         };
         let line = [&[b'x'; 9_999][..], b"\n"].concat();
         for _ in 0..4_000 {
-            // Past flush(), which would print them.
+            // Not through flush(), which would print them.
             sink.file.as_mut().unwrap().append(&line).unwrap();
         }
         let mut names: Vec<_> = std::fs::read_dir(&dir)
@@ -136,7 +135,7 @@ mod tests {
         for file in names {
             let text = std::fs::read(file.path()).unwrap();
             assert!(
-                text.len() <= MOST_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0
+                text.len() <= MAX_BYTES && text.ends_with(b"\n") && text.len() % line.len() == 0
             );
         }
         std::fs::remove_dir_all(dir).unwrap();

@@ -10,11 +10,11 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::{request, time};
 
-/// One event, one line: a JSON object, or for people's eyes. Every line of a request has its id.
+/// Formats an event as one line, as a JSON object or as text. Every line of a request has its id.
 pub(crate) struct Format {
     pub(crate) json: bool,
-    /// Whether the place in the source is said.
-    pub(crate) places: bool,
+    /// Adds the location in the source.
+    pub(crate) locations: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Format
@@ -32,7 +32,7 @@ where
         let line = Line {
             timestamp: time::now(),
             request_id: id.as_ref().and_then(|id| id.to_str().ok()),
-            places: self.places,
+            locations: self.locations,
             event,
         };
         if self.json {
@@ -46,7 +46,7 @@ where
 struct Line<'a> {
     timestamp: String,
     request_id: Option<&'a str>,
-    places: bool,
+    locations: bool,
     event: &'a Event<'a>,
 }
 
@@ -71,7 +71,7 @@ impl Line<'_> {
         if let Some(id) = self.request_id {
             map.serialize_entry("request_id", id)?;
         }
-        if self.places {
+        if self.locations {
             map.serialize_entry("file", &meta.file())?;
             map.serialize_entry("line", &meta.line())?;
         }
@@ -88,7 +88,7 @@ impl Line<'_> {
         if let Some(id) = self.request_id {
             write!(writer, " request_id={id}")?;
         }
-        if let (true, Some(file), Some(line)) = (self.places, meta.file(), meta.line()) {
+        if let (true, Some(file), Some(line)) = (self.locations, meta.file(), meta.line()) {
             write!(writer, " at {file}:{line}")?;
         }
         writer.write_char('\n')

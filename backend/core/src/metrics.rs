@@ -1,16 +1,15 @@
-//! What is counted of requests.
+//! The metrics of requests.
 
 use std::time::Duration;
 
 use axum::http::Method;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
-/// Upper bounds of the durations' buckets, in seconds: from a list of entries to a service that hardly answers.
+/// Upper bounds of the durations' buckets, in seconds.
 const BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// How many requests were answered, with what, and how long that took.
 pub struct Requests {
     total: IntCounterVec,
     duration: HistogramVec,
@@ -18,7 +17,6 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// None so far. They are told with all else in this registry.
     pub fn new(registry: &Registry) -> Self {
         let total = Opts::new(
             "http_requests_total",
@@ -57,7 +55,7 @@ impl Requests {
         self.malformed.inc();
     }
 
-    /// Counts one. `route` is a template of ours, or one word for all that is none.
+    /// Counts a request. `route` is the template of a route, or `-` if the path is unknown.
     pub(crate) fn count(&self, method: &Method, route: &str, status: &str, took: Duration) {
         let method = name(method);
         self.total.with_label_values(&[method, route, status]).inc();
@@ -67,7 +65,7 @@ impl Requests {
     }
 }
 
-/// Clients may make up methods of their own, as many as they like: all of those are one.
+/// Returns a label. Clients may invent methods without bound, so all unknown methods have the same one.
 fn name(method: &Method) -> &str {
     let known = [
         Method::GET,

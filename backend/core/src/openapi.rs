@@ -1,20 +1,20 @@
-//! What the OpenAPI documents of all features share.
+//! The failures that the OpenAPI documents of all features share.
 
 use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-/// The failures that any call may end in.
+/// The failures of any call.
 pub struct Always;
 
-/// Those of a call that takes a body.
+/// The failures of a call that takes a body.
 pub struct WithBody;
 
-/// Those of a call that takes a token, or other credentials, and is limited.
+/// The failures of a call that takes a token, or other credentials, and is limited.
 pub struct WithToken;
 
-/// Those of a call on one resource of an owner.
+/// The failures of a call on one resource of an owner.
 pub struct WithOwner;
 
 impl IntoResponses for Always {

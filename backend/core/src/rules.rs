@@ -1,12 +1,12 @@
-//! Rules for what clients send, for `#[garde(custom(…))]`. Each says what must be, and never what was sent.
+//! Rules for what clients send, for `#[garde(custom(…))]`. Messages never repeat what was sent.
 
 use garde::{Error, Result};
 
-/// A text of `least` to `most` characters (Unicode scalar values). PostgreSQL's texts cannot hold U+0000.
+/// Accepts a text of `least` to `most` characters (Unicode scalar values). PostgreSQL's texts cannot hold U+0000.
 pub fn text<T: AsRef<str>>(least: usize, most: usize) -> impl Fn(&T, &()) -> Result {
     move |text, ()| {
         let text = text.as_ref();
-        // A character has one to four bytes: most texts need no counting.
+        // A character has one to four bytes, so most texts need no counting.
         let count = if text.len() <= most && text.len() >= 4 * least {
             least
         } else {
@@ -26,12 +26,11 @@ pub fn text<T: AsRef<str>>(least: usize, most: usize) -> impl Fn(&T, &()) -> Res
     }
 }
 
-/// The same for a text that may be left out.
+/// Applies a rule to a field that may be left out.
 pub fn optional<T>(rule: impl Fn(&T, &()) -> Result) -> impl Fn(&Option<T>, &()) -> Result {
     move |value, context| value.as_ref().map_or(Ok(()), |value| rule(value, context))
 }
 
-/// A number from `least` to `most`.
 pub fn between<T: PartialOrd + std::fmt::Display>(least: T, most: T) -> impl Fn(&T, &()) -> Result {
     move |number, ()| {
         if (&least..=&most).contains(&number) {
@@ -42,8 +41,7 @@ pub fn between<T: PartialOrd + std::fmt::Display>(least: T, most: T) -> impl Fn(
     }
 }
 
-/// An e-mail address: one `@`, something on both sides of it, a domain of labels, and no spaces or control characters.
-/// Whether it exists is known when a letter arrives.
+/// Accepts an e-mail address: one `@`, a local part, a domain of labels, and no spaces or control characters.
 pub fn email<T: AsRef<str>>(email: &T, _: &()) -> Result {
     let email = email.as_ref();
     let looks_right = email.split_once('@').is_some_and(|(local, domain)| {

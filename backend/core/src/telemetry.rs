@@ -1,4 +1,4 @@
-//! Logs: to standard output and, when the settings name a folder, to `app.log` in it.
+//! Logs to standard output and, if the settings name a folder, to `app.log` in it.
 
 use std::io;
 use std::panic::PanicHookInfo;
@@ -14,17 +14,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::log_file::Sink;
 use crate::log_format::Format;
 
-/// The most lines that wait for a slow disk or terminal; what comes beyond them is lost, and no request waits.
+/// The bound on lines that wait for a slow disk or terminal. Further lines are lost, so that no request waits.
 const WAITING_LINES: usize = 16_384;
 
-/// Keeps the log running; dropped, it writes what still waits.
+/// Keeps the log running. Writes the waiting lines on drop.
 #[must_use]
 pub struct Log(#[expect(dead_code, reason = "held for its Drop")] WorkerGuard);
 
-/// Begins to log, and has panics logged by their place alone: their text may hold what a user wrote.
-///
-/// # Errors
-/// When the folder of the settings, or `app.log` in it, cannot be written.
+/// Starts to log. The text of a panic is logged only if it is a literal: other texts may hold what a user wrote.
 pub fn init(settings: &Logging) -> io::Result<Log> {
     let sink = Sink::open(settings.dir.as_deref())?;
     let (writer, guard) = NonBlockingBuilder::default()
@@ -38,7 +35,7 @@ pub fn init(settings: &Logging) -> io::Result<Log> {
         LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
     };
-    // Where the service listens, and that it stops, is said at every level.
+    // The lines on where the service listens, and that it stops, appear at every level.
     let mut filter = Targets::new()
         .with_default(level)
         .with_target("emotionviz_app::serve", LevelFilter::INFO.max(level));
@@ -47,7 +44,7 @@ pub fn init(settings: &Logging) -> io::Result<Log> {
     }
     let format = Format {
         json: settings.environment == AppEnv::Production,
-        places: settings.debug,
+        locations: settings.debug,
     };
     let layer = tracing_subscriber::fmt::layer()
         .event_format(format)
@@ -64,7 +61,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         .location()
         .map(ToString::to_string)
         .unwrap_or_default();
-    // A literal was written by us; anything else was put together from who knows what.
     let text = panic
         .payload()
         .downcast_ref::<&'static str>()

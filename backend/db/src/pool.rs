@@ -1,4 +1,4 @@
-//! Connections.
+//! The connection pool.
 
 use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
@@ -19,32 +19,29 @@ use tokio::time::{sleep, timeout_at};
 use crate::error::{Error, Result, is_undefined};
 use crate::schema::{self, SchemaState};
 
-/// How long a request waits for a connection: long enough for a restart of PostgreSQL, short enough to hear of its absence.
+/// How long a request waits for a connection. A restart of PostgreSQL is shorter.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a server that is not there yet is asked again within that time.
+/// The pause between attempts to connect to a server that is starting.
 const RETRY: Duration = Duration::from_millis(50);
-/// A connection that nobody used for longer is asked whether it lives. Under load that costs nothing, and after a restart of
-/// PostgreSQL no request fails on a dead one.
+/// A connection that was idle for longer is pinged before it is used, so that no request fails after a restart of PostgreSQL. Under load
+/// no connection is idle for so long.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long it has for the answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an opened connection proves that another one can be opened. A login is expensive, mostly because of the password's hash.
 const TRUSTED_OPENING: Duration = Duration::from_secs(10);
 /// SQLSTATE too_many_connections.
 const FULL: &str = "53300";
-/// PostgreSQL gives up a statement after a while, so that none outlives the request that wanted it for long. It plans each once, and
-/// not anew for each page's LIMIT, which takes as long as the page itself; and for tables that have grown, whatever they hold then. To
-/// look through a small table seems so dear to it then that it would compile the statement first, which takes 90 ms.
+/// Statements end soon after the request that needed them. Each is planned once (planning takes as long as a page of entries), and for
+/// tables that will grow. With sequential scans off, a plan on a small table has a high cost, for which the JIT compiler would run: 90 ms.
 const SESSION: [(&str, &str); 4] = [
     ("statement_timeout", "30s"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
 ];
-/// More than the service has statements, so that each is planned once per connection.
+/// More than the number of statements, so that each is planned once per connection.
 const STATEMENT_CACHE: usize = 256;
 
-/// How to connect as a URL says.
 pub fn connect_options(url: &DatabaseUrl) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass()
         .port(url.port)
@@ -64,7 +61,7 @@ pub fn connect_options(url: &DatabaseUrl) -> PgConnectOptions {
     }
 }
 
-/// libpq's modes, and what asyncpg calls them. A word that neither knows means encryption, rather than none.
+/// Accepts the modes of libpq and of asyncpg. An unknown mode means encryption.
 fn ssl_mode(url: &DatabaseUrl) -> PgSslMode {
     match url.ssl_mode.as_deref() {
         None | Some("") => PgSslMode::Prefer,
@@ -73,9 +70,9 @@ fn ssl_mode(url: &DatabaseUrl) -> PgSslMode {
     }
 }
 
-/// Connections that are made when they are first needed: the service starts while PostgreSQL is still away.
+/// Opens connections when they are first needed, so that the service can start before PostgreSQL.
 ///
-/// Not sqlx's own pool, which asks the server whether a connection lives each time that it is given back: twice the round trips.
+/// sqlx's own pool pings the server each time a connection is returned, which doubles the round trips.
 #[derive(Clone)]
 pub struct Pool(managed::Pool<Connector>);
 
@@ -124,7 +121,7 @@ impl Pool {
             PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
             _ => sqlx::Error::PoolClosed,
         })?;
-        // Work that is dropped half way, with the request that it was for, leaves it so.
+        // Stays false if the request is dropped before the work is done.
         lent.between_queries = false;
         let done = work(&mut lent.connection).await;
         lent.between_queries = done.is_ok();
@@ -165,7 +162,7 @@ impl Pool {
         self.0.status()
     }
 
-    /// Closes the connections that nobody uses; nobody gets one from now on.
+    /// Closes the idle connections, and lends none from now on.
     pub fn close(&self) {
         self.0.close();
     }
@@ -174,9 +171,9 @@ impl Pool {
 struct Connector {
     options: PgConnectOptions,
     clock: Clock,
-    /// The time of the last opened connection.
+    /// When the last connection was opened.
     opened: Mutex<Option<Instant>>,
-    /// Held by the one caller that tries whether a connection can be opened.
+    /// Held by the caller that checks whether a connection can be opened.
     checking: tokio::sync::Mutex<()>,
 }
 
@@ -228,12 +225,12 @@ impl Manager for Connector {
         if lent.between_queries && self.clock.instant() - lent.last_used < TRUSTED_IDLE {
             return Ok(());
         }
-        // Also ends what a dropped piece of work left: its answer, its transaction.
+        // Also consumes the answer and ends the transaction that dropped work left.
         lent.connection.ping().await.map_err(RecycleError::Backend)
     }
 }
 
-/// Whether a server that is just starting says no in this way.
+/// Returns whether the error may be that of a server that is starting.
 fn is_starting(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(e) => {

@@ -5,7 +5,6 @@ use sqlx::PgConnection;
 use crate::error::is_undefined;
 use crate::migrate::{self, crlf_checksum, is_empty, ups};
 
-/// The database's schema, seen by this binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaState {
     /// Every migration that is written in this binary is applied; newer ones that break nothing may be, too.
@@ -19,13 +18,10 @@ pub enum SchemaState {
 }
 
 /// Compares the schema with this binary, in one query.
-///
-/// # Errors
-/// The database is away.
 pub async fn check(connection: &mut PgConnection) -> crate::Result<SchemaState> {
     let (empty, written): (Vec<_>, Vec<_>) = ups().partition(|m| is_empty(m));
     let written: Vec<i64> = written.iter().map(|m| m.version).collect();
-    // Applied by a version that did so: they break nothing, whatever their comments say.
+    // Another version may have applied empty migrations. They break nothing, even if a comment says so.
     let empty: Vec<Vec<u8>> = empty
         .iter()
         .flat_map(|m| [m.checksum.to_vec(), crlf_checksum(m)])

@@ -17,12 +17,9 @@ use crate::schemas::{
 };
 use crate::services::{self, Error};
 
-/// What the calls on entries need.
 #[derive(Clone)]
 pub(crate) struct State {
-    /// The database.
     pub(crate) pool: emotionviz_db::Pool,
-    /// Decides who may call.
     pub(crate) guard: Arc<Guard>,
 }
 
@@ -32,7 +29,6 @@ impl FromRef<State> for Arc<Guard> {
     }
 }
 
-/// The calls on entries, below `/api/v1`.
 pub(crate) fn router(state: State) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list, create))

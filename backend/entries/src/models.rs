@@ -12,7 +12,6 @@ pub(crate) struct Entry {
     pub(crate) situation: String,
     /// Some rows of the Python backend have NULLs among them.
     pub(crate) emotions: Vec<Option<String>>,
-    /// From 0 to 1.
     pub(crate) intensity: f64,
     pub(crate) notes: String,
     #[sqlx(try_from = "db::Time")]
@@ -40,7 +39,7 @@ impl Draft {
     }
 }
 
-/// The order of a list. Entries that are equal in it are in the order of their ids, so that pages do not overlap.
+/// The order of a list. Entries that are equal in it are ordered by id, so that pages do not overlap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Created,
@@ -61,7 +60,6 @@ pub(crate) struct Filter {
     pub(crate) to: Option<DateTime<Utc>>,
 }
 
-/// Which of them are on the page.
 #[derive(Clone, Copy)]
 pub(crate) struct Page {
     pub(crate) order: Order,
@@ -156,7 +154,6 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, user: Uuid, filter: &Filt
     }
 }
 
-/// Stores a new entry.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     user: Uuid,
@@ -177,7 +174,7 @@ pub(crate) async fn insert(
     Ok(entry)
 }
 
-/// The entry of an id, whoever's it is.
+/// Finds an entry of any user.
 pub(crate) async fn find(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Entry>> {
     let sql = concat!(
         "SELECT ",
@@ -190,7 +187,6 @@ pub(crate) async fn find(connection: &mut PgConnection, id: Uuid) -> db::Result<
         .await?)
 }
 
-/// Whose an entry is.
 pub(crate) async fn owner(connection: &mut PgConnection, id: Uuid) -> db::Result<Option<Uuid>> {
     Ok(
         sqlx::query_scalar("SELECT user_id FROM emotion_entries WHERE id = $1")
@@ -200,7 +196,7 @@ pub(crate) async fn owner(connection: &mut PgConnection, id: Uuid) -> db::Result
     )
 }
 
-/// Changes a user's entry. `None` when the user has no such entry.
+/// Changes a user's entry. Returns `None` if the user has no such entry.
 pub(crate) async fn update(
     connection: &mut PgConnection,
     user: Uuid,
@@ -224,7 +220,7 @@ pub(crate) async fn update(
     Ok(entry)
 }
 
-/// Deletes a user's entry, and says whether there was one.
+/// Deletes a user's entry. Returns false if the user has no such entry.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user: Uuid,

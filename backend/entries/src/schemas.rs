@@ -104,14 +104,14 @@ pub(crate) struct EntryChange {
     pub(crate) notes: Option<String>,
 }
 
-/// A field that is there has a value: null is none.
+/// Refuses null in a field that may be left out.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// The derive macro has no word for "each once".
+/// The derive macro has no `uniqueItems`.
 fn some_emotions() -> Array {
     let ids = ArrayBuilder::new()
         .items(Ref::from_schema_name("EmotionId"))
@@ -174,7 +174,7 @@ fn fifty() -> i64 {
     50
 }
 
-/// The derive macro takes a default beside an enumeration for one of another type.
+/// The derive macro takes a default next to an enumeration for one of another type.
 fn sort_orders() -> Object {
     let orders = [
         "created_at",

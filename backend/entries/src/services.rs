@@ -6,19 +6,14 @@ use uuid::Uuid;
 
 use crate::models::{self, Draft, Entry, Filter, Page};
 
-/// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Emotions that are not known.
     #[error("unknown emotions")]
     UnknownEmotions(Vec<String>),
-    /// Another user's.
     #[error("another user's entry")]
     NotYours,
-    /// There is no such entry.
     #[error("no such entry")]
     Missing,
-    /// The database.
     #[error(transparent)]
     Database(#[from] db::Error),
 }
@@ -67,7 +62,7 @@ pub(crate) async fn get(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<Entry, 
     }
 }
 
-/// Changes what the draft names. A draft that names nothing leaves the entry as it is, `updated_at` included.
+/// Changes the fields that the draft has. An empty draft changes nothing, not even `updated_at`.
 pub(crate) async fn update(
     pool: &db::Pool,
     user: Uuid,
@@ -83,7 +78,7 @@ pub(crate) async fn update(
         .await?
     {
         Some(entry) => Ok(entry),
-        None => Err(why_not(pool, id).await?),
+        None => Err(reason(pool, id).await?),
     }
 }
 
@@ -94,12 +89,12 @@ pub(crate) async fn delete(pool: &db::Pool, user: Uuid, id: Uuid) -> Result<(), 
     {
         Ok(())
     } else {
-        Err(why_not(pool, id).await?)
+        Err(reason(pool, id).await?)
     }
 }
 
-/// Why a user's change found no entry.
-async fn why_not(pool: &db::Pool, id: Uuid) -> Result<Error, db::Error> {
+/// Returns why a user's change found no entry.
+async fn reason(pool: &db::Pool, id: Uuid) -> Result<Error, db::Error> {
     Ok(
         if pool
             .run(async |c| models::owner(c, id).await)

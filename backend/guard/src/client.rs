@@ -4,8 +4,9 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use emotionviz_settings::Proxies;
 
-/// The client's address: the connection's, or when that is a trusted proxy's, what it forwards (`X-Forwarded-For`). Of that list
-/// the right-most address which is no trusted proxy's counts: whatever stands left of it, the client may have made up.
+/// Returns the client's address: the connection's, or if the connection is a trusted proxy's, the one in `X-Forwarded-For`.
+///
+/// In that list the right-most address that is not a trusted proxy's counts. The client may have made up all addresses left of it.
 pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> IpAddr {
     let peer = parts
         .extensions
@@ -36,7 +37,7 @@ pub(crate) fn address(parts: &Parts, proxies: &Proxies) -> IpAddr {
     client.to_canonical()
 }
 
-/// An address, perhaps with a port, as proxies write it.
+/// Parses an address with or without a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     bare.parse()

@@ -12,20 +12,19 @@ use tokio::time::MissedTickBehavior;
 use crate::guard::Guard;
 use crate::limiter::Share;
 
-/// How often replicas tell each other what they admitted.
 const EVERY: Duration = Duration::from_secs(1);
-/// After how many exchanges the tables are swept.
+/// The number of exchanges between two deletions of old rows.
 const SWEEP_EVERY: u32 = 60;
 
-/// The background task through which replicas share their counts, in the table `rate_limits`: one statement a second for all that
-/// were touched, and none when nobody came. It also deletes ended windows and revoked tokens that have expired.
+/// The background task that shares the counts with other replicas, in the table `rate_limits`.
+///
+/// It runs one statement a second, or none if no request was counted. It also deletes ended windows and revoked tokens that have expired.
 pub struct Exchange {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Exchange {
-    /// Starts it.
     pub fn start(guard: Arc<Guard>) -> Self {
         let (stop, stopped) = oneshot::channel();
         Self {
@@ -34,9 +33,9 @@ impl Exchange {
         }
     }
 
-    /// Ends it after a last exchange.
+    /// Stops the task after a last exchange.
     pub async fn stop(self) {
-        // The task ends early only by a panic, which is logged.
+        // The task ends early only if it panics, which is logged.
         self.stop.send(()).ok();
         self.task.await.ok();
     }
@@ -55,7 +54,7 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
         if outcome.is_ok() && tick % SWEEP_EVERY == SWEEP_EVERY - 1 {
             outcome = guard.pool.run(sweep).await;
         }
-        // Said when it changes: requests without a database have lines of their own.
+        // Only changes are logged: requests that fail without a database have lines of their own.
         let was_connected = std::mem::replace(&mut connected, outcome.is_ok());
         match (outcome, was_connected) {
             (Err(cause), true) => {
@@ -71,7 +70,7 @@ async fn run(guard: Arc<Guard>, mut stopped: oneshot::Receiver<()>) {
 }
 
 impl Guard {
-    /// Tells the other replicas what this one admitted, and learns what they admitted.
+    /// Sends what this replica admitted to the others, and receives what they admitted.
     pub async fn exchange(&self) -> db::Result<()> {
         let mut shares: Vec<(String, Share)> = self
             .limiter
@@ -82,14 +81,14 @@ impl Guard {
         if shares.is_empty() {
             return Ok(());
         }
-        // Every replica takes the rows' locks in the same order.
+        // All replicas lock the rows in the same order.
         shares.sort_unstable_by(|(a, x), (b, y)| (a, x.rule).cmp(&(b, y.rule)));
         let known = match self.pool.run(async |c| add(c, &shares).await).await {
             Ok(known) => known,
             Err(error) => {
                 shares
                     .iter()
-                    .for_each(|(_, share)| self.limiter.take_back(*share));
+                    .for_each(|(_, share)| self.limiter.roll_back(*share));
                 return Err(error);
             }
         };
@@ -100,7 +99,7 @@ impl Guard {
         for (subject, share) in shares {
             if let Some(count) = known.get(&(subject, period_of(&share))) {
                 self.limiter
-                    .settle(share, u32::try_from(*count).unwrap_or(u32::MAX));
+                    .commit(share, u32::try_from(*count).unwrap_or(u32::MAX));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use emotionviz_settings::{Http, Limits, Proxies, Security};
 use crate::limiter::{Limiter, Subject};
 use crate::tokens::Tokens;
 
-/// What decides on a caller. A feature's state gives it to the extractors through `FromRef`.
+/// Decides who may call and how often. A feature's state gives it to the extractors through `FromRef`.
 pub struct Guard {
     pub(crate) pool: db::Pool,
     pub(crate) tokens: Tokens,
@@ -37,7 +37,7 @@ impl Guard {
         &self.tokens
     }
 
-    /// Counts a request, and refuses it when the subject has none left.
+    /// Counts a request. Refuses it if the subject has none left.
     pub(crate) fn admit(&self, subject: Subject) -> Result<(), ApiError> {
         let now = self.clock.now().timestamp();
         let Some(outcome) = self.limiter.take(subject, now) else {

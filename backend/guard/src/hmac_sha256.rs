@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 (RFC 2104) for jsonwebtoken, whose own providers bring elliptic curves and an RSA of known weakness.
+//! HMAC-SHA-256 (RFC 2104) for jsonwebtoken, whose own providers bring elliptic curves and the crate `rsa` (RUSTSEC-2023-0071).
 
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -7,7 +7,6 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use sha2::Sha256;
 use signature::{Signer, Verifier};
 
-/// The provider; it knows HS256 and nothing else.
 pub(crate) static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory,
     verifier_factory,

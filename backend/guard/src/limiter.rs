@@ -6,12 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use emotionviz_core::request::RateLimit;
 use uuid::Uuid;
 
-/// The most subjects that are counted at once, a bound on memory (about 100 bytes each).
-const MOST_SUBJECTS: usize = 50_000;
+/// The bound on subjects in memory, about 100 bytes each.
+const MAX_SUBJECTS: usize = 50_000;
 
-/// How many requests a window of some length admits.
 pub(crate) struct Rule {
-    /// The window's length in seconds. Windows begin at its multiples since 1970, on every replica alike.
+    /// The window's length in seconds. Windows begin at its multiples since 1970, on all replicas.
     pub(crate) period: u32,
     pub(crate) limit: u32,
 }
@@ -31,9 +30,8 @@ const LOGIN: &[Rule] = &[Rule {
     limit: 10,
 }];
 /// The length of the longest list above.
-const MOST_RULES: usize = 2;
+const MAX_RULES: usize = 2;
 
-/// Whose requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     User(Uuid),
@@ -42,7 +40,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// Of an IPv6 address the network counts: a single client has all of it.
+    /// An IPv6 client has a whole /64 network, so the network counts.
     pub(crate) fn login(address: IpAddr) -> Self {
         Self::Login(match address {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -58,7 +56,7 @@ impl Subject {
     }
 }
 
-/// As the table has it.
+/// The form in the table `rate_limits`.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -71,11 +69,11 @@ impl fmt::Display for Subject {
 #[derive(Clone, Copy, Default)]
 struct Window {
     start: i64,
-    /// What all replicas admitted, as of the last exchange.
+    /// Admitted by all replicas, as of the last exchange.
     known: u32,
-    /// What this one admitted and is telling the table now.
+    /// Admitted by this replica, and being sent by the current exchange.
     sending: u32,
-    /// What this one admitted since.
+    /// Admitted by this replica since.
     unsent: u32,
 }
 
@@ -87,20 +85,20 @@ impl Window {
     }
 }
 
-/// What one window of one subject has to tell the table.
+/// The count of one window of one subject that an exchange sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub(crate) subject: Subject,
-    /// The place of its rule among the subject's.
+    /// The index of the rule in the subject's rules.
     pub(crate) rule: usize,
     pub(crate) start: i64,
     pub(crate) count: u32,
 }
 
-/// Counts requests in fixed windows, in memory; what other replicas count comes by the [exchange](crate::Exchange).
+/// Counts requests in fixed windows in memory. The [exchange](crate::Exchange) adds the counts of other replicas.
 pub(crate) struct Limiter {
     on: bool,
-    windows: Mutex<HashMap<Subject, [Window; MOST_RULES]>>,
+    windows: Mutex<HashMap<Subject, [Window; MAX_RULES]>>,
 }
 
 impl Limiter {
@@ -111,16 +109,17 @@ impl Limiter {
         }
     }
 
-    /// Takes one request out of each of the subject's windows, or of none when one is used up. `Ok` and `Err` say what the tighter
-    /// window leaves; `None` when nothing is limited.
+    /// Admits a request, and counts it in each of the subject's windows, unless one of them is used up.
+    ///
+    /// `Ok` and `Err` hold what the tighter window leaves. Returns `None` if requests are not limited.
     pub(crate) fn take(&self, subject: Subject, now: i64) -> Option<Result<RateLimit, RateLimit>> {
         if !self.on {
             return None;
         }
         let mut all = self.lock();
-        if all.len() >= MOST_SUBJECTS && !all.contains_key(&subject) {
-            make_room(&mut all, now);
-            if all.len() >= MOST_SUBJECTS {
+        if all.len() >= MAX_SUBJECTS && !all.contains_key(&subject) {
+            evict(&mut all, now);
+            if all.len() >= MAX_SUBJECTS {
                 return None;
             }
         }
@@ -157,7 +156,7 @@ impl Limiter {
         Some(if admitted { Ok(tighter) } else { Err(tighter) })
     }
 
-    /// What was admitted since the last exchange. Ended windows are forgotten.
+    /// Begins an exchange: returns the counts since the last one. Removes ended windows.
     pub(crate) fn unsent(&self, now: i64) -> Vec<Share> {
         let mut all = self.lock();
         all.retain(|subject, windows| {
@@ -181,13 +180,13 @@ impl Limiter {
         shares
     }
 
-    /// The table has the share, and counts `known` for all replicas.
-    pub(crate) fn settle(&self, share: Share, known: u32) {
+    /// Ends the exchange of a share, of which all replicas together have admitted `known`.
+    pub(crate) fn commit(&self, share: Share, known: u32) {
         self.change(share, |window| (window.known, window.sending) = (known, 0));
     }
 
-    /// The table did not get the share: it stays to be sent.
-    pub(crate) fn take_back(&self, share: Share) {
+    /// Ends the failed exchange of a share: the next one sends it again.
+    pub(crate) fn roll_back(&self, share: Share) {
         self.change(share, |window| {
             window.unsent += std::mem::take(&mut window.sending)
         });
@@ -203,14 +202,14 @@ impl Limiter {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, [Window; MOST_RULES]>> {
-        // Counts are whole after every step: a panic elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, [Window; MAX_RULES]>> {
+        // Counts are consistent after every step, so a panic of another thread does not matter.
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Forgets what has ended and what the table knows as well: who comes again is read from it by the next exchange.
-fn make_room(all: &mut HashMap<Subject, [Window; MOST_RULES]>, now: i64) {
+/// Removes windows that have ended, and those without unsent counts: the next exchange reads these again.
+fn evict(all: &mut HashMap<Subject, [Window; MAX_RULES]>, now: i64) {
     all.retain(|subject, windows| {
         windows.iter().zip(subject.rules()).any(|(window, rule)| {
             window.start + i64::from(rule.period) > now && window.sending + window.unsent > 0
@@ -290,8 +289,8 @@ mod tests {
         let shares = limiter.unsent(NOW);
         assert_eq!(shares.iter().map(|s| s.count).collect::<Vec<_>>(), [1, 1]);
         limiter.take(user(), NOW);
-        limiter.settle(shares[0], 100);
-        limiter.take_back(shares[1]);
+        limiter.commit(shares[0], 100);
+        limiter.roll_back(shares[1]);
         assert!(limiter.take(user(), NOW).unwrap().is_err());
         assert_eq!(
             limiter
@@ -312,10 +311,10 @@ mod tests {
                 limiter
                     .unsent(NOW)
                     .into_iter()
-                    .for_each(|share| limiter.settle(share, 1));
+                    .for_each(|share| limiter.commit(share, 1));
             }
         }
-        assert!(limiter.lock().len() <= MOST_SUBJECTS);
+        assert!(limiter.lock().len() <= MAX_SUBJECTS);
         limiter.unsent(NOW + 60);
         assert_eq!(limiter.lock().len(), 0);
     }

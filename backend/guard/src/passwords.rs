@@ -1,4 +1,4 @@
-//! Passwords: hashed with Argon2id, compared without telling by the time taken whether the user exists.
+//! Passwords: hashed with Argon2id, and compared in a time that does not reveal whether the user exists.
 
 use std::sync::Arc;
 
@@ -8,39 +8,35 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-/// Why a password could not be hashed or compared. Holds nothing of the password.
+/// Holds nothing of the password.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The hash function refused.
     #[error("the password could not be hashed: {0}")]
     Hash(argon2::password_hash::Error),
-    /// The thread that hashed it ended early.
     #[error("hashing ended early")]
     Ended,
 }
 
-/// What comparing a password with a stored hash found.
+/// The result of the comparison of a password with a stored hash.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is the password.
     Right,
-    /// It is, and its hash is of an older kind: this is the one to store instead.
+    /// Right, but the stored hash is outdated. Holds the hash to store instead.
     RightButOld(String),
-    /// It is another.
     Wrong,
 }
 
-/// Hashes and compares passwords, as many at once as there are processor cores, on threads that answer no requests.
+/// Hashes and compares passwords on blocking threads, as many at once as there are processor cores.
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Argon2<'static>,
-    /// What is compared with when there is no user: takes as long as any other.
-    nobody: Arc<str>,
-    turns: Arc<Semaphore>,
+    /// The hash that stands in for a user who does not exist. The comparison takes as long as with any other.
+    placeholder: Arc<str>,
+    slots: Arc<Semaphore>,
 }
 
 impl Passwords {
-    /// With the parameters that OWASP names first for Argon2id of 19 MiB: two passes, one lane
+    /// Uses the parameters that OWASP recommends for Argon2id: 19 MiB, two passes, one lane
     /// (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>).
     pub fn new() -> Self {
         let params =
@@ -48,64 +44,58 @@ impl Passwords {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            nobody: "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5LWhhcy10aGlz$DnGTMzXz0KuCCXaJC3V6Ty+3Ap0oJZIdJXKL1XqjVJk".into(),
-            turns: Arc::new(Semaphore::new(cores)),
+            placeholder: "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5LWhhcy10aGlz$DnGTMzXz0KuCCXaJC3V6Ty+3Ap0oJZIdJXKL1XqjVJk".into(),
+            slots: Arc::new(Semaphore::new(cores)),
         }
     }
 
-    /// The hash to store for a password, a PHC string (`$argon2id$…`).
-    ///
-    /// # Errors
-    /// When the hash function refuses or its thread ends.
+    /// Reslots the hash to store for a password, a PHC string (`$argon2id$…`).
     pub async fn hash(&self, password: SecretString) -> Result<String, PasswordError> {
         let argon2 = self.argon2.clone();
-        self.in_turn(move || hash(&argon2, &password)).await?
+        self.run_blocking(move || hash(&argon2, &password)).await?
     }
 
-    /// Compares a password with a stored hash: Argon2id's, or bcrypt's as the older backend made it. `None`, where there is no
-    /// user, takes the same time.
-    ///
-    /// # Errors
-    /// When the hash function refuses or its thread ends. A hash of an unknown kind is no error: it fits no password.
+    /// Compares a password with a stored hash: of Argon2id, or of bcrypt as the Python backend made it. `None`, if there is no user, takes the
+    /// same time. A hash of an unknown kind matches no password.
     pub async fn verify(
         &self,
         password: SecretString,
         stored: Option<String>,
     ) -> Result<Verdict, PasswordError> {
         let argon2 = self.argon2.clone();
-        let nobody = self.nobody.clone();
+        let placeholder = self.placeholder.clone();
         let compare = move || match &stored {
             Some(stored) if stored.starts_with("$2") => {
-                // bcrypt reads 72 bytes; the older backend cut what was longer, as this function does.
+                // bcrypt reads 72 bytes; the Python backend truncated longer passwords, as this function does.
                 if !bcrypt::verify(password.expose_secret().as_bytes(), stored).unwrap_or(false) {
                     return Ok(Verdict::Wrong);
                 }
                 hash(&argon2, &password).map(Verdict::RightButOld)
             }
-            Some(stored) if fits(&argon2, &password, stored) => Ok(Verdict::Right),
+            Some(stored) if matches(&argon2, &password, stored) => Ok(Verdict::Right),
             Some(_) => Ok(Verdict::Wrong),
             None => {
-                fits(&argon2, &password, &nobody);
+                matches(&argon2, &password, &placeholder);
                 Ok(Verdict::Wrong)
             }
         };
-        self.in_turn(compare).await?
+        self.run_blocking(compare).await?
     }
 
-    async fn in_turn<T: Send + 'static>(
+    async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = self
-            .turns
+        let slot = self
+            .slots
             .clone()
             .acquire_owned()
             .await
             .map_err(|_| PasswordError::Ended)?;
-        // The turn goes with the work: it lasts when the client that asked goes away.
+        // The slot is held until the work is done, also if the client disconnects.
         tokio::task::spawn_blocking(move || {
             let done = work();
-            drop(turn);
+            drop(slot);
             done
         })
         .await
@@ -126,7 +116,7 @@ fn hash(argon2: &Argon2<'_>, password: &SecretString) -> Result<String, Password
     Ok(hash.to_string())
 }
 
-fn fits(argon2: &Argon2<'_>, password: &SecretString, stored: &str) -> bool {
+fn matches(argon2: &Argon2<'_>, password: &SecretString, stored: &str) -> bool {
     PasswordHash::new(stored).is_ok_and(|hash| {
         argon2
             .verify_password(password.expose_secret().as_bytes(), &hash)
@@ -169,9 +159,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_takes_as_long_as_somebody() {
+    async fn a_user_who_does_not_exist_takes_as_long_as_one_who_does() {
         let passwords = Passwords::new();
-        assert!(PasswordHash::new(&passwords.nobody).is_ok());
+        assert!(PasswordHash::new(&passwords.placeholder).is_ok());
         let stored = passwords.hash("a1".into()).await.unwrap();
         let mut times = [0, 0];
         for _ in 0..5 {

@@ -9,31 +9,26 @@ use uuid::Uuid;
 
 use crate::hmac_sha256::PROVIDER;
 
-/// What a token says.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Claims {
-    /// The user.
     pub sub: Uuid,
     /// The token's own id, by which it is revoked.
     pub jti: Uuid,
-    /// When it was issued, in seconds since 1970.
+    /// In seconds since 1970.
     pub iat: i64,
-    /// When it expires, in seconds since 1970.
+    /// In seconds since 1970.
     pub exp: i64,
-    /// The user's token generation when it was issued: a new password begins another, and ends all tokens before it.
+    /// The user's token generation at the time of issue. A new password begins the next generation, and ends all earlier tokens.
     #[serde(rename = "gen")]
     pub generation: i32,
 }
 
-/// A token that was just issued.
 pub struct Issued {
-    /// The token, a secret of its user.
     pub token: String,
-    /// How long it is valid, in seconds.
+    /// In seconds.
     pub expires_in: i64,
 }
 
-/// Issues tokens and reads them.
 pub struct Tokens {
     encoding: EncodingKey,
     decoding: DecodingKey,
@@ -43,9 +38,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens signed with the key of the settings.
     pub fn new(settings: &Security) -> Self {
-        // Another instance in this process may have been first: it is the same one.
+        // This fails if the same provider is installed already.
         PROVIDER.install_default().ok();
         let secret = settings.jwt_secret.expose_secret().as_bytes();
         let mut validation = Validation::new(Algorithm::HS256);
@@ -60,7 +54,6 @@ impl Tokens {
         }
     }
 
-    /// A new token for a user.
     pub fn issue(&self, user: Uuid, generation: i32) -> Issued {
         let iat = Utc::now().timestamp();
         let claims = Claims {
@@ -78,7 +71,7 @@ impl Tokens {
         }
     }
 
-    /// What a token says, when we issued it and it has not expired.
+    /// Returns the claims of a token, if we issued it and it has not expired.
     pub fn read(&self, token: &str) -> Option<Claims> {
         decode(token, &self.decoding, &self.validation)
             .ok()
@@ -122,7 +115,7 @@ mod tests {
         );
     }
 
-    /// The example of jwt.io, signed by somebody else's code, and the same without a signature.
+    /// The example of jwt.io, signed by other code, and the same without a signature.
     #[test]
     fn signatures_are_those_of_others() {
         let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";

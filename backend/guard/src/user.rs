@@ -13,16 +13,15 @@ use crate::guard::Guard;
 use crate::limiter::Subject;
 use crate::tokens::Claims;
 
-/// The user who makes the request: has a token that we issued and nobody revoked, an active account, and requests left.
+/// The user who makes the request: has a valid token that was not revoked, an active account, and requests left.
 #[derive(Clone, Copy, Debug)]
 pub struct CurrentUser {
-    /// The user's id.
     pub id: Uuid,
     claims: Claims,
 }
 
 impl CurrentUser {
-    /// The generation of the token; an update that depends on it fails when the password changed meanwhile.
+    /// Returns the generation of the token, by which an update notices that the password was changed since.
     pub fn generation(&self) -> i32 {
         self.claims.generation
     }
@@ -86,9 +85,6 @@ async fn is_active(connection: &mut PgConnection, claims: Claims) -> db::Result<
 
 impl Guard {
     /// Makes all replicas refuse the token of this request.
-    ///
-    /// # Errors
-    /// The database gave no answer.
     pub async fn revoke_token(&self, user: &CurrentUser) -> db::Result<()> {
         let expires_at =
             DateTime::<Utc>::from_timestamp(user.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
