@@ -192,6 +192,30 @@ async fn migrate_up_keeps_objects_of_init_scripts_in_a_prepared_database() {
 }
 
 #[tokio::test]
+async fn the_services_role_gets_rights_in_a_database_only_after_the_check() {
+    const REVOKE: &str = "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM emotionviz_api', current_database()); END $$;
+        DO $$ BEGIN IF to_regclass('users') IS NOT NULL THEN REVOKE ALL ON users FROM emotionviz_api; END IF; END $$";
+    const RIGHTS: &str = "SELECT (SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = current_database() AND grantee = 'emotionviz_api'::regrole)
+        + (SELECT count(*) FROM pg_class, aclexplode(relacl) WHERE relname = 'users' AND grantee = 'emotionviz_api'::regrole)";
+    let theirs = TestDatabase::create_empty().await;
+    theirs.execute(ROLE).await;
+    theirs.execute(REVOKE).await;
+    theirs.execute("CREATE TABLE users (name text)").await;
+    refused(&theirs.url, &["up"]).await;
+    assert_eq!(theirs.count(RIGHTS).await, 0);
+
+    let ours = TestDatabase::create_empty().await;
+    for args in [&["up"][..], &["up", "--auto"]] {
+        migrated(&ours.url, args).await;
+        assert_eq!(ours.count(RIGHTS).await, 5, "CONNECT, and four on users");
+        // The role may be new to a database whose automatic migration is paused.
+        migrated(&ours.url, &["down"]).await;
+        ours.execute(REVOKE).await;
+        assert_eq!(ours.count(RIGHTS).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_migrated_database_is_recognised_despite_other_objects() {
     let database = TestDatabase::create().await;
     database.execute("CREATE TABLE mine (x int); CREATE SCHEMA other; CREATE TABLE other.alembic_version (version_num text)").await;

@@ -100,6 +100,9 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     let identity = identity::recognise(&mut first).await?;
     if cause == Cause::Automatic && pause::is_on(&mut first).await? {
         first.rollback().await?;
+        if identity == Identity::Ours {
+            grant(conn).await?;
+        }
         return Ok(Up::Paused);
     }
     let aside = if identity == Identity::Python {
@@ -354,8 +357,8 @@ async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets the service's role read and write rows, also with row-level security, and nothing else. Without that role, the service connects
-/// as the owner.
+/// Lets the service's role connect, and read and write rows, also with row-level security, and nothing else. Without that role, the service
+/// connects as the owner.
 async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "DO $$
@@ -363,6 +366,9 @@ async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
              secured regclass;
          BEGIN
              IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'emotionviz_api') AND current_user <> 'emotionviz_api' THEN
+                 IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+                     EXECUTE format('GRANT CONNECT ON DATABASE %I TO emotionviz_api', current_database());
+                 END IF;
                  GRANT USAGE ON SCHEMA public TO emotionviz_api;
                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO emotionviz_api;
                  GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO emotionviz_api;

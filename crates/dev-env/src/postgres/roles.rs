@@ -14,6 +14,14 @@ use super::{ClusterConfig, access};
 /// The role that the API connects as.
 pub const API_ROLE: &str = "emotionviz_api";
 
+/// The owner of databases that were restored from files of others. Code in such a file runs with the rights of the role that changes rows, and
+/// `POSTGRES_USER` is a superuser: the service's `migrate` continues as this role in its databases.
+pub(crate) const OWNER_ROLE: &str = "emotionviz_owner";
+
+/// The comment on [`OWNER_ROLE`], by which `migrate` recognises it (backend/db/src/migrate/owner.rs).
+const OWNER_MARK: &str =
+    "cargo dev made this role: it owns databases that were restored from files of others";
+
 /// The role that tests connect as where they have no server of their own.
 pub(crate) const TEST_ROLE: &str = "emotionviz_test";
 
@@ -93,7 +101,8 @@ pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
     match api {
         Ok(_) => Ok(false),
         Err(error) if is_refused(&error) => {
-            config.psql().run(&api_role(config), BOUND).await?;
+            let login = api_login_sql(&config.api_password);
+            config.psql().run(&login, BOUND).await?;
             Ok(true)
         }
         Err(error) => Err(error.into()),
@@ -205,21 +214,41 @@ pub(super) fn bootstrap(config: &ClusterConfig) -> String {
     sql
 }
 
-/// Makes the API's role what it has to be, in `POSTGRES_DB`, whatever it was.
+/// Makes the API's role, and prepares `POSTGRES_DB` for it, in a new server.
 pub(super) fn api_role(config: &ClusterConfig) -> String {
     api_role_sql(&config.superuser, &config.database, &config.api_password)
 }
 
-/// The same for any database, as its owner says it in there.
+/// Makes the API's role, and prepares a new database for it, as its owner says it in there.
 pub(crate) fn api_role_sql(owner: &str, database: &str, password: &SecretString) -> String {
+    let (login, grants) = (login_sql(password), api_grants_sql(owner, database));
+    format!("{UNLOGGED}BEGIN;\n{login}{grants}COMMIT;\n")
+}
+
+/// Makes the API's role what it has to be, whatever it was. Changes no database: one that exists may be another application's, and the
+/// service's `migrate` grants the rights in it after that check.
+pub(crate) fn api_login_sql(password: &SecretString) -> String {
+    format!("{UNLOGGED}BEGIN;\n{}COMMIT;\n", login_sql(password))
+}
+
+fn login_sql(password: &SecretString) -> String {
     let (api, create) = (identifier(API_ROLE), create_api_role());
     let password = set_password(API_ROLE, password);
-    let grants = api_grants_sql(owner, database);
     format!(
-        "{UNLOGGED}BEGIN;
-{create}ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-{password}{grants}COMMIT;
-"
+        "{create}ALTER ROLE {api} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+{password}"
+    )
+}
+
+/// Makes [`OWNER_ROLE`] what it has to be.
+pub(crate) fn owner_role_sql() -> String {
+    let (owner, name) = (identifier(OWNER_ROLE), literal(OWNER_ROLE));
+    format!(
+        "SELECT 'CREATE ROLE {owner}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) \\gexec
+ALTER ROLE {owner} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+COMMENT ON ROLE {owner} IS {};
+",
+        literal(OWNER_MARK)
     )
 }
 
@@ -262,4 +291,30 @@ fn set_password(role: &str, password: &SecretString) -> String {
         identifier(role),
         literal(password.expose_secret())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_container_prepares_a_new_database_as_the_native_engine_does() {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../backend/docker/db/prepare.sql"
+        );
+        let statements = |sql: &str| -> Vec<String> {
+            let lines = sql.lines().filter(|line| !line.starts_with("--"));
+            lines.map(str::to_owned).collect()
+        };
+        let in_container = statements(&std::fs::read_to_string(file).unwrap());
+        let native = statements(
+            &api_grants_sql("OWNER", "DATABASE")
+                .replace("\"OWNER\"", ":\"USER\"")
+                .replace("\"DATABASE\"", ":\"DBNAME\"")
+                .replace("\"emotionviz_api\"", "emotionviz_api"),
+        );
+        assert_eq!(in_container[0], "CREATE ROLE emotionviz_api;");
+        assert_eq!(in_container[1..], native);
+    }
 }

@@ -44,9 +44,7 @@ async fn the_apis_role_is_mended() {
     .await
     .unwrap();
     assert!(roles::verify(&place.config).await.unwrap());
-    run(&place.api(), "insert into t default values")
-        .await
-        .unwrap();
+    run(&place.api(), "select 1").await.unwrap();
 
     let changed = ClusterConfig {
         api_password: "other".into(),
@@ -54,6 +52,42 @@ async fn the_apis_role_is_mended() {
     };
     assert!(roles::verify(&changed).await.unwrap());
     assert!(!roles::verify(&changed).await.unwrap());
+    server.stop().await.unwrap();
+}
+
+/// What a role may in the database, and who says so.
+const RIGHTS: &str = "select datacl::text from pg_database where datname = current_database()
+    union all select concat_ws(' ', nspname, nspacl) from pg_namespace where nspname = 'public'
+    union all select concat_ws(' ', relname, relacl) from pg_class where relnamespace = 'public'::regnamespace
+    union all select concat_ws(' ', defaclrole::regrole, defaclobjtype, defaclacl) from pg_default_acl order by 1";
+
+#[tokio::test]
+async fn the_apis_role_is_mended_without_rights_in_a_database_that_was_not_made_for_it() {
+    let place = Place::initialised().await;
+    let server = place.start().await;
+    run(&place.config.psql(), "create database theirs")
+        .await
+        .unwrap();
+    let theirs = ClusterConfig {
+        database: "theirs".into(),
+        api_password: "other".into(),
+        ..place.config.clone()
+    };
+    run(&theirs.psql(), "create table t (id serial)")
+        .await
+        .unwrap();
+    let before = run(&theirs.psql(), RIGHTS).await.unwrap();
+    for change in ["select 1", "drop role emotionviz_api"] {
+        run(&place.config.psql(), "drop owned by emotionviz_api")
+            .await
+            .unwrap();
+        run(&place.config.psql(), change).await.unwrap();
+        assert!(roles::verify(&theirs).await.unwrap(), "{change}");
+        assert_eq!(run(&theirs.psql(), RIGHTS).await.unwrap(), before);
+        run(&theirs.psql(), "alter role emotionviz_api password 'else'")
+            .await
+            .unwrap();
+    }
     server.stop().await.unwrap();
 }
 
