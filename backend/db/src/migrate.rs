@@ -189,27 +189,16 @@ async fn down_locked(
         .map(|m| m.version)
         .collect();
     let reverted = &applied[keep(&applied)..];
-    let find = |version: &i64| {
-        MIGRATIONS
-            .iter()
-            .find(|m| m.version == *version && m.migration_type.is_down_migration())
-    };
-    if let Some(version) = reverted.iter().find(|v| find(v).is_none()) {
-        return Err(Error::Unknown(*version));
-    }
     // Its row alone would go, and what it made would be in the way of the next `up`.
-    if let Some(down) = reverted
-        .iter()
-        .filter_map(find)
-        .find(|down| is_empty(down) && is_written(down.version))
-    {
-        return Err(Error::NoUndo {
-            version: down.version,
-            description: down.description.to_string(),
-        });
+    if let Some(version) = reverted.iter().find(|v| !is_reversible(**v)) {
+        let up = ups().find(|up| up.version == *version);
+        return Err(up.map_or(Error::Unknown(*version), |up| Error::NoUndo {
+            version: up.version,
+            description: up.description.to_string(),
+        }));
     }
     let mut steps = Vec::new();
-    for migration in reverted.iter().rev().filter_map(find) {
+    for migration in reverted.iter().rev().filter_map(|v| undo(*v)) {
         pause::begin(conn).await?;
         let took = conn
             .revert(APPLIED, migration)
@@ -291,6 +280,18 @@ pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'stat
         .filter(|m| now.is_pending(m.version))
         .map(|m| (m.version, m.description.to_string(), m.sql.as_str()))
         .collect())
+}
+
+/// The migration that reverts this version.
+fn undo(version: i64) -> Option<&'static Migration> {
+    MIGRATIONS
+        .iter()
+        .find(|m| m.version == version && m.migration_type.is_down_migration())
+}
+
+/// Whether this binary can revert this version: what undoes it is written, or there is nothing to undo.
+fn is_reversible(version: i64) -> bool {
+    undo(version).is_some_and(|down| !is_empty(down) || !is_written(version))
 }
 
 /// Whether what applies this version is written.

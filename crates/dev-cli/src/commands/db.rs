@@ -32,7 +32,7 @@ pub(crate) enum Db {
         file: Option<PathBuf>,
     },
     /// The owner's URL, password included
-    #[command(after_help = "Examples:\n  pg_dump \"$(cargo dev db url)\"")]
+    #[command(after_help = "Examples:\n  DATABASE_URL=\"$(cargo dev db url)\" ./report")]
     Url,
     /// Demonstration data: an account with thirty entries; again does no harm
     #[command(after_help = "Examples:\n  cargo dev db seed")]
