@@ -124,6 +124,12 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     );
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
     refused(&scratch, "data.sql", &["--data-only"]);
+    write("data.dump", &run("pg_dump", &[&url, "-Fc", "--data-only"]));
+    refused(
+        &scratch,
+        "data.dump",
+        &["has rows but no tables", "--data-only", "pg_dump --file="],
+    );
 
     // A dump of another project.
     scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);

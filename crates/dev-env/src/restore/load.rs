@@ -39,7 +39,15 @@ impl Loader<'_> {
     /// The copy is refused.
     pub(super) async fn check(&self) -> Result<Report, Error> {
         // The schema of an archive is checked without rows, which pg_restore verifies itself.
-        self.pass(&["--schema-only"], std::io::sink()).await
+        let report = self.pass(&["--schema-only"], std::io::sink()).await?;
+        if self.copy.format == Format::Sql || !report.tables.is_empty() {
+            return Ok(report);
+        }
+        let rows = self.pass(&["--data-only"], std::io::sink()).await?;
+        Ok(Report {
+            has_rows: rows.has_rows,
+            ..report
+        })
     }
 
     /// Runs the copy in a database, in one transaction.
