@@ -237,8 +237,9 @@ async fn fill_and_check(
         room.refuse_code(session, &shown).await?;
     }
     room.hand_over(session).await?;
-    // A copy has none of these settings, and they belong to the name of the database.
-    let settings = database_settings::of_database(session, database, &room.name).await?;
+    // A copy has none of these, and they belong to the name of the database.
+    let settings = database_settings::of_database(session, database, &room.name).await?
+        + &database_settings::privileges(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;
     Ok(())
 }

@@ -286,6 +286,8 @@ async fn copy(
             lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents)
                 .await?;
         settings += &database_settings::of_database(session, database, database).await?;
+        settings += &database_settings::privileges(session, database, database).await?;
+        settings += &database_settings::comment(session, database, database).await?;
         copies.push(Copy {
             database: database.to_owned(),
             file,

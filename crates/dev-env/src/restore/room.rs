@@ -62,7 +62,7 @@ impl Room {
         }
     }
 
-    /// Creates the database, with encoding and collation of `like`, and the role, which owns it and has no other privileges.
+    /// Creates the database, with encoding, collation and tablespace of `like`, and the role, which owns it and has no other privileges.
     ///
     /// # Errors
     /// The server refuses.
@@ -78,8 +78,8 @@ COMMIT;
         );
         // A copy does not contain the collation of its database.
         let database = format!(
-            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype)
-FROM pg_database WHERE datname = {1} \\gexec
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype, spcname)
+FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = {1} \\gexec
 COMMENT ON DATABASE {name} IS {mark};
 ",
             literal(&self.name),
@@ -97,11 +97,13 @@ COMMENT ON DATABASE {name} IS {mark};
     /// The server refuses.
     pub(super) async fn make_copy_of(&self, session: &Session, kept: &str) -> Result<(), Error> {
         let (name, owner) = (identifier(&self.name), &session.url().user);
-        let settings = database_settings::of_database(session, kept, &self.name).await?;
+        let settings = database_settings::of_database(session, kept, &self.name).await?
+            + &database_settings::privileges(session, kept, &self.name).await?;
         let sql = format!(
-            "CREATE DATABASE {name} OWNER {} TEMPLATE {};\nCOMMENT ON DATABASE {name} IS {};\n{settings}",
-            identifier(owner),
-            identifier(kept),
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE %I', {}, pg_get_userbyid(datdba), datname) FROM pg_database WHERE datname = {} \\gexec
+COMMENT ON DATABASE {name} IS {};\n{settings}",
+            literal(&self.name),
+            literal(kept),
             literal(MARK)
         );
         session.sql_in("postgres", &sql).await?;
