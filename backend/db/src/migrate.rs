@@ -16,6 +16,7 @@ mod kept;
 mod line_ends;
 mod lock;
 mod odd_rows;
+mod owner;
 mod pause;
 mod status;
 
@@ -30,6 +31,7 @@ pub(crate) use empty::is_empty;
 pub use error::Error;
 use identity::Identity;
 pub(crate) use line_ends::crlf_checksum;
+pub use owner::connect;
 pub use status::{Entry, State, Status};
 
 static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {

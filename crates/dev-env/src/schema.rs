@@ -302,9 +302,13 @@ impl StepBack {
     }
 }
 
-/// Returns the applied migrations for comparison.
+/// Returns the applied migrations for comparison. The query reads a plain table only: a view could hold code of others.
 async fn applied(session: &Session) -> Result<String, Error> {
-    session
-        .sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations")
-        .await
+    const APPLIED: &str = r"SET search_path = pg_catalog;
+SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public._sqlx_migrations') AND relkind = 'r') AS is_table \gset
+\if :is_table
+SELECT string_agg(version::text, ' ' ORDER BY version) FROM public._sqlx_migrations;
+\endif
+";
+    session.sql(APPLIED).await
 }

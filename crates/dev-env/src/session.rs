@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use emotionviz_settings::DatabaseUrl;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::configuration::{External, Tool};
 use crate::docker::{Inside, Moment};
@@ -196,6 +196,23 @@ impl Session {
             SQL_BOUND,
         )
         .await?)
+    }
+
+    /// Runs SQL as the role of the service, and returns what it prints. Code on tables, which may have come with a restored file, runs with the
+    /// same rights. In an external database, the role is the owner.
+    ///
+    /// # Errors
+    /// A statement is refused; none after it runs.
+    pub(crate) async fn sql_as_service(&self, sql: &str) -> Result<String, Error> {
+        let psql = self.client_in("psql", &self.url.database).await?;
+        let psql = if self.is_external() {
+            psql
+        } else {
+            let password = self.tool.api_password.clone().unwrap_or_default();
+            psql.env("PGPASSWORD", password.expose_secret())
+                .args(["--username", roles::API_ROLE])
+        };
+        Ok(psql::run(psql, sql.as_bytes(), SQL_BOUND).await?)
     }
 
     /// Returns the service's `migrate` for other databases of the same server, from the newest build.

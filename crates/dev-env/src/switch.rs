@@ -260,7 +260,7 @@ async fn copy(
         return Err(SwitchError::NewerDatabase { major: version }.into());
     }
     let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
-        AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
+        AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_owner', 'emotionviz_test')";
     let others = session.sql_in("postgres", roles).await?;
     if !others.is_empty() {
         events.warn(format!(

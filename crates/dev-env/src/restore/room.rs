@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::RestoreError;
 use crate::configuration::generate;
 use crate::postgres::psql::{identifier, literal};
-use crate::postgres::roles::{self, API_ROLE, UNLOGGED};
+use crate::postgres::roles::{self, API_ROLE, OWNER_ROLE, UNLOGGED};
 use crate::process::Configuration;
 use crate::session::{Migrator, Session};
 use crate::{Error, database_settings};
@@ -40,6 +40,15 @@ UNION ALL SELECT 'index ' || indexrelid::regclass || ' of ' || oid::regclass FRO
 WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
 UNION ALL SELECT 'column ' || attname || ' of ' || own.oid::regclass || ' (' || format_type(atttypid, atttypmod) || ')' FROM own JOIN pg_attribute ON attrelid = own.oid
 JOIN pg_type ON pg_type.oid = atttypid WHERE typnamespace <> 'pg_catalog'::regnamespace
+ORDER BY 1;
+";
+
+/// Lists triggers and rules. The migrations create none.
+const CODE_ON_ROWS: &str = "SET search_path = pg_catalog;
+SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'rule ' || rulename || ' of ' || ev_class::regclass FROM pg_rewrite JOIN pg_class ON pg_class.oid = ev_class
+WHERE rulename <> '_RETURN' AND relnamespace <> 'pg_catalog'::regnamespace
 ORDER BY 1;
 ";
 
@@ -91,7 +100,7 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(())
     }
 
-    /// Creates the database as a copy of another one, with its settings.
+    /// Creates the database as a copy of another one, with its owner and its settings.
     ///
     /// # Errors
     /// The server refuses.
@@ -166,17 +175,47 @@ COMMENT ON DATABASE {name} IS {};\n{settings}",
         }
     }
 
-    /// Reassigns all objects in the database to the owner.
+    /// Gives the database and all objects in it to their owner: [`OWNER_ROLE`], or for a copy of this checkout's own the role of the session.
+    /// The database then keeps the owner of `like`.
     ///
     /// # Errors
     /// The server refuses.
-    pub(super) async fn hand_over(&self, session: &Session) -> Result<(), Error> {
-        let (name, owner) = (identifier(&self.name), identifier(&session.url().user));
-        let sql = format!(
-            "BEGIN;\nREASSIGN OWNED BY {name} TO {owner};\nDROP OWNED BY {name};\nCOMMIT;\n"
+    pub(super) async fn hand_over(
+        &self,
+        session: &Session,
+        like: &str,
+        trusted: bool,
+    ) -> Result<(), Error> {
+        let name = identifier(&self.name);
+        let (make, owner) = if trusted {
+            (String::new(), session.url().user.as_str())
+        } else {
+            (roles::owner_role_sql(), OWNER_ROLE)
+        };
+        let mut sql = format!(
+            "BEGIN;\n{make}REASSIGN OWNED BY {name} TO {};\nDROP OWNED BY {name};\n",
+            identifier(owner)
         );
-        session.sql_in(&self.name, &sql).await?;
+        if trusted {
+            sql += &format!(
+                "SELECT format('ALTER DATABASE %I OWNER TO %I', {}, pg_get_userbyid(datdba)) FROM pg_database
+WHERE datname = {} AND pg_get_userbyid(datdba) <> {} \\gexec\n",
+                literal(&self.name),
+                literal(like),
+                literal(OWNER_ROLE)
+            );
+        }
+        session.sql_in(&self.name, &(sql + "COMMIT;\n")).await?;
         Ok(())
+    }
+
+    /// Lists code that came with the copy and runs when rows change.
+    ///
+    /// # Errors
+    /// The query fails.
+    pub(super) async fn code_on_rows(&self, session: &Session) -> Result<Vec<String>, Error> {
+        let found = session.sql_in(&self.name, CODE_ON_ROWS).await?;
+        Ok(found.lines().map(str::to_owned).collect())
     }
 
     /// Removes the databases and the role.
