@@ -1,7 +1,8 @@
 //! Every command refuses a database of another application, and leaves it unchanged.
 
+use crate::adoption::load;
 use crate::migrations::{migrate, migrated, refused};
-use crate::support::{Server, TestDatabase, until};
+use crate::support::{Server, TestDatabase, entry, until};
 
 const SQLX: &str = "
     CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL, installed_on timestamptz NOT NULL DEFAULT now(),
@@ -191,6 +192,30 @@ async fn migrate_up_keeps_objects_of_init_scripts_in_a_prepared_database() {
 }
 
 #[tokio::test]
+async fn the_services_role_gets_rights_in_a_database_only_after_the_check() {
+    const REVOKE: &str = "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM emotionviz_api', current_database()); END $$;
+        DO $$ BEGIN IF to_regclass('users') IS NOT NULL THEN REVOKE ALL ON users FROM emotionviz_api; END IF; END $$";
+    const RIGHTS: &str = "SELECT (SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = current_database() AND grantee = 'emotionviz_api'::regrole)
+        + (SELECT count(*) FROM pg_class, aclexplode(relacl) WHERE relname = 'users' AND grantee = 'emotionviz_api'::regrole)";
+    let theirs = TestDatabase::create_empty().await;
+    theirs.execute(ROLE).await;
+    theirs.execute(REVOKE).await;
+    theirs.execute("CREATE TABLE users (name text)").await;
+    refused(&theirs.url, &["up"]).await;
+    assert_eq!(theirs.count(RIGHTS).await, 0);
+
+    let ours = TestDatabase::create_empty().await;
+    for args in [&["up"][..], &["up", "--auto"]] {
+        migrated(&ours.url, args).await;
+        assert_eq!(ours.count(RIGHTS).await, 5, "CONNECT, and four on users");
+        // The role may be new to a database whose automatic migration is paused.
+        migrated(&ours.url, &["down"]).await;
+        ours.execute(REVOKE).await;
+        assert_eq!(ours.count(RIGHTS).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_migrated_database_is_recognised_despite_other_objects() {
     let database = TestDatabase::create().await;
     database.execute("CREATE TABLE mine (x int); CREATE SCHEMA other; CREATE TABLE other.alembic_version (version_num text)").await;
@@ -210,6 +235,83 @@ async fn a_migrated_database_is_recognised_despite_other_objects() {
         .await;
     migrated(&database.url, &["down", "3"]).await;
     migrated(&database.url, &["up"]).await;
+}
+
+/// What moves names without a schema elsewhere.
+const ELSEWHERE: [(&str, &str); 4] = [
+    (
+        "a schema with the name of the owner",
+        "DO $$ BEGIN EXECUTE format('CREATE SCHEMA %I', current_user); END $$",
+    ),
+    (
+        "a schema with the name of the owner and a table with a name of ours",
+        "DO $$ BEGIN EXECUTE format('CREATE SCHEMA %I', current_user); IF to_regclass('public.users') IS NOT NULL THEN
+             EXECUTE format('CREATE TABLE %I.users (address text)', current_user); END IF; END $$",
+    ),
+    (
+        "ALTER ROLE … SET search_path",
+        "DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = elsewhere', current_user, current_database()); END $$",
+    ),
+    (
+        "ALTER DATABASE … SET search_path",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = elsewhere, public', current_database()); END $$;
+         CREATE SCHEMA elsewhere",
+    ),
+];
+
+#[tokio::test]
+async fn our_schema_is_public_whatever_the_search_path_is() {
+    for (what, elsewhere) in ELSEWHERE {
+        let database = TestDatabase::create().await;
+        database.execute(elsewhere).await;
+        for args in [
+            &["status"][..],
+            &["up"],
+            &["verify"],
+            &["down", "3"],
+            &["up"],
+            &["to", "20251124000000"],
+            &["up"],
+        ] {
+            let done = migrate(&database.url, args).await;
+            assert!(done.status.success(), "{what}, {args:?}: {done:?}");
+        }
+        let server = Server::start(&database.url, &[]);
+        until(what, async || {
+            server.get("/health/ready").await.status == 200
+        })
+        .await;
+        let user = server.user().await;
+        user.entry(&entry()).await;
+        assert_eq!(
+            database
+                .count("SELECT count(*) FROM public.emotion_entries")
+                .await,
+            1,
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn migrate_up_creates_and_adopts_in_public_whatever_the_search_path_is() {
+    const TABLES: &str = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'";
+    for (what, elsewhere) in ELSEWHERE {
+        for is_adopted in [false, true] {
+            let database = TestDatabase::create_empty().await;
+            if is_adopted {
+                load(&database).await;
+            }
+            database.execute(elsewhere).await;
+            let said = migrated(&database.url, &["up"]).await;
+            assert_eq!(
+                said.contains("5 users, 5 entries"),
+                is_adopted,
+                "{what}: {said}"
+            );
+            assert_eq!(database.count(TABLES).await, 9, "{what}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -98,6 +98,13 @@ async fn a_dry_run_shows_the_sql_and_changes_nothing() {
 #[tokio::test]
 async fn everything_can_be_reverted_and_applied_again() {
     let database = TestDatabase::create().await;
+    let reversible = status(&database.url).await["migrations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["reversible"] == true)
+        .count();
+    assert_eq!(reversible, 3);
     migrated(&database.url, &["to", "0"]).await;
     let left =
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\\_%'";

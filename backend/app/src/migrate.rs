@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use emotionviz_db::migrate::{self, Adoption, Cause, Entry, State, Status, Step, To, Up};
 use emotionviz_settings::{Database, Values};
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::PgConnection;
 
 /// Longer than a restart of PostgreSQL, shorter than anybody's patience.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub async fn run(command: Command, values: &Values) -> anyhow::Result<ExitCode> 
     let options = emotionviz_db::pool::connect_options(&database.migration_url)
         .application_name("emotionviz migrate")
         .options([("default_transaction_read_only", "off")]);
-    let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
+    let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, migrate::connect(&options))
         .await
         .with_context(|| {
             format!(

@@ -16,6 +16,7 @@ mod kept;
 mod line_ends;
 mod lock;
 mod odd_rows;
+mod owner;
 mod pause;
 mod status;
 
@@ -30,6 +31,7 @@ pub(crate) use empty::is_empty;
 pub use error::Error;
 use identity::Identity;
 pub(crate) use line_ends::crlf_checksum;
+pub use owner::connect;
 pub use status::{Entry, State, Status};
 
 static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
@@ -100,6 +102,9 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     let identity = identity::recognise(&mut first).await?;
     if cause == Cause::Automatic && pause::is_on(&mut first).await? {
         first.rollback().await?;
+        if identity == Identity::Ours {
+            grant(conn).await?;
+        }
         return Ok(Up::Paused);
     }
     let aside = if identity == Identity::Python {
@@ -186,27 +191,16 @@ async fn down_locked(
         .map(|m| m.version)
         .collect();
     let reverted = &applied[keep(&applied)..];
-    let find = |version: &i64| {
-        MIGRATIONS
-            .iter()
-            .find(|m| m.version == *version && m.migration_type.is_down_migration())
-    };
-    if let Some(version) = reverted.iter().find(|v| find(v).is_none()) {
-        return Err(Error::Unknown(*version));
-    }
     // Its row alone would go, and what it made would be in the way of the next `up`.
-    if let Some(down) = reverted
-        .iter()
-        .filter_map(find)
-        .find(|down| is_empty(down) && is_written(down.version))
-    {
-        return Err(Error::NoUndo {
-            version: down.version,
-            description: down.description.to_string(),
-        });
+    if let Some(version) = reverted.iter().find(|v| !is_reversible(**v)) {
+        let up = ups().find(|up| up.version == *version);
+        return Err(up.map_or(Error::Unknown(*version), |up| Error::NoUndo {
+            version: up.version,
+            description: up.description.to_string(),
+        }));
     }
     let mut steps = Vec::new();
-    for migration in reverted.iter().rev().filter_map(find) {
+    for migration in reverted.iter().rev().filter_map(|v| undo(*v)) {
         pause::begin(conn).await?;
         let took = conn
             .revert(APPLIED, migration)
@@ -290,6 +284,18 @@ pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'stat
         .collect())
 }
 
+/// The migration that reverts this version.
+fn undo(version: i64) -> Option<&'static Migration> {
+    MIGRATIONS
+        .iter()
+        .find(|m| m.version == version && m.migration_type.is_down_migration())
+}
+
+/// Whether this binary can revert this version: what undoes it is written, or there is nothing to undo.
+fn is_reversible(version: i64) -> bool {
+    undo(version).is_some_and(|down| !is_empty(down) || !is_written(version))
+}
+
 /// Whether what applies this version is written.
 fn is_written(version: i64) -> bool {
     ups().any(|m| m.version == version && !is_empty(m))
@@ -354,8 +360,8 @@ async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets the service's role read and write rows, also with row-level security, and nothing else. Without that role, the service connects
-/// as the owner.
+/// Lets the service's role connect, and read and write rows, also with row-level security, and nothing else. Without that role, the service
+/// connects as the owner.
 async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "DO $$
@@ -363,6 +369,9 @@ async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
              secured regclass;
          BEGIN
              IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'emotionviz_api') AND current_user <> 'emotionviz_api' THEN
+                 IF pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+                     EXECUTE format('GRANT CONNECT ON DATABASE %I TO emotionviz_api', current_database());
+                 END IF;
                  GRANT USAGE ON SCHEMA public TO emotionviz_api;
                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO emotionviz_api;
                  GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO emotionviz_api;

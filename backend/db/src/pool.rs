@@ -42,6 +42,10 @@ const SESSION: [(&str, &str); 4] = [
 /// More than the number of statements, so that each is planned once per connection.
 const STATEMENT_CACHE: usize = 256;
 
+/// The schema of this application. It is pinned for each session: a schema with the name of the role, or `ALTER ROLE … SET search_path` and
+/// `ALTER DATABASE … SET search_path`, would move names without a schema elsewhere.
+const SEARCH_PATH: (&str, &str) = ("search_path", "public");
+
 pub fn connect_options(url: &DatabaseUrl) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass()
         .port(url.port)
@@ -49,6 +53,7 @@ pub fn connect_options(url: &DatabaseUrl) -> PgConnectOptions {
         .database(&url.database)
         .application_name("emotionviz")
         .statement_cache_capacity(STATEMENT_CACHE)
+        .options([SEARCH_PATH])
         .ssl_mode(ssl_mode(url));
     let options = if url.host.starts_with('/') {
         options.socket(&url.host)

@@ -8,6 +8,7 @@ pub(crate) mod external;
 pub mod location;
 pub(crate) mod lock_holders;
 pub(crate) mod maker;
+pub(crate) mod owner_role;
 pub(crate) mod passwords;
 pub mod session;
 pub mod throw_away;

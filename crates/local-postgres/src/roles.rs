@@ -67,7 +67,7 @@ pub enum RolesError {
 }
 
 /// Connects to the running server as both roles of `config`, over TCP, as applications do. If the role of the application does not exist
-/// or has another password, it is created or changed, and `true` returned.
+/// or has another password, it is created or changed, and `true` returned. Its privileges are unchanged.
 ///
 /// # Errors
 /// The superuser, its password or the database do not fit, or the server does not answer.
@@ -87,7 +87,10 @@ pub async fn verify(config: &ClusterConfig) -> Result<bool, RolesError> {
     match app {
         Ok(_) => Ok(false),
         Err(error) if is_refused(&error) => {
-            config.psql().run(&app_role_sql(config), BOUND).await?;
+            config
+                .psql()
+                .run(&config.app_role.login_sql(), BOUND)
+                .await?;
             Ok(true)
         }
         Err(error) => Err(error.into()),
@@ -202,17 +205,24 @@ pub(super) fn app_role_sql(config: &ClusterConfig) -> String {
 }
 
 impl AppRole {
-    /// Returns SQL for psql that creates the role or corrects its attributes, password and privileges, as `owner` of `database`, in a
-    /// session of that database.
+    /// Returns SQL for psql that creates the role or corrects its attributes and password, and prepares `database` for it, as `owner` of
+    /// `database`, in a session of that database.
     pub fn sql(&self, owner: &str, database: &str) -> String {
+        let (login, grants) = (self.login(), grants_sql(&self.name, owner, database));
+        format!("{UNLOGGED}BEGIN;\n{login}{grants}COMMIT;\n")
+    }
+
+    /// Returns SQL for psql that creates the role or corrects its attributes and password. Changes no database.
+    pub fn login_sql(&self) -> String {
+        format!("{UNLOGGED}BEGIN;\n{}COMMIT;\n", self.login())
+    }
+
+    fn login(&self) -> String {
         let (role, create) = (identifier(&self.name), create_sql(&self.name));
         let password = password_sql(&self.name, &self.password);
-        let grants = grants_sql(&self.name, owner, database);
         format!(
-            "{UNLOGGED}BEGIN;
-{create}ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-{password}{grants}COMMIT;
-"
+            "{create}ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+{password}"
         )
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::line_ends::is_checksum_of;
-use super::{Error, is_empty, pause, ups};
+use super::{Error, is_empty, is_reversible, pause, ups};
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -35,6 +35,8 @@ pub struct Entry {
     pub applied_at: Option<DateTime<Utc>>,
     /// The SHA-384 of this code's file, in hexadecimal.
     pub checksum: Option<String>,
+    /// Whether this code can revert it.
+    pub reversible: bool,
 }
 
 /// The schema against the code.
@@ -116,6 +118,7 @@ pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
             state,
             applied_at: row.map(|(_, _, at)| at),
             checksum,
+            reversible: is_reversible(migration.version),
         });
     }
     let latest = entries
@@ -132,6 +135,7 @@ pub(super) async fn status(conn: &mut PgConnection) -> Result<Status, Error> {
                 state: State::Missing,
                 applied_at: Some(at),
                 checksum: None,
+                reversible: is_reversible(version),
             }),
     );
     entries.sort_by_key(|e| e.version);

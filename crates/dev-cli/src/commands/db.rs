@@ -34,7 +34,9 @@ pub(crate) enum Db {
         file: Option<PathBuf>,
     },
     /// Print the URL of the database's owner, with the password
-    #[command(after_help = "Examples:\n  cargo dev db url\n  pg_dump \"$(cargo dev db url)\"")]
+    #[command(
+        after_help = "Examples:\n  cargo dev db url\n  DATABASE_URL=\"$(cargo dev db url)\" ./report"
+    )]
     Url,
     /// Add demonstration data: one account with 30 entries
     ///

@@ -30,7 +30,17 @@ ALTER DATABASE emotionviz_db SET "app.note" = E'it''s "a" \\ note,\n:of \\gexec 
 ALTER DATABASE emotionviz_db SET TimeZone = 'UTC';
 ALTER ROLE emotionviz_api IN DATABASE emotionviz_db SET idle_in_transaction_session_timeout = '77s';
 CREATE ROLE "an ""odd"" role's";
-ALTER ROLE "an ""odd"" role's" IN DATABASE emotionviz_db SET search_path = ''"#;
+ALTER ROLE "an ""odd"" role's" IN DATABASE emotionviz_db SET search_path = '';
+COMMENT ON DATABASE emotionviz_db IS 'it''s "mine"';
+ALTER DATABASE emotionviz_db CONNECTION LIMIT 50;
+REVOKE CONNECT ON DATABASE emotionviz_db FROM PUBLIC;
+GRANT CONNECT ON DATABASE emotionviz_db TO "an ""odd"" role's" WITH GRANT OPTION;
+GRANT CREATE ON DATABASE emotionviz_db TO "an ""odd"" role's""#;
+
+/// What belongs to the database itself, without its owner.
+const ITSELF: &str = "SELECT datconnlimit, shobj_description(oid, 'pg_database'), ARRAY(
+        SELECT concat_ws(' ', grantee::regrole, privilege_type, is_grantable) FROM aclexplode(datacl) WHERE grantee <> datdba ORDER BY 1)
+    FROM pg_database WHERE datname = 'emotionviz_db'";
 
 #[test]
 fn a_copy_is_put_back_and_what_was_there_is_kept() {
@@ -55,6 +65,12 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     run(&scratch, ODD_SETTINGS);
     let settings = scratch.sql(SETTINGS);
     assert_eq!(settings.lines().count(), 3, "{settings}");
+    let itself = scratch.sql(ITSELF);
+    assert_eq!(
+        (itself.matches("CONNECT").count(), itself.contains("50\t")),
+        (2, true),
+        "{itself}"
+    );
     run(&scratch, "DELETE FROM emotion_entries");
     run(&scratch, "CREATE TABLE of_today AS SELECT 1");
     let restored = scratch.ok(&["restore", &copy]);
@@ -63,6 +79,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
     assert_eq!(scratch.sql("SELECT to_regclass('of_today') IS NULL"), "t");
     assert_eq!(scratch.sql(SETTINGS), settings, "they are of the name");
+    assert_eq!(scratch.sql(ITSELF), itself);
     let [kept, now] = &databases(&scratch)[..] else {
         panic!("{:?}", databases(&scratch))
     };
@@ -90,6 +107,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
         .says("the copy was not verified with a checksum");
     scratch.up();
     assert_eq!(scratch.sql("SELECT count(*) FROM emotion_entries"), entries);
+    assert_eq!(scratch.sql(ITSELF), itself);
 }
 
 #[test]

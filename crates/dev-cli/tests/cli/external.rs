@@ -58,6 +58,21 @@ fn the_first_change_of_an_external_database_needs_yes_and_is_remembered() {
     );
     let again = ours.ok(&["migrate", "up"]);
     assert!(!again.stderr.contains("has not used yet"), "{again}");
+    // The way back has no password in its arguments.
+    let down = ours.ok(&["migrate", "down"]);
+    assert_eq!(theirs.status()["schema"]["state"], "behind");
+    let (_, hint) = down
+        .stderr
+        .split_once("hint: restore it: ")
+        .expect("a hint");
+    let (to_sql, shell) = hint.lines().next().unwrap().split_once(" | ").unwrap();
+    assert_eq!(shell, "cargo dev db shell");
+    assert!(!to_sql.contains("db url"), "{down}");
+    let sql = Command::new("sh").args(["-c", to_sql]).output().unwrap();
+    assert!(sql.status.success(), "{sql:?}");
+    ours.write("back.sql", &String::from_utf8(sql.stdout).unwrap());
+    ours.ok_reading(&["db", "shell"], "back.sql");
+    assert_eq!(theirs.status()["schema"]["state"], "current");
     // Another database of the same server needs its own confirmation.
     ours.set("DATABASE_URL", of("vacant"));
     ours.dev(&["migrate", "up"]).expect_code(1);

@@ -124,6 +124,12 @@ fn restore_refuses_incomplete_and_foreign_copies_and_changes_nothing() {
     );
     write("data.sql", &run("pg_dump", &[&url, "--data-only"]));
     refused(&scratch, "data.sql", &["--data-only"]);
+    write("data.dump", &run("pg_dump", &[&url, "-Fc", "--data-only"]));
+    refused(
+        &scratch,
+        "data.dump",
+        &["has rows but no tables", "--data-only", "pg_dump --file="],
+    );
 
     // A dump of another project.
     scratch.ok(&["db", "shell", "-c", "CREATE DATABASE films"]);
@@ -332,6 +338,66 @@ CREATE TRIGGER t BEFORE DELETE ON public._migrations_paused FOR EACH STATEMENT E
     }
     assert_eq!(state(&scratch), before);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
+}
+
+/// Code on our tables that tries to become a superuser, and records the role that it runs as.
+const EVIL: &str = "CREATE TABLE public.ran (who text);
+CREATE FUNCTION public.evil() RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+BEGIN EXECUTE 'RESET SESSION AUTHORIZATION'; EXECUTE 'RESET ROLE'; EXECUTE 'CREATE ROLE evil SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+INSERT INTO public.ran VALUES (session_user);
+RETURN true; END $f$;
+CREATE FUNCTION public.touched() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN PERFORM public.evil(); RETURN NULL; END $f$;
+ALTER TABLE public.users ADD CONSTRAINT evil CHECK (public.evil());
+CREATE TRIGGER touched AFTER INSERT OR UPDATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION public.touched();
+
+";
+
+#[test]
+fn code_of_a_restored_file_never_runs_with_the_rights_of_a_superuser() {
+    let (scratch, _, dump) = with_dump();
+    let end = dump
+        .find("--\n-- PostgreSQL database dump complete")
+        .unwrap();
+    scratch.write(
+        "evil.sql",
+        &format!("{}{EVIL}{}", &dump[..end], &dump[end..]),
+    );
+    scratch
+        .ok(&["restore", "evil.sql"])
+        .says("trigger touched of public.users");
+    let first = scratch.first_migration();
+    let who = "SELECT string_agg(DISTINCT who, ' ' ORDER BY who) FROM ran WHERE NOT starts_with(who, 'emotionviz_restoring_')";
+    // It is the same in a copy that this checkout makes of that database, and in a kept one that is copied for its missing migrations.
+    for round in ["of the file", "of our own copy", "of a kept database"] {
+        // The conversion of the first tables changes all users.
+        scratch.ok(&["migrate", "to", &first]);
+        scratch.ok(&["migrate", "up"]);
+        scratch.ok(&["db", "seed"]);
+        assert_eq!(
+            scratch.sql(who),
+            "emotionviz_api emotionviz_owner",
+            "{round}"
+        );
+        assert_eq!(
+            scratch.sql(ROLES),
+            "emotionviz emotionviz_api emotionviz_owner",
+            "{round}"
+        );
+        let copy = scratch.ok(&["backup"]).stdout.trim().to_owned();
+        if round == "of our own copy" {
+            scratch.ok(&["migrate", "down"]);
+            scratch.ok(&["db", "shell", "-c", "DELETE FROM _migrations_paused"]);
+        }
+        let restored = scratch.ok(&["restore", &copy]);
+        if round == "of our own copy" {
+            let (_, kept) = restored.stderr.split_once("cargo dev restore ").unwrap();
+            let kept = kept.split_whitespace().next().unwrap();
+            scratch
+                .ok(&["restore", kept])
+                .says("applied 20261123000100");
+        }
+        scratch.ok(&["db", "shell", "-c", "TRUNCATE ran"]);
+    }
 }
 
 #[test]

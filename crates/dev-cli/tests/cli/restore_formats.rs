@@ -101,9 +101,12 @@ fn restore_reads_every_format_of_pg_dump() {
     assert!(scratch.sql(rights).starts_with("t\tf\t"));
     assert_eq!(
         scratch.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"),
-        "emotionviz"
+        "emotionviz_owner"
     );
-    assert_eq!(scratch.sql(ROLES), "emotionviz emotionviz_api");
+    assert_eq!(
+        scratch.sql(ROLES),
+        "emotionviz emotionviz_api emotionviz_owner"
+    );
     eventually("a ready API", || {
         scratch
             .get("/health/ready")
@@ -241,6 +244,8 @@ fn restore_of_a_newer_archive_downloads_a_newer_pg_restore() {
 fn a_file_of_others_is_not_read_by_a_psql_that_cannot_be_restricted() {
     let (mut scratch, _, dump) = with_dump();
     scratch.write("backup.sql", &dump);
+    // Of a database that came from no file of others.
+    scratch.ok(&["backup", "--output", "own.dump"]);
     // The programs of this machine with an older psql, in a folder of their own.
     let server = PathBuf::from(scratch.sql("SELECT setting FROM pg_config WHERE name = 'BINDIR'"));
     let (bin, marker) = (
@@ -266,7 +271,6 @@ fn a_file_of_others_is_not_read_by_a_psql_that_cannot_be_restricted() {
     assert!(!marker.exists(), "the older psql read the file");
 
     // What this checkout has written it may read.
-    scratch.ok(&["backup", "--output", "own.dump"]);
     scratch
         .ok(&["restore", "own.dump"])
         .prints("emotion_entries 30 → 30");

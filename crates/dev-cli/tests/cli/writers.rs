@@ -344,6 +344,33 @@ fn a_failed_migrate_down_keeps_its_copy_only_after_a_revert() {
     assert_eq!(copies(&scratch).len(), 2);
 }
 
+#[test]
+fn a_migration_that_nothing_undoes_is_refused_before_writers_are_stopped() {
+    let mut scratch = Scratch::new();
+    scratch.up();
+    let session = "SELECT pid FROM pg_stat_activity WHERE application_name = 'emotionviz' ORDER BY backend_start LIMIT 1";
+    let before = scratch.sql(session);
+    let script = format!(
+        "case \"$*\" in 'migrate status --json') '{0}' \"$@\" | sed 's/\"reversible\": true/\"reversible\": false/';; *) exec '{0}' \"$@\";; esac",
+        service_binary().display()
+    );
+    scratch.set("SERVICE_BINARY", scratch.script("service", &script));
+    let file = fs::read_dir(scratch.path("backend/db/migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".down.sql"))
+        .max()
+        .unwrap();
+    for change in [&["migrate", "down"][..], &["migrate", "to", "0", "--yes"]] {
+        let refused = scratch.dev(change).expect_code(1);
+        refused.says("nothing undoes it; nothing was changed");
+        refused.says(&format!("backend/db/migrations/{file}"));
+        assert!(!refused.stderr.contains("terminated"), "{refused}");
+        assert!(!scratch.path("data/backups").exists());
+        assert_eq!(scratch.sql(session), before, "the API keeps its sessions");
+    }
+}
+
 /// The state after a power failure: no process allowed writes again.
 #[test]
 fn the_next_start_allows_writes_that_a_lost_command_stopped() {

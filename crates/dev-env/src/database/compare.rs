@@ -11,9 +11,10 @@ const SETTINGS: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET in
 SET bytea_output = 'hex'; SET search_path = pg_catalog;
 ";
 
-/// One statement for each table. A row is hashed as the text of all its columns, NULL told from nothing.
+/// One statement for each table. A row is hashed as the text of all its columns, NULL told from nothing. `format` calls the type's output
+/// function, and no cast of a database's own.
 const TABLES: &str = "SELECT format($sql$SELECT %L, count(*), coalesce(encode(sha256(string_agg(h, ''::bytea ORDER BY h)), 'hex'), '')
-FROM (SELECT decode(md5((t.*)::text), 'hex') AS h FROM ONLY %I.%I AS t) AS hashes$sql$, nspname || '.' || relname, nspname, relname)
+FROM (SELECT decode(md5(format('%%s', (t.*))), 'hex') AS h FROM ONLY %I.%I AS t) AS hashes$sql$, nspname || '.' || relname, nspname, relname)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE (relkind = 'r' OR relkind = 'm' AND relispopulated) AND relpersistence <> 't'
 AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')

@@ -54,7 +54,8 @@ impl Prepared {
             .is_some_and(|prepared| plain(prepared) == plain(urls(database)))
     }
 
-    /// Waits until it answers, and makes the API's role where that is ours.
+    /// Waits until it answers, and makes the API's role where that is ours. The role gets its rights in the database from `migrate`, which
+    /// checks first that the database is this application's.
     ///
     /// # Errors
     /// It refuses these settings, or does not answer in time, or the owner may not make a role.
@@ -77,16 +78,11 @@ impl Prepared {
         if settings::is_ours(database) {
             let owner = &database.migration_url;
             let password = database.url.password.clone().unwrap_or_default();
-            make_role(
-                owner,
-                API_ROLE,
-                &AppRole {
-                    name: API_ROLE.to_owned(),
-                    password,
-                }
-                .sql(&owner.user, &owner.database),
-            )
-            .await?;
+            let role = AppRole {
+                name: API_ROLE.to_owned(),
+                password,
+            };
+            make_role(owner, API_ROLE, &role.login_sql()).await?;
         }
         *self.lock() = Some(urls(database));
         Ok(())

@@ -1,4 +1,5 @@
-//! What `ALTER DATABASE … SET` and `ALTER ROLE … SET` have said. `pg_dump` leaves it out, as it is no part of what a database holds.
+//! What belongs to a database and not to its contents, so that `pg_dump` leaves it out: privileges on it, its limit of connections, its comment,
+//! and the settings of `ALTER DATABASE … SET` and `ALTER ROLE … SET`.
 
 use crate::Error;
 use crate::database::session::Session;
@@ -20,6 +21,45 @@ pub(crate) async fn of_database(session: &Session, from: &str, to: &str) -> Resu
         ),
     )
     .await
+}
+
+/// Statements that give the database `to` the privileges and the limit of connections of `from`. Roles that do not exist are skipped.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) async fn privileges(session: &Session, from: &str, to: &str) -> Result<String, Error> {
+    // The owner grants all of them, also those that another role granted.
+    let sql = format!(
+        r#"SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s;', {1}, datconnlimit) FROM pg_database WHERE datname = {0}
+UNION ALL
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC;', {1}) FROM pg_database WHERE datname = {0} AND datacl IS NOT NULL
+UNION ALL
+SELECT format('SELECT %1$L WHERE %2$L::text IS NULL OR EXISTS (SELECT FROM pg_roles WHERE rolname = %2$L) \gexec',
+    format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, {1}, grantee, CASE WHEN bool_or(is_grantable) THEN ' WITH GRANT OPTION' ELSE '' END), role)
+FROM (
+    SELECT privilege_type, is_grantable, coalesce(quote_ident(rolname), 'PUBLIC') AS grantee, rolname AS role
+    FROM pg_database CROSS JOIN aclexplode(datacl) AS acl LEFT JOIN pg_roles ON pg_roles.oid = acl.grantee
+    WHERE datname = {0} AND acl.grantee <> datdba AND (acl.grantee = 0 OR rolname IS NOT NULL)
+) AS granted
+GROUP BY privilege_type, grantee, role;
+"#,
+        literal(from),
+        literal(to),
+    );
+    Ok(session.sql_in("postgres", &sql).await? + "\n")
+}
+
+/// The statement that gives the database `to` the comment of `from`.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn comment(session: &Session, from: &str, to: &str) -> Result<String, Error> {
+    let sql = format!(
+        "SELECT format('COMMENT ON DATABASE %I IS %L;', {1}, shobj_description(oid, 'pg_database')) FROM pg_database WHERE datname = {0}",
+        literal(from),
+        literal(to)
+    );
+    Ok(session.sql_in("postgres", &sql).await? + "\n")
 }
 
 /// Statements that give roles the settings that they have in all databases.

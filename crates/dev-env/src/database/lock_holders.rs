@@ -66,7 +66,7 @@ pub(crate) async fn named<T>(
         .sql_in(
             database,
             &format!(
-                "SELECT pg_terminate_backend(waiting.pid) FROM {}",
+                "SET search_path = pg_catalog;\nSELECT pg_terminate_backend(waiting.pid) FROM {}",
                 waiting(database)
             ),
         )
@@ -77,7 +77,8 @@ pub(crate) async fn named<T>(
 async fn watch(session: &Session, database: &str, doing: &str, patience: Duration) -> LockHeld {
     let events = session.events();
     let holders = format!(
-        "SELECT DISTINCT CASE WHEN session.pid IS NULL THEN 'a prepared transaction (pg_prepared_xacts)' ELSE {FACTS} END
+        "SET search_path = pg_catalog;
+         SELECT DISTINCT CASE WHEN session.pid IS NULL THEN 'a prepared transaction (pg_prepared_xacts)' ELSE {FACTS} END
          FROM {}, unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid) LEFT JOIN pg_stat_activity AS session ON session.pid = blocking.pid",
         waiting(database)
     );

@@ -7,10 +7,11 @@ use emotionviz_settings::DatabaseUrl;
 use futures_util::future::LocalBoxFuture;
 use local_postgres::{ClusterConfig, psql};
 use process::{Configuration, Output};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::writers::left;
 use crate::project::configuration::Tool;
+use crate::project::names::API_ROLE;
 use crate::report::events::Events;
 use crate::{Environment, Error};
 
@@ -206,6 +207,25 @@ impl Session {
     /// A statement is refused; none after it runs.
     pub(crate) async fn sql_in(&self, database: &str, sql: &str) -> Result<String, Error> {
         let psql = self.client_in("psql", database).await?;
+        Ok(psql::run(psql, sql.as_bytes(), SQL_BOUND).await?)
+    }
+
+    /// Runs SQL as the role of the service, and returns its output.
+    ///
+    /// Code on tables, which may have come with a restored file, runs with the same rights.
+    /// In an external database, the role is the owner.
+    ///
+    /// # Errors
+    /// A statement is refused; none after it runs.
+    pub(crate) async fn sql_as_service(&self, sql: &str) -> Result<String, Error> {
+        let psql = self.client_in("psql", &self.url.database).await?;
+        let psql = if self.is_external() {
+            psql
+        } else {
+            let password = self.tool.api_password.clone().unwrap_or_default();
+            psql.env("PGPASSWORD", password.expose_secret())
+                .args(["--username", API_ROLE])
+        };
         Ok(psql::run(psql, sql.as_bytes(), SQL_BOUND).await?)
     }
 

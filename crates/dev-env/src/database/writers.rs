@@ -73,8 +73,10 @@ impl StoppedWriters {
     /// Another command already stopped them, a session cannot be terminated, or a setting of the database or a role would override it.
     pub(crate) async fn stop(&mut self, by: &str, events: &Events) -> Result<(), Error> {
         events.phase("stopping writers");
-        self.ask("SET lock_timeout = '10s'; SET idle_session_timeout = 0;")
-            .await?;
+        self.ask(
+            "SET search_path = pg_catalog; SET lock_timeout = '10s'; SET idle_session_timeout = 0;",
+        )
+        .await?;
         if self
             .ask(&format!("SELECT pg_try_advisory_lock({KEY});"))
             .await?

@@ -31,6 +31,8 @@ pub struct Migration {
     pub state: String,
     /// The SHA-384 of its file when the program was built; `None` where it is missing.
     pub checksum: Option<String>,
+    /// Whether the code can revert it; `None` from a program of an earlier version.
+    pub reversible: Option<bool>,
 }
 
 impl Migration {

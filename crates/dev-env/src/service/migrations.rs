@@ -25,6 +25,19 @@ pub fn versions(checkout: &Checkout) -> Result<Vec<i64>, Error> {
         .collect())
 }
 
+/// The name of the file that reverts a migration.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn undo(checkout: &Checkout, version: i64) -> Result<String, Error> {
+    let paths = paths(checkout)?;
+    let up = paths.iter().find(|(found, _)| *found == version);
+    let name = up
+        .and_then(|(_, path)| path.file_name()?.to_str())
+        .map_or_else(|| version.to_string(), str::to_owned);
+    Ok(format!("{}.down.sql", name.trim_end_matches(".up.sql")))
+}
+
 /// All migration files, oldest first.
 ///
 /// # Errors

@@ -16,17 +16,21 @@ mod utf16;
 mod zstandard;
 
 use std::path::Path;
-use std::sync::Arc;
 
+use crate::Checkout;
+use crate::Error;
 use crate::database::database_settings;
+use crate::database::owner_role::OWNER_ROLE;
 use crate::database::session::Session;
 use crate::engines::Engine;
 use crate::project::lock;
 use crate::project::names::API_ROLE;
 use crate::report::events::Events;
-use crate::verbs::backup::{Key, Verdict, compare};
-use crate::{Checkout, Error};
+use crate::verbs::backup::Key;
+use crate::verbs::backup::Verdict;
+use crate::verbs::backup::compare;
 use local_postgres::psql::identifier;
+use local_postgres::roles;
 use process::files::timestamp;
 use process::shutdown::Shutdown;
 use process::thread::in_thread;
@@ -203,30 +207,13 @@ async fn fill_and_check(
 ) -> Result<(), Error> {
     let shown = copy.shown.clone();
     let database = &session.url().database;
-    let rules = Arc::new(room::rules(session, trusted).await?);
-    let loader = Loader {
-        session,
-        copy: Arc::new(copy),
-        rules,
-    };
     events.phase("checking the copy");
-    let checked = loader.check().await?;
+    let (loader, checked, trusted) = Loader::checked(session, copy, trusted).await?;
     check_contents(&checked, &shown)?;
     let migrator = session.migrator(colour).await?;
 
     events.phase("restoring into a new database");
-    room.make(session, database).await?;
-    for extension in &checked.extensions {
-        let make = format!("CREATE EXTENSION IF NOT EXISTS {}", identifier(extension));
-        session.sql_in(&room.name, &make).await?;
-    }
-    let psql = if trusted {
-        session.client_in("psql", &room.name).await?
-    } else {
-        room.psql(session).await?
-    };
-    let loaded = loader.load(psql).await?;
-    room.grant(session).await?;
+    let loaded = load(session, room, database, &loader, &checked).await?;
     tell(&loaded, &shown, events);
 
     migrated::check_tables(session, &room.name, &shown).await?;
@@ -238,12 +225,43 @@ async fn fill_and_check(
     migrated::migrate(&migrator, session, room, &shown, events).await?;
     if !trusted {
         room.refuse_code(session, &shown).await?;
+        let code = room.code_on_rows(session).await?;
+        if !code.is_empty() {
+            events.note(format!(
+                "{shown} has code that runs when rows change:\n{}\nmigrations run it with the rights of {OWNER_ROLE}; a superuser who changes rows in cargo dev db shell runs it with all rights",
+                code.join("\n")
+            ));
+        }
     }
-    room.hand_over(session).await?;
-    // A copy has none of these settings, and they belong to the name of the database.
-    let settings = database_settings::of_database(session, database, &room.name).await?;
+    room.hand_over(session, database, trusted).await?;
+    // A copy has none of these, and they belong to the name of the database.
+    let settings = database_settings::of_database(session, database, &room.name).await?
+        + &database_settings::privileges(session, database, &room.name).await?;
     session.sql_in("postgres", &settings).await?;
     Ok(())
+}
+
+/// Creates the new database like another one, and loads the copy into it.
+async fn load(
+    session: &Session,
+    room: &Room,
+    like: &str,
+    loader: &Loader<'_>,
+    checked: &Report,
+) -> Result<Report, Error> {
+    room.make(session, like).await?;
+    for extension in &checked.extensions {
+        let make = format!("CREATE EXTENSION IF NOT EXISTS {}", identifier(extension));
+        session.sql_in(&room.name, &make).await?;
+    }
+    let psql = if loader.rules.trusted {
+        session.client_in("psql", &room.name).await?
+    } else {
+        room.psql(session).await?
+    };
+    let loaded = loader.load(psql).await?;
+    room.grant(session).await?;
+    Ok(loaded)
 }
 
 /// Refuses a copy that cannot become this application's database, before a database is created.
@@ -370,22 +388,37 @@ pub(crate) async fn fill(
     events: &Events,
 ) -> Result<(), Error> {
     events.phase(format!("restoring {database}"));
-    let owner = &session.url().user;
-    let make = format!(
-        "CREATE DATABASE {} OWNER {} TEMPLATE template0",
-        identifier(database),
-        identifier(owner)
-    );
-    session.sql_in("postgres", &make).await?;
     let (copy, _) = open(&session.environment().checkout, archive, &Events::silent()).await?;
-    let loader = Loader {
-        session,
-        copy: Arc::new(copy),
-        rules: Arc::new(room::rules(session, true).await?),
+    let (loader, checked, trusted) = Loader::checked(session, copy, true).await?;
+    let loaded = if trusted {
+        let owner = &session.url().user;
+        let make = format!(
+            "CREATE DATABASE {} OWNER {} TEMPLATE template0",
+            identifier(database),
+            identifier(owner)
+        );
+        session.sql_in("postgres", &make).await?;
+        let loaded = loader
+            .load(session.client_in("psql", database).await?)
+            .await?;
+        let grants = roles::grants_sql(API_ROLE, owner, database);
+        session
+            .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
+            .await?;
+        loaded
+    } else {
+        let room = Room::new(&stamp());
+        let loaded = load(session, &room, "postgres", &loader, &checked).await?;
+        room.hand_over(session, "postgres", false).await?;
+        let rename = format!(
+            "COMMENT ON DATABASE {0} IS NULL;\nALTER DATABASE {0} RENAME TO {1}",
+            identifier(&room.name),
+            identifier(database)
+        );
+        session.sql_in("postgres", &rename).await?;
+        room.remove(session).await?;
+        loaded
     };
-    let loaded = loader
-        .load(session.client_in("psql", database).await?)
-        .await?;
     tell(
         &Report {
             has_rows: true,
@@ -394,9 +427,5 @@ pub(crate) async fn fill(
         &format!("the copy of {database}"),
         events,
     );
-    let grants = local_postgres::roles::grants_sql(API_ROLE, owner, database);
-    session
-        .sql_in(database, &format!("BEGIN;\n{grants}COMMIT;\n"))
-        .await?;
     Ok(())
 }

@@ -35,6 +35,17 @@ pub enum SchemaError {
         /// The database.
         database: String,
     },
+    /// Nothing undoes an applied migration.
+    #[error(
+        "migration {version} cannot be reverted: nothing undoes it; nothing was changed\n\
+         hint: write the statements that undo it into backend/db/migrations/{file} (`SELECT 1;` if there is nothing to undo), then repeat the command"
+    )]
+    NoUndo {
+        /// The migration.
+        version: i64,
+        /// The name of the file that undoes it.
+        file: String,
+    },
 }
 
 crate::project::error::other_errors!(SchemaError);
@@ -195,17 +206,27 @@ async fn goes_back(
             .collect(),
         _ => Vec::new(),
     };
-    match reverted
+    if let Some(missing) = reverted
         .iter()
         .find(|migration| migration.state == "missing")
     {
-        Some(missing) => Err(SchemaError::Missing {
+        return Err(SchemaError::Missing {
             version: missing.version,
             database: session.url().database.clone(),
         }
-        .into()),
-        None => Ok(!reverted.is_empty()),
+        .into());
     }
+    if let Some(kept) = reverted
+        .iter()
+        .find(|migration| migration.reversible == Some(false))
+    {
+        return Err(SchemaError::NoUndo {
+            version: kept.version,
+            file: migrations::undo(&session.environment().checkout, kept.version)?,
+        }
+        .into());
+    }
+    Ok(!reverted.is_empty())
 }
 
 /// A revert: writers are stopped, and a copy is written first.
@@ -260,8 +281,9 @@ impl StepBack {
             if reverted {
                 let path = path.display();
                 let back = if session.is_external() {
+                    // No URL in the arguments: all users of the machine can read its password there.
                     format!(
-                        "pg_restore --clean --if-exists --single-transaction -d \"$(cargo dev db url)\" '{path}'"
+                        "pg_restore --clean --if-exists --single-transaction --file=- '{path}' | cargo dev db shell"
                     )
                 } else {
                     format!("cargo dev restore '{path}'")
@@ -280,9 +302,13 @@ impl StepBack {
     }
 }
 
-/// Returns the applied migrations for comparison.
+/// Returns the applied migrations for comparison. The query reads a plain table only: a view could hold code of others.
 async fn applied(session: &Session) -> Result<String, Error> {
-    session
-        .sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM _sqlx_migrations")
-        .await
+    const APPLIED: &str = r"SET search_path = pg_catalog;
+SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public._sqlx_migrations') AND relkind = 'r') AS is_table \gset
+\if :is_table
+SELECT string_agg(version::text, ' ' ORDER BY version) FROM public._sqlx_migrations;
+\endif
+";
+    session.sql(APPLIED).await
 }

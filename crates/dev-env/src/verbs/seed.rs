@@ -29,7 +29,7 @@ pub async fn seed(
         });
     }
     let session = engine.session("cargo dev db seed", events).await?;
-    let done = session.sql(SQL).await;
+    let done = session.sql_as_service(SQL).await;
     session.end().await?;
     match done {
         Ok(count) => Ok(count.trim().parse().unwrap_or_default()),

@@ -1,5 +1,6 @@
 -- Demonstration data: an account and thirty entries of its journal. It may run again and again.
 BEGIN;
+SET LOCAL search_path = public;
 
 INSERT INTO users (id, email, email_key, hashed_password, name, is_active, is_verified)
 VALUES (

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
     "psql stopped {} in the database {database}; {}, and their changes remain unless the file began a transaction\n\
      hint: to run all statements or none, begin the file with BEGIN; and end it with COMMIT;",
     stopped(from, *line),
-    before(*ran)
+    before(ran.as_ref())
 )]
 pub struct ScriptError {
     /// The source of the SQL.
@@ -30,8 +31,8 @@ pub struct ScriptError {
     database: String,
     /// The line of the error, if psql named one.
     line: Option<u64>,
-    /// The number of statements that ran, if it is known.
-    ran: Option<usize>,
+    /// The fewest and the most statements that can have run, if they are known.
+    ran: Option<RangeInclusive<usize>>,
 }
 
 crate::project::error::other_errors!(ScriptError);
@@ -43,11 +44,17 @@ fn stopped(from: &str, line: Option<u64>) -> String {
     }
 }
 
-fn before(ran: Option<usize>) -> String {
-    ran.map_or_else(
-        || "some of its statements may have run".to_owned(),
-        |ran| format!("the {ran} statements before the error ran"),
-    )
+fn before(ran: Option<&RangeInclusive<usize>>) -> String {
+    match ran.map(|ran| (ran.start(), ran.end())) {
+        None => "some of its statements may have run".to_owned(),
+        Some((fewest, most)) if fewest == most => {
+            format!("the {fewest} statements before the error ran")
+        }
+        // psql does not say which statement of a line has failed.
+        Some((fewest, most)) => format!(
+            "{fewest} to {most} statements before the error ran, because that line has several statements"
+        ),
+    }
 }
 
 /// Runs the SQL of a file or of standard input, and returns the number of statements. Their output goes to the terminal.
@@ -125,7 +132,10 @@ fn relay(from: impl Read) -> Option<u64> {
     while from.read_until(b'\n', &mut said).is_ok_and(|read| read > 0) {
         // Nothing else can be told where standard error is closed.
         let _closed = std::io::stderr().write_all(&said);
-        last = line_of(&said).or(last);
+        if said.starts_with(b"psql:") {
+            // A file that the script includes has lines of its own.
+            last = line_of(&said);
+        }
         said.clear();
     }
     last
@@ -147,7 +157,12 @@ mod tests {
         let said =
             "psql:<stdin>:3: NOTICE:  a\npsql:<stdin>:7: ERROR:  b\nDETAIL:  psql:<stdin>:9: c\n";
         assert_eq!(relay(said.as_bytes()), Some(7));
-        assert_eq!(relay("psql: error: no server\n".as_bytes()), None);
+        for said in [
+            "psql: error: no server\n",
+            "psql:<stdin>:3: NOTICE:  a\npsql:other.sql:1: ERROR:  b\n",
+        ] {
+            assert_eq!(relay(said.as_bytes()), None, "{said}");
+        }
     }
 
     #[test]

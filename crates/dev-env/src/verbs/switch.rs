@@ -245,7 +245,7 @@ async fn copy(
         return Err(SwitchError::NewerDatabase { major: version }.into());
     }
     let roles = "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')
-        AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_test')";
+        AND rolname NOT IN (current_user, 'emotionviz_api', 'emotionviz_owner', 'emotionviz_test')";
     let others = session.sql_in("postgres", roles).await?;
     if !others.is_empty() {
         events.warn(format!(
@@ -271,6 +271,8 @@ async fn copy(
             lock_holders::named(session, database, &doing, lock_holders::PATIENCE, contents)
                 .await?;
         settings += &database_settings::of_database(session, database, database).await?;
+        settings += &database_settings::privileges(session, database, database).await?;
+        settings += &database_settings::comment(session, database, database).await?;
         copies.push(Copy {
             database: database.to_owned(),
             file,

@@ -55,9 +55,7 @@ async fn a_missing_role_or_another_password_of_the_application_is_corrected() {
     .await
     .unwrap();
     assert!(roles::verify(&scratch.config).await.unwrap());
-    run(&scratch.app(), "insert into t default values")
-        .await
-        .unwrap();
+    run(&scratch.app(), "select 1").await.unwrap();
 
     let changed = ClusterConfig {
         app_role: with_password(&scratch, "other"),
@@ -65,6 +63,42 @@ async fn a_missing_role_or_another_password_of_the_application_is_corrected() {
     };
     assert!(roles::verify(&changed).await.unwrap());
     assert!(!roles::verify(&changed).await.unwrap());
+    server.stop().await.unwrap();
+}
+
+/// The privileges in a database, and who granted them.
+const PRIVILEGES: &str = "select datacl::text from pg_database where datname = current_database()
+    union all select concat_ws(' ', nspname, nspacl) from pg_namespace where nspname = 'public'
+    union all select concat_ws(' ', relname, relacl) from pg_class where relnamespace = 'public'::regnamespace
+    union all select concat_ws(' ', defaclrole::regrole, defaclobjtype, defaclacl) from pg_default_acl order by 1";
+
+#[tokio::test]
+async fn the_role_of_the_application_is_corrected_without_privileges_in_an_existing_database() {
+    let scratch = Scratch::initialised().await;
+    let server = scratch.start().await;
+    run(&scratch.config.psql(), "create database theirs")
+        .await
+        .unwrap();
+    let theirs = ClusterConfig {
+        database: "theirs".into(),
+        app_role: with_password(&scratch, "other"),
+        ..scratch.config.clone()
+    };
+    run(&theirs.psql(), "create table t (id serial)")
+        .await
+        .unwrap();
+    let before = run(&theirs.psql(), PRIVILEGES).await.unwrap();
+    for change in ["select 1", "drop role app"] {
+        run(&scratch.config.psql(), "drop owned by app")
+            .await
+            .unwrap();
+        run(&scratch.config.psql(), change).await.unwrap();
+        assert!(roles::verify(&theirs).await.unwrap(), "{change}");
+        assert_eq!(run(&theirs.psql(), PRIVILEGES).await.unwrap(), before);
+        run(&theirs.psql(), "alter role app password 'else'")
+            .await
+            .unwrap();
+    }
     server.stop().await.unwrap();
 }
 

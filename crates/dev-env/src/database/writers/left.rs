@@ -8,6 +8,7 @@ use super::mark::MARK;
 /// Allows writes in this session's database, unless a running command has stopped them. Terminates sessions that started in between, because
 /// they stay read-only. The numbers are the numbers of [`super::mark::KEY`], and the texts are [`super::mark::MARK`] and [`super::mark::BARRIER`].
 pub(super) const LET_IN: &str = r"\set ON_ERROR_STOP on
+SET search_path = pg_catalog;
 SET default_transaction_read_only = off;
 SET client_min_messages = error;
 SET lock_timeout = '10s';

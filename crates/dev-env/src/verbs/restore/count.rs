@@ -1,5 +1,7 @@
 //! Where the statements of a script for psql end.
 
+use std::ops::RangeInclusive;
+
 use super::lexer::{Found, Lexer};
 use super::tokens::{Token, read};
 
@@ -67,9 +69,11 @@ impl Counter {
         self.ends.len() + usize::from(self.is_data || self.lexer.has_code() && !self.has_quit)
     }
 
-    /// How many statements end before a line.
-    pub(crate) fn before(&self, line: u64) -> usize {
-        self.ends.partition_point(|end| *end < line)
+    /// How many statements may have run when psql stops at an error in this line. psql does not report which one of a line failed.
+    pub(crate) fn before(&self, line: u64) -> RangeInclusive<usize> {
+        let ended = |end: u64| self.ends.partition_point(|at| *at < end);
+        let (fewest, most) = (ended(line), ended(line + 1));
+        fewest..=most.saturating_sub(1).max(fewest)
     }
 
     fn keep(&mut self, part: &[u8]) {
@@ -145,9 +149,19 @@ mod tests {
     }
 
     #[test]
-    fn statements_before_a_line_are_those_that_end_before_it() {
-        let counter = counter("SELECT 1; SELECT\n2;\nCOPY t FROM stdin;\n1\n\\.\nSELECT 3;\n");
-        for (line, before) in [(1, 0), (2, 1), (3, 2), (5, 2), (6, 3), (99, 4)] {
+    fn statements_before_an_error_are_those_that_end_before_its_line_and_maybe_others_in_it() {
+        let counter = counter(
+            "SELECT 1; SELECT\n2;\nCOPY t FROM stdin;\n1\n\\.\nSELECT 3;\nSELECT 4; SELECT 5; SELECT 6;\n",
+        );
+        for (line, before) in [
+            (1, 0..=0),
+            (2, 1..=1),
+            (3, 2..=2),
+            (5, 2..=2),
+            (6, 3..=3),
+            (7, 4..=6),
+            (99, 7..=7),
+        ] {
             assert_eq!(counter.before(line), before, "line {line}");
         }
     }

@@ -309,7 +309,7 @@ fn statement_hint(reason: &str) -> &'static str {
         || reason.contains("must be superuser")
         || reason.contains("must be owner")
     {
-        "a dump is loaded without superuser privileges: remove that statement, or make the copy with cargo dev backup"
+        "a dump, and a copy of a database that was restored from a dump, is loaded without superuser privileges: remove that statement, or the object in the database, and make the copy again"
     } else {
         "dump the database again with pg_dump, or correct that line"
     }

@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) tables: BTreeSet<String>,
     /// Whether it has rows.
     pub(super) has_rows: bool,
+    /// Whether the database was restored from a file of others.
+    pub(super) is_of_others: bool,
     /// Extensions that a superuser must create.
     pub(super) extensions: BTreeSet<String>,
     /// Skipped statements, with their count.
@@ -225,6 +227,10 @@ impl<W: Write> Filter<'_, W> {
                 self.leave()
             }
             Decision::Skip => self.leave(),
+            Decision::OfOthers => {
+                self.report.is_of_others = true;
+                self.leave()
+            }
             Decision::Left(what) => {
                 *self.report.left.entry(what).or_default() += 1;
                 self.leave()

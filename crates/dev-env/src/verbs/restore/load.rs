@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::{Refusal, RestoreError};
 use super::filter::{Report, filter};
 use super::format::{Format, oldest_reader};
+use super::room;
 use super::rules::Rules;
 use super::source::Copy;
 use crate::Error;
@@ -33,14 +34,46 @@ pub(super) struct Loader<'a> {
     pub(super) rules: Arc<Rules>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// Checks a copy. A copy that this checkout made of a database with objects of others is not trusted any more than their file. Also returns
+    /// whether the copy is trusted.
+    ///
+    /// # Errors
+    /// The copy is refused.
+    pub(super) async fn checked(
+        session: &'a Session,
+        copy: Copy,
+        trusted: bool,
+    ) -> Result<(Self, Report, bool), Error> {
+        let mut loader = Self {
+            session,
+            copy: Arc::new(copy),
+            rules: Arc::new(room::rules(session, trusted).await?),
+        };
+        let report = loader.check().await?;
+        if !trusted || !report.is_of_others {
+            return Ok((loader, report, trusted));
+        }
+        loader.rules = Arc::new(room::rules(session, false).await?);
+        let report = loader.check().await?;
+        Ok((loader, report, false))
+    }
+
     /// Checks the complete SQL of the copy, or the schema of an archive, and runs nothing.
     ///
     /// # Errors
     /// The copy is refused.
-    pub(super) async fn check(&self) -> Result<Report, Error> {
+    async fn check(&self) -> Result<Report, Error> {
         // The schema of an archive is checked without rows, which pg_restore verifies itself.
-        self.pass(&["--schema-only"], std::io::sink()).await
+        let report = self.pass(&["--schema-only"], std::io::sink()).await?;
+        if self.copy.format == Format::Sql || !report.tables.is_empty() {
+            return Ok(report);
+        }
+        let rows = self.pass(&["--data-only"], std::io::sink()).await?;
+        Ok(Report {
+            has_rows: rows.has_rows,
+            ..report
+        })
     }
 
     /// Runs the copy in a database, in one transaction.

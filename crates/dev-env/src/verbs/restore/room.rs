@@ -7,11 +7,15 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::RestoreError;
 use crate::Error;
 use crate::database::database_settings;
-use crate::database::session::{Migrator, Session};
+use crate::database::owner_role::OWNER_ROLE;
+use crate::database::session::Migrator;
+use crate::database::session::Session;
 use crate::project::configuration::generate;
 use crate::project::names::API_ROLE;
-use local_postgres::psql::{identifier, literal};
-use local_postgres::roles::{self, UNLOGGED};
+use local_postgres::psql::identifier;
+use local_postgres::psql::literal;
+use local_postgres::roles;
+use local_postgres::roles::UNLOGGED;
 use process::Configuration;
 
 /// The prefix of the names.
@@ -45,6 +49,15 @@ JOIN pg_type ON pg_type.oid = atttypid WHERE typnamespace <> 'pg_catalog'::regna
 ORDER BY 1;
 ";
 
+/// Lists triggers and rules. The migrations create none.
+const CODE_ON_ROWS: &str = "SET search_path = pg_catalog;
+SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'rule ' || rulename || ' of ' || ev_class::regclass FROM pg_rewrite JOIN pg_class ON pg_class.oid = ev_class
+WHERE rulename <> '_RETURN' AND relnamespace <> 'pg_catalog'::regnamespace
+ORDER BY 1;
+";
+
 /// A database that is being loaded.
 pub(super) struct Room {
     /// The name of the database and of the role that loads it.
@@ -64,7 +77,7 @@ impl Room {
         }
     }
 
-    /// Creates the database, with encoding and collation of `like`, and the role, which owns it and has no other privileges.
+    /// Creates the database, with encoding, collation and tablespace of `like`, and the role, which owns it and has no other privileges.
     ///
     /// # Errors
     /// The server refuses.
@@ -80,8 +93,8 @@ COMMIT;
         );
         // A copy does not contain the collation of its database.
         let database = format!(
-            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype)
-FROM pg_database WHERE datname = {1} \\gexec
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I', {0}, {0}, pg_encoding_to_char(encoding), datcollate, datctype, spcname)
+FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = {1} \\gexec
 COMMENT ON DATABASE {name} IS {mark};
 ",
             literal(&self.name),
@@ -93,17 +106,19 @@ COMMENT ON DATABASE {name} IS {mark};
         Ok(())
     }
 
-    /// Creates the database as a copy of another one, with its settings.
+    /// Creates the database as a copy of another one, with its owner and its settings.
     ///
     /// # Errors
     /// The server refuses.
     pub(super) async fn make_copy_of(&self, session: &Session, kept: &str) -> Result<(), Error> {
         let (name, owner) = (identifier(&self.name), &session.url().user);
-        let settings = database_settings::of_database(session, kept, &self.name).await?;
+        let settings = database_settings::of_database(session, kept, &self.name).await?
+            + &database_settings::privileges(session, kept, &self.name).await?;
         let sql = format!(
-            "CREATE DATABASE {name} OWNER {} TEMPLATE {};\nCOMMENT ON DATABASE {name} IS {};\n{settings}",
-            identifier(owner),
-            identifier(kept),
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE %I', {}, pg_get_userbyid(datdba), datname) FROM pg_database WHERE datname = {} \\gexec
+COMMENT ON DATABASE {name} IS {};\n{settings}",
+            literal(&self.name),
+            literal(kept),
             literal(MARK)
         );
         session.sql_in("postgres", &sql).await?;
@@ -166,17 +181,47 @@ COMMENT ON DATABASE {name} IS {mark};
         }
     }
 
-    /// Reassigns all objects in the database to the owner.
+    /// Gives the database and all objects in it to their owner: [`OWNER_ROLE`], or for a copy of this checkout's own the role of the session.
+    /// The database then keeps the owner of `like`.
     ///
     /// # Errors
     /// The server refuses.
-    pub(super) async fn hand_over(&self, session: &Session) -> Result<(), Error> {
-        let (name, owner) = (identifier(&self.name), identifier(&session.url().user));
-        let sql = format!(
-            "BEGIN;\nREASSIGN OWNED BY {name} TO {owner};\nDROP OWNED BY {name};\nCOMMIT;\n"
+    pub(super) async fn hand_over(
+        &self,
+        session: &Session,
+        like: &str,
+        trusted: bool,
+    ) -> Result<(), Error> {
+        let name = identifier(&self.name);
+        let (make, owner) = if trusted {
+            (String::new(), session.url().user.as_str())
+        } else {
+            (crate::database::owner_role::owner_role_sql(), OWNER_ROLE)
+        };
+        let mut sql = format!(
+            "BEGIN;\n{make}REASSIGN OWNED BY {name} TO {};\nDROP OWNED BY {name};\n",
+            identifier(owner)
         );
-        session.sql_in(&self.name, &sql).await?;
+        if trusted {
+            sql += &format!(
+                "SELECT format('ALTER DATABASE %I OWNER TO %I', {}, pg_get_userbyid(datdba)) FROM pg_database
+WHERE datname = {} AND pg_get_userbyid(datdba) <> {} \\gexec\n",
+                literal(&self.name),
+                literal(like),
+                literal(OWNER_ROLE)
+            );
+        }
+        session.sql_in(&self.name, &(sql + "COMMIT;\n")).await?;
         Ok(())
+    }
+
+    /// Lists code that came with the copy and runs when rows change.
+    ///
+    /// # Errors
+    /// The query fails.
+    pub(super) async fn code_on_rows(&self, session: &Session) -> Result<Vec<String>, Error> {
+        let found = session.sql_in(&self.name, CODE_ON_ROWS).await?;
+        Ok(found.lines().map(str::to_owned).collect())
     }
 
     /// Removes the databases and the role.

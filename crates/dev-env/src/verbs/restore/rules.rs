@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::tokens::{Token, read};
+use crate::database::owner_role::OWNER_ROLE;
 
 /// The number of tokens that decides every statement except GRANT and REVOKE.
 const FIRST: usize = 64;
@@ -46,6 +47,8 @@ pub(super) enum Decision {
     Extension(String),
     /// It is skipped.
     Skip,
+    /// It is skipped: it gives an object to the owner of what came from a file of others.
+    OfOthers,
     /// It is skipped, and reported with this text.
     Left(String),
     /// The file is refused, with this reason.
@@ -265,6 +268,7 @@ impl Rules {
                     && !before.is("column") =>
             {
                 match new.name() {
+                    Some(OWNER_ROLE) => Decision::OfOthers,
                     Some(name) if self.trusted && self.roles.contains(name) => Run,
                     Some(name)
                         if name != self.owner
@@ -275,7 +279,11 @@ impl Rules {
                     {
                         Left(format!(
                             "OWNER TO {name}: everything belongs to {}",
-                            self.owner
+                            if self.trusted {
+                                &self.owner
+                            } else {
+                                OWNER_ROLE
+                            }
                         ))
                     }
                     _ => Skip,
