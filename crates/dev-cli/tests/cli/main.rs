@@ -16,6 +16,7 @@ mod full_disk;
 mod help;
 mod interrupted;
 mod killed;
+mod layers;
 mod lifecycle;
 mod line_ends;
 mod lock_holders;
