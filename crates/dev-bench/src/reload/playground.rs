@@ -55,10 +55,7 @@ impl Room {
         match self {
             Self::Handler => ("backend/entries/src/api.rs", "mark()"),
             Self::Schema => ("backend/entries/src/schemas.rs", "crate::schemas::mark()"),
-            Self::Service => (
-                "backend/entries/src/services.rs",
-                "dev_env::services::mark()",
-            ),
+            Self::Service => ("backend/entries/src/services.rs", "crate::services::mark()"),
             Self::Query => ("backend/entries/src/models.rs", "crate::models::mark()"),
             Self::Core => ("backend/core/src/lib.rs", "emotionviz_core::mark()"),
             Self::Db => ("backend/db/src/lib.rs", "emotionviz_db::mark()"),
@@ -261,8 +258,8 @@ impl Playground {
         let api = Room::Handler.place().0;
         self.edit(
             api,
-            "OpenApiRouter::new().",
-            "OpenApiRouter::new().route(\"/bench\", axum::routing::get(marks)).",
+            "OpenApiRouter::new()",
+            "OpenApiRouter::new().route(\"/bench\", axum::routing::get(marks))",
         )?;
         let handler = format!(
             "\nasync fn marks() -> String {{\n    [{calls}].map(|mark| format!(\"{{mark}} \")).concat() + &crate::bench::all()\n}}\n"
@@ -293,4 +290,22 @@ impl Playground {
 /// The function that shows a mark.
 fn function(mark: u32) -> String {
     format!("fn mark() -> u32 {{\n    {mark}\n}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_marks_and_the_doubled_features_fit_the_sources_of_the_checkout() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = Checkout::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let mut playground = Playground::new(&checkout, folder.path().join("copy"), None)
+            .await
+            .unwrap();
+        for room in Room::ALL {
+            playground.mark_and_tell(room).unwrap();
+        }
+        playground.double().unwrap();
+    }
 }
