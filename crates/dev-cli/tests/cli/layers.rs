@@ -131,8 +131,12 @@ fn read_folder(folder: &Path, above: &mut Module, modules: &mut BTreeMap<Module,
             above.pop();
         } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests" {
             let mut module = above.clone();
-            if !matches!(name.as_str(), "lib" | "main") {
-                module.push(name);
+            match name.as_str() {
+                "lib" => {}
+                // The program of a library imports that library like any other crate.
+                "main" if folder.join("lib.rs").exists() => continue,
+                "main" => {}
+                _ => module.push(name),
             }
             let mut names = Names::default();
             names.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
