@@ -282,8 +282,9 @@ impl Process {
         if let Some(running) = self.running.take() {
             signal_group(running.group, Signal::SIGKILL);
         }
-        self.output.drain().await;
+        // Before the next await: a caller that is cancelled there asks again.
         self.status = Some(status);
+        self.output.drain().await;
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub(super) enum Key {
     Machine(JobKind),
     /// The compiler reads the sources, so that the next edit compiles faster.
     Prime,
+    /// Whether the API that was started is ready.
+    Readiness,
     /// Whether PostgreSQL accepts a session.
     Session,
     /// The version of the API that runs.
