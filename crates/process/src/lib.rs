@@ -282,9 +282,8 @@ impl Process {
         if let Some(running) = self.running.take() {
             signal_group(running.group, Signal::SIGKILL);
         }
-        // Before the next await: a caller that is cancelled there asks again.
-        self.status = Some(status);
         self.output.drain().await;
+        self.status = Some(status);
         Ok(())
     }
 
