@@ -84,12 +84,12 @@ impl EventLoop {
             prepared: crate::database::container::Prepared::default(),
             ready_socket,
             mounted_lock: MountedLock::new(&environment),
-            settings: Settings::Assembling(Assembly {
+            settings: Settings::Assembling(Box::new(Assembly {
                 environment,
                 listening: None,
                 database: None,
                 program: None,
-            }),
+            })),
             former: None,
             next: None,
             database_exists: true,
@@ -308,12 +308,12 @@ impl EventLoop {
             Job::Open => {
                 let environment = hands.environment().clone();
                 // Its sockets would be in the way of the next ones.
-                hands.settings = Settings::Assembling(Assembly {
+                hands.settings = Settings::Assembling(Box::new(Assembly {
                     environment: environment.clone(),
                     listening: None,
                     database: None,
                     program: None,
-                });
+                }));
                 self.jobs.start(key, async move {
                     let opened = open(context, environment).await;
                     move |hands: &mut Hands| {

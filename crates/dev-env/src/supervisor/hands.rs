@@ -59,7 +59,7 @@ pub(super) struct Hands {
 /// The settings of the services.
 pub(super) enum Settings {
     /// What the first start has found so far.
-    Assembling(Assembly),
+    Assembling(Box<Assembly>),
     Serving(Box<Serving>),
 }
 

@@ -24,8 +24,10 @@ pub(super) enum Key {
     Version,
 }
 
+type Work = Pin<Box<dyn Future<Output = Apply>>>;
+
 #[derive(Default)]
-pub(super) struct Jobs(Vec<(Key, Pin<Box<dyn Future<Output = Apply>>>)>);
+pub(super) struct Jobs(Vec<(Key, Work)>);
 
 impl Jobs {
     /// Starts a job; one of the same kind that runs is dropped first.
