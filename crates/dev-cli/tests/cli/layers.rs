@@ -213,21 +213,27 @@ fn crates() -> Vec<(String, Imports)> {
         .collect()
 }
 
+/// Crates that still have circles. A crate that has none any more leaves this list.
+const WITH_CIRCLES: [&str; 3] = ["db", "dev-env", "fast-reload"];
+
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
-    let mut circles = Vec::new();
     for (name, imports) in crates() {
-        let found: BTreeMap<BTreeSet<Module>, Vec<Module>> = imports
+        let circles: Vec<_> = imports
             .keys()
             .filter_map(|module| circle(&imports, module))
-            .map(|way| (way.iter().cloned().collect(), way))
+            .map(|way| {
+                let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
+                way.join(" → ")
+            })
             .collect();
-        for way in found.into_values() {
-            let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
-            circles.push(format!("{name}: {}", way.join(" → ")));
-        }
+        assert_eq!(
+            !circles.is_empty(),
+            WITH_CIRCLES.contains(&name.as_str()),
+            "{name}:\n{}",
+            circles.join("\n")
+        );
     }
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]
