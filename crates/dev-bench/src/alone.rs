@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_pgbench_prints() {
+    fn the_figures_of_pgbench_are_parsed() {
         assert_eq!(
             rate("latency average = 0.6 ms\ntps = 12472.1 (without initial connection time)\n"),
             Some(12472.1)

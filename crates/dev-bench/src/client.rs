@@ -47,7 +47,7 @@ mod tests {
     use super::split;
 
     #[test]
-    fn status_and_body() {
+    fn the_bench_client_returns_status_and_body() {
         assert_eq!(
             split("HTTP/1.1 201 Created\r\nx: y\r\n\r\n{}\r\n\r\n"),
             Some((201, "{}\r\n\r\n".to_owned()))

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn durable_filled_and_gone() {
+    async fn the_bench_database_is_durable_filled_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::create_dir(folder.path().join("backend")).unwrap();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn met_or_missed() {
+    fn a_figure_meets_or_misses_its_target() {
         for (value, target, met) in [
             (10.0, Target::AtLeast(10.0), true),
             (9.0, Target::AtLeast(10.0), false),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed() {
+    fn figures_are_printed_with_their_units() {
         let printed = serde_json::to_value(figure(13000.0, Some(Target::AtLeast(6500.0)))).unwrap();
         let expected = serde_json::json!({
             "name": "GET /", "value": 13000.0, "unit": "per_second", "target": {"at_least": 6500.0}, "ratio": 2.0, "met": true, "compared": "x"
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_one() {
+    fn the_median_is_the_middle_value() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
     }

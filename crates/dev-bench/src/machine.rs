@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_of_others() {
+    fn the_share_of_other_programs_is_computed() {
         let before = Time::parse("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n").unwrap();
         assert_eq!(
             before,

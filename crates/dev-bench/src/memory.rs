@@ -39,14 +39,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn this_very_process() {
+    async fn the_memory_of_this_process_is_measured() {
         let megabytes = resident(std::process::id()).await.unwrap();
         assert!((1.0..4000.0).contains(&megabytes), "{megabytes}");
         assert_eq!(resident(u32::MAX / 2).await, None);
     }
 
     #[test]
-    fn out_of_a_status() {
+    fn the_resident_memory_is_read_from_proc_status() {
         assert_eq!(
             kilobytes_of_status("Name:\tx\nVmHWM:\t    9 kB\nVmRSS:\t  15625 kB\nThreads: 3\n"),
             Some(16.0)

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_programs_in_cargos_messages() {
+    fn the_bench_programs_are_read_from_cargos_messages() {
         let lines = [
             r#"{"reason":"compiler-artifact","target":{"name":"http-bench"},"executable":"/t/release/http-bench"}"#,
             r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,

@@ -122,4 +122,60 @@ mod tests {
     fn every_command_and_every_option_has_a_help_text() {
         check(&Args::command(), "");
     }
+
+    /// Calls `visit` with each verb that is listed in the help, and the words with which it is typed.
+    fn walk(
+        command: &mut clap::Command,
+        words: &str,
+        visit: &mut impl FnMut(&mut clap::Command, &str),
+    ) {
+        visit(command, words);
+        for verb in command.get_subcommands_mut() {
+            if !verb.is_hide_set() && verb.get_name() != "help" {
+                let words = format!("{words} {}", verb.get_name());
+                walk(verb, &words, visit);
+            }
+        }
+    }
+
+    #[test]
+    fn each_verb_has_an_example() {
+        let mut command = Args::command();
+        command.build();
+        let mut verbs = 0;
+        walk(&mut command, "cargo dev", &mut |command, words| {
+            verbs += 1;
+            let help = command.render_long_help().to_string();
+            let (_, examples) = help
+                .split_once("Examples:")
+                .unwrap_or_else(|| panic!("no example: {help}"));
+            assert!(examples.contains(words), "no example of {words}: {help}");
+            assert!(help.contains(&format!("Usage: {words}")), "{help}");
+        });
+        assert!(verbs >= 28, "{verbs} verbs");
+    }
+
+    #[test]
+    fn wrong_usage_is_refused_with_status_2_and_a_pointer_to_the_help() {
+        for wrong in [
+            &["nonsense"][..],
+            &["up", "--nonsense"],
+            &["restart", "cache"],
+            &["migrate", "down", "0"],
+            &["completions", "tcsh"],
+            &[],
+        ] {
+            let error = Args::try_parse_from([&["cargo dev"], wrong].concat()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+            assert!(
+                error.use_stderr() && error.to_string().contains("--help"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Args::command().debug_assert();
+    }
 }

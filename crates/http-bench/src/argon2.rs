@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_once_at_least() {
+    fn the_argon2_baseline_hashes_at_least_once() {
         assert!(per_second(NonZeroUsize::MIN, Duration::ZERO) > 0.0);
     }
 }

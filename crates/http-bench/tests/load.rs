@@ -71,7 +71,7 @@ fn only(failures: &BTreeMap<String, u64>, how: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn counts_what_the_server_answered() {
+async fn the_load_generator_counts_the_answers_of_the_server() {
     let hits = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&hits);
     let handler = async move |body: Bytes| {
@@ -110,7 +110,7 @@ async fn counts_what_the_server_answered() {
 }
 
 #[tokio::test]
-async fn the_warm_up_does_not_count() {
+async fn requests_of_the_warm_up_are_not_counted() {
     let hits = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&hits);
     let slow = async move || {
@@ -135,7 +135,7 @@ async fn the_warm_up_does_not_count() {
 }
 
 #[tokio::test]
-async fn pauses_between_requests() {
+async fn the_load_generator_pauses_between_requests() {
     let address = serve(Router::new().route("/", get(|| async {}))).await;
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();
     let report = Load {
@@ -153,7 +153,7 @@ async fn pauses_between_requests() {
 }
 
 #[tokio::test]
-async fn another_status_is_a_failure() {
+async fn an_answer_with_another_status_is_a_failure() {
     let address =
         serve(Router::new().route("/", get(|| async { StatusCode::TOO_MANY_REQUESTS }))).await;
     let report = get_from(address).await;
@@ -162,7 +162,7 @@ async fn another_status_is_a_failure() {
 }
 
 #[tokio::test]
-async fn answers_in_chunks() {
+async fn chunked_answers_are_read_completely() {
     let chunks = || async {
         Body::from_stream(stream::iter(
             ["a", "", "bc", "d"].map(Ok::<_, std::io::Error>),
@@ -192,7 +192,7 @@ async fn a_connection_that_the_server_closes_is_a_failure_and_opened_again() {
 }
 
 #[tokio::test]
-async fn a_closing_that_was_announced_is_none() {
+async fn a_connection_closed_with_an_announcement_is_not_a_failure() {
     let report = get_from(
         serve_raw(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
@@ -213,7 +213,7 @@ async fn a_closing_that_was_announced_is_none() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_a_failure() {
+async fn an_answer_that_is_not_http_is_a_failure() {
     let report = get_from(serve_raw(b"SSH-2.0-OpenSSH\r\n", 1).await).await;
     assert!(
         report.answered == 0 && only(&report.failures, "malformed") > 4,
@@ -222,7 +222,7 @@ async fn what_is_no_http_is_a_failure() {
 }
 
 #[tokio::test]
-async fn ends_in_time_when_the_server_never_answers() {
+async fn the_load_generator_ends_in_time_when_the_server_never_answers() {
     let address = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
     let started = Instant::now();
     let report = get_from(address).await;
@@ -234,7 +234,7 @@ async fn ends_in_time_when_the_server_never_answers() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error() {
+async fn a_server_that_does_not_listen_is_an_error() {
     let (listener, address) = listener().await;
     drop(listener);
     let request = Request::new("GET", &format!("http://{address}/"), &[], None).unwrap();

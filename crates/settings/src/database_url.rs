@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn three_schemes() {
+    fn a_database_url_may_have_three_schemes() {
         for scheme in ["postgres", "postgresql", "postgresql+asyncpg"] {
             let url = read(&format!("{scheme}://ann:secret@db:5433/journal"));
             assert_eq!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn any_password_comes_back() {
+    fn any_password_survives_encoding_in_a_database_url() {
         for password in ["p@ss/w:rd#1?x=y&z", "100%", "%zz", "ä ö", "a+b", "$'\"\\"] {
             let raw = read(&format!("postgresql://ann:{password}@db/journal"));
             assert_eq!(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn options() {
+    fn the_options_of_a_database_url_are_read() {
         let url = read("postgres://ann@localhost:5440/journal?host=/tmp/a%20b&sslmode=disable");
         assert_eq!(
             (url.host.as_str(), url.port, url.ssl_mode.as_deref()),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn errors_of_a_database_url_never_contain_the_password() {
         assert_eq!(
             "postgres://db:5432/journal"
                 .parse::<DatabaseUrl>()

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_and_examples_are_values() {
+    fn declared_defaults_and_examples_are_valid() {
         for info in ALL {
             for text in info.default.iter().chain(&info.example) {
                 assert_eq!((info.check)(text), Ok(()), "{}", info.name);

@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_comments_and_quotes() {
+    fn env_files_have_values_comments_and_quotes() {
         let text = "# a comment\nA=1 # one\r\n\nexport B='it$ \"2\" #'\nC=\"x y\"\nD=\nE=http://localhost:*,capacitor://localhost\n";
         let read = read(text).unwrap();
         let plain: Vec<_> = read
@@ -293,7 +293,7 @@ mod tests {
 
     /// `tests/docker/settings.rs` in dev-cli asks Compose about such lines.
     #[test]
-    fn what_stands_for_something_else() {
+    fn references_in_env_files_are_expanded() {
         for (text, value) in [
             ("X=pa$$word", "pa$word"),
             ("X=a$", "a$"),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_has_its_number() {
+    fn a_malformed_line_is_reported_with_its_number() {
         assert_eq!(
             read("A=1\n\nthis is no setting\nB=2\n"),
             Err(BadLine::Form { line: 3 })
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_to_nothing() {
+    fn references_to_unset_variables_are_reported() {
         let before =
             |name: &str| (name == "BEFORE_THIS_TEST").then(|| "of another file".to_owned());
         let text = |value: &str| format!("A_1=x\nY=$OF_NOBODY\nX={value}\n");
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn any_value_comes_back() {
+    fn any_value_survives_quoting_in_an_env_file() {
         for value in [
             "plain",
             "p@ss w#rd",

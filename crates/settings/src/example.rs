@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_can_be_read() {
+    fn the_example_file_can_be_read() {
         let values = crate::env_file::read(&super::env_example()).unwrap();
         for info in crate::declared::ALL {
             let there = values

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_levels_in_any_case() {
+    fn log_levels_are_read_in_any_case() {
         assert_eq!(LogLevel::read("WARNING"), Ok(LogLevel::Warning));
         assert_eq!(LogLevel::read("Critical"), Ok(LogLevel::Critical));
         assert_eq!(
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies() {
+    fn trusted_proxies_are_addresses_or_networks() {
         assert_eq!(Proxies::read("10.0.0.5, 172.16.0.0/12").unwrap().0.len(), 2);
         assert!(Proxies::read("everyone").is_err());
     }

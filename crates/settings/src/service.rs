@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_that_is_needed() {
+    fn the_service_starts_with_the_required_settings_only() {
         let service = with(&[]).unwrap();
         assert_eq!(service.logging.environment, AppEnv::Production);
         assert_eq!(
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_at_once() {
+    fn all_invalid_settings_are_reported_together() {
         let error = Service::from_values(&values(&[
             ("API_PORT", "eighty"),
             ("LOG_LEVEL", "loud"),
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn production_refuses_what_everybody_knows() {
+    fn production_refuses_well_known_secrets() {
         for secret in PUBLIC_SECRETS {
             assert!(
                 with(&[("JWT_SECRET_KEY", secret)])
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_no_keys() {
+    fn placeholders_are_refused_as_keys() {
         let service = with(&[
             ("GEMINI_API_KEY", "your-gemini-api-key-here"),
             ("NANOBANANA_API_KEY", "real"),
@@ -442,12 +442,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_not_set() {
+    fn an_empty_setting_counts_as_not_set() {
         assert_eq!(with(&[("API_PORT", "")]).unwrap().http.port, 8000);
     }
 
     #[test]
-    fn no_secret_is_printed() {
+    fn secrets_are_never_printed() {
         let service = with(&[("GEMINI_API_KEY", "planted")]).unwrap();
         let printed = format!("{service:?} {:?}", values(&GOOD));
         assert!(

@@ -37,7 +37,7 @@ impl Place {
             user: None,
         };
         place.set_mode(0o700);
-        Uid::effective().is_root().then_some(place)
+        test_needs::root().then_some(place)
     }
 
     /// A checkout of an ordinary user, also if root runs this test.

@@ -5,9 +5,9 @@ use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use test_needs::SmallDisk;
 
-use crate::support::small_disk::SmallDisk;
-use crate::support::{Running, Scratch, eventually};
+use crate::support::{Running, Scratch, eventually, postgres};
 
 const DATABASES: &str =
     "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1";
@@ -44,6 +44,9 @@ const ITSELF: &str = "SELECT datconnlimit, shobj_description(oid, 'pg_database')
 
 #[test]
 fn a_copy_is_put_back_and_what_was_there_is_kept() {
+    if !test_needs::program("sha256sum", "install coreutils") {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "seed"]);
@@ -98,7 +101,7 @@ fn a_copy_is_put_back_and_what_was_there_is_kept() {
 
     // Without an environment that runs, and from SQL as pg_dump prints it.
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
-    let dump = Command::new("pg_dump").arg(&url).output().unwrap();
+    let dump = postgres("pg_dump").arg(&url).output().unwrap();
     assert!(dump.status.success(), "{dump:?}");
     fs::write(scratch.path("backup.sql"), dump.stdout).unwrap();
     scratch.ok(&["down"]);
@@ -140,6 +143,9 @@ fn a_copy_that_is_damaged_or_refused_changes_nothing() {
 
 #[test]
 fn backup_replaces_no_foreign_files_without_force() {
+    if !test_needs::program("sha256sum", "install coreutils") {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.up();
     scratch.write("notes.txt", "mine");
@@ -251,6 +257,9 @@ fn backup_replaces_no_foreign_files_without_force() {
 
 #[test]
 fn git_ignores_copies_and_their_checksums() {
+    if !test_needs::program("git", "apt install git") {
+        return;
+    }
     let scratch = Scratch::new();
     let git = |args: &[&str]| {
         Command::new("git")
@@ -293,7 +302,7 @@ fn git_ignores_copies_and_their_checksums() {
 fn backup_reports_the_missing_space_on_a_full_disk_and_keeps_the_old_copy() {
     let scratch = Scratch::new();
     scratch.up();
-    let Some(_disk) = SmallDisk::mount(scratch.path("data/small"), 1) else {
+    let Some(_disk) = SmallDisk::mount(&scratch.path("data/small"), 1) else {
         return;
     };
     scratch.ok(&["backup", "--output", "data/small/a.dump"]);

@@ -21,7 +21,7 @@ fn variables(text: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn defaults_are_those_of_the_declarations() {
+fn the_compose_file_has_the_defaults_of_the_settings() {
     let text = compose_file();
     let variables = variables(&text);
     assert!(variables.len() > 15, "{variables:?}");
@@ -39,7 +39,7 @@ fn defaults_are_those_of_the_declarations() {
 }
 
 #[test]
-fn every_setting_of_the_service_is_passed_on() {
+fn the_compose_file_passes_every_setting_to_the_service() {
     let text = compose_file();
     // Where the service runs and what it connects to is the container's own business.
     let own = [
@@ -60,7 +60,7 @@ fn every_setting_of_the_service_is_passed_on() {
 }
 
 #[test]
-fn nothing_that_ties_it_to_one_checkout() {
+fn the_compose_file_has_no_names_that_two_checkouts_would_share() {
     let text = compose_file();
     for key in [
         "version:",
@@ -143,7 +143,7 @@ fn libpq_variables_in_env_do_not_affect_the_database_container() {
 }
 
 #[test]
-fn the_health_check_of_the_api_runs_the_script_of_the_checkout_whatever_image_there_is() {
+fn the_health_check_of_the_api_runs_the_script_of_the_checkout() {
     let checkout = tempfile::tempdir().unwrap();
     let script = std::fs::read_to_string(workspace().join("backend/docker/patiently")).unwrap();
     std::fs::create_dir_all(checkout.path().join("backend/docker")).unwrap();

@@ -6,7 +6,7 @@ use crate::support::Scratch;
 use crate::support::processes::expect_none;
 
 #[test]
-fn of_another_major() {
+fn up_refuses_a_data_folder_of_another_postgresql_major() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["down"]);
@@ -21,7 +21,7 @@ fn of_another_major() {
 }
 
 #[test]
-fn with_something_else_in_it() {
+fn up_refuses_a_data_folder_with_foreign_files() {
     let scratch = Scratch::new();
     scratch.write("data/postgres/thesis.txt", "years of work");
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
@@ -35,7 +35,7 @@ fn with_something_else_in_it() {
 }
 
 #[test]
-fn empty_as_the_specification_makes_it() {
+fn up_creates_a_database_in_an_empty_data_folder() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.path("data/postgres")).unwrap();
     fs::create_dir_all(scratch.path("data/logs")).unwrap();
@@ -43,7 +43,7 @@ fn empty_as_the_specification_makes_it() {
 }
 
 #[test]
-fn that_lacks_a_part() {
+fn up_refuses_a_data_folder_with_missing_files() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["down"]);
@@ -56,7 +56,7 @@ fn that_lacks_a_part() {
 }
 
 #[test]
-fn that_cannot_be_written() {
+fn up_refuses_a_data_folder_that_is_not_writable() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     scratch.up();
@@ -80,9 +80,9 @@ fn that_cannot_be_written() {
 }
 
 #[test]
-fn of_another_user() {
-    if !nix::unistd::Uid::effective().is_root() {
-        // Only root can give files away.
+fn up_refuses_a_data_folder_of_another_user() {
+    // Only root can give files away.
+    if !test_needs::root() {
         return;
     }
     let scratch = Scratch::new();

@@ -2,7 +2,7 @@ use crate::support::Scratch;
 use crate::support::processes::{expect_end, expect_none};
 
 #[test]
-fn the_shell_needs_no_password_on_its_command_line() {
+fn db_shell_has_no_password_in_its_arguments() {
     let scratch = Scratch::new();
     scratch.up();
     let shell = scratch.ok(&[
@@ -19,12 +19,11 @@ fn the_shell_needs_no_password_on_its_command_line() {
 
     // What is piped into it runs.
     let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
-    let psql = std::process::Command::new("psql")
+    let psql = crate::support::postgres("psql")
         .args([&url, "-Atc", "SELECT 6 * 7"])
-        .output();
-    if let Ok(psql) = psql {
-        assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "42");
-    }
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "42");
     let password = scratch
         .read(".env")
         .lines()
@@ -88,7 +87,7 @@ fn db_shell_runs_a_file_without_psqlrc_up_to_the_first_error_and_counts_statemen
 }
 
 #[test]
-fn verbs_start_the_database_for_the_moment() {
+fn db_verbs_start_the_database_on_demand() {
     let scratch = Scratch::new();
     scratch
         .dev(&["db", "shell", "-c", "SELECT 1"])
@@ -104,7 +103,7 @@ fn verbs_start_the_database_for_the_moment() {
 }
 
 #[test]
-fn what_users_wrote_is_in_no_log_of_the_database() {
+fn the_database_log_never_contains_user_data() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     scratch.up();
@@ -139,7 +138,7 @@ fn what_users_wrote_is_in_no_log_of_the_database() {
 }
 
 #[test]
-fn demonstration_data_once() {
+fn db_seed_twice_creates_the_demonstration_data_once() {
     let mut scratch = Scratch::new();
     scratch.up();
     for _ in 0..2 {
@@ -160,7 +159,7 @@ fn demonstration_data_once() {
 }
 
 #[test]
-fn a_new_password_everywhere_at_once() {
+fn db_password_changes_the_password_everywhere() {
     let scratch = Scratch::new();
     scratch.up();
     let api = scratch.pid("api");
@@ -184,7 +183,7 @@ fn a_new_password_everywhere_at_once() {
 }
 
 #[test]
-fn no_password_on_standard_input_changes_nothing() {
+fn db_password_without_input_changes_nothing() {
     let scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
@@ -196,7 +195,7 @@ fn no_password_on_standard_input_changes_nothing() {
 }
 
 #[test]
-fn a_lost_password_is_explained_and_replaced() {
+fn up_explains_a_lost_password_and_db_password_replaces_it() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["down"]);

@@ -18,7 +18,7 @@ fn with_docker(text: &str) -> Scratch {
 }
 
 #[test]
-fn asked_for_then_the_setting_then_what_ran_last() {
+fn the_engine_is_the_option_then_the_setting_then_the_last_one_used() {
     let mut scratch =
         with_docker("echo 'Cannot connect to the Docker daemon at unix:///none' >&2; exit 1");
     let is_docker = |scratch: &Scratch, args: &[&str]| {
@@ -58,7 +58,7 @@ fn asked_for_then_the_setting_then_what_ran_last() {
 }
 
 #[test]
-fn what_is_wrong_with_docker_is_said_with_its_remedy() {
+fn problems_with_docker_are_reported_with_a_remedy() {
     for (docker, said) in [
         (
             "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1",
@@ -125,7 +125,7 @@ fn what_is_wrong_with_docker_is_said_with_its_remedy() {
 }
 
 #[test]
-fn a_database_belongs_to_the_engine_that_made_it() {
+fn verbs_refuse_a_database_of_the_other_engine() {
     let scratch = with_docker("test $1 != compose || exit 1; echo 20.10");
     scratch.write("data/postgres/PG_VERSION", "15\n");
     scratch.write(

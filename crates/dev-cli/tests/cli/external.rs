@@ -1,11 +1,9 @@
 //! An external database (`DATABASE_URL`).
 
-use std::process::Command;
-
-use crate::support::Scratch;
+use crate::support::{Scratch, postgres};
 
 fn psql(url: &str, sql: &str) {
-    let done = Command::new("psql")
+    let done = postgres("psql")
         .args(["-Xq", url, "-v", "ON_ERROR_STOP=1", "-c", sql])
         .output()
         .unwrap();
@@ -68,7 +66,10 @@ fn the_first_change_of_an_external_database_needs_yes_and_is_remembered() {
     let (to_sql, shell) = hint.lines().next().unwrap().split_once(" | ").unwrap();
     assert_eq!(shell, "cargo dev db shell");
     assert!(!to_sql.contains("db url"), "{down}");
-    let sql = Command::new("sh").args(["-c", to_sql]).output().unwrap();
+    let sql = std::process::Command::new("sh")
+        .args(["-c", to_sql])
+        .output()
+        .unwrap();
     assert!(sql.status.success(), "{sql:?}");
     ours.write("back.sql", &String::from_utf8(sql.stdout).unwrap());
     ours.ok_reading(&["db", "shell"], "back.sql");

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use test_needs::SmallDisk;
+
 use crate::support::Scratch;
 use crate::support::processes::expect_none;
-use crate::support::small_disk::SmallDisk;
 
 fn expect_empty(folder: &Path) {
     let left: Vec<_> = fs::read_dir(folder)
@@ -17,9 +18,9 @@ fn expect_empty(folder: &Path) {
 }
 
 #[test]
-fn while_the_database_is_made() {
+fn up_reports_a_full_disk_and_leaves_no_half_made_database() {
     let scratch = Scratch::new();
-    let Some(disk) = SmallDisk::mount(scratch.path("data"), 12) else {
+    let Some(disk) = SmallDisk::mount(&scratch.path("data"), 12) else {
         return;
     };
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
@@ -32,9 +33,9 @@ fn while_the_database_is_made() {
 }
 
 #[test]
-fn of_the_logs() {
+fn up_works_while_the_disk_of_the_logs_is_full() {
     let scratch = Scratch::new();
-    let Some(disk) = SmallDisk::mount(scratch.path("data/logs"), 1) else {
+    let Some(disk) = SmallDisk::mount(&scratch.path("data/logs"), 1) else {
         return;
     };
     let filler = disk.fill();

@@ -1,65 +1,9 @@
 use crate::support::Scratch;
 
-const VERBS: [&[&str]; 28] = [
-    &[],
-    &["up"],
-    &["down"],
-    &["stop"],
-    &["restart"],
-    &["status"],
-    &["logs"],
-    &["test"],
-    &["check"],
-    &["migrate"],
-    &["migrate", "up"],
-    &["migrate", "down"],
-    &["migrate", "to"],
-    &["migrate", "status"],
-    &["migrate", "new"],
-    &["migrate", "verify"],
-    &["db"],
-    &["db", "shell"],
-    &["db", "url"],
-    &["db", "seed"],
-    &["db", "password"],
-    &["backup"],
-    &["restore"],
-    &["config"],
-    &["config", "show"],
-    &["config", "explain"],
-    &["config", "check"],
-    &["completions"],
-];
-
 #[test]
-fn each_verb_has_an_example() {
+fn wrong_usage_exits_with_status_2() {
     let scratch = Scratch::new();
-    for verb in VERBS {
-        let help = scratch.ok(&[verb, &["--help"]].concat());
-        let example = [&["cargo", "dev"], verb].concat().join(" ");
-        let (_, examples) = help
-            .stdout
-            .split_once("Examples:")
-            .unwrap_or_else(|| panic!("no example: {help}"));
-        assert!(
-            examples.contains(&example),
-            "no example of {example}: {help}"
-        );
-        help.prints(&format!("Usage: {example}"));
-    }
-}
-
-#[test]
-fn wrong_usage_is_status_2() {
-    let scratch = Scratch::new();
-    for wrong in [
-        &["nonsense"][..],
-        &["up", "--nonsense"],
-        &[],
-        &["restart", "cache"],
-        &["migrate", "down", "0"],
-        &["completions", "tcsh"],
-    ] {
+    for wrong in [&["nonsense"][..], &[]] {
         let refused = scratch.dev(wrong).expect_code(2);
         assert!(refused.stdout.is_empty(), "{refused}");
         refused.says("--help");
@@ -67,7 +11,10 @@ fn wrong_usage_is_status_2() {
 }
 
 #[test]
-fn completions_that_the_shell_understands() {
+fn completions_work_in_their_shells() {
+    if !test_needs::program("bash", "apt install bash") {
+        return;
+    }
     let scratch = Scratch::new();
     let script = scratch.ok(&["completions", "bash"]).stdout;
     let path = scratch.script("complete.bash", &script);
@@ -88,7 +35,7 @@ fn completions_that_the_shell_understands() {
 }
 
 #[test]
-fn colours_for_terminals_alone() {
+fn colours_are_printed_to_terminals_only() {
     let mut scratch = Scratch::new();
     assert!(!scratch.ok(&["down"]).stderr.contains('\u{1b}'));
     scratch.set("CLICOLOR_FORCE", "1");

@@ -19,21 +19,21 @@ fn interrupt(scratch: &Scratch, phase: &str) {
 }
 
 #[test]
-fn while_the_database_is_made() {
+fn ctrl_c_ends_up_while_it_creates_the_database() {
     let scratch = Scratch::new();
     interrupt(&scratch, "making a database");
     scratch.up();
 }
 
 #[test]
-fn while_the_database_starts() {
+fn ctrl_c_ends_up_while_the_database_starts() {
     let scratch = Scratch::new();
     interrupt(&scratch, "starting PostgreSQL");
     scratch.up();
 }
 
 #[test]
-fn while_the_service_is_built() {
+fn ctrl_c_ends_up_while_it_builds_the_service() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", "");
     scratch.set(
@@ -47,7 +47,7 @@ fn while_the_service_is_built() {
 }
 
 #[test]
-fn while_migrations_run() {
+fn ctrl_c_ends_up_while_migrations_run() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", scratch.script("service", "sleep 1000"));
     interrupt(&scratch, "applying migrations");
@@ -56,7 +56,7 @@ fn while_migrations_run() {
 }
 
 #[test]
-fn while_the_api_is_waited_for() {
+fn ctrl_c_ends_up_while_it_waits_for_the_api() {
     let mut scratch = Scratch::new();
     let migrated = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) sleep 1000;; esac";
     scratch.set("SERVICE_BINARY", scratch.script("service", migrated));
@@ -65,7 +65,7 @@ fn while_the_api_is_waited_for() {
 }
 
 #[test]
-fn twice_is_at_once() {
+fn a_second_ctrl_c_ends_up_at_once() {
     let mut scratch = Scratch::new();
     let stubborn = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) trap '' TERM; while true; do sleep 1; done;; esac";
     scratch.set("SERVICE_BINARY", scratch.script("service", stubborn));
@@ -79,7 +79,7 @@ fn twice_is_at_once() {
 }
 
 #[test]
-fn twice_is_at_once_in_the_background_too() {
+fn a_second_ctrl_c_ends_up_detach_at_once() {
     let mut scratch = Scratch::new();
     let stubborn = "case $1 in migrate) test \"$2\" = up || echo '{\"revision\":1,\"paused\":false,\"migrations\":[]}';; serve) trap '' TERM; while true; do sleep 1; done;; esac";
     scratch.set("SERVICE_BINARY", scratch.script("service", stubborn));
@@ -95,7 +95,7 @@ fn twice_is_at_once_in_the_background_too() {
 }
 
 #[test]
-fn while_a_check_asks_for_its_tool_or_the_network() {
+fn ctrl_c_ends_check_while_it_probes_tools_and_network() {
     let mut scratch = Scratch::new();
     for asked in ["*--version", "deny\\ fetch\\ db"] {
         let started = scratch.beside().join("started");
@@ -114,7 +114,7 @@ fn while_a_check_asks_for_its_tool_or_the_network() {
 }
 
 #[test]
-fn while_a_test_database_is_made() {
+fn ctrl_c_ends_test_while_it_creates_its_database() {
     let scratch = Scratch::new();
     let mut test = scratch.start(&["test", "--verbose"]);
     test.printed("making a throw-away database");

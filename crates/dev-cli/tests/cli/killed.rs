@@ -10,7 +10,7 @@ fn supervisor(scratch: &Scratch) -> i32 {
 }
 
 #[test]
-fn the_tool() {
+fn up_replaces_the_services_of_a_killed_supervisor() {
     let scratch = Scratch::new();
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
@@ -23,7 +23,7 @@ fn the_tool() {
 }
 
 #[test]
-fn the_tool_and_then_down() {
+fn down_stops_the_services_of_a_killed_supervisor() {
     let scratch = Scratch::new();
     scratch.up();
     kill(supervisor(&scratch), Signal::SIGKILL);
@@ -33,7 +33,7 @@ fn the_tool_and_then_down() {
 }
 
 #[test]
-fn the_tool_while_it_makes_the_database() {
+fn up_recovers_from_a_kill_in_each_phase_of_a_first_start() {
     let scratch = Scratch::new();
     for phase in [
         "making a database",
@@ -50,7 +50,7 @@ fn the_tool_while_it_makes_the_database() {
 }
 
 #[test]
-fn the_api() {
+fn a_killed_api_is_restarted() {
     let scratch = Scratch::new();
     let mut up = scratch.start(&["up"]);
     up.printed("documentation ");
@@ -71,7 +71,7 @@ fn the_api() {
 }
 
 #[test]
-fn postgresql() {
+fn a_killed_postgresql_is_restarted_without_data_loss() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "shell", "-c", "CREATE TABLE kept AS SELECT 42 AS n"]);
@@ -93,7 +93,7 @@ fn postgresql() {
 }
 
 #[test]
-fn the_tests_while_their_database_is_made() {
+fn test_removes_what_a_killed_test_command_left() {
     let mut scratch = Scratch::new();
     let mut test = scratch.start(&["test", "--verbose"]);
     test.printed("making a throw-away database");
@@ -122,7 +122,7 @@ fn the_tests_while_their_database_is_made() {
 }
 
 #[test]
-fn the_tool_while_it_builds() {
+fn up_and_down_end_the_compilers_of_a_killed_up() {
     let mut scratch = Scratch::new();
     // As cargo does: another standard input for its compilers, which outlive it.
     let cargo = scratch.script(
@@ -152,7 +152,7 @@ fn the_tool_while_it_builds() {
 }
 
 #[test]
-fn everything() {
+fn up_recovers_after_every_process_was_killed() {
     let scratch = Scratch::new();
     scratch.up();
     for pid in [supervisor(&scratch), scratch.pid("api"), scratch.pid("db")] {

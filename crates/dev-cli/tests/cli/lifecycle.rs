@@ -1,10 +1,10 @@
 use nix::sys::signal::Signal;
 
 use crate::support::processes::{expect_end, expect_none, is_alive};
-use crate::support::{Running, Scratch, eventually, get};
+use crate::support::{Scratch, eventually, get, get_with};
 
 #[test]
-fn up_look_at_it_down() {
+fn up_status_logs_and_down_agree() {
     let scratch = Scratch::new();
     let up = scratch.up();
     for name in ["API ", "documentation ", "database "] {
@@ -83,7 +83,7 @@ fn up_look_at_it_down() {
 }
 
 #[test]
-fn a_second_up_says_what_runs() {
+fn a_second_up_reports_the_running_environment() {
     let scratch = Scratch::new();
     scratch.up();
     let pid = scratch.pid("api");
@@ -96,7 +96,7 @@ fn a_second_up_says_what_runs() {
 }
 
 #[test]
-fn up_while_it_is_stopping_starts_it_again() {
+fn up_waits_for_a_stopping_environment_and_starts_it_again() {
     let mut scratch = Scratch::new();
     // Its end takes until somebody writes into the pipe.
     let pipe = scratch.beside().join("end");
@@ -125,7 +125,7 @@ fn up_while_it_is_stopping_starts_it_again() {
 }
 
 #[test]
-fn down_when_nothing_runs_is_no_error() {
+fn down_without_a_running_environment_succeeds() {
     let scratch = Scratch::new();
     for verb in ["down", "stop"] {
         scratch.ok(&[verb]).says("nothing was running");
@@ -145,7 +145,7 @@ fn down_when_nothing_runs_is_no_error() {
 }
 
 #[test]
-fn in_the_foreground_with_logs_until_ctrl_c() {
+fn up_prints_logs_until_ctrl_c_stops_it_in_order() {
     let scratch = Scratch::new();
     let mut up = scratch.start(&["up"]);
     up.printed("documentation ");
@@ -172,7 +172,7 @@ fn in_the_foreground_with_logs_until_ctrl_c() {
 }
 
 #[test]
-fn stopped_from_another_shell() {
+fn stop_ends_an_up_in_another_terminal() {
     let scratch = Scratch::new();
     let mut up = scratch.start(&["up"]);
     up.printed("documentation ");
@@ -191,7 +191,7 @@ fn a_closed_terminal_stops_everything() {
 }
 
 #[test]
-fn the_data_is_there_the_next_time() {
+fn data_and_secrets_survive_down_and_up() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.sql("SELECT 1");
@@ -239,7 +239,7 @@ fn restart_reads_the_settings_again() {
 }
 
 #[test]
-fn live_without_migrations() {
+fn up_no_migrate_starts_with_pending_migrations() {
     let scratch = Scratch::new();
     let up = scratch.ok(&["up", "--detach", "--no-migrate"]);
     up.says("cargo dev migrate up");
@@ -256,7 +256,7 @@ fn live_without_migrations() {
 }
 
 #[test]
-fn adminer_needs_docker() {
+fn up_tools_points_to_db_shell_on_the_native_engine() {
     let scratch = Scratch::new();
     scratch
         .ok(&["up", "--detach", "--tools"])
@@ -264,7 +264,7 @@ fn adminer_needs_docker() {
 }
 
 #[test]
-fn the_local_network_reaches_the_api_alone() {
+fn up_lan_publishes_the_api_only() {
     let scratch = Scratch::new();
     let up = scratch.ok(&["up", "--detach", "--lan"]);
     let address = up
@@ -282,14 +282,8 @@ fn the_local_network_reaches_the_api_alone() {
             ("https://localhost".to_owned(), true),
             ("http://192.0.2.7:8100".to_owned(), false),
         ] {
-            let mut curl = std::process::Command::new("curl");
-            curl.args([
-                "-sSi",
-                "-H",
-                &format!("origin: {origin}"),
-                &format!("http://127.0.0.1:{}/health", scratch.port("api")),
-            ]);
-            let answer = Running::start(curl).finish().stdout;
+            let header = format!("origin: {origin}\r\n");
+            let answer = get_with(("127.0.0.1", scratch.port("api")), "/health", &header);
             assert_eq!(
                 answer.contains(&format!("access-control-allow-origin: {origin}")),
                 allowed,
@@ -307,7 +301,7 @@ fn the_local_network_reaches_the_api_alone() {
 }
 
 #[test]
-fn logs_as_they_come() {
+fn logs_follow_prints_new_lines_until_ctrl_c() {
     let scratch = Scratch::new();
     scratch.up();
     let mut logs = scratch.start(&["logs", "db", "--follow", "-n", "1"]);

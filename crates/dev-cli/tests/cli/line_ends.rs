@@ -7,6 +7,9 @@ use crate::support::{Scratch, workspace};
 
 #[test]
 fn git_keeps_lf_in_every_checkout() {
+    if !test_needs::program("git", "apt install git") {
+        return;
+    }
     let files = [
         "backend/docker/db/start",
         "backend/db/migrations/20261123000000_present_shape.up.sql",

@@ -1,11 +1,11 @@
 //! A command that waits for a lock reports the session that holds it, and fails after a limit.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Scratch, eventually};
+use crate::support::{Scratch, eventually, postgres};
 
 /// A session that holds a lock until it is dropped.
 struct Session(Child);
@@ -13,7 +13,7 @@ struct Session(Child);
 impl Session {
     fn locking(scratch: &Scratch, statement: &str) -> Self {
         let url = scratch.ok(&["db", "url"]).stdout.trim().to_owned();
-        let mut command = Command::new("psql");
+        let mut command = postgres("psql");
         command
             .args(["-Xq", &url])
             .env("PGAPPNAME", "a forgotten window")

@@ -6,7 +6,7 @@ use crate::support::processes::expect_none;
 use crate::support::{Scratch, eventually, workspace};
 
 #[test]
-fn a_new_one_has_two_empty_files() {
+fn migrate_new_creates_two_empty_files() {
     let scratch = Scratch::new();
     let made = scratch.ok(&["migrate", "new", "Add a", "mood: to entries!"]);
     made.says("empty");
@@ -28,7 +28,7 @@ fn a_new_one_has_two_empty_files() {
 }
 
 #[test]
-fn forth_and_back_with_a_copy_before() {
+fn migrate_goes_down_with_a_copy_and_up_again() {
     let scratch = Scratch::new();
     scratch.up();
     let status: Value =
@@ -73,7 +73,7 @@ fn forth_and_back_with_a_copy_before() {
 
 /// The README's two lines for people who come from the Python backend.
 #[test]
-fn a_dump_of_the_python_backend_is_adopted() {
+fn restore_adopts_a_dump_of_the_python_backend() {
     let scratch = Scratch::new();
     fs::copy(
         workspace().join("backend/tests/data/python_backend.sql"),
@@ -99,7 +99,7 @@ fn a_dump_of_the_python_backend_is_adopted() {
 }
 
 #[test]
-fn the_copy_before_a_step_back_brings_everything_back() {
+fn the_copy_before_migrate_down_restores_every_row() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["db", "seed"]);
@@ -123,7 +123,7 @@ fn the_copy_before_a_step_back_brings_everything_back() {
 }
 
 #[test]
-fn without_the_environment() {
+fn migrate_works_without_a_running_environment() {
     let scratch = Scratch::new();
     scratch
         .dev(&["migrate", "status"])
@@ -139,7 +139,7 @@ fn without_the_environment() {
 }
 
 #[test]
-fn a_newer_file_is_behind_until_the_code_is_built() {
+fn status_reports_a_new_migration_file_as_pending() {
     let scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["migrate", "new", "later"]);
@@ -173,7 +173,7 @@ fn copies(scratch: &Scratch) -> usize {
 }
 
 #[test]
-fn a_status_that_cannot_be_read() {
+fn unreadable_output_of_the_service_is_reported() {
     let mut scratch = Scratch::new();
     scratch.up();
     scratch.ok(&["down"]);

@@ -31,15 +31,16 @@ fn pipe(path: &Path) {
 
 #[test]
 fn a_settings_pipe_without_a_writer_is_reported_within_seconds() {
-    let scratch = Scratch::new();
-    let linked = scratch.beside().join("pipe");
-    pipe(&linked);
-    for file in [".env", "backend/.env"] {
+    let start = |file: &'static str| {
+        let scratch = Scratch::new();
+        let linked = scratch.beside().join("pipe");
+        pipe(&linked);
         symlink(&linked, scratch.path(file)).unwrap();
-        let started: Vec<_> = VERBS
-            .iter()
-            .map(|verb| (Instant::now(), scratch.start(verb)))
-            .collect();
+        let started = VERBS.map(|verb| (Instant::now(), scratch.start(verb)));
+        (file, scratch, started)
+    };
+    // At once: each of them waits for the time-out.
+    for (file, scratch, started) in [".env", "backend/.env"].map(start) {
         for (since, verb) in started {
             let refused = verb.finish().expect_code(1);
             refused.says(&format!(
@@ -49,10 +50,11 @@ fn a_settings_pipe_without_a_writer_is_reported_within_seconds() {
             refused.says("hint: ");
             assert!(since.elapsed() < Duration::from_secs(30), "{refused}");
         }
+        let linked = scratch.beside().join("pipe");
+        assert!(fs::metadata(linked).unwrap().file_type().is_fifo());
+        expect_none(scratch.root());
         fs::remove_file(scratch.path(file)).unwrap();
     }
-    assert!(fs::metadata(linked).unwrap().file_type().is_fifo());
-    expect_none(scratch.root());
 }
 
 #[test]
@@ -60,15 +62,16 @@ fn a_wait_for_a_settings_pipe_ends_on_every_signal() {
     let scratch = Scratch::new();
     pipe(&scratch.path(".env"));
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        for verb in [
+        let verbs = [
             &["status"][..],
             &["up"],
             &["up", "--detach"],
             &["config", "show"],
             &["db", "password"],
             &["down"],
-        ] {
-            let mut waiting = scratch.start(&[verb, &["--verbose"]].concat());
+        ];
+        let started = verbs.map(|verb| (verb, scratch.start(&[verb, &["--verbose"]].concat())));
+        for (verb, mut waiting) in started {
             waiting.printed("waiting for a settings file");
             let since = Instant::now();
             waiting.signal(signal);

@@ -6,7 +6,7 @@ use crate::support::processes::{expect_end, expect_none};
 use crate::support::{Running, Scratch, eventually};
 
 #[test]
-fn the_socket_of_whoever_runs_the_database_counts() {
+fn db_password_uses_the_socket_of_the_running_database() {
     let mut scratch = Scratch::new();
     scratch.up();
     let runtime = scratch.beside().join("runtime");
@@ -20,7 +20,7 @@ fn the_socket_of_whoever_runs_the_database_counts() {
 }
 
 #[test]
-fn two_at_once_leave_one_password() {
+fn two_concurrent_db_passwords_leave_one_password() {
     let scratch = Scratch::new();
     scratch.up();
     let both = |scratch: &Scratch| {
@@ -42,7 +42,7 @@ fn two_at_once_leave_one_password() {
 }
 
 #[test]
-fn what_the_database_refuses_is_not_in_the_file() {
+fn db_password_keeps_the_file_when_the_database_refuses() {
     let scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
@@ -71,7 +71,7 @@ fn what_the_database_refuses_is_not_in_the_file() {
 }
 
 #[test]
-fn one_of_the_shell_is_refused_before_anything_is_written() {
+fn db_password_refuses_a_password_set_in_the_shell() {
     let mut scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
@@ -86,7 +86,7 @@ fn one_of_the_shell_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_service_that_does_not_compile_does_not_matter() {
+fn db_password_works_while_the_service_does_not_compile() {
     let mut scratch = Scratch::new();
     let switch = scratch.path("broken");
     let real = crate::support::service_binary();
@@ -115,7 +115,7 @@ fn a_service_that_does_not_compile_does_not_matter() {
 }
 
 #[test]
-fn ctrl_c_while_it_waits_for_standard_input() {
+fn ctrl_c_ends_db_password_while_it_waits_for_input() {
     let scratch = Scratch::new();
     scratch.up();
     let kept = scratch.read(".env");
@@ -130,7 +130,7 @@ fn ctrl_c_while_it_waits_for_standard_input() {
 }
 
 #[test]
-fn none_is_typed_where_it_stays_readable() {
+fn db_password_never_reads_a_password_with_echo() {
     let scratch = Scratch::new();
     let typed = format!("'{}' db password --stdin", env!("CARGO_BIN_EXE_dev-cli"));
     // It gives the command a terminal.
@@ -145,7 +145,7 @@ fn none_is_typed_where_it_stays_readable() {
 }
 
 #[test]
-fn ctrl_c_between_the_file_and_the_database() {
+fn ctrl_c_in_db_password_leaves_file_and_database_consistent() {
     let scratch = Scratch::new();
     scratch.up();
     for runs in [true, false] {

@@ -6,7 +6,7 @@ use crate::support::processes::expect_none;
 use crate::support::{Running, Scratch};
 
 #[test]
-fn a_path_with_spaces_commas_and_letters_that_are_not_ascii() {
+fn up_works_in_a_path_with_spaces_commas_and_non_ascii_letters() {
     let scratch = Scratch::named("ein Ordner, mit 'ä' und 日本");
     scratch.up();
     assert!(scratch.get("/health/ready").contains("\"ready\""));
@@ -16,14 +16,14 @@ fn a_path_with_spaces_commas_and_letters_that_are_not_ascii() {
 }
 
 #[test]
-fn a_path_longer_than_a_socket_may_have() {
+fn up_works_in_a_path_longer_than_a_socket_path_may_be() {
     let scratch = Scratch::named(&"very-long-".repeat(20));
     scratch.up();
     assert!(scratch.get("/health/ready").contains("\"ready\""));
 }
 
 #[test]
-fn from_any_folder_of_the_checkout_and_from_no_other() {
+fn verbs_work_in_every_folder_of_the_checkout_and_nowhere_else() {
     let scratch = Scratch::new();
     let typed_in = |folder: &std::path::Path| {
         let mut command = scratch.command(&["status", "--json"]);
@@ -45,7 +45,7 @@ fn from_any_folder_of_the_checkout_and_from_no_other() {
 }
 
 #[test]
-fn the_shells_time_zone_locale_and_postgresql_variables_change_nothing() {
+fn the_shells_time_zone_locale_and_libpq_variables_do_not_affect_the_database() {
     let mut scratch = Scratch::new();
     let odd = [
         ("TZ", "Asia/Kolkata"),
@@ -85,7 +85,10 @@ fn the_shells_time_zone_locale_and_postgresql_variables_change_nothing() {
 }
 
 #[test]
-fn git_sees_nothing_of_it() {
+fn git_status_stays_clean_with_all_verbs() {
+    if !test_needs::program("git", "apt install git") {
+        return;
+    }
     let scratch = Scratch::new();
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
@@ -121,9 +124,9 @@ fn git_sees_nothing_of_it() {
 }
 
 #[test]
-fn what_root_makes_is_the_users() {
+fn files_created_as_root_belong_to_the_owner_of_the_checkout() {
     use std::os::unix::fs::MetadataExt;
-    if !nix::unistd::Uid::effective().is_root() {
+    if !test_needs::root() {
         return;
     }
     let scratch = Scratch::new();

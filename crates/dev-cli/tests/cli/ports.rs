@@ -1,11 +1,13 @@
 use std::net::TcpListener;
-use std::process::Command;
 
 use crate::support::processes::expect_none;
-use crate::support::{Scratch, taken_port};
+use crate::support::{Scratch, get_from, taken_port};
+
+const IPV6: &str = "the address ::1";
+const IPV6_HINT: &str = "enable IPv6 on the loopback interface";
 
 #[test]
-fn one_that_somebody_set_is_used_or_its_holder_named() {
+fn a_port_from_the_settings_is_used_or_its_holder_is_reported() {
     let mut scratch = Scratch::new();
     for setting in ["API_PORT", "POSTGRES_PORT"] {
         let (listener, port) = taken_port();
@@ -26,7 +28,7 @@ fn one_that_somebody_set_is_used_or_its_holder_named() {
 }
 
 #[test]
-fn another_address_is_asked_before_anything_is_made() {
+fn up_checks_the_address_of_the_api_before_it_creates_anything() {
     let mut scratch = Scratch::new();
     let listener = std::net::TcpListener::bind(("127.0.0.2", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -49,7 +51,7 @@ fn another_address_is_asked_before_anything_is_made() {
 }
 
 #[test]
-fn a_default_that_is_taken_gives_way_and_the_choice_is_kept() {
+fn a_taken_default_port_is_replaced_and_the_choice_is_kept() {
     let mut scratch = Scratch::new();
     scratch.set("API_PORT", "");
     // Whoever has the default: this test, or somebody else on this machine.
@@ -66,7 +68,7 @@ fn a_default_that_is_taken_gives_way_and_the_choice_is_kept() {
 }
 
 #[test]
-fn two_checkouts_at_once() {
+fn two_checkouts_run_side_by_side() {
     let (one, two) = (Scratch::named("same name"), Scratch::named("same name"));
     let (first, second) = (
         one.start(&["up", "--detach"]),
@@ -85,26 +87,16 @@ fn two_checkouts_at_once() {
 
 #[test]
 fn the_api_answers_on_both_loopback_addresses() {
-    // A machine without IPv6 has one.
-    if TcpListener::bind("[::1]:0").is_err() {
+    let has_both = TcpListener::bind("[::1]:0").is_ok();
+    if !test_needs::met(has_both, IPV6, IPV6_HINT) {
         return;
     }
     let scratch = Scratch::new();
     scratch.up();
-    let ask = |host: &str| {
-        let url = format!("http://{host}:{}/health/ready", scratch.port("api"));
-        Command::new("curl")
-            .args(["-gsS", "--noproxy", "*", &url])
-            .output()
-            .unwrap()
-    };
     let expect_answers = || {
-        for host in ["127.0.0.1", "[::1]"] {
-            let answer = ask(host);
-            assert!(
-                String::from_utf8_lossy(&answer.stdout).contains("\"ready\""),
-                "{host}: {answer:?}"
-            );
+        for host in ["127.0.0.1", "::1"] {
+            let answer = get_from(host, scratch.port("api"), "/health/ready");
+            assert!(answer.contains("\"ready\""), "{host}: {answer}");
         }
     };
     expect_answers();
@@ -115,6 +107,7 @@ fn the_api_answers_on_both_loopback_addresses() {
 #[test]
 fn a_program_that_uses_the_port_on_the_other_loopback_address_is_reported() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        test_needs::skip(IPV6, IPV6_HINT);
         return;
     };
     let port = listener.local_addr().unwrap().port();

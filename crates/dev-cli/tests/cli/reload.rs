@@ -56,7 +56,7 @@ fn replaceable() -> Scratch {
 }
 
 #[test]
-fn settings_go_live_under_load() {
+fn changed_settings_go_live_and_lose_no_request() {
     let scratch = Scratch::new();
     scratch.up();
     assert_eq!(scratch.status()["watching"]["by"], "events");
@@ -94,7 +94,7 @@ fn settings_go_live_under_load() {
 }
 
 #[test]
-fn settings_that_change_nothing_or_do_not_fit() {
+fn invalid_settings_leave_the_running_process_and_are_reported() {
     let scratch = Scratch::new();
     scratch.up();
     let (pid, port) = (scratch.pid("api"), scratch.port("api"));
@@ -131,7 +131,7 @@ fn settings_that_change_nothing_or_do_not_fit() {
 }
 
 #[test]
-fn a_restart_of_the_api_loses_nothing() {
+fn restart_api_loses_no_request() {
     let scratch = Scratch::new();
     scratch.ok(&["up", "--detach", "--no-reload"]);
     assert!(scratch.status()["watching"].is_null());
@@ -151,7 +151,7 @@ fn a_restart_of_the_api_loses_nothing() {
 }
 
 #[test]
-fn another_port() {
+fn a_new_api_port_goes_live() {
     let mut scratch = Scratch::new();
     scratch.set("API_PORT", "");
     let (first, second) = (free_port(), free_port());
@@ -177,7 +177,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn programs_that_do_not_start_under_load() {
+fn programs_that_fail_to_start_lose_no_request() {
     let scratch = replaceable();
     scratch.up();
     let (pid, port) = (scratch.pid("api"), scratch.port("api"));
@@ -223,7 +223,7 @@ fn programs_that_do_not_start_under_load() {
 }
 
 #[test]
-fn one_that_is_never_ready_is_ended() {
+fn a_new_process_that_is_never_ready_is_ended() {
     let scratch = replaceable();
     scratch.up();
     let pid = scratch.pid("api");
@@ -245,7 +245,7 @@ fn one_that_is_never_ready_is_ended() {
 }
 
 #[test]
-fn the_old_one_is_killed_while_the_new_one_starts() {
+fn a_reload_survives_the_kill_of_the_old_process() {
     let scratch = replaceable();
     scratch.up();
     let (pid, port) = (scratch.pid("api"), scratch.port("api"));
@@ -267,7 +267,7 @@ fn the_old_one_is_killed_while_the_new_one_starts() {
 }
 
 #[test]
-fn the_supervisor_is_killed_while_the_new_one_starts_and_while_the_old_one_drains() {
+fn up_recovers_from_a_supervisor_killed_during_a_reload() {
     let scratch = replaceable();
     for script in ["sleep 1000", ": another"] {
         scratch.up();
@@ -288,7 +288,7 @@ fn the_supervisor_is_killed_while_the_new_one_starts_and_while_the_old_one_drain
 }
 
 #[test]
-fn everything_ends_while_one_follows_on_another() {
+fn down_during_a_reload_ends_both_processes() {
     let scratch = replaceable();
     scratch.up();
     replace_program(&scratch, "sleep 1000");

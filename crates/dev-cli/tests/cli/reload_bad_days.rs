@@ -2,22 +2,26 @@
 
 use std::process::{Child, Command};
 
+use test_needs::SmallDisk;
+
 use crate::reload::reload;
 use crate::reload_builds::Edited;
-use crate::support::small_disk::SmallDisk;
 use crate::support::{Running, Scratch, eventually};
 
 const WELCOME: &str = "backend/app/src/health.rs";
 const TEXT: &str = "EmotionVisualizer API";
 
 #[test]
-fn a_disk_that_is_full_and_a_toolchain_that_is_not_there() {
-    let mut scratch = Scratch::with_sources();
+#[ignore = "long: many builds"]
+fn a_full_disk_and_a_missing_toolchain_leave_the_running_process() {
+    let Some(mut scratch) = Scratch::with_sources() else {
+        return;
+    };
     let (disk, target) = (
         scratch.beside().join("disk"),
         scratch.beside().join("disk/target"),
     );
-    let Some(disk) = SmallDisk::mount(disk, 400) else {
+    let Some(disk) = SmallDisk::mount(&disk, 400) else {
         return;
     };
     scratch.set("CARGO_TARGET_DIR", &target);
@@ -52,7 +56,7 @@ fn a_disk_that_is_full_and_a_toolchain_that_is_not_there() {
 }
 
 #[test]
-fn through_a_link_to_the_checkout() {
+fn reload_works_through_a_link_to_the_checkout() {
     let scratch = Scratch::new();
     let link = scratch.beside().join("link");
     std::os::unix::fs::symlink(scratch.root(), &link).unwrap();
@@ -82,8 +86,11 @@ impl FewWatches {
     fn new() -> Option<Self> {
         let child = Command::new("unshare")
             .args(["--user", "sleep", "1000"])
-            .spawn()
-            .ok()?;
+            .spawn();
+        let Ok(child) = child else {
+            test_needs::skip("unshare", "apt install util-linux");
+            return None;
+        };
         let namespace = Self(child);
         let mapped = eventually("a namespace", || {
             let own = std::fs::read_link("/proc/self/ns/user").ok()?;
@@ -98,7 +105,12 @@ impl FewWatches {
                 .args(["-c", "echo 1 > /proc/sys/user/max_inotify_watches"])
                 .status()
                 .is_ok_and(|status| status.success());
-        limited.then_some(namespace)
+        test_needs::met(
+            limited,
+            "a limit on watched folders (a user namespace)",
+            "run the tests as root, with util-linux",
+        )
+        .then_some(namespace)
     }
 
     fn proc(&self, name: &str) -> String {
@@ -126,7 +138,7 @@ impl Drop for FewWatches {
 }
 
 #[test]
-fn no_more_folders_can_be_watched() {
+fn reload_polls_when_no_more_folders_can_be_watched() {
     let Some(namespace) = FewWatches::new() else {
         return;
     };

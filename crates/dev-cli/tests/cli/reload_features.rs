@@ -23,11 +23,13 @@ const NAMES: [&str; 6] = [
 ];
 
 #[test]
-fn edits_of_features() {
-    let mut s = Edited::start();
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+#[ignore = "long: many builds"]
+fn edits_of_features_go_live_the_fast_way() {
+    let fast = cfg!(all(target_os = "linux", target_env = "gnu"));
+    if !test_needs::met(fast, "fast builds", "run the tests on Linux with glibc") {
         return;
     }
+    let Some(mut s) = Edited::start() else { return };
 
     // One edit after the other, all of them visible.
     for pair in NAMES.windows(2) {
@@ -223,8 +225,11 @@ fn edits_of_features() {
 }
 
 #[test]
-fn a_wrapper_of_rustc_that_is_somebody_elses_and_builds_that_give_way() {
-    let mut scratch = Scratch::with_sources();
+#[ignore = "long: many builds"]
+fn a_foreign_rustc_wrapper_turns_off_fast_builds() {
+    let Some(mut scratch) = Scratch::with_sources() else {
+        return;
+    };
     let log = scratch.beside().join("log");
     let wrapper = scratch.script(
         "wrapper",

@@ -52,8 +52,9 @@ fn schema(s: &Edited) -> (String, u64, u64) {
 }
 
 #[test]
-fn one_that_is_empty_waits_until_it_is_written() {
-    let mut s = Edited::start();
+#[ignore = "long: many builds"]
+fn an_empty_migration_waits_until_it_is_written() {
+    let Some(mut s) = Edited::start() else { return };
     let (file, version) = made(&s, "moods");
     s.next("live");
     let before = s.scratch.status()["schema"]["revision"].as_i64().unwrap();

@@ -16,7 +16,7 @@ const EDITS: usize = 12;
 const SEED: u64 = 20;
 
 #[test]
-#[ignore = "takes minutes: builds the service after each edit, twice"]
+#[ignore = "long: builds the service after each edit, twice"]
 fn edits_at_random_answer_as_an_ordinary_build() {
     let environment = Environment::find(&workspace(), []).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,7 +49,7 @@ fn edits_at_random_answer_as_an_ordinary_build() {
 }
 
 #[test]
-#[ignore = "takes minutes: builds the service, and checks it as an editor does"]
+#[ignore = "long: measures builds next to an editor, on a quiet machine"]
 fn edits_beside_an_editor_that_checks_go_live_within_a_second() {
     let environment = Environment::find(&workspace(), []).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()

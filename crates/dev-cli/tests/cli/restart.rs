@@ -4,7 +4,7 @@ use crate::support::processes::{expect_end, is_alive};
 use crate::support::{Scratch, taken_port};
 
 #[test]
-fn a_port_that_is_taken_stops_nothing() {
+fn restart_with_a_taken_port_stops_nothing() {
     let mut scratch = Scratch::new();
     scratch.set("API_PORT", "");
     scratch.set("POSTGRES_PORT", "");
@@ -38,7 +38,7 @@ fn a_port_that_is_taken_stops_nothing() {
 }
 
 #[test]
-fn a_wrong_password_stops_nothing() {
+fn restart_with_a_wrong_password_stops_nothing() {
     let scratch = Scratch::new();
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
@@ -61,7 +61,7 @@ fn a_wrong_password_stops_nothing() {
 }
 
 #[test]
-fn a_program_that_does_not_start_gives_way_to_the_old_one() {
+fn restart_keeps_the_old_process_when_the_new_one_fails() {
     let mut scratch = Scratch::new();
     let real = crate::support::service_binary();
     let broken = scratch.path("broken");
@@ -87,7 +87,7 @@ fn a_program_that_does_not_start_gives_way_to_the_old_one() {
 }
 
 #[test]
-fn from_somebody_elses_database_to_one_of_its_own_and_back() {
+fn restart_switches_between_an_external_database_and_its_own() {
     let (theirs, ours) = (Scratch::new(), Scratch::new());
     theirs.up();
     let url = format!("DATABASE_URL={}\n", theirs.ok(&["db", "url"]).stdout.trim());

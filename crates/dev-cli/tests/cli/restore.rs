@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Running, Scratch, service_binary};
+use crate::support::{Running, Scratch, postgres, service_binary};
 
 const DATABASES: &str = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
 pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
@@ -19,7 +19,7 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
         status,
         stdout,
         stderr,
-    } = Command::new(program).args(args).output().unwrap();
+    } = postgres(program).args(args).output().unwrap();
     assert!(
         status.success(),
         "{program} {args:?}: {}",
@@ -29,17 +29,9 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = Command::new("gzip")
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut stdin, bytes) = (gzip.stdin.take().unwrap(), bytes.to_owned());
-    let fed = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
-    let packed = gzip.wait_with_output().unwrap().stdout;
-    fed.join().unwrap();
-    packed
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
 }
 
 /// Returns a running checkout with demonstration data, the URL of its database, and a dump.

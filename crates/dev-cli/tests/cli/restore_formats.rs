@@ -12,6 +12,9 @@ use crate::support::{Running, eventually};
 
 #[test]
 fn restore_reads_every_format_of_pg_dump() {
+    if !test_needs::program("bash", "apt install bash") {
+        return;
+    }
     let (scratch, url, dump) = with_dump();
     let entries = scratch.sql(ENTRIES);
     let write = |name: &str, bytes: &[u8]| fs::write(scratch.path(name), bytes).unwrap();

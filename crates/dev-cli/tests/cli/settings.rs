@@ -46,7 +46,7 @@ ADMINER_PORT=8080
 ";
 
 #[test]
-fn the_specified_example_works_byte_for_byte() {
+fn the_specifications_example_file_works_byte_for_byte() {
     // The ports of the scratch checkout's shell come before those of the file: others may have these.
     let scratch = Scratch::new();
     scratch.write("backend/.env", SPECIFIED);
@@ -64,7 +64,7 @@ fn the_specified_example_works_byte_for_byte() {
 }
 
 #[test]
-fn our_own_example_works_too() {
+fn the_example_settings_file_works() {
     let scratch = Scratch::new();
     scratch.write(".env", &scratch.read("backend/.env.example"));
     scratch.up();
@@ -78,7 +78,7 @@ fn our_own_example_works_too() {
 }
 
 #[test]
-fn a_bad_line_is_named() {
+fn a_malformed_line_of_a_settings_file_is_reported() {
     let scratch = Scratch::new();
     scratch.write(".env", "LOG_LEVEL=info\n\nthis is no setting\n");
     for verb in [
@@ -104,7 +104,7 @@ fn a_bad_line_is_named() {
 }
 
 #[test]
-fn a_dollar_that_refers_to_nothing_is_named() {
+fn a_reference_to_an_unset_variable_is_reported() {
     let mut scratch = Scratch::new();
     // What is no setting of ours is nobody's business; what is set elsewhere counts.
     scratch.write(
@@ -143,7 +143,7 @@ fn a_dollar_that_refers_to_nothing_is_named() {
 }
 
 #[test]
-fn values_that_do_not_fit_are_said_together() {
+fn all_invalid_settings_are_reported_together() {
     let scratch = Scratch::new();
     scratch.write(".env", "LOG_LEVEL=loud\nJWT_ALGORITHM=none\nMINE=1\n");
     for verb in [&["up", "--detach"][..], &["config", "check"]] {
@@ -157,7 +157,7 @@ fn values_that_do_not_fit_are_said_together() {
 }
 
 #[test]
-fn a_wrong_database_url_is_refused_and_nothing_is_started() {
+fn an_invalid_database_url_is_refused_and_nothing_is_started() {
     let mut scratch = Scratch::new();
     scratch.set("DATABASE_URL", "mysql://a:secret@b/c");
     let refused = scratch.dev(&["up", "--detach"]).expect_code(1);
@@ -184,7 +184,7 @@ fn a_wrong_database_url_is_refused_and_nothing_is_started() {
 }
 
 #[test]
-fn somebody_elses_database_is_used_and_left_alone() {
+fn an_external_database_is_used_and_never_stopped() {
     let (theirs, mut ours) = (Scratch::new(), Scratch::new());
     theirs.up();
     let url = theirs.ok(&["db", "url"]).stdout.trim().to_owned();
@@ -202,7 +202,7 @@ fn somebody_elses_database_is_used_and_left_alone() {
 }
 
 #[test]
-fn what_is_set_where() {
+fn config_reports_the_origin_of_each_setting() {
     let mut scratch = Scratch::new();
     scratch.write(".env", "POSTGRES_PASSWORD=planted\nLOG_LEVEL=\n");
     scratch.write(
@@ -261,7 +261,7 @@ fn what_is_set_where() {
 }
 
 #[test]
-fn secrets_are_made_once_for_their_owner_alone() {
+fn secrets_are_generated_once_and_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     scratch.write(".env", "# mine\nLOG_LEVEL=debug");

@@ -3,22 +3,25 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::support::Scratch;
 use crate::support::processes::expect_none;
+use crate::support::{Scratch, postgres};
 
 #[test]
-fn tests_run_on_a_throw_away_database() {
+fn test_runs_cargo_with_a_temporary_database() {
     let mut scratch = Scratch::new();
+    scratch.set("PSQL", postgres("psql").get_program());
     let cargo = "test \"$2\" = --version && exit 1
 echo \"asked: $*\"
 echo \"url: $TEST_DATABASE_URL\"
 echo \"settings: $API_PORT $POSTGRES_PORT $SERVICE_BINARY\"
-psql -X -At \"$TEST_DATABASE_URL\" -c 'CREATE DATABASE one_of_a_test' -c 'SHOW fsync' -c \"SELECT rolsuper FROM pg_roles WHERE rolname = current_user\"
+\"$PSQL\" -X -At \"$TEST_DATABASE_URL\" -c 'CREATE DATABASE one_of_a_test' -c 'SHOW fsync' -c \"SELECT rolsuper FROM pg_roles WHERE rolname = current_user\"
 echo done";
     scratch.set("CARGO", scratch.script("cargo", cargo));
     let test = scratch.ok(&["test", "login", "--", "--nocapture"]);
     test.prints("asked: test --workspace -- login --nocapture");
     test.prints("off\nt\ndone");
+    test.says("left out: the tests that take long");
+    test.says("hint: cargo dev test --all");
     let settings = test
         .stdout
         .lines()
@@ -41,15 +44,34 @@ echo done";
 }
 
 #[test]
-fn tests_run_beside_the_environment() {
+fn test_reports_the_tests_that_were_skipped_or_left_out() {
     let mut scratch = Scratch::new();
+    let cargo =
+        |skips: &str| format!("test \"$2\" = --version && exit 0\n{skips}\necho \"asked: $*\"\n");
+    let skips = "printf 'chromedriver\\tapt install chromium-driver\\tadminer_logs_in\\n' >> \"$TEST_NEEDS_REPORT\"";
+    scratch.set("CARGO", scratch.script("cargo", &cargo(skips)));
+    let test = scratch.ok(&["test", "--all", "adminer"]);
+    test.prints("asked: nextest run --workspace --run-ignored=all adminer");
+    test.says("skipped, because this machine lacks chromedriver: adminer_logs_in");
+    test.says("hint: apt install chromium-driver");
+    test.says("left out: what measures times");
+    scratch.set("CARGO", scratch.script("cargo", &cargo("")));
+    let test = scratch.ok(&["test"]);
+    test.says("left out: the tests that take long");
+    assert!(!test.stderr.contains("skipped"), "{test}");
+}
+
+#[test]
+fn test_does_not_affect_the_running_environment() {
+    let mut scratch = Scratch::new();
+    scratch.set("PSQL", postgres("psql").get_program());
     scratch.up();
     let (api, db) = (scratch.pid("api"), scratch.pid("db"));
     scratch.set(
         "CARGO",
         scratch.script(
             "cargo",
-            "test \"$2\" = --version || psql -X -At \"$TEST_DATABASE_URL\" -c 'SELECT 40 + 2'",
+            "test \"$2\" = --version || \"$PSQL\" -X -At \"$TEST_DATABASE_URL\" -c 'SELECT 40 + 2'",
         ),
     );
     scratch.ok(&["test"]).prints("42");
@@ -57,7 +79,7 @@ fn tests_run_beside_the_environment() {
 }
 
 #[test]
-fn checks_say_what_failed_and_what_is_missing() {
+fn check_reports_failures_and_missing_tools() {
     let mut scratch = Scratch::new();
     let cargo = "case \"$*\" in
   'deny --version') exit 101;;
@@ -91,7 +113,7 @@ esac";
 }
 
 #[test]
-fn a_service_that_does_not_compile() {
+fn up_prints_the_compilers_error_once() {
     let mut scratch = Scratch::new();
     scratch.set("SERVICE_BINARY", "");
     scratch.set(

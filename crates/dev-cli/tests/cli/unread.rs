@@ -42,7 +42,7 @@ fn talkative(scratch: &mut Scratch) -> (Child, PipeReader) {
 }
 
 #[test]
-fn down_ends_it_in_order() {
+fn down_stops_an_up_whose_output_is_not_read() {
     let mut scratch = Scratch::new();
     let (mut up, _unread) = talkative(&mut scratch);
     assert!(scratch.get("/health/ready").contains("\"ready\""));
@@ -61,7 +61,7 @@ fn down_ends_it_in_order() {
 }
 
 #[test]
-fn whoever_reads_again_is_told_what_was_left_out() {
+fn a_reader_that_returns_is_told_how_many_lines_were_left_out() {
     let mut scratch = Scratch::new();
     let (mut up, reader) = talkative(&mut scratch);
     let mut lines = BufReader::new(reader).lines().map(Result::unwrap);

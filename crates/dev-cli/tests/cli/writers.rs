@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Running, Scratch, eventually, service_binary};
+use crate::support::{Running, Scratch, eventually, postgres, service_binary};
 
 /// Reads the setting of `ALTER DATABASE … SET`; empty if writes are allowed.
 const STOPPED: &str = "SELECT setconfig FROM pg_db_role_setting";
@@ -109,7 +109,7 @@ fn owner_writer(scratch: &Scratch, name: &str) -> Writer {
     let write = move |text: &str| {
         let (child, lines): &mut (std::process::Child, BufReader<std::process::ChildStdout>) = psql
             .get_or_insert_with(|| {
-                let mut command = Command::new("psql");
+                let mut command = postgres("psql");
                 command
                     .args(["-XqAt", &url])
                     .stdin(Stdio::piped())
@@ -153,7 +153,7 @@ fn kept(scratch: &Scratch) -> BTreeSet<String> {
             .is_some_and(|extension| extension == "dump")
         {
             let data = ["-f", "-", "--data-only", "--table", "emotion_entries"];
-            let restored = Command::new("pg_restore")
+            let restored = postgres("pg_restore")
                 .args(data)
                 .arg(&path)
                 .output()
@@ -167,7 +167,7 @@ fn kept(scratch: &Scratch) -> BTreeSet<String> {
         scratch.sql("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate");
     for database in databases.lines() {
         let url = format!("{}/{database}", url.rsplit_once('/').unwrap().0);
-        let found = Command::new("psql")
+        let found = postgres("psql")
             .args(["-XAt", &url, "-c", "SELECT situation FROM emotion_entries"])
             .output()
             .unwrap();

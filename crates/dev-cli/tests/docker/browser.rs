@@ -15,7 +15,11 @@ const TYPED: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn adminer_logs_in() {
+#[ignore = "long: Docker"]
+fn adminer_logs_in_with_the_values_of_the_specification() {
+    if !Browser::is_there() {
+        return;
+    }
     let Some(project) = Project::new() else {
         return;
     };
@@ -59,6 +63,7 @@ require('adminer.php');
 ";
 
 #[test]
+#[ignore = "long: Docker"]
 fn adminer_opens_with_postgresql_selected() {
     let Some(project) = Project::new() else {
         return;
@@ -92,6 +97,10 @@ struct Browser {
 }
 
 impl Browser {
+    fn is_there() -> bool {
+        test_needs::program("chromedriver", "apt install chromium chromium-driver")
+    }
+
     fn start() -> Self {
         let driver = Command::new("chromedriver")
             .arg("--port=0")

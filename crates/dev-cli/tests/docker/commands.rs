@@ -3,7 +3,8 @@
 use crate::support::{Project, eventually};
 
 #[test]
-fn as_the_specification_has_them() {
+#[ignore = "long: Docker"]
+fn the_commands_of_the_specification_work_in_its_order() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -182,6 +183,7 @@ fn as_the_specification_has_them() {
 }
 
 #[test]
+#[ignore = "long: Docker"]
 fn tests_in_the_container_leave_the_development_database_alone() {
     let Some(project) = Project::new() else {
         return;

@@ -1,10 +1,11 @@
 //! Rows and files: what was half made, what somebody else made, what is the wrong one.
 
-use crate::support::project::is_root;
+use crate::support::project::image_name;
 use crate::support::{Project, docker, eventually};
 
 #[test]
-fn an_initialisation_that_was_interrupted() {
+#[ignore = "long: Docker"]
+fn the_database_container_repeats_an_interrupted_initialisation() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -38,7 +39,8 @@ fn an_initialisation_that_was_interrupted() {
 }
 
 #[test]
-fn data_that_is_not_this_databases() {
+#[ignore = "long: Docker"]
+fn the_database_container_refuses_foreign_data() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -77,7 +79,8 @@ fn data_that_is_not_this_databases() {
 }
 
 #[test]
-fn a_directory_of_the_python_backends_compose_file() {
+#[ignore = "long: Docker"]
+fn a_data_folder_of_the_python_backend_is_adopted() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -170,6 +173,7 @@ fn a_directory_of_the_python_backends_compose_file() {
 }
 
 #[test]
+#[ignore = "long: Docker"]
 fn init_scripts_run_once() {
     let Some(project) = Project::new() else {
         return;
@@ -190,6 +194,7 @@ fn init_scripts_run_once() {
 }
 
 #[test]
+#[ignore = "long: Docker"]
 fn container_scripts_and_settings_with_crlf_work_like_those_with_lf() {
     let Some(project) = Project::new() else {
         return;
@@ -209,6 +214,12 @@ fn container_scripts_and_settings_with_crlf_work_like_those_with_lf() {
     assert!(
         project.read("backend/docker/db/start").contains("\r\n")
             && project.read(".env").contains("ann")
+    );
+    // Other tests use the image at the same time.
+    project.edit(
+        "docker-compose.override.yml",
+        &image_name(),
+        "emotionviz-test:crlf",
     );
     project.ok(&["build", "--quiet", "api"]);
     project.ok(&["up", "-d", "--wait", "db"]);
@@ -233,8 +244,9 @@ fn container_scripts_and_settings_with_crlf_work_like_those_with_lf() {
 }
 
 #[test]
-fn a_disk_that_is_full() {
-    if !is_root() {
+#[ignore = "long: Docker"]
+fn the_database_container_reports_a_full_disk_and_recovers() {
+    if !test_needs::root() {
         return;
     }
     let Some(project) = Project::new() else {

@@ -11,7 +11,8 @@ const FILE: &str = "backend/app/src/health.rs";
 const TEXT: &str = "EmotionVisualizer API";
 
 #[test]
-fn an_edit_goes_live() {
+#[ignore = "long: Docker"]
+fn edits_in_the_container_go_live_and_lose_no_request() {
     let Some(project) = Project::with_caches_of_its_own() else {
         return;
     };

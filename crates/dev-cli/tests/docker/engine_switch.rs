@@ -30,7 +30,8 @@ fn rows(project: &Project, engine: &str) -> String {
 }
 
 #[test]
-fn to_native_and_back_row_by_row() {
+#[ignore = "long: Docker"]
+fn engine_switch_moves_every_row_to_native_and_back() {
     let Some(project) = Project::new() else {
         return;
     };

@@ -9,6 +9,7 @@ use crate::support::project::is_root;
 use crate::support::{Project, docker, eventually};
 
 #[test]
+#[ignore = "long: Docker"]
 fn health_checks_are_few_and_detect_a_hanging_server() {
     let Some(project) = Project::new() else {
         return;

@@ -1,7 +1,7 @@
 //! docker-compose.yml and the images on a real engine, typed as the README has it, in scratch checkouts that are gone afterwards.
 //!
-//! Without Docker each test says so and does nothing; `DOCKER_TESTS=required` makes that a failure. The image and what was
-//! compiled are shared: the volumes `emotionviz-test-cargo` and `emotionviz-test-target` stay, as `target/` does.
+//! The tests run with `cargo dev test --all` only. The image and what was compiled are shared: the volumes `emotionviz-test-cargo` and
+//! `emotionviz-test-target` stay, as `target/` does.
 
 #![allow(
     clippy::unwrap_used,

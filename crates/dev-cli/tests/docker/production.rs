@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::Finished;
 use crate::support::docker::finish;
+use crate::support::project::image_name;
 use crate::support::{Project, docker, eventually};
 
 const PRODUCTION: &str = "emotionviz-test:production";
@@ -46,7 +47,8 @@ fn holds(image: &str, text: &str) -> bool {
 }
 
 #[test]
-fn the_production_image() {
+#[ignore = "long: Docker"]
+fn the_production_image_is_small_hardened_and_runs() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -63,7 +65,7 @@ fn the_production_image() {
     project.write("data/postgres/secret", SECRET);
     build(&project);
     project.ok(&["build", "--quiet", "api"]);
-    for image in [PRODUCTION, "emotionviz-test:development"] {
+    for image in [PRODUCTION, &image_name()] {
         assert!(!holds(image, SECRET), "a secret is in {image}");
     }
     assert!(

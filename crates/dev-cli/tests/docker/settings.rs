@@ -24,7 +24,8 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn backend_env_holds_for_the_database_and_the_api() {
+#[ignore = "long: Docker"]
+fn backend_env_applies_to_the_database_and_the_api() {
     let Some(mut project) = Project::new() else {
         return;
     };
@@ -191,7 +192,8 @@ fn password_of_the_tool(project: &Project, shell: Option<&str>) -> Result<String
 }
 
 #[test]
-fn whoever_sets_it_the_database_and_the_api_have_the_same() {
+#[ignore = "long: Docker"]
+fn database_and_api_get_the_same_password_from_every_source() {
     let Some(mut project) = Project::new() else {
         return;
     };
@@ -230,7 +232,8 @@ fn whoever_sets_it_the_database_and_the_api_have_the_same() {
 }
 
 #[test]
-fn however_it_is_written_it_is_the_same() {
+#[ignore = "long: Docker"]
+fn every_reader_of_settings_files_reads_the_same_password() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -331,7 +334,8 @@ fn however_it_is_written_it_is_the_same() {
 }
 
 #[test]
-fn the_specifications_example_file() {
+#[ignore = "long: Docker"]
+fn the_example_file_of_the_specification_works_in_docker() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -347,7 +351,8 @@ fn the_specifications_example_file() {
 }
 
 #[test]
-fn settings_that_do_not_fit_the_database() {
+#[ignore = "long: Docker"]
+fn settings_that_do_not_match_the_database_are_reported() {
     let Some(project) = Project::new() else {
         return;
     };

@@ -15,7 +15,8 @@ use crate::support::{Project, docker, eventually, get, post};
 const SERVICES: [&str; 2] = ["db", "api"];
 
 #[test]
-fn a_fresh_clone_with_no_setting_at_all() {
+#[ignore = "long: Docker"]
+fn a_fresh_clone_starts_without_settings() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -200,7 +201,8 @@ fn it_comes_back_as_it_was(project: &Project) {
 }
 
 #[test]
-fn a_database_that_dies_and_returns() {
+#[ignore = "long: Docker"]
+fn the_api_survives_a_database_that_dies_and_returns() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -240,7 +242,8 @@ fn a_database_that_dies_and_returns() {
 }
 
 #[test]
-fn two_checkouts_side_by_side() {
+#[ignore = "long: Docker"]
+fn two_compose_projects_share_nothing() {
     let Some(one) = Project::new() else { return };
     one.up();
     one.sql("CREATE TABLE of_the_first AS SELECT 1");
@@ -323,7 +326,8 @@ fn two_checkouts_side_by_side() {
 }
 
 #[test]
-fn two_checkouts_of_one_name_at_once() {
+#[ignore = "long: Docker"]
+fn two_checkouts_of_the_same_name_start_at_once() {
     let Some(one) = Project::new() else { return };
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join(one.root().file_name().unwrap());
@@ -379,7 +383,8 @@ fn two_checkouts_of_one_name_at_once() {
 }
 
 #[test]
-fn the_tools_profile() {
+#[ignore = "long: Docker"]
+fn the_tools_profile_starts_adminer_with_limits() {
     let Some(project) = Project::new() else {
         return;
     };
@@ -427,8 +432,9 @@ fn the_tools_profile() {
 }
 
 #[test]
-fn a_checkout_of_root() {
-    if !is_root() {
+#[ignore = "long: Docker"]
+fn a_checkout_of_root_runs_its_services_without_root() {
+    if !test_needs::root() {
         return;
     }
     let Some(project) = Project::of_this_user() else {

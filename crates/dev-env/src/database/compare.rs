@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_named() {
+    fn differences_between_databases_are_named() {
         let one = Contents(
             "public.a|2|aa\npublic.b|7|bb\nsequence public.s|9\nlarge objects|0|".to_owned(),
         );

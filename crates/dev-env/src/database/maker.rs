@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_what_it_says_of_its_owner() {
+    fn the_engine_of_a_database_is_detected_by_its_pg_hba_file() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn found_from_any_folder_inside() {
+    fn a_checkout_is_found_from_any_folder_inside() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("ein Ordner mit ä");
         std::fs::create_dir_all(root.join("backend/db/migrations")).unwrap();

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_name() {
+    fn a_mistyped_setting_is_reported_with_the_closest_name() {
         assert_eq!(
             nearest("POSTGRES_PASWORD_API").as_deref(),
             Some("POSTGRES_API_PASSWORD")

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn layers() {
+    fn the_shell_overrides_env_and_env_overrides_backend_env() {
         let (_folder, checkout) = checkout(
             "API_PORT=1\nPOSTGRES_PORT=2\nLOG_LEVEL=\n",
             "API_PORT=3\nPOSTGRES_DB=x\nLOG_LEVEL=debug\nMINE=1\n",
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_made_once_and_kept() {
+    fn secrets_are_generated_once_and_kept() {
         let (_folder, checkout) = checkout("JWT_SECRET_KEY=mine\n", "");
         let mut first = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert_eq!(
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_database_needs_no_passwords() {
+    fn an_external_database_needs_no_passwords() {
         let (_folder, checkout) = checkout("", "DATABASE_URL=postgresql+asyncpg://a:b@h/d\n");
         let mut configuration = Configuration::read(&checkout, &Vec::new()).unwrap();
         assert_eq!(
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_at_once() {
+    fn all_invalid_settings_are_reported_together() {
         let (_folder, checkout) =
             checkout("API_PORT=eighty\nJWT_ALGORITHM=none\nADMINER_PORT=x\n", "");
         let message = Configuration::read(&checkout, &Vec::new())
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_of_the_shell_has_its_name() {
+    fn a_password_set_in_the_shell_is_reported_by_its_variable() {
         let (_folder, checkout) = checkout("", "");
         for name in ["POSTGRES_PASSWORD", "POSTGRES_API_PASSWORD"] {
             let configuration = Configuration::read(&checkout, &variables(&[(name, "x")])).unwrap();

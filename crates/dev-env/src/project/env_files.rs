@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn appended_lines_leave_the_others_alone() {
+    fn appended_settings_leave_other_lines_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::fs::write(&path, "# mine\nA='1 2'  # odd spacing").unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_line_is_changed_in_its_place() {
+    fn a_changed_setting_keeps_its_place_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         assert!(!change(&path, "A", "2").unwrap());
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_to_a_changed_value_follows_it() {
+    fn references_to_a_changed_setting_get_the_new_value() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::fs::write(
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_a_name_counts() {
+    fn the_last_line_of_a_setting_applies() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::fs::write(&path, "A=1\nA=2\n").unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linked_file_stays_a_link() {
+    fn a_linked_settings_file_stays_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join(".env"));
         std::fs::write(&real, "A=1\n").unwrap();

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_holder_at_a_time_who_has_a_name() {
+    async fn a_lock_of_the_checkout_has_one_holder_which_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("backend")).unwrap();
         std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();

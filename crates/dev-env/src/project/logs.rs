@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_by_time_with_rotated_files() {
+    fn logs_are_merged_by_time_with_rotated_files() {
         let (_folder, environment) = environment();
         write(
             &environment,
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn followed_through_a_rotation() {
+    async fn a_followed_log_continues_after_its_rotation() {
         use std::io::Write;
         let (_folder, environment) = environment();
         write(&environment, "app.log", "2026-11-24T10:00:00Z old\n");

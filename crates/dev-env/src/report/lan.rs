@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_a_square_with_a_margin() {
+    fn a_qr_code_is_a_square_with_a_margin() {
         let code = code("http://192.168.1.20:8000").unwrap();
         let lines: Vec<&str> = code.lines().collect();
         // Version 2 has 25 modules a side, and four of margin on each.

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line() {
+    fn a_reload_is_reported_in_one_line() {
         let builder = Some(Builder::Cargo);
         let mut times = Times {
             total_ms: 1430,

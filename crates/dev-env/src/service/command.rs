@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_that_can_be_opened() {
+    fn the_url_of_the_api_can_be_opened_for_any_listen_address() {
         assert_eq!(
             base_url("0.0.0.0".parse().unwrap(), 8000),
             "http://127.0.0.1:8000"
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ready_has_a_name() {
+    fn the_part_that_is_not_ready_is_named() {
         let body = serde_json::json!({"status": "not_ready", "checks": {"database": "unhealthy", "gemini_api": "not_configured"}});
         assert_eq!(
             unready("/health/ready", 503, &body),

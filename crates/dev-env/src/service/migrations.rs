@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs() {
+    fn a_migration_name_becomes_a_slug() {
         assert_eq!(slug("Add a column: users.mood!"), "add_a_column_users_mood");
         assert_eq!(slug("  Größe -- der Übung "), "groesse_der_uebung");
         assert_eq!(slug("日本語"), "");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_times() {
+    fn the_version_of_a_migration_is_its_time() {
         let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_435_200);
         assert_eq!(version_at(time), 20_261_123_120_000);
     }

@@ -1,6 +1,5 @@
 //! The event loop: it gathers what happens, passes it to the [machine](super::machine), and carries the actions out.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::path::PathBuf;
@@ -32,6 +31,7 @@ use crate::report::reload::{Outcome, Reload};
 use crate::report::snapshot::Stage;
 use crate::report::status::State;
 use crate::report::up::UpOptions;
+use crate::service::command::Probe;
 use crate::service::listening::Listening;
 use crate::{Environment, Error};
 use local_postgres::server::Server;
@@ -39,7 +39,7 @@ use process::ProcessError;
 use process::shutdown::Shutdown;
 
 /// The API starts in milliseconds; a database that recovers from a crash may take this long.
-pub(super) const READY_BOUND: Duration = Duration::from_secs(60);
+const READY_BOUND: Duration = Duration::from_secs(60);
 /// While a command waits for the API.
 const PROBE_OFTEN: Duration = Duration::from_millis(20);
 const PROBE_SELDOM: Duration = Duration::from_millis(100);
@@ -84,12 +84,12 @@ impl EventLoop {
             prepared: crate::database::container::Prepared::default(),
             ready_socket,
             mounted_lock: MountedLock::new(&environment),
-            settings: Settings::Assembling(Assembly {
+            settings: Settings::Assembling(Box::new(Assembly {
                 environment,
                 listening: None,
                 database: None,
                 program: None,
-            }),
+            })),
             former: None,
             next: None,
             database_exists: true,
@@ -149,7 +149,7 @@ impl EventLoop {
 
     /// Waits for something to happen.
     async fn next(&mut self) -> Happened {
-        let (is_stopping, is_starting) = (self.machine.is_stopping(), self.machine.is_starting());
+        let is_stopping = self.machine.is_stopping();
         let due = self.machine.next_due();
         let hands = &mut self.hands;
         let time = async {
@@ -171,9 +171,7 @@ impl EventLoop {
             Some(order) = self.asked.recv() => Happened::Ordered(order),
             apply = self.jobs.next() => Happened::Ended(apply),
             error = database_exit(&mut hands.server) => Happened::Event(Event::DatabaseExited(error)),
-            event = api_event(&mut hands.api, is_starting, &hands.hub, &hands.context.events) => {
-                Happened::Event(event)
-            }
+            error = api_exit(&mut hands.api) => Happened::Event(Event::ApiExited(error)),
             saved = saved => Happened::Saved(saved),
             () = time => Happened::Event(Event::TimePassed),
             () = self.checkup.due() => Happened::CheckDue,
@@ -185,13 +183,22 @@ impl EventLoop {
         match happened {
             Happened::Event(event) => {
                 match event {
-                    Event::ApiExited(_) => self.hands.api = None,
+                    Event::ApiExited(_) => {
+                        self.jobs.cancel(Key::Readiness);
+                        self.hands.api = None;
+                    }
                     Event::DatabaseExited(_) => self.hands.server = None,
                     _ => {}
                 }
                 Some(event)
             }
-            Happened::Ended(apply) => apply(&mut self.hands),
+            Happened::Ended(apply) => {
+                let event = apply(&mut self.hands);
+                if let Some(Event::ApiStarted(Ok(())) | Event::ApiNotReady(_)) = event {
+                    self.wait_for_readiness();
+                }
+                event
+            }
             Happened::Saved(saved) => {
                 self.hands.context.toolchain_changed |= saved.new.iter().any(|file| {
                     file.file_stem()
@@ -244,10 +251,14 @@ impl EventLoop {
                 }
             }
             Action::Commit => {
+                self.jobs.cancel(Key::Readiness);
                 self.has_moved = hands.commit();
                 self.find_version();
             }
-            Action::Drain => hands.drain(),
+            Action::Drain => {
+                self.jobs.cancel(Key::Readiness);
+                hands.drain();
+            }
             Action::Settle => {
                 hands.former = None;
                 hands.settle();
@@ -297,12 +308,12 @@ impl EventLoop {
             Job::Open => {
                 let environment = hands.environment().clone();
                 // Its sockets would be in the way of the next ones.
-                hands.settings = Settings::Assembling(Assembly {
+                hands.settings = Settings::Assembling(Box::new(Assembly {
                     environment: environment.clone(),
                     listening: None,
                     database: None,
                     program: None,
-                });
+                }));
                 self.jobs.start(key, async move {
                     let opened = open(context, environment).await;
                     move |hands: &mut Hands| {
@@ -542,6 +553,7 @@ impl EventLoop {
         self.jobs.cancel(Key::Session);
         self.jobs.cancel(Key::Prime);
         self.jobs.cancel(Key::Version);
+        self.jobs.cancel(Key::Readiness);
         let hands = &mut self.hands;
         let events = hands.context.events.clone();
         let (api, server) = (hands.api.take(), hands.server.take());
@@ -581,6 +593,37 @@ impl EventLoop {
                 |_: &mut Hands| None
             });
         }
+    }
+
+    /// Asks the API whether it is ready, as long as it is not.
+    fn wait_for_readiness(&mut self) {
+        let Some(api) = &self.hands.api else {
+            return;
+        };
+        let (probe, needs_schema) = (api.probe.clone(), api.needs_schema);
+        let (is_starting, events) = (
+            self.machine.is_starting(),
+            self.hands.context.events.clone(),
+        );
+        self.jobs.start(Key::Readiness, async move {
+            let readiness = readiness(probe, needs_schema, is_starting, events).await;
+            move |hands: &mut Hands| {
+                let api = hands.api.as_mut()?;
+                Some(match readiness {
+                    Ok(version) => {
+                        api.is_ready = true;
+                        show_version(&hands.hub, version);
+                        Event::ApiReady
+                    }
+                    Err(last) => Event::ApiNotReady(ProcessError::NotReady {
+                        name: "the API".to_owned(),
+                        waited: READY_BOUND,
+                        last,
+                        tail: api.process.tail(),
+                    }),
+                })
+            }
+        });
     }
 
     /// Asks the API that has just replaced another one for its version.
@@ -757,58 +800,46 @@ async fn database_exit(server: &mut Option<Server>) -> Error {
     }
 }
 
-/// Waits until the API is ready, or ends. Cancel safe.
-async fn api_event(
-    api: &mut Option<Api>,
+/// Waits until the API is ready and returns its version, or the reason why it is not ready.
+async fn readiness(
+    probe: Probe,
+    needs_schema: bool,
     is_starting: bool,
-    hub: &StatusHub,
-    events: &Events,
-) -> Event {
-    let Some(api) = api else {
-        return pending().await;
-    };
-    if api.is_ready {
-        return Event::ApiExited(exit_of(api).await);
-    }
-    let bound = api
-        .deadline
-        .saturating_duration_since(tokio::time::Instant::now());
+    events: Events,
+) -> Result<Option<String>, String> {
+    let begun = tokio::time::Instant::now();
     let every = if is_starting {
         PROBE_OFTEN
     } else {
         PROBE_SELDOM
     };
-    let (probe, started) = (&api.probe, api.started);
-    let reported = RefCell::new(&mut api.reported);
-    let needs_schema = api.needs_schema;
-    let asked = || async {
-        let answer = if needs_schema {
-            probe.ready().await
-        } else {
-            probe.live().await
-        };
-        answer.inspect_err(|reason| {
-            if is_starting && started.elapsed() > SLOW && **reported.borrow() != *reason {
+    let mut last = "it did not answer in time".to_owned();
+    let ready = async {
+        loop {
+            let answer = if needs_schema {
+                probe.ready().await
+            } else {
+                probe.live().await
+            };
+            let Err(reason) = answer else {
+                return probe.version().await;
+            };
+            if is_starting && begun.elapsed() > SLOW && last != reason {
                 events.phase(format!("waiting for the API: {reason}"));
-                reason.clone_into(&mut reported.borrow_mut());
+                last = reason;
             }
-        })
+            tokio::time::sleep(every).await;
+        }
     };
-    match api.process.until_ready(bound, every, asked).await {
-        Ok(()) => {
-            show_version(hub, probe.version().await);
-            api.is_ready = true;
-            Event::ApiReady
-        }
-        Err(error @ ProcessError::NotReady { .. }) => {
-            api.deadline = tokio::time::Instant::now() + READY_BOUND;
-            Event::ApiNotReady(error)
-        }
-        Err(error) => Event::ApiExited(error),
-    }
+    let version = tokio::time::timeout(READY_BOUND, ready).await;
+    version.map_err(|_| last)
 }
 
-async fn exit_of(api: &mut Api) -> ProcessError {
+/// Waits for the end of the API. Cancel safe.
+async fn api_exit(api: &mut Option<Api>) -> ProcessError {
+    let Some(api) = api else {
+        return pending().await;
+    };
     match api.process.exited().await {
         Ok(status) => ProcessError::Exited {
             name: "the API".to_owned(),

@@ -59,7 +59,7 @@ pub(super) struct Hands {
 /// The settings of the services.
 pub(super) enum Settings {
     /// What the first start has found so far.
-    Assembling(Assembly),
+    Assembling(Box<Assembly>),
     Serving(Box<Serving>),
 }
 
@@ -77,11 +77,6 @@ pub(super) struct Api {
     /// Whether it has to be ready, and not only live.
     pub(super) needs_schema: bool,
     pub(super) is_ready: bool,
-    /// The end of the wait for its readiness.
-    pub(super) deadline: tokio::time::Instant,
-    pub(super) started: Instant,
-    /// The last reported reason why it is not ready.
-    pub(super) reported: String,
 }
 
 impl Hands {
@@ -280,9 +275,6 @@ impl Api {
             probe: Probe::new(serving.place.host, serving.place.port),
             needs_schema: serving.schema_is_complete,
             is_ready,
-            deadline: tokio::time::Instant::now() + super::event_loop::READY_BOUND,
-            started: Instant::now(),
-            reported: String::new(),
         }
     }
 }

@@ -16,14 +16,18 @@ pub(super) enum Key {
     Machine(JobKind),
     /// The compiler reads the sources, so that the next edit compiles faster.
     Prime,
+    /// Whether the API that was started is ready.
+    Readiness,
     /// Whether PostgreSQL accepts a session.
     Session,
     /// The version of the API that runs.
     Version,
 }
 
+type Work = Pin<Box<dyn Future<Output = Apply>>>;
+
 #[derive(Default)]
-pub(super) struct Jobs(Vec<(Key, Pin<Box<dyn Future<Output = Apply>>>)>);
+pub(super) struct Jobs(Vec<(Key, Work)>);
 
 impl Jobs {
     /// Starts a job; one of the same kind that runs is dropped first.

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use emotionviz_settings::{DatabaseUrl, declared};
@@ -29,6 +28,7 @@ use process::locked_temp::LockedTemp;
 use process::locked_temp::leftovers;
 use process::on_terminal;
 use process::user::User;
+use test_needs::Skipped;
 
 const PREFIX: &str = "emotionviz-test-";
 const PROBE_BOUND: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ pub struct TestServer {
     url: DatabaseUrl,
     server: Server,
     // Dropped after the server, which uses its files.
-    _room: LockedTemp,
+    room: LockedTemp,
 }
 
 impl TestServer {
@@ -73,7 +73,7 @@ impl TestServer {
         Ok(Self {
             url: session::owners_url(&cluster),
             server,
-            _room: room,
+            room,
         })
     }
 
@@ -91,32 +91,62 @@ impl TestServer {
     }
 }
 
-/// Runs the tests on the terminal: those whose names hold a filter, or all; `args` go to the test programs.
+/// Which tests run.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Parts of test names; all tests if it is empty.
+    pub filters: Vec<String>,
+    /// Whether the tests that are marked `#[ignore]` run, too.
+    pub all: bool,
+    /// Arguments of the test programs.
+    pub args: Vec<String>,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    pub passed: bool,
+    /// The tests that need what this machine lacks.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Runs the tests on the terminal.
 ///
 /// # Errors
 /// cargo cannot be started.
 pub async fn run(
     environment: &Environment,
     server: &TestServer,
-    filters: &[String],
-    args: &[String],
-) -> Result<ExitStatus, Error> {
+    selection: &Selection,
+) -> Result<Outcome, Error> {
     let root = environment.checkout.root();
-    let mut cargo = cargo(root);
-    cargo = if has_nextest(root).await {
-        let cargo = cargo.args(["nextest", "run", "--workspace"]).args(filters);
+    let report = server.room.path().join("skipped");
+    let cargo = arguments(cargo(root), has_nextest(root).await, selection)
+        .env("TEST_DATABASE_URL", server.url.to_secret().expose_secret())
+        .env(test_needs::REPORT, &report);
+    Ok(Outcome {
+        passed: on_terminal(cargo).await?.success(),
+        skipped: test_needs::read_report(&report).map_err(|e| Error::io("read", &report, e))?,
+    })
+}
+
+fn arguments(cargo: Configuration, has_nextest: bool, selection: &Selection) -> Configuration {
+    let Selection { filters, all, args } = selection;
+    if has_nextest {
+        let cargo = cargo.args(["nextest", "run", "--workspace"]);
+        let cargo = cargo.args(all.then_some("--run-ignored=all")).args(filters);
         if args.is_empty() {
             cargo
         } else {
             cargo.args(["--"]).args(args)
         }
     } else {
+        let cargo = cargo.args(["test", "--workspace", "--"]);
         cargo
-            .args(["test", "--workspace", "--"])
+            .args(all.then_some("--include-ignored"))
             .args(filters)
             .args(args)
-    };
-    Ok(on_terminal(cargo.env("TEST_DATABASE_URL", server.url.to_secret().expose_secret())).await?)
+    }
 }
 
 /// cargo without the settings of whoever types: a test sets what it needs.
@@ -180,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_killed_runs_left_goes_sockets_included_and_what_is_used_stays() {
+    fn folders_and_sockets_of_killed_test_runs_are_removed_and_others_stay() {
         let temporary = tempfile::tempdir().unwrap();
         let owner = User::current().unwrap();
         let used = LockedTemp::create(temporary.path(), PREFIX, Contents::All).unwrap();

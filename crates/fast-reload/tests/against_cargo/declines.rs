@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{FAST, Files, Scratch, manifests};
+use crate::support::{Files, Scratch, has_fast_way, manifests};
 
 /// `app` prints what `top` and `low` return. `top` is closed; the body of the function in `low` is plain.
 fn files() -> Files {
@@ -33,7 +33,7 @@ fn files() -> Files {
 
 async fn built(files: &Files) -> Option<Scratch> {
     let mut scratch = Scratch::new(files);
-    if !FAST {
+    if !has_fast_way() {
         return None;
     }
     scratch.build().await.unwrap();
@@ -190,7 +190,7 @@ async fn an_edit_that_does_not_compile_is_left_to_cargo_which_prints_the_error()
 
 #[tokio::test]
 async fn cargo_gives_way_to_other_programs_and_a_replayed_rustc_does_not() {
-    if !FAST {
+    if !has_fast_way() {
         return;
     }
     let mut s = Scratch::new(&files());

@@ -14,6 +14,11 @@ pub(crate) type Files = BTreeMap<String, String>;
 /// Returns whether the fast way is known to work on this system.
 pub(crate) const FAST: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
+/// Returns whether there is a fast way here, and reports the test as skipped if not.
+pub(crate) fn has_fast_way() -> bool {
+    test_needs::met(FAST, "fast builds", "run the tests on Linux with glibc")
+}
+
 /// A workspace of `app`, a program, and of libraries that depend on those after them: each package with its dependencies.
 pub(crate) fn manifests(packages: &[(&str, &[&str])]) -> Files {
     let names: Vec<String> = packages

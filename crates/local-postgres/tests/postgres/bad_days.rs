@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
-use std::process::Command;
 
 use local_postgres::Durability;
 use local_postgres::cluster::{self, ClusterError};
 use local_postgres::data_dir::{self, DataDir, DataDirError};
 use local_postgres::server::{Server, ServerError};
+use test_needs::SmallDisk;
 
 use super::scratch::{Scratch, run};
 
@@ -66,8 +66,8 @@ async fn data_of_another_major_is_refused() {
 #[tokio::test]
 async fn data_of_another_user_is_refused() {
     let scratch = Scratch::initialised().await;
-    if !scratch.config.owner.is_another_user() {
-        // Only root can give files away.
+    // Only root can give files away.
+    if !test_needs::root() {
         return;
     }
     chown(&scratch.config.data_dir, Some(4_000_000), None).unwrap();
@@ -123,35 +123,9 @@ async fn a_server_that_cannot_start_is_an_error_with_its_log() {
     assert!(!scratch.config.socket_dir.exists());
 }
 
-/// A small file system, if this user can mount one.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &std::path::Path, megabytes: u32) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let size = format!("size={megabytes}m,mode=0755");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(at)
-            .status();
-        mounted
-            .is_ok_and(|status| status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _gone = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_reported_and_no_half_database_stays() {
     let scratch = Scratch::new().await;
-    if !scratch.config.owner.is_another_user() {
-        return;
-    }
     let disk = scratch.config.data_dir.parent().unwrap();
     let Some(_disk) = SmallDisk::mount(disk, 12) else {
         return;
@@ -165,9 +139,6 @@ async fn a_full_disk_is_reported_and_no_half_database_stays() {
 async fn no_committed_row_is_lost_when_the_disk_fills_up() {
     let mut scratch = Scratch::new().await;
     scratch.config.durability = Durability::Durable;
-    if !scratch.config.owner.is_another_user() {
-        return;
-    }
     let disk = scratch.config.data_dir.parent().unwrap();
     let Some(_disk) = SmallDisk::mount(disk, 120) else {
         return;

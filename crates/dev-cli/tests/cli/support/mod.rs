@@ -3,38 +3,51 @@
 pub(crate) mod command;
 #[path = "../../shared/finished.rs"]
 mod finished;
+#[path = "../../shared/http.rs"]
+mod http;
 #[path = "../../shared/load.rs"]
 pub(crate) mod load;
 pub(crate) mod processes;
-pub(crate) mod small_disk;
 #[path = "../../shared/waiting.rs"]
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use command::Running;
 pub(crate) use finished::Finished;
+use http::{post_json, request};
+use local_postgres::fetch::Progress;
+use local_postgres::find::{Binaries, Search};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use process::locked_temp::LockedTemp;
 use serde_json::Value;
-use tempfile::TempDir;
 pub(crate) use waiting::eventually;
 
 /// Longer than anything here takes, on a machine that compiles at the same time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A checkout that a test may do anything to. When it is dropped nothing of it runs any more, or the test fails.
 pub(crate) struct Scratch {
-    folder: TempDir,
+    folder: PathBuf,
     root: PathBuf,
     variables: Vec<(OsString, OsString)>,
+    // Removed at the end, or given to the next test.
+    keeper: Keeper,
+}
+
+enum Keeper {
+    Temporary(#[expect(dead_code, reason = "the folder is removed with it")] LockedTemp),
+    Prepared(#[expect(dead_code, reason = "the lock is released with it")] File),
 }
 
 impl Scratch {
@@ -44,30 +57,29 @@ impl Scratch {
 
     /// In a folder of this name.
     pub(crate) fn named(name: &str) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("dev-cli-")
-            .tempdir()
-            .unwrap();
-        // A root user's server runs as somebody else, who has to get through.
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let root = folder.path().canonicalize().unwrap().join(name);
+        let folder = LockedTemp::new(&temporary(), "dev-cli-test-").unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        let scratch = Self::in_folder(path, name, Keeper::Temporary(folder));
         let source = workspace();
         for file in ["Cargo.toml", ".gitignore", "backend/.env.example"] {
-            copy(&source.join(file), &root.join(file));
+            copy(&source.join(file), &scratch.path(file));
         }
         for entry in fs::read_dir(source.join("backend/db/migrations")).unwrap() {
             let path = entry.unwrap().path();
-            copy(
-                &path,
-                &root
-                    .join("backend/db/migrations")
-                    .join(path.file_name().unwrap()),
-            );
+            let migrations = scratch.path("backend/db/migrations");
+            copy(&path, &migrations.join(path.file_name().unwrap()));
         }
+        scratch
+    }
+
+    fn in_folder(folder: PathBuf, name: &str, keeper: Keeper) -> Self {
+        // A root user's server runs as somebody else, who has to get through.
+        fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
         let mut scratch = Self {
+            root: folder.join(name),
             folder,
-            root,
             variables: Vec::new(),
+            keeper,
         };
         scratch.set("SERVICE_BINARY", service_binary());
         // Any free port: tests run beside each other, and beside a real environment.
@@ -77,33 +89,47 @@ impl Scratch {
     }
 
     /// With all sources, to be built, in a folder whose name has to be quoted. What they depend on is taken from where cargo has built it
-    /// beside this test.
-    pub(crate) fn with_sources() -> Self {
+    /// beside this test. `None` without git, which lists the sources.
+    pub(crate) fn with_sources() -> Option<Self> {
+        let sources = sources()?;
         let mut scratch = Self::named("a checkout's folder");
-        let list = [
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-        ];
-        let listed = Command::new("git")
-            .args(list)
-            .current_dir(workspace())
-            .output()
-            .unwrap();
-        assert!(listed.status.success(), "{listed:?}");
-        let names = String::from_utf8(listed.stdout).unwrap();
-        for file in names
-            .split('\0')
-            .filter(|name| !name.is_empty() && workspace().join(name).is_file())
-        {
-            copy(&workspace().join(file), &scratch.path(file));
+        scratch.build_from(&sources);
+        Some(scratch)
+    }
+
+    /// The same in a folder that tests use in turn: only what the last of them edited is compiled again.
+    pub(crate) fn prepared() -> Option<Self> {
+        let sources = sources()?;
+        let hash = dev_env::Checkout::find(&workspace())
+            .unwrap()
+            .hash()
+            .to_owned();
+        let folder = std::env::temp_dir().join(format!("emotionviz-prepared-{hash}"));
+        fs::create_dir_all(&folder).unwrap();
+        let turn = File::create(folder.join("lock")).unwrap();
+        turn.lock().unwrap();
+        let folder = folder.canonicalize().unwrap();
+        let mut scratch = Self::in_folder(folder, "a checkout's folder", Keeper::Prepared(turn));
+        let kept = |path: &Path| {
+            let name = path.strip_prefix(&scratch.root).unwrap();
+            name.starts_with("target") || sources.contains(name)
+        };
+        remove_except(&scratch.root, &kept);
+        scratch.build_from(&sources);
+        Some(scratch)
+    }
+
+    /// Writes the sources that differ, as cargo detects changes by modification time.
+    fn build_from(&mut self, sources: &BTreeSet<PathBuf>) {
+        for file in sources {
+            let (from, to) = (workspace().join(file), self.root.join(file));
+            if fs::read(&from).unwrap() != fs::read(&to).unwrap_or_default() || !to.exists() {
+                copy(&from, &to);
+            }
         }
-        scratch.set("CARGO_BUILD_BUILD_DIR", built());
-        scratch.set("CARGO_TARGET_DIR", scratch.path("target"));
-        scratch.set("SERVICE_BINARY", "");
-        scratch
+        self.set("CARGO_BUILD_BUILD_DIR", built());
+        self.set("CARGO_TARGET_DIR", self.path("target"));
+        self.set("SERVICE_BINARY", "");
     }
 
     /// A variable of the shell that commands are typed in; an empty value counts as not set.
@@ -118,7 +144,7 @@ impl Scratch {
 
     /// A folder beside the checkout.
     pub(crate) fn beside(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
@@ -211,19 +237,13 @@ impl Scratch {
 
     /// What the API answers to a login.
     pub(crate) fn login(&self, email: &str, password: &str) -> String {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "-sS",
-            "-H",
-            "content-type: application/json",
-            "-d",
-            &format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}"),
-        ]);
-        curl.arg(format!(
-            "http://127.0.0.1:{}/api/v1/auth/login",
-            self.port("api")
-        ));
-        Running::start(curl).finish().stdout
+        let body = format!("{{\"email\":\"{email}\",\"password\":\"{password}\"}}");
+        post_json(
+            ("127.0.0.1", self.port("api")),
+            "/api/v1/auth/login",
+            &body,
+            TIMEOUT,
+        )
     }
 
     /// The version of the first migration.
@@ -274,8 +294,10 @@ impl Drop for Scratch {
         }
         processes::expect_none(&self.root);
         assert_eq!(self.socket_folders(), Vec::<PathBuf>::new());
-        // What was built of this checkout, in the folder that all of them share: nobody looks at it again.
-        if let Ok(checkout) = dev_env::Checkout::find(&self.root) {
+        // The note of what was built in this checkout, in the folder that all of them share.
+        if let (Keeper::Temporary(_), Ok(checkout)) =
+            (&self.keeper, dev_env::Checkout::find(&self.root))
+        {
             let _none_without_sources =
                 fs::remove_file(built().join(format!("sources-{}", checkout.hash())));
         }
@@ -284,17 +306,18 @@ impl Drop for Scratch {
 
 /// The answer to `GET path` on this machine, head and body.
 pub(crate) fn get(port: u16, path: &str) -> String {
-    let ask = || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map(|_| answer)
-    };
-    ask().unwrap_or_else(|error: std::io::Error| format!("no answer: {error}"))
+    get_from("127.0.0.1", port, path)
+}
+
+/// The same at another address.
+pub(crate) fn get_from(host: &str, port: u16, path: &str) -> String {
+    get_with((host, port), path, "")
+}
+
+/// The same with further headers, each with its line end.
+pub(crate) fn get_with(address: (&str, u16), path: &str, headers: &str) -> String {
+    let head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    request(address, &format!("GET {path} {head}{headers}\r\n"), TIMEOUT)
 }
 
 /// A port that is taken for as long as the listener lives.
@@ -338,6 +361,89 @@ pub(crate) fn workspace() -> PathBuf {
         .join("../..")
         .canonicalize()
         .unwrap()
+}
+
+/// A download without a display.
+struct Silent;
+
+impl Progress for Silent {
+    fn source(&self, _: &str) {}
+    fn bytes(&self, _: u64, _: u64) {}
+    fn failed(&self, _: &str, _: &str) {}
+}
+
+/// The programs of the PostgreSQL that `cargo dev` uses on this machine.
+pub(crate) fn postgres(program: &str) -> Command {
+    static FOUND: OnceLock<Binaries> = OnceLock::new();
+    let find = || {
+        let owner = local_postgres::server_user(&workspace()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime
+            .block_on(local_postgres::find::find(
+                &Search::new(local_postgres::fetch::cache_dir("emotionviz"), owner),
+                Arc::new(Silent),
+            ))
+            .unwrap()
+    };
+    Command::new(FOUND.get_or_init(find).program(program))
+}
+
+/// Memory where there is enough of it: hundreds of databases are created and removed again.
+fn temporary() -> PathBuf {
+    const ENOUGH: u64 = 4 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let is_executable =
+        statvfs(&memory).is_ok_and(|disk| !disk.flags().contains(FsFlags::ST_NOEXEC));
+    let has_room = process::disk::free(&memory).is_some_and(|bytes| bytes >= ENOUGH);
+    let serves = is_executable && has_room;
+    if serves { memory } else { std::env::temp_dir() }
+}
+
+/// The files that git has, and those that it would have. `None` without git.
+fn sources() -> Option<BTreeSet<PathBuf>> {
+    if !test_needs::program("git", "apt install git") {
+        return None;
+    }
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "-z",
+        ])
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let names = String::from_utf8(listed.stdout).unwrap();
+    Some(
+        names
+            .split_terminator('\0')
+            .map(PathBuf::from)
+            .filter(|name| workspace().join(name).is_file())
+            .collect(),
+    )
+}
+
+/// Removes the files of a folder and of those below it, except those to keep.
+fn remove_except(folder: &Path, kept: &impl Fn(&Path) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry.unwrap();
+        if kept(&entry.path()) {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            remove_except(&entry.path(), kept);
+            // Not empty if something in it is kept.
+            let _kept = fs::remove_dir(entry.path());
+        } else {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

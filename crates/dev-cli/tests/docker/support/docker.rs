@@ -58,10 +58,11 @@ pub(crate) fn docker(args: &[&str]) -> Finished {
     finish(command, b"").expect_code(0)
 }
 
-/// Whether there is a Docker. Says why not; where tests are required that is a failure.
+/// Returns whether there is a Docker with the base images, and reports the test as skipped if not.
+#[must_use]
 pub(crate) fn is_there() -> bool {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
-    let look = || {
+    let probe = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -75,14 +76,10 @@ pub(crate) fn is_there() -> bool {
         });
         found.err().map(|reason| reason.to_string())
     };
-    let Some(reason) = REASON.get_or_init(look) else {
-        return true;
-    };
-    let required = std::env::var("DOCKER_TESTS").is_ok_and(|value| value == "required");
-    assert!(
-        !required,
-        "DOCKER_TESTS=required, and there is no Docker to test with: {reason}"
-    );
-    eprintln!("skipped: {reason}");
-    false
+    let reason = REASON.get_or_init(probe).as_deref();
+    test_needs::met(
+        reason.is_none(),
+        "Docker with Compose",
+        reason.unwrap_or_default(),
+    )
 }

@@ -1,7 +1,9 @@
 //! A scratch checkout and the Compose project of it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +17,6 @@ use super::{eventually, get, workspace};
 
 /// Whose the scratch checkouts are where the tests run as root: anybody who is neither root nor the first user.
 pub(crate) const OWNER: u32 = 1234;
-const IMAGE: &str = "emotionviz-test:development";
 const CARGO: &str = "emotionviz-test-cargo";
 const TARGET: &str = "emotionviz-test-target";
 /// Two idle processors compile everything in a third of this.
@@ -27,8 +28,6 @@ pub(crate) struct Project {
     root: PathBuf,
     name: String,
     variables: Vec<(OsString, OsString)>,
-    // Released last: the tests take turns.
-    _turn: File,
 }
 
 impl Project {
@@ -46,8 +45,6 @@ impl Project {
         if !docker::is_there() {
             return None;
         }
-        let turn = File::create(std::env::temp_dir().join("emotionviz-docker-tests.lock")).unwrap();
-        turn.lock().unwrap();
         let folder = tempfile::Builder::new()
             .prefix("emotionviz-docker-")
             .tempdir()
@@ -67,7 +64,6 @@ impl Project {
             name: id,
             variables: Vec::new(),
             _folder: folder,
-            _turn: turn,
         };
         project.copy_sources();
         // Ports that are free, whatever runs on this machine.
@@ -83,8 +79,12 @@ impl Project {
         } else {
             project.share_caches(CARGO, TARGET);
         }
-        let built = project.compose(&["build", "--quiet", "api"]);
-        assert_eq!(built.code, 0, "{built}");
+        let mut image = Command::new("docker");
+        image.args(["image", "inspect", &image_name()]);
+        if finish(image, b"").code != 0 {
+            let built = project.compose(&["build", "--quiet", "api"]);
+            assert_eq!(built.code, 0, "{built}");
+        }
         Some(project)
     }
 
@@ -105,8 +105,11 @@ impl Project {
         self.share_caches(&cargo, &target);
         for (from, to) in [(CARGO, &cargo), (TARGET, &target)] {
             let (from, to) = (format!("{from}:/from:ro"), format!("{to}:/to"));
+            // Not while cargo in another container writes there.
             let copy = format!(
-                "cp -a /from/. /to/ && chown -R {0}:{0} /to && chmod 777 /to",
+                "fd=3; for lock in /from/.package-cache /from/*/.cargo-lock; do
+                     [ -e \"$lock\" ] || continue; eval \"exec $fd<\\$lock; flock $fd\"; fd=$((fd + 1))
+                 done; cp -a /from/. /to/ && chown -R {0}:{0} /to && chmod 777 /to",
                 self.owner()
             );
             docker(&[
@@ -161,7 +164,8 @@ impl Project {
         docker(&["volume", "create", cargo]);
         docker(&["volume", "create", target]);
         let text = format!(
-            "services:\n  api:\n    image: {IMAGE}\nvolumes:\n  cargo: {{ name: {cargo}, external: true }}\n  target: {{ name: {target}, external: true }}\n"
+            "services:\n  api:\n    image: {}\nvolumes:\n  cargo: {{ name: {cargo}, external: true }}\n  target: {{ name: {target}, external: true }}\n",
+            image_name()
         );
         self.write("docker-compose.override.yml", &text);
     }
@@ -380,6 +384,18 @@ impl Drop for Project {
         finish(remove, b"");
         assert!(down.code == 0 || std::thread::panicking(), "{down}");
     }
+}
+
+/// The development image, which has the same name for as long as it is made of the same files.
+pub(crate) fn image_name() -> String {
+    let mut hasher = DefaultHasher::new();
+    let scripts = fs::read_dir(workspace().join("backend/docker/development")).unwrap();
+    let scripts: BTreeSet<PathBuf> = scripts.map(|entry| entry.unwrap().path()).collect();
+    let files = ["backend/Dockerfile", "rust-toolchain.toml"].map(|file| workspace().join(file));
+    for file in files.into_iter().chain(scripts) {
+        (file.file_name(), fs::read(&file).unwrap()).hash(&mut hasher);
+    }
+    format!("emotionviz-test:development-{:016x}", hasher.finish())
 }
 
 /// Whether the tests run as root.

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_have_a_remedy() {
+    fn refusals_of_docker_have_a_hint() {
         for (said, wanted) in [
             (
                 "Error response from daemon: driver failed programming external connectivity: Bind for 127.0.0.1:8000 failed: port is already allocated",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_of_a_container() {
+    fn a_full_disk_of_a_container_is_reported() {
         for said in [
             "2026-11-28 10:00:00.000 UTC [1] FATAL:  could not write lock file \"postmaster.pid\": No space left on device",
             "2026-11-28 10:00:00.000 UTC [30] PANIC:  could not write to file \"pg_wal/xlogtemp.30\": No space left on device",

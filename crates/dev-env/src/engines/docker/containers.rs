@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_docker_describes_one() {
+    fn containers_are_read_from_docker_inspect() {
         let text = r#"[{"Id":"0123456789abcdef","Created":"2026-11-25T10:00:00.123456789Z","RestartCount":2,"State":{"Status":"running",
             "StartedAt":"2026-11-25T10:00:01Z","ExitCode":0,"Health":{"Status":"healthy"}},"Config":{"Labels":{"com.docker.compose.service":"db"},
             "Env":null},"NetworkSettings":{"Ports":{"5432/tcp":[{"HostIp":"127.0.0.1","HostPort":"5433"}],"9/tcp":null}}}]"#;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_were_started_with() {
+    fn the_options_of_running_containers_are_read() {
         let api = r#"{"Id":"0","Created":"","RestartCount":0,"State":{"Status":"running","StartedAt":"","ExitCode":0},
             "Config":{"Labels":{"com.docker.compose.service":"api"},"Env":["PATH=/bin","DEV_UP_OPTIONS=--no-reload"]},
             "NetworkSettings":{"Ports":{"8000/tcp":[{"HostIp":"0.0.0.0","HostPort":"8001"}]}}}"#;

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_compose_prints_them() {
+    fn log_lines_of_compose_are_parsed() {
         let line = parse("api-1  | 2026-11-25T10:00:00.123456789Z   api │ 2026-11-25T10:00:00.1Z  INFO listening").unwrap();
         assert_eq!(
             (line.from, line.text.as_str()),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_indented_belongs_to_the_line_before() {
+    fn indented_log_lines_belong_to_the_line_before() {
         let of = |text: &str| parse(&format!("db-1  | 2026-11-25T10:00:00.1Z {text}")).unwrap();
         let entries = group(vec![
             of("2026 LOG:  one"),

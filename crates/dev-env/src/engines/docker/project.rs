@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_compose_takes_and_no_other_checkout_has() {
+    fn project_names_are_valid_for_compose_and_unique_to_a_checkout() {
         let (_one, one) = checkout("Emotion Visualizer");
         let (_other, other) = checkout("Emotion Visualizer");
         assert_eq!(made_name(&one), format!("emotionvisualizer-{}", one.hash()));

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reload_that_failed_does_not_come_back_by_itself() {
+    fn a_failed_reload_is_reported_once() {
         let seen = |doing: &str, outcome: &str| {
             let changed =
                 r#"["backend/app/src/lib.rs","backend/db/migrations/20251124000000_a.up.sql"]"#;

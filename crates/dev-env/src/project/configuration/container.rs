@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_file_developments_values_hold() {
+    fn without_settings_files_the_development_defaults_apply() {
         let (_, database) = read(&checkout("", ""), &[("POSTGRES_USER", "")]);
         assert_eq!(
             database.migration_url.to_secret().expose_secret(),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_env_says_now_counts() {
+    fn the_current_content_of_env_overrides_the_containers_environment() {
         let folder = checkout(
             "LOG_LEVEL=debug\nPOSTGRES_PORT=6000\n",
             "LOG_LEVEL=error\nPOSTGRES_PASSWORD='a b/c@d$e'\nPOSTGRES_DB=theirs\n",
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_refers_to_the_other() {
+    fn one_settings_file_may_refer_to_the_other() {
         let folder = checkout(
             "OF_BOTH_FILES=ann\n",
             "OF_BOTH_FILES=bea\nPOSTGRES_USER=${OF_BOTH_FILES}_x\n",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_database_stays_theirs() {
+    fn an_external_database_keeps_its_url_in_the_container() {
         let (_, database) = read(
             &checkout("DATABASE_URL=postgres://a:b@elsewhere/d\n", ""),
             &[],
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_where_compose_does_not_see_them() {
+    fn ports_that_compose_does_not_read_are_reported() {
         let folder = checkout(
             "API_PORT=8001\n",
             "API_PORT=8002\nPOSTGRES_PORT=5433\nADMINER_PORT=8080\nDB_MEMORY_LIMIT=2g\n",
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apis_password_is_the_same_everywhere() {
+    fn the_password_of_the_api_is_the_same_everywhere() {
         let password = || {
             read(&checkout("POSTGRES_PASSWORD=x\n", ""), &[])
                 .1

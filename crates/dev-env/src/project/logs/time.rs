@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_moment_in_each_shape() {
+    fn equal_times_in_all_formats_are_equal() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_514_400_250);
         for line in [
             "2026-11-24T10:00:00.25Z  INFO hello",
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn as_people_write_it() {
+    fn times_are_read_as_people_write_them() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_514_400);
         assert_eq!(since("10m", now).unwrap(), now - Duration::from_secs(600));
         assert_eq!(since("2h", now).unwrap(), now - Duration::from_secs(7200));

@@ -55,12 +55,10 @@ fn take(world: &mut World, step: &Step) {
             which,
             succeeds,
             variant,
-        } => {
-            if !world.jobs.is_empty() {
-                world.variant = *variant;
-                let kind = world.jobs[which % world.jobs.len()].kind();
-                world.finish(kind, *succeeds);
-            }
+        } if !world.jobs.is_empty() => {
+            world.variant = *variant;
+            let kind = world.jobs[which % world.jobs.len()].kind();
+            world.finish(kind, *succeeds);
         }
         Step::Save(name) => world.save(&[&format!("{name}.rs")]),
         Step::Order(order) => world.order(*order),
