@@ -141,7 +141,7 @@ fn none_is_typed_where_it_stays_readable() {
     Running::start(script)
         .finish()
         .expect_code(1)
-        .prints("pipe it in");
+        .prints("hint: cargo dev db password --stdin < FILE");
 }
 
 #[test]
