@@ -38,10 +38,7 @@ fn ctrl_c_ends_up_while_it_builds_the_service() {
     scratch.set("SERVICE_BINARY", "");
     scratch.set(
         "CARGO",
-        scratch.script(
-            "cargo",
-            "echo '   Compiling for ever' >&2\nsleep 1000 &\nwait",
-        ),
+        scratch.cargo("echo '   Compiling for ever' >&2\nsleep 1000 &\nwait"),
     );
     interrupt(&scratch, "Compiling for ever");
 }

@@ -125,10 +125,8 @@ fn test_removes_what_a_killed_test_command_left() {
 fn up_and_down_end_the_compilers_of_a_killed_up() {
     let mut scratch = Scratch::new();
     // As cargo does: another standard input for its compilers, which outlive it.
-    let cargo = scratch.script(
-        "cargo",
-        "sleep 1000 </dev/null >/dev/null 2>&1 &\necho '   Compiling for ever' >&2\nwait",
-    );
+    let cargo = scratch
+        .cargo("sleep 1000 </dev/null >/dev/null 2>&1 &\necho '   Compiling for ever' >&2\nwait");
     for next in ["down", "up"] {
         scratch.set("SERVICE_BINARY", "");
         scratch.set("CARGO", &cargo);

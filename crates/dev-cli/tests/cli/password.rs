@@ -99,7 +99,7 @@ fn db_password_works_while_the_service_does_not_compile() {
         switch.display()
     );
     scratch.set("SERVICE_BINARY", "");
-    scratch.set("CARGO", scratch.script("cargo", &cargo));
+    scratch.set("CARGO", scratch.cargo(&cargo));
     scratch.up();
     scratch.write("broken", "");
     let api = scratch.pid("api");

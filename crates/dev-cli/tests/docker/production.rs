@@ -140,7 +140,7 @@ fn it_runs(project: &Project) {
     std::fs::remove_file(project.path("backend/.env")).unwrap();
     std::fs::remove_dir_all(project.path("data/postgres")).unwrap();
     project.ok(&["up", "-d", "--wait", "db"]);
-    project.sql("CREATE ROLE emotionviz_api LOGIN PASSWORD $$of the api$$; ALTER ROLE emotionviz PASSWORD $$of the owner$$");
+    project.sql("ALTER ROLE emotionviz_api LOGIN PASSWORD $$of the api$$; ALTER ROLE emotionviz PASSWORD $$of the owner$$");
     let network = format!("{}_database", project.name());
     let name = format!("{}-production", project.name());
     let run = |name: &[&str], url: &str, command: &[&str]| {

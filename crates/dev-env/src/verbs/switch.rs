@@ -128,6 +128,9 @@ async fn carry_over(
     let data = checkout.root().join("data");
     let folder =
         LockedTemp::new(&data, "switch-").map_err(|source| Error::io("write", &data, source))?;
+    // A backup locks the folder of its copy, and `folder` is locked.
+    let copies = folder.path().join("copies");
+    std::fs::create_dir(&copies).map_err(|source| Error::io("write", &copies, source))?;
     let source = Engine::new(environment.clone(), from);
     let started = async {
         if source.stop(events).await? {
@@ -148,7 +151,7 @@ async fn carry_over(
     let copied = tokio::select! {
         biased;
         () = stop.requested() => Ok(None),
-        copied = copy(&session, to, folder.path(), &mut stopped, events) => copied.map(Some),
+        copied = copy(&session, to, &copies, &mut stopped, events) => copied.map(Some),
     };
     if !matches!(copied, Ok(Some(_))) {
         for writers in stopped.drain(..) {

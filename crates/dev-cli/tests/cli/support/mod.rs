@@ -157,6 +157,13 @@ impl Scratch {
     }
 
     /// An executable shell script.
+    /// Creates a program in the place of cargo: it builds as `text` says. The layout of the workspace comes from the real cargo.
+    pub(crate) fn cargo(&self, text: &str) -> PathBuf {
+        let cargo = env!("CARGO");
+        let metadata = format!("case \"$1\" in metadata) exec '{cargo}' \"$@\";; esac\n");
+        self.script("cargo", &(metadata + text))
+    }
+
     pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.beside().join(name);
         fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
