@@ -26,7 +26,6 @@ pub(crate) use finished::Finished;
 use http::{post_json, request};
 use local_postgres::fetch::Progress;
 use local_postgres::find::{Binaries, Search};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use process::locked_temp::LockedTemp;
 use serde_json::Value;
 pub(crate) use waiting::eventually;
@@ -57,7 +56,7 @@ impl Scratch {
 
     /// In a folder of this name.
     pub(crate) fn named(name: &str) -> Self {
-        let folder = LockedTemp::new(&temporary(), "dev-cli-test-").unwrap();
+        let folder = LockedTemp::new(&std::env::temp_dir(), "dev-cli-test-").unwrap();
         let path = folder.path().canonicalize().unwrap();
         let scratch = Self::in_folder(path, name, Keeper::Temporary(folder));
         let source = workspace();
@@ -160,7 +159,11 @@ impl Scratch {
     /// Creates a program in the place of cargo: it builds as `text` says. The layout of the workspace comes from the real cargo.
     pub(crate) fn cargo(&self, text: &str) -> PathBuf {
         let cargo = env!("CARGO");
-        let metadata = format!("case \"$1\" in metadata) exec '{cargo}' \"$@\";; esac\n");
+        let workspace = workspace();
+        let metadata = format!(
+            "case \"$1\" in metadata) cd '{}'; exec '{cargo}' \"$@\";; esac\n",
+            workspace.display()
+        );
         self.script("cargo", &(metadata + text))
     }
 
@@ -395,18 +398,9 @@ pub(crate) fn postgres(program: &str) -> Command {
             ))
             .unwrap()
     };
-    Command::new(FOUND.get_or_init(find).program(program))
-}
-
-/// Memory where there is enough of it: hundreds of databases are created and removed again.
-fn temporary() -> PathBuf {
-    const ENOUGH: u64 = 4 << 30;
-    let memory = PathBuf::from("/dev/shm");
-    let is_executable =
-        statvfs(&memory).is_ok_and(|disk| !disk.flags().contains(FsFlags::ST_NOEXEC));
-    let has_room = process::disk::free(&memory).is_some_and(|bytes| bytes >= ENOUGH);
-    let serves = is_executable && has_room;
-    if serves { memory } else { std::env::temp_dir() }
+    let path = FOUND.get_or_init(find).program(program);
+    // Other programs are in the PATH.
+    Command::new(if path.exists() { path } else { program.into() })
 }
 
 /// The files that git has, and those that it would have. `None` without git.
