@@ -80,7 +80,7 @@ fn engine_switch_moves_every_row_to_native_and_back() {
     project
         .dev(&["engine", "switch", "docker"])
         .expect_code(0)
-        .says("4 tables, 1006 rows");
+        .says("all 1006 rows of 4 tables are identical");
     assert_eq!(rows(&project, "docker"), before);
     project
         .dev(&["backup", "--engine", "native"])
