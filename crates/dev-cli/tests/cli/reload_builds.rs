@@ -157,7 +157,7 @@ fn edits_of_every_kind_go_live_and_lose_no_request() {
 
     // What says nothing to the compiler changes nothing, and neither does what is no part of the service.
     let pid = s.scratch.pid("api");
-    s.edit(WELCOME, "//! Whether", "// A remark.\n//! Whether");
+    s.edit(WELCOME, "//! Health", "// A remark.\n//! Health");
     s.scratch.write("backend/tests/new.rs", "fn f() {}\n");
     s.scratch.write("crates/dev-env/src/new.rs", "fn f() {}\n");
     s.scratch.write("README.md", "Other.\n");
