@@ -7,28 +7,17 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 
 use super::BenchError;
-use dev_env::Checkout;
-use dev_env::Error;
-use dev_env::database::location;
-use dev_env::database::location::Place;
-use dev_env::database::session::api_url;
-use dev_env::database::session::local_url;
-use dev_env::database::throw_away;
-use dev_env::database::throw_away::pid_file;
+use dev_env::database::location::{self, Place};
+use dev_env::database::session::{api_url, local_url};
+use dev_env::database::throw_away::{self, pid_file};
 use dev_env::project::configuration::Tool;
 use dev_env::project::lock;
 use dev_env::report::events::Events;
-use local_postgres::ClusterConfig;
-use local_postgres::Durability;
-use local_postgres::data_dir;
-use local_postgres::psql::Psql;
-use local_postgres::psql::identifier;
-use local_postgres::psql::literal;
+use dev_env::{Checkout, Error};
+use local_postgres::psql::{Psql, identifier, literal};
 use local_postgres::server::Server;
-use process::Configuration;
-use process::FileLock;
-use process::PidFile;
-use process::StopSignal;
+use local_postgres::{ClusterConfig, Durability, data_dir};
+use process::{Configuration, FileLock, PidFile, StopSignal};
 
 /// How many entries the measured user has.
 pub(super) const OWN_ENTRIES: u32 = 1_000;

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Scratch;
 use super::figures::median;
-use super::programs;
-use super::{BenchError, Figure, Target, Unit, machine, memory};
+use super::{BenchError, Figure, Target, Unit, machine, memory, programs};
 use clients::{Clients, Seen};
 use dev_env::engines::Kind;
 use dev_env::report::events::Events;

@@ -6,8 +6,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
-use dev_env::engines::Engine;
-use dev_env::engines::Kind;
+use dev_env::engines::{Engine, Kind};
 use dev_env::verbs::external::FirstUse;
 use dev_env::{Checkout, Environment, Error};
 use process::shutdown::Shutdown;

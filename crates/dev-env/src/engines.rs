@@ -11,21 +11,15 @@ use std::path::PathBuf;
 use emotionviz_settings::DatabaseUrl;
 pub use emotionviz_settings::Engine as Kind;
 
-use crate::Environment;
-use crate::Error;
 use crate::database::maker;
-use crate::database::session::RunBy;
-use crate::database::session::Session;
+use crate::database::session::{RunBy, Session};
 use crate::engines::docker::Docker;
 use crate::engines::native::Native;
-use crate::project::logs::Entry;
-use crate::project::logs::Follower;
-use crate::project::logs::Query;
+use crate::project::logs::{Entry, Follower, Query};
 use crate::report::events::Events;
 use crate::report::status::Status;
-use crate::report::up::Service;
-use crate::report::up::Up;
-use crate::report::up::UpOptions;
+use crate::report::up::{Service, Up, UpOptions};
+use crate::{Environment, Error};
 use process::shutdown::Shutdown;
 
 /// One of the two.

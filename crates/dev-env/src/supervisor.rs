@@ -30,17 +30,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::Environment;
-use crate::Error;
-use crate::project::lock::Lock;
-use crate::project::lock::SUPERVISOR;
-use crate::report::events::Address;
-use crate::report::events::Event;
-use crate::report::events::Events;
-use crate::report::events::Source;
+use crate::project::lock::{Lock, SUPERVISOR};
+use crate::report::events::{Address, Event, Events, Source};
 use crate::report::snapshot::Stage;
-use crate::report::up::Up;
-use crate::report::up::UpOptions;
+use crate::report::up::{Up, UpOptions};
+use crate::{Environment, Error};
 use event_loop::EventLoop;
 use presence::Presence;
 use process::log_file::LogFile;

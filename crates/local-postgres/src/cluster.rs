@@ -11,14 +11,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::access;
 use crate::config::{ClusterConfig, Durability};
 use crate::data_dir::{self, DataDir, DataDirError};
-use crate::environment;
 use crate::init_scripts::{self, ScriptError};
 use crate::psql::PsqlError;
-use crate::roles;
 use crate::server::{Server, ServerError};
+use crate::{access, environment, roles};
 use process::files::make_parents;
 use process::locked_temp::Contents;
 use process::user::UserError;

@@ -21,9 +21,8 @@ use nix::unistd::Uid;
 
 use archive::Archive;
 use process::files::make_parents;
-use process::thread;
 use process::user::UserError;
-use process::{FileLock, FileLockError, LockedTemp};
+use process::{FileLock, FileLockError, LockedTemp, thread};
 
 pub use archive::{MAJOR, NEWEST, NEWEST_MAJOR, VERSION};
 pub use progress::Progress;

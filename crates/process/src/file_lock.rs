@@ -1,12 +1,11 @@
 //! Locks on files and folders that processes share (`flock`). The system releases them when their holder ends, however it ends.
 
-use std::fmt;
 use std::fs::{File, Metadata, TryLockError};
 use std::future::ready;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::poll::{after, poll_until};
 

@@ -3,8 +3,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dev_env::verbs::seed;
-use dev_env::verbs::sql_script;
+use dev_env::verbs::{seed, sql_script};
 use process::on_terminal;
 use secrecy::ExposeSecret;
 

@@ -12,9 +12,9 @@ use crate::project::configuration::{External, Tool, container as settings};
 use crate::project::names::{API_ROLE, TEST_ROLE};
 use crate::report::events::Events;
 use crate::{Environment, Error};
+use local_postgres::AppRole;
 use local_postgres::psql::{Connection, Psql, PsqlError, identifier};
-use local_postgres::roles::UNLOGGED;
-use local_postgres::{AppRole, roles};
+use local_postgres::roles::{self, UNLOGGED};
 
 /// A server that recovers from a crash may take this long, or one that is being made, by scripts of the user's.
 const PATIENCE: Duration = Duration::from_secs(600);

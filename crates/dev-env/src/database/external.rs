@@ -6,11 +6,10 @@ use std::time::Duration;
 use emotionviz_settings::DatabaseUrl;
 use serde::{Deserialize, Serialize};
 
-use crate::Checkout;
-use crate::Error;
 use crate::project::configuration::External;
 use crate::project::lock;
 use crate::report::events::Events;
+use crate::{Checkout, Error};
 use process::files;
 
 /// Another command writes the note within milliseconds.

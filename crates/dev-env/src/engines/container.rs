@@ -15,8 +15,7 @@ use crate::database::container as database;
 use crate::project::configuration::{External, Variables, container as settings};
 use crate::report::events::Events;
 use crate::report::up::UpOptions;
-use crate::supervisor;
-use crate::{Environment, Error};
+use crate::{Environment, Error, supervisor};
 use process::shutdown::Shutdown;
 use process::{Configuration, on_terminal};
 

@@ -9,9 +9,7 @@ use emotionviz_settings::{Origin, env_file};
 use crate::Error;
 use crate::project::settings_file;
 use crate::project::settings_file::error::SettingsFileError;
-use process::FileLock;
-use process::FileLockError;
-use process::files;
+use process::{FileLock, FileLockError, files};
 
 /// A change of a file takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::project::configuration::Configuration;
-use crate::project::configuration::Variables;
-use crate::project::configuration::container;
+use crate::project::configuration::{Configuration, Variables, container};
 use crate::{Checkout, Error};
 use process::thread::in_thread;
 

@@ -14,11 +14,8 @@ use local_postgres::psql::PsqlError;
 use local_postgres::roles::RolesError;
 use local_postgres::server::ServerError;
 use local_postgres::socket_dir::SocketDirError;
-use process::FileLockError;
-use process::PidFileError;
-use process::ProcessError;
-use process::disk;
 use process::user::UserError;
+use process::{FileLockError, PidFileError, ProcessError, disk};
 
 /// Why a piece of work on the environment failed.
 #[derive(Debug, thiserror::Error)]

@@ -12,15 +12,10 @@ use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-use crate::Checkout;
-use crate::Error;
 use crate::report::events::Events;
-use process::FileLock;
-use process::FileLockError;
-use process::file_lock;
-use process::files;
-use process::poll::after;
-use process::poll::poll_until;
+use crate::{Checkout, Error};
+use process::poll::{after, poll_until};
+use process::{FileLock, FileLockError, file_lock, files};
 
 /// Asking who holds the lock takes it for an instant: longer than any number of those.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);

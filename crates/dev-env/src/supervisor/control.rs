@@ -13,19 +13,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::project::lock;
-use crate::project::lock::Holder;
+use crate::project::lock::{self, Holder};
 use crate::report::events::Events;
-use crate::report::snapshot::Snapshot;
-use crate::report::snapshot::Stage;
+use crate::report::snapshot::{Snapshot, Stage};
 use crate::report::up::Service;
-use crate::supervisor::protocol::Message;
-use crate::supervisor::protocol::Messages;
+use crate::supervisor::protocol::{Message, Messages};
 use crate::supervisor::status_hub::StatusHub;
 use crate::{Checkout, Error};
 use local_postgres::socket_dir;
-use process::poll::after;
-use process::poll::poll_until;
+use process::poll::{after, poll_until};
 use process::shutdown::Shutdown;
 use process::user::User;
 

@@ -1,13 +1,12 @@
 //! The jobs that start a database.
 
 use super::serving::{Context, Database, Serving};
-use crate::Environment;
-use crate::Error;
 use crate::database::container::Prepared;
 use crate::database::external::refuse_unknown;
 use crate::database::location;
 use crate::project::kept_ports;
 use crate::report::events::Events;
+use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
 

@@ -20,8 +20,8 @@ use crate::report::reload::Builder;
 use crate::report::up::Service;
 use crate::service::program::Program;
 use crate::{Environment, Error};
-use local_postgres::roles::RolesError;
-use local_postgres::{ClusterConfig, roles};
+use local_postgres::ClusterConfig;
+use local_postgres::roles::{self, RolesError};
 
 /// What a change starts.
 pub(super) struct Next {

@@ -7,12 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::project::lock::Lock;
-use crate::project::lock::SUPERVISOR;
+use crate::project::lock::{Lock, SUPERVISOR};
 use crate::report::events::Events;
-use crate::supervisor::control;
-use crate::supervisor::control::Control;
-use crate::supervisor::control::Order;
+use crate::supervisor::control::{self, Control, Order};
 use crate::supervisor::status_hub::StatusHub;
 use crate::{Checkout, Environment, Error};
 use process::shutdown::Shutdown;

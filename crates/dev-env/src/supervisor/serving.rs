@@ -11,10 +11,9 @@ use crate::project::configuration::{External, Place, Tool};
 use crate::report::events::Events;
 use crate::report::lan;
 use crate::report::up::UpOptions;
-use crate::service::command;
 use crate::service::listening::Listening;
-use crate::service::migrations;
 use crate::service::program::Program;
+use crate::service::{command, migrations};
 use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 

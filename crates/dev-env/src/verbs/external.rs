@@ -4,14 +4,13 @@ use std::fmt;
 
 use emotionviz_settings::DatabaseUrl;
 
-use crate::Checkout;
-use crate::Error;
 use crate::database::external;
 use crate::database::session::Session;
 use crate::engines::Engine;
 use crate::project::error::indented;
 use crate::report::events::Events;
 use crate::service::migrations;
+use crate::{Checkout, Error};
 use local_postgres::psql::PsqlError;
 
 /// The revision of the Python backend whose databases are adopted.

@@ -17,8 +17,6 @@ mod zstandard;
 
 use std::path::Path;
 
-use crate::Checkout;
-use crate::Error;
 use crate::database::database_settings;
 use crate::database::owner_role::OWNER_ROLE;
 use crate::database::session::Session;
@@ -26,9 +24,8 @@ use crate::engines::Engine;
 use crate::project::lock;
 use crate::project::names::API_ROLE;
 use crate::report::events::Events;
-use crate::verbs::backup::Key;
-use crate::verbs::backup::Verdict;
-use crate::verbs::backup::compare;
+use crate::verbs::backup::{Key, Verdict, compare};
+use crate::{Checkout, Error};
 use local_postgres::psql::identifier;
 use local_postgres::roles;
 use process::files::timestamp;

@@ -4,9 +4,8 @@ use std::process::Command;
 
 use local_postgres::cluster::{self, ClusterError, Value};
 use local_postgres::data_dir::{self, DataDir, DataDirError};
-use local_postgres::roles;
 use local_postgres::server::Server;
-use local_postgres::{AppRole, ClusterConfig, Durability};
+use local_postgres::{AppRole, ClusterConfig, Durability, roles};
 
 use super::scratch::{Scratch, run};
 

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use local_postgres::Durability;
-use local_postgres::cluster;
 use local_postgres::data_dir::{self, DataDir};
 use local_postgres::server::{Server, ServerError};
+use local_postgres::{Durability, cluster};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use process::PidFile;

@@ -12,17 +12,13 @@ use super::inside::{Inside, Moment};
 use super::logs;
 use super::project::Project;
 use super::published::published;
-use crate::Environment;
-use crate::Error;
 use crate::database::maker;
-use crate::database::session::Session;
-use crate::database::session::local_url;
-use crate::project::configuration::Tool;
-use crate::project::configuration::database_host;
-use crate::project::kept_ports;
-use crate::project::lock;
+use crate::database::session::{Session, local_url};
+use crate::project::configuration::{Tool, database_host};
+use crate::project::{kept_ports, lock};
 use crate::report::events::Events;
 use crate::report::up::UpOptions;
+use crate::{Environment, Error};
 use process::FileLock;
 
 /// Locked by the session that has started the database and will stop it.

@@ -10,16 +10,12 @@ use secrecy::ExposeSecret;
 use super::containers::Containers;
 use super::project::Project;
 use super::supervisor_status;
-use crate::Checkout;
-use crate::Error;
 use crate::database::session::application_name;
 use crate::project::configuration::Tool;
 use crate::report::events::Events;
 use crate::service::migrations;
-use process::Configuration;
-use process::FileLock;
-use process::Output;
-use process::capture;
+use crate::{Checkout, Error};
+use process::{Configuration, FileLock, Output, capture};
 
 /// An index on a large table takes its time.
 const MIGRATE_BOUND: Duration = Duration::from_secs(3600);

@@ -12,8 +12,7 @@ use crate::database::session::Session;
 use crate::project::configuration;
 use crate::project::names::API_ROLE;
 use crate::report::events::Events;
-use local_postgres::psql;
-use local_postgres::roles;
+use local_postgres::{psql, roles};
 use process::shutdown::Shutdown;
 
 const BOUND: Duration = Duration::from_secs(30);

@@ -6,23 +6,18 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::Native;
-use super::POLL;
-use crate::Environment;
-use crate::Error;
+use super::{Native, POLL};
 use crate::database::location;
 use crate::database::passwords::Passwords;
 use crate::project::configuration;
-use crate::project::lock;
-use crate::project::lock::Holder;
-use crate::project::lock::Lock;
+use crate::project::lock::{self, Holder, Lock};
 use crate::report::events::Events;
 use crate::report::snapshot::Stage;
 use crate::supervisor::control;
+use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
-use process::poll::after;
-use process::poll::poll_until;
+use process::poll::{after, poll_until};
 use process::shutdown::Shutdown;
 
 /// The supervisor ends, or a short command does.

@@ -9,8 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::project::configuration::generate;
-use process::LockedTempFile;
-use process::files;
+use process::{LockedTempFile, files};
 
 const NAME: &str = "backup.key";
 /// Shorter ones were not written by this tool.

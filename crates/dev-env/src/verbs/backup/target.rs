@@ -13,10 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::{BackupError, checksum};
-use crate::Checkout;
-use crate::Error;
-use process::poll::after;
-use process::poll::poll_until;
+use crate::{Checkout, Error};
+use process::poll::{after, poll_until};
 
 /// How long to wait for a process that opens the other end of a FIFO.
 const READER_BOUND: Duration = Duration::from_secs(30);

@@ -10,9 +10,7 @@ use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use process::locked_temp::Contents;
-use process::locked_temp::LockedTemp;
-use process::locked_temp::leftovers;
+use process::locked_temp::{Contents, LockedTemp, leftovers};
 use process::user;
 
 const PREFIX: &str = ".emotionviz-unfinished-";

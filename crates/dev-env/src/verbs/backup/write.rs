@@ -8,20 +8,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::BackupError;
-use super::Key;
 use super::checksum::{self, Checksum};
-use super::target;
 use super::unfinished::Unfinished;
+use super::{BackupError, Key, target};
 use crate::Error;
-use process::Configuration;
-use process::FileLock;
-use process::FileLockError;
-use process::ProcessError;
-use process::describe;
-use process::disk;
-use process::into_file;
 use process::thread::in_thread;
+use process::{Configuration, FileLock, FileLockError, ProcessError, describe, disk, into_file};
 
 const BOUND: Duration = Duration::from_secs(3600);
 const PART: usize = 1 << 16;

@@ -8,14 +8,11 @@ use super::error::RestoreError;
 use crate::Error;
 use crate::database::database_settings;
 use crate::database::owner_role::OWNER_ROLE;
-use crate::database::session::Migrator;
-use crate::database::session::Session;
+use crate::database::session::{Migrator, Session};
 use crate::project::configuration::generate;
 use crate::project::names::API_ROLE;
-use local_postgres::psql::identifier;
-use local_postgres::psql::literal;
-use local_postgres::roles;
-use local_postgres::roles::UNLOGGED;
+use local_postgres::psql::{identifier, literal};
+use local_postgres::roles::{self, UNLOGGED};
 use process::Configuration;
 
 /// The prefix of the names.
