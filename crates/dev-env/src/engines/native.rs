@@ -3,8 +3,6 @@
 mod access;
 mod password;
 
-use std::cell::Cell;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use emotionviz_settings::DatabaseUrl;
@@ -155,37 +153,11 @@ impl Native {
 
     /// Returns the port of the running database, or the lock. A supervisor that starts or stops, and a short command, are waited for.
     async fn port_or_lock(&self, what: &'static str) -> Result<Result<u16, Lock>, Error> {
-        let busy = Cell::new(None);
-        let found = poll_until(after(SHORT_WORK), POLL, || async {
-            match self.port_or_lock_now(what, &busy).await {
-                Ok(found) => found.map(Ok),
-                Err(error) => Some(Err(error)),
-            }
-        });
-        found
-            .await
-            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), SHORT_WORK)))
-    }
-
-    /// Does the same without waiting. `None` if another process is `busy`.
-    async fn port_or_lock_now(
-        &self,
-        what: &'static str,
-        busy: &Cell<Option<Holder>>,
-    ) -> Result<Option<Result<u16, Lock>>, Error> {
-        let checkout = &self.environment.checkout;
-        let holder = match control::supervisor(checkout).await? {
-            Some((holder, snapshot)) => match snapshot.db.port {
-                Some(port) if snapshot.stage != Stage::Stopping => return Ok(Some(Ok(port))),
-                _ => holder,
-            },
-            None => match Lock::take(checkout, what, None).await? {
-                Ok(lock) => return Ok(Some(Err(lock))),
-                Err(holder) => holder,
-            },
+        let port = |_: &Holder, snapshot: &Snapshot| {
+            let port = snapshot.db.port;
+            port.filter(|_| snapshot.stage != Stage::Stopping)
         };
-        busy.set(Some(holder));
-        Ok(None)
+        control::supervisor_or_lock(&self.environment.checkout, what, SHORT_WORK, port).await
     }
 
     fn existing(&self, events: &Events) -> Result<location::Place, Error> {
@@ -392,15 +364,6 @@ impl Native {
             crate::database::session::local_url(port, &tool.user, password, &tool.database),
             running.is_some(),
         ))
-    }
-
-    pub(crate) async fn change_password(
-        &self,
-        password: Option<String>,
-        events: &Events,
-        stop: &Shutdown,
-    ) -> Result<Option<PathBuf>, Error> {
-        self.new_password(password, events, stop).await
     }
 
     pub(crate) async fn logs(&self, query: &Query) -> Result<Vec<Entry>, Error> {

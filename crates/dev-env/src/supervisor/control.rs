@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::project::lock::{self, Holder};
+use crate::project::lock::{self, Holder, Lock};
 use crate::report::events::Events;
 use crate::report::snapshot::{Snapshot, Stage};
 use crate::report::up::Service;
@@ -240,6 +240,39 @@ pub(crate) async fn supervisor(checkout: &Checkout) -> Result<Option<(Holder, Sn
         (None, Some(error)) => Err(error),
         (found, _) => Ok(found.flatten()),
     }
+}
+
+/// Waits until `find` returns something of the running supervisor, or until this process can lock the checkout in the name of `what`.
+///
+/// # Errors
+/// A supervisor without it, or another command, is still there after `patience`.
+pub(crate) async fn supervisor_or_lock<T>(
+    checkout: &Checkout,
+    what: &str,
+    patience: Duration,
+    find: impl Fn(&Holder, &Snapshot) -> Option<T>,
+) -> Result<Result<T, Lock>, Error> {
+    let busy = Cell::new(None);
+    let attempt = async || {
+        let holder = match supervisor(checkout).await? {
+            Some((holder, snapshot)) => match find(&holder, &snapshot) {
+                Some(found) => return Ok(Some(Ok(found))),
+                None => holder,
+            },
+            None => match Lock::take(checkout, what, None).await? {
+                Ok(lock) => return Ok(Some(Err(lock))),
+                Err(holder) => holder,
+            },
+        };
+        busy.set(Some(holder));
+        Ok(None)
+    };
+    let found = poll_until(after(patience), POLL, || async {
+        attempt().await.transpose()
+    });
+    found
+        .await
+        .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), patience)))
 }
 
 async fn status(holder: &Holder) -> Result<Snapshot, Error> {

@@ -1,23 +1,21 @@
 //! New passwords, asked of whoever runs the database.
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Native, POLL};
+use super::Native;
 use crate::database::location;
 use crate::database::passwords::Passwords;
 use crate::project::configuration;
-use crate::project::lock::{self, Holder, Lock};
+use crate::project::lock::{Holder, Lock};
 use crate::report::events::Events;
-use crate::report::snapshot::Stage;
+use crate::report::snapshot::{Snapshot, Stage};
 use crate::supervisor::control;
 use crate::{Environment, Error};
 use local_postgres::ClusterConfig;
 use local_postgres::server::Server;
-use process::poll::{after, poll_until};
 use process::shutdown::Shutdown;
 
 /// The supervisor ends, or a short command does.
@@ -46,7 +44,7 @@ impl Native {
     ///
     /// # Errors
     /// There is no database here, or it does not start.
-    pub(super) async fn new_password(
+    pub(crate) async fn change_password(
         &self,
         password: Option<String>,
         events: &Events,
@@ -89,7 +87,7 @@ impl Native {
     async fn way(&self, password: SecretString, events: &Events) -> Result<Way, Error> {
         let checkout = &self.environment.checkout;
         let place = self.existing(events)?;
-        let lock = match self.supervisor_or_lock().await? {
+        let lock = match control::supervisor_or_lock(checkout, COMMAND, PATIENCE, going_on).await? {
             Ok(holder) => return Ok(Way::Supervisor(holder)),
             Err(lock) => lock,
         };
@@ -116,36 +114,9 @@ impl Native {
             _lock: lock,
         })))
     }
+}
 
-    /// The supervisor that goes on, or the lock. One that ends, and a short command, are waited for.
-    async fn supervisor_or_lock(&self) -> Result<Result<Holder, Lock>, Error> {
-        let busy = Cell::new(None);
-        let found = poll_until(after(PATIENCE), POLL, || async {
-            match self.supervisor_or_lock_now(&busy).await {
-                Ok(found) => found.map(Ok),
-                Err(error) => Some(Err(error)),
-            }
-        });
-        found
-            .await
-            .unwrap_or_else(|| Err(lock::busy(busy.into_inner(), PATIENCE)))
-    }
-
-    /// Does the same without waiting. `None` if another process is `busy`.
-    async fn supervisor_or_lock_now(
-        &self,
-        busy: &Cell<Option<Holder>>,
-    ) -> Result<Option<Result<Holder, Lock>>, Error> {
-        let checkout = &self.environment.checkout;
-        let holder = match control::supervisor(checkout).await? {
-            Some((holder, snapshot)) if snapshot.stage == Stage::Stopping => holder,
-            Some((holder, _)) => return Ok(Some(Ok(holder))),
-            None => match Lock::take(checkout, COMMAND, None).await? {
-                Ok(lock) => return Ok(Some(Err(lock))),
-                Err(holder) => holder,
-            },
-        };
-        busy.set(Some(holder));
-        Ok(None)
-    }
+/// Returns the supervisor unless it is stopping.
+fn going_on(holder: &Holder, snapshot: &Snapshot) -> Option<Holder> {
+    (snapshot.stage != Stage::Stopping).then(|| holder.clone())
 }
