@@ -7,11 +7,17 @@ use std::process::Output;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Running, Scratch, postgres, service_binary};
+use crate::support::{Finished, Running, Scratch, postgres, service_binary};
 
 const DATABASES: &str = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'";
 pub(crate) const ROLES: &str = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE NOT starts_with(rolname, 'pg_')";
 pub(crate) const ENTRIES: &str = "SELECT count(*) FROM emotion_entries";
+
+/// Returns the name of the database that a restore kept, from its hint.
+fn kept_database(restored: &Finished) -> String {
+    let (_, hint) = restored.stderr.split_once("cargo dev restore ").unwrap();
+    hint.split_whitespace().next().unwrap().to_owned()
+}
 
 /// Runs a program of PostgreSQL, which must succeed.
 pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
@@ -405,15 +411,7 @@ fn restore_returns_to_a_kept_database() {
     ]);
     let restored = scratch.ok(&["restore", &copy]);
     restored.prints("emotion_entries 0 → 30");
-    let kept = restored
-        .stderr
-        .split("cargo dev restore ")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
+    let kept = kept_database(&restored);
     let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'emotionviz_db'";
     assert_eq!(scratch.sql(comment), "it's mine");
     let back = scratch.ok(&["restore", &kept]);
@@ -435,15 +433,7 @@ fn a_kept_database_that_lacks_migrations_stays_what_it_was() {
     scratch.ok(&["migrate", "down"]);
     scratch.ok(&["db", "shell", "-c", "DELETE FROM _migrations_paused"]);
     let restored = scratch.ok(&["restore", &copy]);
-    let kept = restored
-        .stderr
-        .split("cargo dev restore ")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
+    let kept = kept_database(&restored);
     scratch
         .ok(&["restore", &kept])
         .says("applied 20261123000100");

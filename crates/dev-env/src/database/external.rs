@@ -105,11 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn concurrent_confirmations_are_all_remembered() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
+        let (_folder, checkout) = Checkout::scratch(&[]);
         let database = |port| DatabaseUrl {
             port,
             .."postgres://u:p@host/d".parse::<DatabaseUrl>().unwrap()

@@ -72,15 +72,12 @@ mod tests {
 
     #[test]
     fn the_engine_of_a_database_is_detected_by_its_pg_hba_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, checkout) = Checkout::scratch(&[]);
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        write("Cargo.toml", "");
-        write("backend/.env.example", "");
-        let checkout = Checkout::find(folder.path()).unwrap();
         assert_eq!(of(&checkout), None);
         write("data/postgres/PG_VERSION", "15");
         assert_eq!(of(&checkout), None);

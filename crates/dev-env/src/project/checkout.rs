@@ -28,10 +28,7 @@ impl Checkout {
         let from = folder
             .canonicalize()
             .map_err(|source| Error::io("read", folder, source))?;
-        let is_root = |folder: &&Path| {
-            folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file()
-        };
-        match from.ancestors().find(is_root) {
+        match from.ancestors().find(|folder| is_top(folder)) {
             Some(root) => Ok(Self {
                 root: root.to_owned(),
                 hash: checkout_hash(root),
@@ -129,6 +126,11 @@ impl Checkout {
     }
 }
 
+/// Returns whether a folder is the top folder of a checkout.
+pub(crate) fn is_top(folder: &Path) -> bool {
+    folder.join("backend/.env.example").is_file() && folder.join("Cargo.toml").is_file()
+}
+
 /// Returns a short name of a checkout that no other checkout on this machine has.
 pub(crate) fn checkout_hash(checkout: &Path) -> String {
     let real = checkout
@@ -141,6 +143,29 @@ pub(crate) fn checkout_hash(checkout: &Path) -> String {
 
 fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(folder).map(|folder| (folder.dev(), folder.ino()))
+}
+
+#[cfg(test)]
+impl Checkout {
+    /// Creates a checkout with these files, paths and texts, in a temporary folder.
+    pub(crate) fn scratch(files: &[(&str, &str)]) -> (tempfile::TempDir, Self) {
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = Self::scratch_in(folder.path(), files);
+        (folder, checkout)
+    }
+
+    /// Creates a checkout with these files, paths and texts, in `root`.
+    pub(crate) fn scratch_in(root: &Path, files: &[(&str, &str)]) -> Self {
+        for (path, text) in [("Cargo.toml", ""), ("backend/.env.example", "")]
+            .iter()
+            .chain(files)
+        {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self::find(root).unwrap()
+    }
 }
 
 #[cfg(test)]

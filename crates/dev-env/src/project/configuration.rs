@@ -339,18 +339,7 @@ mod tests {
     use process::thread::block_on;
 
     fn checkout(env: &str, backend_env: &str) -> (tempfile::TempDir, Checkout) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        for (path, text) in [
-            ("Cargo.toml", ""),
-            ("backend/.env.example", ""),
-            (".env", env),
-            ("backend/.env", backend_env),
-        ] {
-            std::fs::write(folder.path().join(path), text).unwrap();
-        }
-        let checkout = Checkout::find(folder.path()).unwrap();
-        (folder, checkout)
+        Checkout::scratch(&[(".env", env), ("backend/.env", backend_env)])
     }
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {

@@ -266,11 +266,7 @@ mod tests {
 
     #[test]
     fn concurrent_checks_for_the_container_do_not_detect_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("backend")).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
+        let (_folder, checkout) = Checkout::scratch(&[]);
         checkout.make_folders().unwrap();
         let lock = File::create(checkout.run().join("docker.lock")).unwrap();
         std::thread::scope(|scope| {
@@ -284,11 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lock_of_the_checkout_has_one_holder_which_is_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
+        let (_folder, checkout) = Checkout::scratch(&[]);
         assert_eq!(holder(&checkout).await, None);
         let lock = Lock::take(&checkout, "cargo dev up", None)
             .await

@@ -162,11 +162,8 @@ mod tests {
     use super::*;
 
     fn environment() -> (tempfile::TempDir, Environment) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("data/logs")).unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
+        let (folder, checkout) = crate::Checkout::scratch(&[]);
+        std::fs::create_dir_all(checkout.logs()).unwrap();
         let environment = Environment::find(folder.path(), []).unwrap();
         (folder, environment)
     }

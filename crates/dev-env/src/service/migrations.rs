@@ -213,13 +213,8 @@ mod tests {
 
     #[test]
     fn a_new_migration_comes_after_all_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let migrations = folder.path().join("backend/db/migrations");
-        std::fs::create_dir_all(&migrations).unwrap();
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        std::fs::write(folder.path().join("backend/.env.example"), "").unwrap();
-        std::fs::write(migrations.join("29991231235959_far_away.up.sql"), "").unwrap();
-        let checkout = Checkout::find(folder.path()).unwrap();
+        let newest = "backend/db/migrations/29991231235959_far_away.up.sql";
+        let (_folder, checkout) = Checkout::scratch(&[(newest, "")]);
         let [up, down] = create(&checkout, "one more").unwrap();
         assert!(
             up.ends_with("29991231235960_one_more.up.sql")

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::project::checkout::is_top;
 use process::files;
 
 /// The checkout of a database.
@@ -82,12 +83,11 @@ impl Note {
             link.read_link()
                 .is_ok_and(|target| self.checkout.join("data").join(target) == data_dir)
         };
-        let is_checkout = || {
-            self.checkout.join("backend/.env.example").is_file()
-                && self.checkout.join("Cargo.toml").is_file()
-        };
-        (!self.is_path_of(checkout) && !self.was_moved_to(checkout) && is_checkout() && uses())
-            .then(|| self.checkout.clone())
+        (!self.is_path_of(checkout)
+            && !self.was_moved_to(checkout)
+            && is_top(&self.checkout)
+            && uses())
+        .then(|| self.checkout.clone())
     }
 
     /// Whether it names a checkout that was moved or removed, and that is not this one under a new path.

@@ -155,19 +155,12 @@ mod tests {
         backend_env: &str,
         shell: &[(&str, &str)],
     ) -> (tempfile::TempDir, Environment, ComposeSettings) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        let files = [
-            ("Cargo.toml", ""),
-            ("backend/.env.example", ""),
+        let (folder, _checkout) = Checkout::scratch(&[
             (".env", env),
             ("backend/.env", backend_env),
             ("docker-compose.yml", ""),
             ("b.yml", ""),
-        ];
-        for (path, text) in files {
-            std::fs::write(folder.path().join(path), text).unwrap();
-        }
+        ]);
         let environment = Environment::find(
             folder.path(),
             shell

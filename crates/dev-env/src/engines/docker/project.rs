@@ -262,11 +262,7 @@ mod tests {
 
     fn checkout(name: &str) -> (tempfile::TempDir, Checkout) {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join(name);
-        std::fs::create_dir_all(root.join("backend")).unwrap();
-        std::fs::write(root.join("Cargo.toml"), "").unwrap();
-        std::fs::write(root.join("backend/.env.example"), "").unwrap();
-        let checkout = Checkout::find(&root).unwrap();
+        let checkout = Checkout::scratch_in(&folder.path().join(name), &[]);
         (folder, checkout)
     }
 

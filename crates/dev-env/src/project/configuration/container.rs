@@ -164,17 +164,7 @@ mod tests {
     use super::*;
 
     fn checkout(env: &str, backend_env: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("backend")).unwrap();
-        for (path, text) in [
-            ("Cargo.toml", ""),
-            ("backend/.env.example", ""),
-            (".env", env),
-            ("backend/.env", backend_env),
-        ] {
-            std::fs::write(folder.path().join(path), text).unwrap();
-        }
-        folder
+        Checkout::scratch(&[(".env", env), ("backend/.env", backend_env)]).0
     }
 
     fn read(folder: &tempfile::TempDir, variables: &[(&str, &str)]) -> (Configuration, External) {
