@@ -307,7 +307,7 @@ async fn waiters_hold_nothing_that_an_index_built_concurrently_waits_for() {
     let waiting = tokio::spawn(async move { migrated(&url, &["up"]).await });
     let waiters = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%'
                    AND pid <> pg_backend_pid() AND state = 'idle'";
-    until("somebody waits for the lock", async || {
+    until("a session waits for the lock", async || {
         database.count(waiters).await > 0
     })
     .await;

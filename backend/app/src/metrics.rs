@@ -18,7 +18,7 @@ type PoolGauge = (&'static str, &'static str, fn(&Status) -> usize);
 const POOL_GAUGES: [PoolGauge; 4] = [
     ("db_pool_max_connections", "Connections to the database that there may be.", |pool| pool.max_size),
     ("db_pool_open_connections", "Connections to the database that there are.", |pool| pool.size),
-    ("db_pool_idle_connections", "Those of them that nobody uses.", |pool| pool.available),
+    ("db_pool_idle_connections", "Open connections of the pool that are not in use.", |pool| pool.available),
     ("db_pool_waiting_requests", "Requests that wait for one.", |pool| pool.waiting),
 ];
 

@@ -66,7 +66,7 @@ impl<T: Serialize> IntoResponse for Data<T> {
     }
 }
 
-/// An answer without the envelope, whatever its status.
+/// A response with a JSON body and without the envelope.
 pub struct Plain<T>(pub StatusCode, pub T);
 
 impl<T: Serialize> IntoResponse for Plain<T> {
