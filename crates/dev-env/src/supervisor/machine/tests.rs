@@ -1,7 +1,13 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::running::{Api, Database};
+use super::interface::Files;
+use super::state::{Api, Database};
 use super::*;
+use crate::Error;
+use crate::report::status::State as ServiceState;
+use crate::report::up::Service;
+use process::ProcessError;
 
 /// What the machine acts on: jobs and processes that exist only as names.
 pub(super) struct World {
