@@ -17,6 +17,7 @@ mod tests;
 
 use std::time::Instant;
 
+pub(super) use change::needs_restart;
 pub(super) use interface::{
     Action, Builder, DatabaseStart, Done, Event, Job, JobKind, Order, OrderId, Preparation,
     Prepared, Started, Updated,

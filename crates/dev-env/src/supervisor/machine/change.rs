@@ -15,6 +15,14 @@ use crate::report::up::Service;
 /// What a failed restart reports.
 pub(super) const GOES_ON: &str = "that failed: everything goes on with the old settings";
 
+/// Returns the error of settings that a running environment cannot adopt.
+pub(in crate::supervisor) fn needs_restart() -> Error {
+    Error::hinted(
+        "these settings move the database, which a reload leaves alone",
+        "let them take effect: cargo dev restart",
+    )
+}
+
 impl Machine {
     /// Makes the next change include what was not applied.
     pub(super) fn retry(&mut self, now: Instant) {
@@ -156,7 +164,7 @@ impl Machine {
                 Step::Starting(built_by)
             }
             (Step::Preparing, Event::Prepared(Ok(Prepared::Switch))) => {
-                return self.save_failed(running, save, Error::NeedsRestart);
+                return self.save_failed(running, save, needs_restart());
             }
             (Step::UpdatingDatabase, Event::DatabaseUpdated(Ok(_))) => {
                 self.start(Job::StartCandidate);

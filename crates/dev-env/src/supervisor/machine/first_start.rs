@@ -6,6 +6,7 @@ use super::interface::{Action, DatabaseStart, Event, Job, JobKind};
 use super::state::{Api, Database, FirstStart, Machine, Running, State};
 use crate::Error;
 use crate::report::snapshot::WAITING_FOR_SOURCES;
+use crate::service::command::api_failed;
 
 impl Machine {
     pub(super) fn in_first_start(
@@ -70,7 +71,7 @@ impl Machine {
                 | Event::DatabaseExited(error),
             ) => return self.stop(&State::FirstStart(first), Err(error)),
             (first, Event::ApiNotReady(source) | Event::ApiExited(source)) => {
-                return self.stop(&State::FirstStart(first), Err(Error::Api { source }));
+                return self.stop(&State::FirstStart(first), Err(api_failed(source)));
             }
             (first, Event::Saved { new, .. }) => {
                 self.save_later(new, now);

@@ -10,6 +10,7 @@ use super::state::{
 };
 use crate::Error;
 use crate::report::up::Service;
+use crate::service::command::api_failed;
 
 impl Machine {
     pub(super) fn begin_switch(
@@ -99,7 +100,7 @@ impl Machine {
                 | Event::ApiStarted(Err(error)),
             ) => self.go_back(error),
             (_, Event::ApiNotReady(source) | Event::ApiExited(source)) => {
-                self.go_back(Error::Api { source })
+                self.go_back(api_failed(source))
             }
             (step, event) => {
                 self.unexpected(&event);

@@ -350,7 +350,7 @@ impl World {
 }
 
 pub(super) fn failure() -> Error {
-    Error::NotRunning
+    Error::not_running()
 }
 
 pub(super) fn end_of_process() -> ProcessError {
@@ -397,7 +397,7 @@ fn a_first_start_that_fails_stops_everything_and_ends_with_the_error() {
         world.finish(failing, false);
         world.settle();
         assert!(
-            matches!(world.end, Some(Err(Error::NotRunning))),
+            matches!(&world.end, Some(Err(error)) if error.to_string() == failure().to_string()),
             "{failing:?}"
         );
         assert!(!world.api && !world.server);
