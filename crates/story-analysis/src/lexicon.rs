@@ -4,99 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use crate::analysis::{Factor, Stressor};
 use crate::cues::{Cues, phrases};
+use crate::language::Language;
+use crate::themes::{Meaning, Theme, Weight, parse, themes};
 use crate::typos::Typos;
-use crate::{Factor, Language, Stressor};
-
-/// A stressor or a thinking pattern, as its position in `data/themes.toml`, stressors first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Theme(pub(crate) usize);
-
-/// What a phrase of the lexicon does to the scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Meaning {
-    /// It points to a theme.
-    Cue(Theme, Weight),
-    /// It denies the cue that follows: "not the".
-    DeniesNext,
-    /// It denies the cue before it: "is not the problem".
-    DeniesPrevious,
-    /// What follows in the sentence is what the story is about: "actually".
-    Emphasis,
-    /// It hides the cues within it: "break a leg".
-    Idiom,
-}
-
-/// How strongly a cue points to its theme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Weight {
-    Strong,
-    Medium,
-    Weak,
-}
-
-impl Weight {
-    pub(crate) fn value(self) -> f32 {
-        match self {
-            Self::Strong => 4.0,
-            Self::Medium => 2.0,
-            Self::Weak => 1.0,
-        }
-    }
-}
-
-/// The themes of all languages.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Themes {
-    stressor: Vec<StressorTheme>,
-    pattern: Vec<PatternTheme>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StressorTheme {
-    id: String,
-    patterns: Vec<String>,
-    emoji: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PatternTheme {
-    id: String,
-}
-
-/// Returns the themes of all languages.
-pub(crate) fn themes() -> &'static Themes {
-    static THEMES: LazyLock<Themes> = LazyLock::new(|| parse(include_str!("../data/themes.toml")));
-    &THEMES
-}
-
-impl Themes {
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        let stressors = self.stressor.iter().map(|stressor| stressor.id.as_str());
-        stressors.chain(self.pattern.iter().map(|pattern| pattern.id.as_str()))
-    }
-
-    /// Returns how many of the themes are stressors. They come first.
-    pub(crate) fn stressors(&self) -> usize {
-        self.stressor.len()
-    }
-
-    pub(crate) fn get(&self, id: &str) -> Theme {
-        let position = self.ids().position(|known| known == id);
-        Theme(position.expect("the shape tests compare the ids of all data files"))
-    }
-
-    /// Returns the patterns that complete the factors of `stressor`.
-    pub(crate) fn patterns(&self, stressor: Theme) -> impl Iterator<Item = Theme> {
-        let ids = &self.stressor[stressor.0].patterns;
-        ids.iter().map(|id| self.get(id))
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,9 +107,9 @@ impl Lexicon {
             }
         }
         let typos = Typos::new(&meanings, &words.not_typos);
-        for stressor in &themes.stressor {
-            let meaning = Meaning::Cue(themes.get(&stressor.id), Weight::Medium);
-            meanings.extend(phrases(&stressor.emoji).map(|emoji| (emoji, meaning)));
+        for (theme, emoji) in themes.emoji() {
+            let meaning = Meaning::Cue(theme, Weight::Medium);
+            meanings.extend(phrases(emoji).map(|emoji| (emoji, meaning)));
         }
         for (list, meaning) in [
             (&words.denies_next, Meaning::DeniesNext),
@@ -249,9 +162,4 @@ fn entry<T>(texts: &BTreeMap<String, T>, theme: Theme) -> (&str, &T) {
     let entry = id.and_then(|id| texts.get_key_value(id));
     let (id, text) = entry.expect("the shape tests find every theme in every language");
     (id, text)
-}
-
-/// Parses an embedded data file.
-pub(crate) fn parse<T: DeserializeOwned>(file: &str) -> T {
-    toml::from_str(file).expect("the shape tests parse every data file")
 }

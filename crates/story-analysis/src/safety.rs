@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::Language;
 use crate::cues::{Cues, is_near, phrases};
 use crate::fold::fold;
-use crate::lexicon::parse;
+use crate::language::Language;
+use crate::themes::parse;
 
 /// Where to find help, in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::Valence;
+use crate::analysis::Valence;
 use crate::cues::{Hit, is_near};
 use crate::fold::SENTENCE_END;
-use crate::lexicon::{Lexicon, Meaning, Theme, Weight, themes};
+use crate::lexicon::Lexicon;
+use crate::themes::{Meaning, Theme, Weight, themes};
 
 /// A denial reaches over this many words: "not because of the stupid exam".
 const DENIAL_REACH: usize = 3;

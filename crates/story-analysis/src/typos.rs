@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cues::{Hit, pattern, phrases};
 use crate::fold::fold;
-use crate::lexicon::Meaning;
+use crate::themes::Meaning;
 
 /// In shorter words, one slip is often another word.
 const SHORTEST: usize = 6;
@@ -105,7 +105,7 @@ fn slips(word: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::Typos;
-    use crate::lexicon::{Meaning, Theme, Weight};
+    use crate::themes::{Meaning, Theme, Weight};
 
     #[test]
     fn one_slip_in_a_long_word_is_found() {
