@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("emotionviz", &["*"]),
     ("http-bench", &[]),
+    ("painter", &[]),
     ("test-needs", &[]),
     ("process", &["test-needs"]),
     ("story-analysis", &[]),
@@ -319,7 +320,13 @@ fn crates_that_stand_alone_do_not_mention_the_application() {
         "database_url",
         "dev-env",
     ];
-    for package in ["process", "local-postgres", "fast-reload", "story-analysis"] {
+    for package in [
+        "process",
+        "local-postgres",
+        "fast-reload",
+        "story-analysis",
+        "painter",
+    ] {
         for file in files(&workspace().join("crates").join(package)) {
             let text = fs::read_to_string(&file).unwrap().to_lowercase();
             let found = words.iter().find(|word| text.contains(**word));
