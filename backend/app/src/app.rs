@@ -50,7 +50,11 @@ pub fn build(settings: &Service, clock: Clock) -> App {
     );
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
-    let api = OpenApiRouter::new().merge(accounts).merge(entries);
+    let drawings = emotionviz_drawings::router(guard.clone(), settings.providers.picture_side);
+    let api = OpenApiRouter::new()
+        .merge(accounts)
+        .merge(entries)
+        .merge(drawings);
     let registry = Registry::new();
     let requests = Arc::new(Requests::new(&registry));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
@@ -104,6 +108,7 @@ fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Reque
     tags(
         (name = "accounts", description = "Register, log in, export, delete"),
         (name = "entries", description = "Journal entries and their emotions"),
+        (name = "drawings", description = "Pictures of feelings"),
         (name = "health", description = "Whether the service lives and can serve, and its figures"),
     ),
 )]

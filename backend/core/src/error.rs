@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 pub enum ErrorCode {
     ValidationError,
     InvalidEmotion,
+    InvalidCategory,
     Unauthorized,
     Forbidden,
     NotFound,
@@ -35,6 +36,7 @@ impl ErrorCode {
         match self {
             Self::ValidationError => (StatusCode::BAD_REQUEST, "The request is not valid."),
             Self::InvalidEmotion => (StatusCode::BAD_REQUEST, "An emotion is not known."),
+            Self::InvalidCategory => (StatusCode::BAD_REQUEST, "The category is not known."),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Sign in to do this."),
             Self::Forbidden => (StatusCode::FORBIDDEN, "This is not yours."),
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing here."),
