@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::workspace;
 
 /// What a package may depend on among ours, in any table of its Cargo.toml. Features are those that are not named here.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("emotionviz-settings", &[]),
     ("emotionviz-core", &["emotionviz-settings"]),
     ("emotionviz-db", &["emotionviz-core", "emotionviz-settings"]),
@@ -61,6 +61,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "emotionviz-db",
             "emotionviz-core",
             "emotionviz-settings",
+            "painter",
         ],
     ),
 ];
