@@ -8,14 +8,14 @@ use std::ops::Range;
 use tiny_skia::{FillRule, Mask, Path, Rect, Transform};
 
 use crate::color::Oklab;
-use crate::field::Field;
+use crate::field::{Field, INVISIBLE};
 
 pub(crate) type Point = (f32, f32);
 
 const RAMP_STEPS: usize = 256;
 
 /// Colours with opacity along a line, as a table.
-pub(crate) struct Ramp(Vec<[f32; 4]>);
+pub(crate) struct Ramp(Box<[[f32; 4]; RAMP_STEPS]>);
 
 impl Ramp {
     /// Returns a ramp through opaque colours at equal distances.
@@ -35,19 +35,17 @@ impl Ramp {
     }
 
     fn new(color: impl Fn(f32) -> (Oklab, f32)) -> Self {
-        let steps = (0..RAMP_STEPS).map(|step| {
+        Self(Box::new(std::array::from_fn(|step| {
             let (color, opacity) = color(step as f32 / (RAMP_STEPS - 1) as f32);
             let [red, green, blue] = color.to_srgb();
             [red, green, blue, opacity]
-        });
-        Self(steps.collect())
+        })))
     }
 
     #[inline]
     fn at(&self, t: f32) -> [f32; 4] {
-        // A cast saturates: what is before the ramp has its first colour.
-        let step = (t * (RAMP_STEPS - 1) as f32 + 0.5) as usize;
-        self.0[step.min(RAMP_STEPS - 1)]
+        // A cast saturates: what is before or after the ramp has its first or last colour.
+        self.0[usize::from((t * (RAMP_STEPS - 1) as f32 + 0.5) as u8)]
     }
 }
 
@@ -107,11 +105,9 @@ pub(crate) struct Shadow {
     pub(crate) opacity: f32,
 }
 
-/// Light on the rim of the shape. Negative strength makes a hollow of it.
+/// Light from above on the rim of the shape. Negative strength makes a hollow of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Relief {
-    /// The direction towards the light, a unit vector.
-    pub(crate) light: Point,
     pub(crate) width: f32,
     pub(crate) strength: f32,
 }
@@ -237,8 +233,8 @@ impl Canvas {
                 .fill_path(layer.path, FillRule::Winding, true, self.transform());
         }
         let relief = layer.relief.map(|relief| {
-            let blurred = Field::blurred(layer.path, self.side, relief.width * self.scale());
-            blurred.relief(relief.light, relief.width * self.scale(), relief.strength)
+            let width = relief.width * self.scale();
+            Field::blurred(layer.path, self.side, width).relief(width, relief.strength)
         });
         let brush = Brush::new(&layer.paint, self.side);
         let bounds = layer.path.bounds();
@@ -265,13 +261,15 @@ impl Canvas {
             let colors = &mut colors[visible.clone()];
             brush.row(row, area.left + visible.start, colors);
             let pixels = &mut area.pixels(self, row)[visible.clone()];
-            for (((pixel, &edge), &relief), &color) in pixels
-                .iter_mut()
-                .zip(&edges[visible])
-                .zip(&*lights)
-                .zip(&*colors)
-            {
-                blend(pixel, light(color, relief), edge * color[3] * layer.opacity);
+            let edges = &edges[visible];
+            if relief.is_some() {
+                let rim = colors.iter_mut().zip(&*lights);
+                for (color, &relief) in rim.filter(|(_, relief)| relief.abs() > INVISIBLE) {
+                    *color = light(*color, relief);
+                }
+            }
+            for ((pixel, &edge), color) in pixels.iter_mut().zip(edges).zip(&*colors) {
+                blend(pixel, *color, edge * color[3] * layer.opacity);
             }
         }
     }
@@ -296,9 +294,9 @@ impl Canvas {
         }
     }
 
-    /// Returns a pixel: red, green and blue, 0 to 1, and padding.
-    pub(crate) fn pixel(&self, column: usize, row: usize) -> [f32; 4] {
-        self.pixels[row * self.side + column]
+    /// Returns the pixels row by row: red, green and blue, 0 to 1, and padding.
+    pub(crate) fn pixels(&self) -> &[[f32; 4]] {
+        &self.pixels
     }
 
     pub(crate) fn side(&self) -> usize {
@@ -406,6 +404,10 @@ impl<'a> Brush<'a> {
         let xs = (left..).map(|column| (column as f32 + 0.5) * self.step - 1.0);
         let colors = xs.zip(colors);
         match self.paint {
+            Paint::Linear { ramp, .. } if self.slope.0 == 0.0 => {
+                let color = ramp.at(self.origin + y * self.slope.1);
+                colors.for_each(|(_, pixel)| *pixel = color);
+            }
             Paint::Linear { ramp, .. } => {
                 let start = self.origin + y * self.slope.1;
                 colors.for_each(|(x, color)| *color = ramp.at(start + x * self.slope.0));
@@ -426,9 +428,9 @@ impl<'a> Brush<'a> {
                 // A cast saturates: beyond the canvas, its edge goes on.
                 let index =
                     |offset: f32| ((offset / self.step + middle) as usize).min(canvas.side - 1);
-                let row = index(y - center.1);
+                let line = &canvas.pixels[index(y - center.1) * canvas.side..][..canvas.side];
                 for (x, color) in colors {
-                    *color = canvas.pixel(index(x - center.0), row);
+                    *color = line[index(x - center.0)];
                 }
             }
         }
@@ -445,12 +447,14 @@ fn blend(pixel: &mut [f32; 4], color: [f32; 4], opacity: f32) {
 /// Returns the colour in light (towards a warm white) or in shadow (darker, of the same hue).
 #[inline]
 fn light(color: [f32; 4], amount: f32) -> [f32; 4] {
-    const LIGHT: [f32; 4] = [1.0, 0.985, 0.955, 1.0];
+    const LIGHT: [f32; 3] = [1.0, 0.985, 0.955];
     // Yellow in plain shadow turns olive: red falls least.
-    const SHADE: [f32; 4] = [0.88, 1.0, 1.04, 1.0];
+    const SHADE: [f32; 3] = [0.88, 1.0, 1.04];
     let (brighter, darker) = (amount.max(0.0), amount.min(0.0));
-    std::array::from_fn(|channel| {
-        let lit = color[channel] + (LIGHT[channel] - color[channel]) * brighter;
-        lit * (1.0 + SHADE[channel] * darker)
-    })
+    let mut lit = color;
+    for channel in 0..3 {
+        let brighter = color[channel] + (LIGHT[channel] - color[channel]) * brighter;
+        lit[channel] = brighter * (1.0 + SHADE[channel] * darker);
+    }
+    lit
 }

@@ -44,7 +44,7 @@ pub(crate) fn paint(moods: &[Mood], canvas: &mut Canvas, random: &mut Random) {
         let light = Oklab::from(mood.colors()[0]).with_nearest_hue(&colors);
         canvas.glow(
             *center,
-            radius * 2.4,
+            radius * 1.9,
             light.lift(0.2).sink(0.25 * dark),
             0.7,
         );
@@ -65,7 +65,6 @@ pub(crate) fn paint(moods: &[Mood], canvas: &mut Canvas, random: &mut Random) {
             opacity: 0.45,
         };
         let relief = Relief {
-            light: (0.0, -1.0),
             width: radius * 0.08,
             strength: 0.3,
         };

@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use tiny_skia::{FillRule, Mask, Path, Transform};
 
-/// The widest box filter, in samples on each side. Two of them in a row are close to a normal distribution.
+/// Blurs of fewer pixels than this are made at full resolution, by one box filter.
+const NARROW: f32 = 3.0;
+/// Wider ones are two box filters of this radius in a row, close to a normal distribution.
 const RADIUS: usize = 2;
-/// The standard deviation of two such filters, antialiasing and interpolation, in samples.
+/// The standard deviation of those two filters, antialiasing and interpolation, in samples.
 const DEVIATION: f32 = 2.06;
 
 /// A value below half a level of 255 changes no pixel.
-const INVISIBLE: f32 = 0.002;
+pub(crate) const INVISIBLE: f32 = 0.002;
 
 /// A smooth quantity over the canvas, in samples that are `step` pixels apart.
 pub(crate) struct Field {
@@ -29,12 +31,20 @@ impl Field {
     pub(crate) fn blurred(path: &Path, side: usize, blur: f32) -> Self {
         let side = side as f32;
         let scale = side / 2.0;
-        let step = (blur / DEVIATION).max(1.0);
-        let radius = if blur < 1.6 { 1 } else { RADIUS };
+        let (step, radius, passes) = if blur < NARROW {
+            // A box of radius r has the variance r (r + 1) / 3.
+            (1.0, ((3.0 * blur * blur + 0.25).sqrt() as usize).max(1), 1)
+        } else {
+            (blur / DEVIATION, RADIUS, 2)
+        };
         let margin = 3.0 * blur + 2.0 * step;
         let bounds = path.bounds();
         let clip = |edge: f32| ((edge + 1.0) * scale).clamp(-margin, side + margin);
-        let (left, top) = (clip(bounds.left()) - margin, clip(bounds.top()) - margin);
+        // Whole numbers, so that the samples of a narrow blur are the pixels.
+        let (left, top) = (
+            (clip(bounds.left()) - margin).floor(),
+            (clip(bounds.top()) - margin).floor(),
+        );
         let (right, bottom) = (
             clip(bounds.right()) + margin,
             clip(bounds.bottom()) + margin,
@@ -54,7 +64,7 @@ impl Field {
             .map(|&sample| f32::from(sample) / 255.0)
             .collect();
         let mut copy = vec![0.0; samples.len()];
-        for _ in 0..2 {
+        for _ in 0..passes {
             blur_rows(&samples, &mut copy, width, radius);
             blur_columns(&copy, &mut samples, width, radius);
         }
@@ -68,33 +78,31 @@ impl Field {
         }
     }
 
-    /// Returns the light on the rim of the blurred shape: positive on the side of the light.
-    pub(crate) fn relief(&self, light: (f32, f32), width: f32, strength: f32) -> Self {
+    /// Returns the light on the rim of the blurred shape: positive on the upper side.
+    pub(crate) fn relief(&self, width: f32, strength: f32) -> Self {
         let reach = width / self.step;
-        let (dx, dy) = (light.0 * reach, light.1 * reach);
         let mut samples = Vec::with_capacity(self.samples.len());
         for row in 0..self.height {
-            for column in 0..self.width {
-                let (x, y) = (column as f32, row as f32);
-                let away = self.sample(x - dx, y - dy);
-                let towards = self.sample(x + dx, y + dy);
-                samples.push((away - towards) * strength);
-            }
+            let (below, above) = (
+                self.between(row as f32 + reach),
+                self.between(row as f32 - reach),
+            );
+            samples.extend(
+                below
+                    .zip(above)
+                    .map(|(below, above)| (below - above) * strength),
+            );
         }
         Self { samples, ..*self }
     }
 
     /// Writes the values of a row of pixels, from the pixel `left` on. Returns which of them are not 0, as one range.
     pub(crate) fn row(&self, row: usize, left: usize, values: &mut [f32]) -> Range<usize> {
+        if self.step == 1.0 {
+            return self.row_of_pixels(row, left, values);
+        }
         let y = (row as f32 + 0.5 - self.top) / self.step - 0.5;
-        let (above, part) = split(y, self.height);
-        let below = (above + 1).min(self.height - 1);
-        let line = |row: usize| &self.samples[row * self.width..][..self.width];
-        let line: Vec<f32> = line(above)
-            .iter()
-            .zip(line(below))
-            .map(|(upper, lower)| upper + (lower - upper) * part)
-            .collect();
+        let line: Vec<f32> = self.between(y).collect();
         let Some(first) = line.iter().position(|value| value.abs() > INVISIBLE) else {
             return 0..0;
         };
@@ -119,7 +127,7 @@ impl Field {
             let slope = (next - line[before]) * per_pixel;
             let here = line[before] + (next - line[before]) * part;
             let pixels = if before + 1 < self.width {
-                ((1.0 - part) * self.step).ceil().max(1.0) as usize
+                ((1.0 - part) * self.step) as usize + 1
             } else {
                 end
             };
@@ -132,15 +140,39 @@ impl Field {
         start..end
     }
 
-    fn sample(&self, x: f32, y: f32) -> f32 {
-        let (left, part_x) = split(x, self.width);
-        let (top, part_y) = split(y, self.height);
-        let right = (left + 1).min(self.width - 1);
-        let bottom = (top + 1).min(self.height - 1);
-        let at = |column: usize, row: usize| self.samples[row * self.width + column];
-        let upper = at(left, top) + (at(right, top) - at(left, top)) * part_x;
-        let lower = at(left, bottom) + (at(right, bottom) - at(left, bottom)) * part_x;
-        upper + (lower - upper) * part_y
+    /// Does the same where samples are pixels.
+    fn row_of_pixels(&self, row: usize, left: usize, values: &mut [f32]) -> Range<usize> {
+        let row = row as isize - self.top as isize;
+        let Some(line) = usize::try_from(row)
+            .ok()
+            .and_then(|row| self.samples.chunks_exact(self.width).nth(row))
+        else {
+            return 0..0;
+        };
+        let Some(first) = line.iter().position(|value| value.abs() > INVISIBLE) else {
+            return 0..0;
+        };
+        let last = line
+            .iter()
+            .rposition(|value| value.abs() > INVISIBLE)
+            .unwrap_or(first);
+        let shift = self.left as isize - left as isize;
+        let column =
+            |sample: usize| (sample as isize + shift).clamp(0, values.len() as isize) as usize;
+        let visible = column(first)..column(last + 1);
+        if !visible.is_empty() {
+            let start = (visible.start as isize - shift) as usize;
+            values[visible.clone()].copy_from_slice(&line[start..][..visible.len()]);
+        }
+        visible
+    }
+
+    /// Returns the samples at a position between two rows.
+    fn between(&self, position: f32) -> impl Iterator<Item = f32> {
+        let (row, part) = split(position, self.height);
+        let line = |row: usize| self.samples[row * self.width..][..self.width].iter();
+        let pairs = line(row).zip(line((row + 1).min(self.height - 1)));
+        pairs.map(move |(upper, lower)| upper + (lower - upper) * part)
     }
 }
 
@@ -173,15 +205,18 @@ fn blur_columns(samples: &[f32], blurred: &mut [f32], width: usize, radius: usiz
     let weight = 1.0 / (2 * radius + 1) as f32;
     let last = samples.len() / width - 1;
     let line = |index: usize| &samples[index.min(last) * width..][..width];
+    let mut sums = vec![0.0; width];
+    for index in 0..=2 * radius {
+        for (sum, value) in sums.iter_mut().zip(line(index.saturating_sub(radius))) {
+            *sum += value;
+        }
+    }
     for (index, blurred) in blurred.chunks_exact_mut(width).enumerate() {
-        blurred.fill(0.0);
-        for offset in 0..=2 * radius {
-            for (value, source) in blurred
-                .iter_mut()
-                .zip(line((index + offset).saturating_sub(radius)))
-            {
-                *value += source * weight;
-            }
+        let (added, removed) = (line(index + radius + 1), line(index.saturating_sub(radius)));
+        let values = blurred.iter_mut().zip(&mut sums);
+        for ((value, sum), (added, removed)) in values.zip(added.iter().zip(removed)) {
+            *value = *sum * weight;
+            *sum += added - removed;
         }
     }
 }

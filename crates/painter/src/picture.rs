@@ -10,6 +10,9 @@ const GRAIN: f32 = 0.7;
 /// which makes files a tenth smaller.
 const CONTINUED: f32 = 0.75;
 
+/// Up to this side a picture is compressed in a quarter of the time, to files that are a quarter larger.
+const FAST_SIDE: u32 = 640;
+
 /// A square picture in sRGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -20,17 +23,19 @@ pub struct Picture {
 impl Picture {
     pub(crate) fn new(canvas: &Canvas, seed: u64) -> Self {
         let side = canvas.side();
-        let mut pixels = Vec::with_capacity(side * side * 3);
+        let mut pixels = vec![0; side * side * 3];
         let mut noise = seed;
         let mut grain = 0.0;
-        for row in 0..side {
-            for column in 0..side {
-                grain = CONTINUED * grain + GRAIN * triangular(&mut noise);
-                let [red, green, blue, _] = canvas.pixel(column, row);
-                pixels.extend([red, green, blue].map(|channel| {
-                    // Rounded by the cast, which saturates.
-                    (channel * 255.0 + grain + 0.5) as u8
-                }));
+        for (bytes, pixel) in pixels
+            .as_chunks_mut::<3>()
+            .0
+            .iter_mut()
+            .zip(canvas.pixels())
+        {
+            grain = CONTINUED * grain + GRAIN * triangular(&mut noise);
+            for (byte, channel) in bytes.iter_mut().zip(pixel) {
+                // Rounded by the cast, which saturates.
+                *byte = (channel * 255.0 + grain + 0.5) as u8;
             }
         }
         Self {
@@ -58,8 +63,11 @@ impl Picture {
         let mut encoder = Encoder::new(&mut file, self.side, self.side);
         encoder.set_color(ColorType::Rgb);
         encoder.set_depth(BitDepth::Eight);
-        // Level 1 gives files that are a third larger, and level 3 takes twice the time to save 8 %.
-        encoder.set_deflate_compression(DeflateCompression::Level(2));
+        encoder.set_deflate_compression(if self.side <= FAST_SIDE {
+            DeflateCompression::FdeflateUltraFast
+        } else {
+            DeflateCompression::Level(2)
+        });
         encoder.set_filter(Filter::Sub);
         encoder
             .write_header()

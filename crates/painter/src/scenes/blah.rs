@@ -54,7 +54,6 @@ pub(super) fn paint(canvas: &mut Canvas, [haze, sand, taupe]: [Oklab; 3], random
         let path = below(|_| top, bottom);
         let paint = Paint::vertical(top, top + 0.5, &[color.lift(0.06), color, color.lift(0.08)]);
         let edge = Relief {
-            light: (0.0, -1.0),
             width: 0.03,
             strength: 0.14,
         };

@@ -41,7 +41,6 @@ pub(super) fn paint(canvas: &mut Canvas, [stone, olive, sand]: [Oklab; 3], rando
         opacity: 0.6,
     };
     let relief = Relief {
-        light: (0.0, -1.0),
         width: radius * 0.3,
         strength: 0.2,
     };

@@ -67,7 +67,6 @@ pub(super) fn paint(canvas: &mut Canvas, [mint, sage, sky]: [Oklab; 3], random: 
             opacity: 0.45,
         };
         let crest = Relief {
-            light: (0.0, -1.0),
             width: 0.03,
             strength: 0.35,
         };

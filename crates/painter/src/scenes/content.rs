@@ -47,7 +47,6 @@ pub(super) fn paint(canvas: &mut Canvas, [lavender, rose, pearl]: [Oklab; 3], ra
             Paint::vertical(-radius, radius, &[color.sink(0.1), color, color.lift(0.3)])
         };
         let relief = Relief {
-            light: (0.0, -1.0),
             width: 0.03,
             strength: if raised { 0.26 } else { -0.22 },
         };

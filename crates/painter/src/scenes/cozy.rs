@@ -41,7 +41,6 @@ pub(super) fn paint(canvas: &mut Canvas, [camel, clay, cream]: [Oklab; 3], rando
             &[color.sink(0.07), color, color.lift(0.3)],
         );
         let hollow = Relief {
-            light: (0.0, -1.0),
             width: 0.05,
             strength: -0.34,
         };

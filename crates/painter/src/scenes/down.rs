@@ -53,7 +53,6 @@ pub(super) fn paint(canvas: &mut Canvas, [mist, dusk, slate]: [Oklab; 3], random
             opacity: 0.35,
         };
         let rim = Relief {
-            light: (0.0, -1.0),
             width: 0.025,
             strength: 0.3,
         };

@@ -61,7 +61,6 @@ pub(super) fn paint(canvas: &mut Canvas, [violet, gray, steel]: [Oklab; 3], rand
                 opacity: 0.6,
             };
             let relief = Relief {
-                light: (-0.5, -0.87),
                 width: 0.012,
                 strength: 0.3,
             };

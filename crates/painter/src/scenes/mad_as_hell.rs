@@ -41,7 +41,6 @@ pub(super) fn paint(canvas: &mut Canvas, [plum, wine, slate]: [Oklab; 3], random
             opacity: 0.8,
         };
         let relief = Relief {
-            light: (0.0, -1.0),
             width: 0.01,
             strength: 0.4,
         };

@@ -32,7 +32,6 @@ pub(super) fn paint(canvas: &mut Canvas, [coral, peach, gold]: [Oklab; 3], rando
         opacity: 0.4,
     };
     let relief = Relief {
-        light: (-0.5, -0.87),
         width: 0.02,
         strength: 0.25,
     };

@@ -25,7 +25,6 @@ pub(super) fn paint(canvas: &mut Canvas, [butter, apricot, pink]: [Oklab; 3], ra
         opacity: 0.3,
     };
     let relief = Relief {
-        light: (0.0, -1.0),
         width: 0.03,
         strength: 0.34,
     };
