@@ -6,9 +6,10 @@ use rand::RngExt;
 
 use crate::canvas::{Canvas, Layer, Paint, Point, Ramp, Relief, Shadow};
 use crate::color::Oklab;
-use crate::feeling::dominant_colors;
 use crate::mood::{Category, Mood};
-use crate::scenes::{self, Random};
+use crate::palette::dominant_colors;
+use crate::random::Random;
+use crate::scenes;
 use crate::shapes::{circle, polar};
 
 pub(crate) fn paint(moods: &[Mood], canvas: &mut Canvas, random: &mut Random) {

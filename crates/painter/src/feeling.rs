@@ -8,12 +8,10 @@ use crate::canvas::Canvas;
 use crate::color::{Color, Oklab};
 use crate::composition;
 use crate::mood::Mood;
+use crate::palette::{distinct, dominant_colors};
 use crate::picture::Picture;
-use crate::scenes::{self, Random};
-
-/// The most colours that a picture is described with, and the most hues that it has.
-pub(crate) const MOST_COLORS: usize = 4;
-const FEWEST_COLORS: usize = 3;
+use crate::random::Random;
+use crate::scenes;
 
 /// The largest side of a picture, in pixels.
 pub const LARGEST_SIDE: u32 = 2048;
@@ -96,28 +94,4 @@ impl Feeling {
         let _ = write!(sentence, " in {}.", colors.join(", "));
         sentence
     }
-}
-
-/// Returns the colours that stand for a feeling: the first colour of each mood in order, at most four, filled up to three with the moods'
-/// second and third colours.
-#[must_use]
-pub fn dominant_colors(moods: &[Mood]) -> Vec<Color> {
-    let moods = distinct(moods);
-    let firsts = moods.iter().map(|mood| mood.colors()[0]).take(MOST_COLORS);
-    let mut colors: Vec<Color> = firsts.collect();
-    let others = moods
-        .iter()
-        .flat_map(|mood| mood.colors().into_iter().skip(1));
-    colors.extend(others.take(FEWEST_COLORS.saturating_sub(colors.len())));
-    colors
-}
-
-fn distinct(moods: &[Mood]) -> Vec<Mood> {
-    let mut distinct = Vec::new();
-    for mood in moods {
-        if !distinct.contains(mood) {
-            distinct.push(*mood);
-        }
-    }
-    distinct
 }

@@ -7,11 +7,14 @@ mod composition;
 mod feeling;
 mod field;
 mod mood;
+mod palette;
 mod picture;
+mod random;
 mod scenes;
 mod shapes;
 
 pub use color::Color;
-pub use feeling::{Feeling, FeelingError, LARGEST_SIDE, dominant_colors};
+pub use feeling::{Feeling, FeelingError, LARGEST_SIDE};
 pub use mood::{Category, Mood};
+pub use palette::dominant_colors;
 pub use picture::Picture;

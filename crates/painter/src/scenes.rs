@@ -12,14 +12,10 @@ mod mad_as_hell;
 mod pumped;
 mod super_happy;
 
-use rand::rngs::Xoshiro256PlusPlus;
-
 use crate::canvas::Canvas;
 use crate::color::Oklab;
 use crate::mood::Mood;
-
-/// The generator of all choices. Its sequence is the same on every platform.
-pub(crate) type Random = Xoshiro256PlusPlus;
+use crate::random::Random;
 
 /// Paints a mood over the whole canvas, in three colours.
 pub(crate) fn paint(mood: Mood, canvas: &mut Canvas, colors: [Oklab; 3], random: &mut Random) {

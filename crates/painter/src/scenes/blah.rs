@@ -2,9 +2,9 @@
 
 use rand::RngExt;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Relief};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{BEYOND, below, circle};
 
 pub(super) fn paint(canvas: &mut Canvas, [haze, sand, taupe]: [Oklab; 3], random: &mut Random) {

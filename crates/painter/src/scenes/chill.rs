@@ -4,9 +4,9 @@ use std::f32::consts::TAU;
 
 use rand::RngExt;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{BEYOND, below, circle};
 
 pub(super) fn paint(canvas: &mut Canvas, [mint, sage, sky]: [Oklab; 3], random: &mut Random) {

@@ -2,9 +2,9 @@
 
 use rand::RngExt;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::circle;
 
 pub(super) fn paint(canvas: &mut Canvas, [lavender, rose, pearl]: [Oklab; 3], random: &mut Random) {

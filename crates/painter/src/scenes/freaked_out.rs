@@ -6,9 +6,9 @@ use rand::RngExt;
 
 use tiny_skia::Path;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Point, Ramp, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{polar, polygon};
 
 pub(super) fn paint(canvas: &mut Canvas, [violet, gray, steel]: [Oklab; 3], random: &mut Random) {

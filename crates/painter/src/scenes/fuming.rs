@@ -4,9 +4,9 @@ use std::f32::consts::TAU;
 
 use rand::RngExt;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{blade, circle};
 
 pub(super) fn paint(canvas: &mut Canvas, [rose, brick, ash]: [Oklab; 3], random: &mut Random) {

@@ -5,9 +5,9 @@ use std::f32::consts::{FRAC_PI_2, PI, TAU};
 use rand::RngExt;
 use tiny_skia::Path;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Point, Ramp, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{polar, polygon};
 
 pub(super) fn paint(canvas: &mut Canvas, [plum, wine, slate]: [Oklab; 3], random: &mut Random) {

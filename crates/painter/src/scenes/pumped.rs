@@ -5,9 +5,9 @@ use std::f32::consts::{PI, TAU};
 use rand::RngExt;
 use tiny_skia::LineCap;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Ramp, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{arc, circle, polar};
 
 pub(super) fn paint(canvas: &mut Canvas, [coral, peach, gold]: [Oklab; 3], random: &mut Random) {

@@ -4,9 +4,9 @@ use std::f32::consts::{FRAC_PI_2, PI};
 
 use rand::RngExt;
 
-use super::Random;
 use crate::canvas::{Canvas, Layer, Paint, Ramp, Relief, Shadow};
 use crate::color::Oklab;
+use crate::random::Random;
 use crate::shapes::{circle, petal, polar};
 
 pub(super) fn paint(canvas: &mut Canvas, [butter, apricot, pink]: [Oklab; 3], random: &mut Random) {
