@@ -54,7 +54,7 @@ enum State {
     Closed {
         failures: u32,
     },
-    /// Without a time: for ever.
+    /// Without a time: permanently.
     Open {
         cause: Cause,
         until: Option<Instant>,
@@ -70,7 +70,7 @@ enum State {
 enum Verdict {
     Works,
     Fails,
-    /// The provider refuses calls for this long, or for ever.
+    /// The provider refuses calls for this long, or permanently.
     Refuses(Cause, Option<Duration>),
     Unknown,
 }
@@ -185,10 +185,10 @@ impl Breaker {
         })
     }
 
-    /// Takes note of a request that was sent without a pass.
+    /// Opens the circuit if a request that had no pass shows that no call can succeed.
     pub(crate) fn note<T>(&self, result: &Result<T, Error>) {
-        if let verdict @ Verdict::Refuses(..) = Verdict::of(result) {
-            self.settle(verdict, false);
+        if let Err(Error::BadKey | Error::RetiredModel) = result {
+            self.settle(Verdict::of(result), false);
         }
     }
 

@@ -22,14 +22,10 @@ use crate::observer::{Attempt, Observer, Operation, Usage};
 use crate::protocol::{self, Picture, Question, Response};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// An attempt is given up after this time. Usual are 2 s for text and 15 s for a picture.
+/// A picture usually takes 10 to 20 s.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(45);
-
 /// The body of an error has a few kilobytes.
 const LARGEST_ERROR: usize = 64 << 10;
-const LARGEST_TEXT: usize = 1 << 20;
-/// A PNG of 1024² has at most 4 MB, and base64 adds a third.
-const LARGEST_PICTURE: usize = 32 << 20;
 
 /// What a [`Client`] needs to know.
 pub struct Config {
@@ -41,7 +37,7 @@ pub struct Config {
     pub model: String,
     /// How many calls may run at the same time. Further calls wait.
     pub concurrency: NonZeroUsize,
-    /// Is told about each attempt; `Arc::new(())` if nobody measures.
+    /// Receives a report of each attempt. `Arc::new(())` ignores it.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -57,14 +53,29 @@ pub struct Client {
     observer: Arc<dyn Observer>,
 }
 
-/// What to send, and the limits of its attempts.
+/// What to ask for. Without a body, it is a GET of the model.
 struct Call {
     operation: Operation,
-    body: Value,
+    body: Option<Value>,
     deadline: Instant,
-    largest_body: usize,
-    /// An attempt is not repeated if less time than this is left: it would be billed and thrown away.
-    shortest_attempt: Duration,
+}
+
+impl Operation {
+    fn largest_body(self) -> usize {
+        match self {
+            Self::Json | Self::CheckModel => 1 << 20,
+            // A PNG of 1024² has at most 4 MB, and base64 adds a third.
+            Self::Picture => 32 << 20,
+        }
+    }
+
+    /// An attempt is not repeated if less time than this is left: its answer would be billed and come too late.
+    fn shortest_attempt(self) -> Duration {
+        match self {
+            Self::Json | Self::CheckModel => Duration::from_secs(2),
+            Self::Picture => Duration::from_secs(10),
+        }
+    }
 }
 
 impl Client {
@@ -109,10 +120,8 @@ impl Client {
     ) -> Result<T, Error> {
         let call = Call {
             operation: Operation::Json,
-            body: question.body(),
+            body: Some(question.body()),
             deadline,
-            largest_body: LARGEST_TEXT,
-            shortest_attempt: Duration::from_secs(2),
         };
         self.call(&call, |response| response.json()).await
     }
@@ -125,10 +134,8 @@ impl Client {
     pub async fn picture(&self, prompt: &str, deadline: Instant) -> Result<Picture, Error> {
         let call = Call {
             operation: Operation::Picture,
-            body: protocol::picture_body(prompt),
+            body: Some(protocol::picture_body(prompt)),
             deadline,
-            largest_body: LARGEST_PICTURE,
-            shortest_attempt: Duration::from_secs(10),
         };
         self.call(&call, |response| response.picture()).await
     }
@@ -141,16 +148,12 @@ impl Client {
     ///
     /// Fails if the provider does not confirm the model before `deadline`. See [`Error`].
     pub async fn check_model(&self, deadline: Instant) -> Result<(), Error> {
-        let request = self.http.get(self.model_url.clone());
-        let result = self
-            .attempt(
-                Operation::CheckModel,
-                request,
-                deadline,
-                LARGEST_TEXT,
-                |_| Ok(()),
-            )
-            .await;
+        let call = Call {
+            operation: Operation::CheckModel,
+            body: None,
+            deadline,
+        };
+        let result = self.attempt(&call, |_| Ok(())).await;
         self.breaker.note(&result);
         result
     }
@@ -187,32 +190,21 @@ impl Client {
         // The circuit may have opened during the wait.
         let pass = self.breaker.enter()?;
 
+        let backoff = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_times(3)
+            .with_jitter();
         let mut has_asked_again = false;
-        let attempt = || {
-            let request = self.http.post(self.generate_url.clone()).json(&call.body);
-            self.attempt(
-                call.operation,
-                request,
-                call.deadline,
-                call.largest_body,
-                &read,
-            )
-        };
-        let result = attempt
-            .retry(
-                ExponentialBuilder::new()
-                    .with_min_delay(Duration::from_millis(500))
-                    .with_max_times(3)
-                    .with_jitter(),
-            )
+        let result = (|| self.attempt(call, &read))
+            .retry(backoff)
             .adjust(|error, planned| {
-                let delay = match error {
-                    error if protocol::is_worth_asking_again(error) => {
-                        (!std::mem::replace(&mut has_asked_again, true)).then_some(Duration::ZERO)
-                    }
-                    error => delay_before_retry(error, planned?),
+                let delay = if protocol::is_worth_asking_again(error) {
+                    let is_first = !std::mem::replace(&mut has_asked_again, true);
+                    is_first.then_some(Duration::ZERO)
+                } else {
+                    delay_before_retry(error, planned?)
                 }?;
-                let needed = delay.checked_add(call.shortest_attempt)?;
+                let needed = delay.checked_add(call.operation.shortest_attempt())?;
                 let left = call.deadline.saturating_duration_since(Instant::now());
                 (needed <= left).then_some(delay)
             })
@@ -224,28 +216,27 @@ impl Client {
     /// Sends one request and reads the response with `read`.
     async fn attempt<T>(
         &self,
-        operation: Operation,
-        request: RequestBuilder,
-        deadline: Instant,
-        largest_body: usize,
+        call: &Call,
         read: impl Fn(&Response<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let started = Instant::now();
-        if deadline <= started {
+        if call.deadline <= started {
             // `timeout_at` would send the request before it checks the time.
             let waited = Duration::ZERO;
             return Err(Error::TimedOut { waited });
         }
+        let request = match &call.body {
+            Some(body) => self.http.post(self.generate_url.clone()).json(body),
+            None => self.http.get(self.model_url.clone()),
+        };
+        let exchange = exchange(request, call.operation.largest_body());
+        let limit = call.deadline.min(started + LONGEST_ATTEMPT);
         let mut usage = Usage::default();
-        let result = match timeout_at(
-            deadline.min(started + LONGEST_ATTEMPT),
-            exchange(request, largest_body),
-        )
-        .await
-        {
-            Err(_) => Err(Error::TimedOut {
-                waited: started.elapsed(),
-            }),
+        let result = match timeout_at(limit, exchange).await {
+            Err(_) => {
+                let waited = started.elapsed();
+                Err(Error::TimedOut { waited })
+            }
             Ok(Err(error)) => Err(error),
             Ok(Ok(body)) => Response::parse(&body).and_then(|response| {
                 usage = response.usage();
@@ -254,7 +245,7 @@ impl Client {
             }),
         };
         self.observer.on_attempt(&Attempt {
-            operation,
+            operation: call.operation,
             elapsed: started.elapsed(),
             usage,
             error: result.as_ref().err(),

@@ -50,7 +50,7 @@ pub enum Error {
     /// The quota is used up.
     #[error("the quota is used up")]
     Quota {
-        /// The wait that the provider asks for, or a minute if it states none. `None`: this key will never have a quota.
+        /// The wait that the provider asks for, or a minute if it states none. `None`: this key and model will never have a quota.
         retry_after: Option<Duration>,
     },
     /// The provider rejects the key.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// Is told about each attempt, for metrics of errors, latency and costs.
+/// Receives a report of each attempt, for metrics of errors, latency and costs.
 ///
 /// An attempt whose caller dropped the call is not reported.
 pub trait Observer: Send + Sync + 'static {
-    /// Is called at the end of each attempt, from within the call. It must not block.
+    /// Receives one attempt that has ended. It runs within the call, so it must not block.
     fn on_attempt(&self, attempt: &Attempt<'_>);
 }
 

@@ -384,20 +384,23 @@ pub(crate) fn failure(status: u16, body: &[u8]) -> Error {
     }
 }
 
-/// Returns the delay of `google.rpc.RetryInfo`, `None` if it is not a time.
+/// Returns the delay of `google.rpc.RetryInfo`, `None` for a quota that never comes back.
 fn retry_after(details: &[Value]) -> Option<Duration> {
     let is_retry_info = |detail: &&Value| {
         let kind = detail["@type"].as_str();
         kind.is_some_and(|kind| kind.ends_with("google.rpc.RetryInfo"))
     };
-    let Some(info) = details.iter().find(is_retry_info) else {
-        return Some(COOL_DOWN);
-    };
+    let delay = details
+        .iter()
+        .find(is_retry_info)
+        .and_then(|info| info["retryDelay"].as_str());
+    if delay == Some("never") {
+        return None;
+    }
     // The JSON form of a duration: "3.5s".
-    let seconds: f64 = info["retryDelay"]
-        .as_str()?
-        .strip_suffix('s')?
-        .parse()
-        .ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let seconds = delay.and_then(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+    match seconds {
+        Some(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).ok(),
+        _ => Some(COOL_DOWN),
+    }
 }

@@ -215,6 +215,8 @@ async fn a_check_of_the_model_opens_the_circuit_for_a_bad_key_only() {
     for _ in 0..4 {
         check().await.unwrap_err();
     }
+    current.set(|| Reply::quota("3600s"));
+    check().await.unwrap_err();
     assert_eq!(setup.client.open_circuit(), None);
     current.set(Reply::bad_key);
     check().await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use gemini_client::mock::Reply;
 use gemini_client::{Client, Error};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -133,15 +133,33 @@ async fn a_quota_that_comes_back_too_late_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_quota_without_a_time_is_not_waited_for_longer_than_a_minute() {
-    let clock = Clock::pause();
-    let setup = Setup::with_replies(&[|| Reply::html(429), happy]).await;
-    let error = setup.mood().await.unwrap_err();
-    assert!(matches!(error, Error::Quota { retry_after: Some(minute) } if minute == seconds(60.0)));
-    let call = setup.mood_within(10.0).await;
-    assert!(matches!(call.await.unwrap(), Err(Error::CircuitOpen(_))));
-    clock.advance(60.0).await;
-    setup.mood().await.unwrap();
+async fn a_quota_without_a_time_that_can_be_read_comes_back_after_a_minute() {
+    fn quota(delay: &Value) -> Reply {
+        let info = "type.googleapis.com/google.rpc.RetryInfo";
+        let details = json!([{"@type": info, "retryDelay": delay}]);
+        Reply::error_in_array(429, "RESOURCE_EXHAUSTED", &details)
+    }
+    let cases: [NamedReply; 7] = [
+        ("HTML", || Reply::html(429)),
+        ("no details", || {
+            Reply::error(429, "RESOURCE_EXHAUSTED", &json!([]))
+        }),
+        ("text", || quota(&json!("soon"))),
+        ("negative", || quota(&json!("-1s"))),
+        ("not a number", || quota(&json!("NaNs"))),
+        ("an object", || quota(&json!({"seconds": 5}))),
+        ("null", || quota(&Value::Null)),
+    ];
+    for (name, reply) in cases {
+        let setup = Setup::new(move |_| reply()).await;
+        match setup.mood().await {
+            Err(Error::Quota { retry_after }) => {
+                assert_eq!(retry_after, Some(seconds(60.0)), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(setup.request_count(), 1, "{name}");
+    }
 }
 
 #[tokio::test]
