@@ -1,4 +1,6 @@
 use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -137,6 +139,62 @@ async fn bodies_that_are_too_large() {
         "{answer}"
     );
     ann.get("/entries").await.data(200);
+}
+
+/// Answers to requests that are sent in pieces over one connection, each a status and whether the connection closes.
+fn answers(address: &str, pieces: &[&str]) -> Vec<(String, bool)> {
+    let mut connection =
+        std::net::TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+    let bound = Duration::from_secs(10);
+    connection.set_read_timeout(Some(bound)).unwrap();
+    connection.set_nodelay(true).unwrap();
+    for piece in pieces {
+        write!(connection, "{piece}").unwrap();
+        // The service gets each piece by itself.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    connection.shutdown(Shutdown::Write).unwrap();
+    let mut text = String::new();
+    connection.read_to_string(&mut text).unwrap();
+    let heads = text.split("HTTP/1.1 ").skip(1);
+    heads
+        .map(|head| {
+            let head = head.split("\r\n\r\n").next().unwrap();
+            (
+                head[..3].to_owned(),
+                head.to_lowercase().contains("connection: close"),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_rejected_request_leaves_its_connection_usable_once_its_body_is_there() {
+    let s = Process::start().await;
+    let next = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (request, status) in [
+        ("POST /api/v1/entries", "401"),
+        ("POST /api/v1/nothing", "404"),
+        ("POST /health", "405"),
+        ("POST /api/v1/auth/login", "415"),
+    ] {
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n");
+        assert_eq!(
+            answers(&s.server.address, &[&head, "hello", next]),
+            [(status.to_owned(), false), ("200".to_owned(), false)],
+            "{request}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_announced_body_that_is_too_large_is_refused_before_it_is_sent() {
+    let s = Process::start().await;
+    let head = "POST /api/v1/entries HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\nexpect: 100-continue\r\n\r\n";
+    assert_eq!(
+        answers(&s.server.address, &[head]),
+        [("413".to_owned(), true)]
+    );
 }
 
 #[tokio::test]

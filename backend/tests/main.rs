@@ -10,6 +10,7 @@ mod adoption;
 mod cors;
 mod database;
 mod documents;
+mod drawings;
 mod entries;
 mod envelope;
 mod export;

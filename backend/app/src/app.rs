@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use emotionviz_core::metrics::Requests;
-use emotionviz_core::{ApiError, Clock, ErrorCode, Failure, track};
+use emotionviz_core::{ApiError, Clock, ErrorCode, Failure, read_body, track};
 use emotionviz_db::Pool;
 use emotionviz_guard::{Guard, Passwords};
 use emotionviz_settings::{Origins, Service};
@@ -51,7 +50,11 @@ pub fn build(settings: &Service, clock: Clock) -> App {
     );
     let accounts = emotionviz_accounts::router(pool.clone(), guard.clone(), Passwords::new());
     let entries = emotionviz_entries::router(pool.clone(), guard.clone());
-    let api = OpenApiRouter::new().merge(accounts).merge(entries);
+    let drawings = emotionviz_drawings::router(guard.clone(), settings.providers.picture_side);
+    let api = OpenApiRouter::new()
+        .merge(accounts)
+        .merge(entries)
+        .merge(drawings);
     let registry = Registry::new();
     let requests = Arc::new(Requests::new(&registry));
     let probes = health::router(pool.clone()).merge(metrics::router(registry, pool.clone()));
@@ -84,11 +87,11 @@ fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Reque
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             TIME_LIMIT,
-        ))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        ));
     let every = ServiceBuilder::new()
         .layer(from_fn_with_state(requests, track))
-        .layer(cors::layer(origins));
+        .layer(cors::layer(origins))
+        .layer(from_fn_with_state(MAX_BODY_BYTES, read_body));
     // With a state, axum builds each handler once, and not for each request.
     others
         .layer(limits)
@@ -105,6 +108,7 @@ fn layered(probes: Router, others: Router, origins: Origins, requests: Arc<Reque
     tags(
         (name = "accounts", description = "Register, log in, export, delete"),
         (name = "entries", description = "Journal entries and their emotions"),
+        (name = "drawings", description = "Pictures of feelings"),
         (name = "health", description = "Whether the service lives and can serve, and its figures"),
     ),
 )]
@@ -125,9 +129,11 @@ impl utoipa::Modify for BearerToken {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::{Body, to_bytes};
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes, to_bytes};
     use axum::http::Request;
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use emotionviz_settings::Kind;
     use tower::ServiceExt;
 
@@ -192,6 +198,22 @@ mod tests {
             failure(get(slow)).await,
             (503, "SERVICE_UNAVAILABLE".to_owned())
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_given_up_and_its_connection_closed() {
+        let stalled =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post("/").body(stalled).unwrap();
+        let router = layered(
+            Router::new(),
+            Router::new().route("/", post(|| async {})),
+            Origins::read("https://app.example").unwrap(),
+            Arc::new(Requests::new(&Registry::new())),
+        );
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(response.headers()["connection"], "close");
     }
 
     #[tokio::test]

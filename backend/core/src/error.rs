@@ -12,10 +12,12 @@ use utoipa::ToSchema;
 pub enum ErrorCode {
     ValidationError,
     InvalidEmotion,
+    InvalidCategory,
     Unauthorized,
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    RequestTimeout,
     Conflict,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -34,12 +36,17 @@ impl ErrorCode {
         match self {
             Self::ValidationError => (StatusCode::BAD_REQUEST, "The request is not valid."),
             Self::InvalidEmotion => (StatusCode::BAD_REQUEST, "An emotion is not known."),
+            Self::InvalidCategory => (StatusCode::BAD_REQUEST, "The category is not known."),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Sign in to do this."),
             Self::Forbidden => (StatusCode::FORBIDDEN, "This is not yours."),
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing here."),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This path does not take that method.",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "The body came too slowly: try again.",
             ),
             Self::Conflict => (StatusCode::CONFLICT, "This contradicts what is there."),
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
@@ -69,6 +76,7 @@ impl ErrorCode {
             StatusCode::FORBIDDEN => Self::Forbidden,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::SERVICE_UNAVAILABLE => Self::ServiceUnavailable,

@@ -2,10 +2,9 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
 use garde::Validate;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -26,13 +25,9 @@ where
         if !is_json(request.headers()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.into_response().status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge.into(),
-                    _ => ApiError::new(ErrorCode::ValidationError, "The body could not be read."),
-                })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(ApiError::internal)?;
         // serde would read a list as a struct's fields in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::fields([("body", "must be a JSON object")]));

@@ -1,5 +1,6 @@
 //! What HTTP means here: error codes and their status, the envelope, extractors, a request's id and log line.
 
+mod body;
 mod clock;
 pub mod email;
 mod envelope;
@@ -15,6 +16,7 @@ pub mod telemetry;
 pub mod time;
 mod track;
 
+pub use body::read_body;
 pub use clock::Clock;
 pub use envelope::{Data, Failure, Meta, Plain};
 pub use error::{ApiError, ErrorCode};

@@ -30,6 +30,7 @@ impl IntoResponses for WithBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         failures(&[
             ("400", "A field is missing or breaks a rule"),
+            ("408", "The body came too slowly"),
             ("413", "The body is over the limit"),
             ("415", "The body is not JSON"),
         ])

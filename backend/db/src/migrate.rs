@@ -9,6 +9,7 @@
 //! ones do not wait for it, as whatever is not applied is applied in the order of the versions, whenever it comes.
 
 mod adoption;
+mod embedded;
 mod empty;
 mod error;
 mod identity;
@@ -18,36 +19,24 @@ mod lock;
 mod odd_rows;
 mod owner;
 mod pause;
+mod records;
 mod status;
+mod step;
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
-
-use sqlx::migrate::{Migrate, Migration, Migrator};
+use sqlx::migrate::Migrate;
 use sqlx::{Connection, PgConnection};
 
 pub use adoption::Adoption;
+pub(crate) use embedded::ups;
+use embedded::{MIGRATIONS, is_reversible, undo};
 pub(crate) use empty::is_empty;
 pub use error::Error;
 use identity::Identity;
 pub(crate) use line_ends::crlf_checksum;
 pub use owner::connect;
+use records::{APPLIED, prepare};
 pub use status::{Entry, State, Status};
-
-static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
-    static EMBEDDED: Migrator = sqlx::migrate!();
-    line_ends::normalised(&EMBEDDED)
-});
-
-/// What this binary may apply, oldest first, written or not.
-pub(crate) fn ups() -> impl Iterator<Item = &'static Migration> {
-    MIGRATIONS
-        .iter()
-        .filter(|migration| migration.migration_type.is_up_migration())
-}
-
-/// The table in which sqlx records what is applied.
-const APPLIED: &str = "_sqlx_migrations";
+pub use step::Step;
 
 /// Why `up` is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,17 +45,6 @@ pub enum Cause {
     Asked,
     /// The environment does it by itself: a pause is kept.
     Automatic,
-}
-
-/// A migration that ran.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Its version, `YYYYMMDDHHMMSS`.
-    pub version: i64,
-    /// What it does.
-    pub description: String,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// What `up` did.
@@ -136,7 +114,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
             steps.push(step);
             adoption = (identity == Identity::Python).then_some(adopted);
         } else {
-            steps.push(step(&mut first, migration).await?);
+            steps.push(step::apply(&mut first, migration).await?);
         }
     }
     if let Some(aside) = aside {
@@ -146,7 +124,7 @@ async fn up_locked(conn: &mut PgConnection, cause: Cause, target: i64) -> Result
     first.commit().await?;
     let are_granted = identity == Identity::Python && pending.peek().is_none();
     for migration in pending {
-        steps.push(step(conn, migration).await?);
+        steps.push(step::apply(conn, migration).await?);
     }
     if !are_granted {
         grant(conn).await?;
@@ -202,16 +180,7 @@ async fn down_locked(
     let mut steps = Vec::new();
     for migration in reverted.iter().rev().filter_map(|v| undo(*v)) {
         pause::begin(conn).await?;
-        let took = conn
-            .revert(APPLIED, migration)
-            .await
-            .map_err(|e| Error::failed(migration, e))?;
-        tracing::info!(version = migration.version, "migration reverted");
-        steps.push(Step {
-            version: migration.version,
-            description: migration.description.to_string(),
-            took,
-        });
+        steps.push(step::revert(conn, migration).await?);
     }
     Ok(steps)
 }
@@ -284,82 +253,6 @@ pub async fn pending(conn: &mut PgConnection) -> Result<Vec<(i64, String, &'stat
         .collect())
 }
 
-/// The migration that reverts this version.
-fn undo(version: i64) -> Option<&'static Migration> {
-    MIGRATIONS
-        .iter()
-        .find(|m| m.version == version && m.migration_type.is_down_migration())
-}
-
-/// Whether this binary can revert this version: what undoes it is written, or there is nothing to undo.
-fn is_reversible(version: i64) -> bool {
-    undo(version).is_some_and(|down| !is_empty(down) || !is_written(version))
-}
-
-/// Whether what applies this version is written.
-fn is_written(version: i64) -> bool {
-    ups().any(|m| m.version == version && !is_empty(m))
-}
-
-/// Applies a migration.
-async fn step(conn: &mut PgConnection, migration: &Migration) -> Result<Step, Error> {
-    let took = apply(conn, migration)
-        .await
-        .map_err(|e| Error::failed(migration, e))?;
-    tracing::info!(version = migration.version, "migration applied");
-    Ok(Step {
-        version: migration.version,
-        description: migration.description.to_string(),
-        took,
-    })
-}
-
-async fn apply(conn: &mut PgConnection, migration: &Migration) -> Result<Duration, sqlx::Error> {
-    let started = Instant::now();
-    if migration
-        .sql
-        .as_str()
-        .lines()
-        .any(|line| line.trim() == "-- breaking")
-    {
-        // Before it, so that no crash can lose the mark; a mark without its migration means nothing.
-        sqlx::query("INSERT INTO _migrations_breaking VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(migration.version)
-            .execute(&mut *conn)
-            .await?;
-    }
-    if migration.no_tx {
-        lock::drop_invalid_indexes(conn, migration).await?;
-    }
-    let applied = conn.apply(APPLIED, migration).await;
-    if applied.is_err() && migration.no_tx {
-        lock::drop_invalid_indexes(conn, migration).await?;
-    }
-    match applied {
-        Ok(_) => Ok(started.elapsed()),
-        Err(
-            sqlx::migrate::MigrateError::Execute(e)
-            | sqlx::migrate::MigrateError::ExecuteMigration(e, _),
-        ) => Err(e),
-        Err(other) => Err(sqlx::Error::Migrate(Box::new(other))),
-    }
-}
-
-/// The tables of the migrations' own.
-async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
-    // A migration that waits for somebody's lock makes everybody wait behind it: better to fail, and say so.
-    sqlx::raw_sql(
-        "SET lock_timeout = '15s';
-         SET client_min_messages = warning;
-         CREATE TABLE IF NOT EXISTS _migrations_paused (code text NOT NULL);
-         CREATE TABLE IF NOT EXISTS _migrations_breaking (version bigint PRIMARY KEY);",
-    )
-    .execute(&mut *conn)
-    .await?;
-    conn.ensure_migrations_table(APPLIED).await?;
-    Ok(())
-}
-
 /// Lets the service's role connect, and read and write rows, also with row-level security, and nothing else. Without that role, the service
 /// connects as the owner.
 async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
@@ -390,128 +283,4 @@ async fn grant(conn: &mut PgConnection) -> Result<(), Error> {
     .execute(conn)
     .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use sqlx::migrate::{Migration, MigrationType};
-    use sqlx::{ConnectOptions, Connection, PgConnection, SqlSafeStr};
-
-    use super::MIGRATIONS;
-
-    /// A database of the test's own, on the server of `TEST_DATABASE_URL`.
-    async fn database(name: &str) -> (PgConnection, PgConnection) {
-        let url = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL is not set: run the tests with `cargo dev test`");
-        let options = crate::pool::connect_options(&url.parse().unwrap());
-        let mut admin = options.connect().await.unwrap();
-        for sql in [
-            format!("DROP DATABASE IF EXISTS {name}"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-                .execute(&mut admin)
-                .await
-                .unwrap();
-        }
-        (options.database(name).connect().await.unwrap(), admin)
-    }
-
-    #[tokio::test]
-    async fn a_failed_concurrent_index_leaves_nothing_and_can_be_tried_again() {
-        let (mut conn, mut admin) = database("test_failed_concurrent_index").await;
-        super::prepare(&mut conn).await.unwrap();
-        let run = async |conn: &mut PgConnection, sql: &'static str| {
-            sqlx::raw_sql(sql).execute(conn).await.unwrap()
-        };
-        run(
-            &mut conn,
-            "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (1)",
-        )
-        .await;
-        let sql =
-            "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x);".into_sql_str();
-        let migration = Migration::new(1, "unique".into(), MigrationType::ReversibleUp, sql, true);
-        let indexes = "SELECT count(*) FROM pg_class WHERE relname = 't_x'";
-
-        assert!(super::apply(&mut conn, &migration).await.is_err());
-        assert_eq!(
-            sqlx::query_scalar::<_, i64>(indexes)
-                .fetch_one(&mut conn)
-                .await
-                .unwrap(),
-            0,
-            "an invalid index was left"
-        );
-        // As after a kill in the middle of it.
-        sqlx::raw_sql("CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)")
-            .execute(&mut conn)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            sqlx::query_scalar::<_, i64>(indexes)
-                .fetch_one(&mut conn)
-                .await
-                .unwrap(),
-            1
-        );
-        run(&mut conn, "DELETE FROM t").await;
-        super::apply(&mut conn, &migration).await.unwrap();
-        assert_eq!(
-            sqlx::query_scalar::<_, i64>(indexes)
-                .fetch_one(&mut conn)
-                .await
-                .unwrap(),
-            1
-        );
-
-        conn.close().await.unwrap();
-        run(&mut admin, "DROP DATABASE test_failed_concurrent_index").await;
-    }
-
-    #[test]
-    fn every_migration_can_be_reverted_and_has_a_moment() {
-        let of = |up: bool| -> Vec<i64> {
-            MIGRATIONS
-                .iter()
-                .filter(|m| {
-                    m.migration_type.is_reversible() && m.migration_type.is_up_migration() == up
-                })
-                .map(|m| m.version)
-                .collect()
-        };
-        assert_eq!(of(true), of(false));
-        assert_eq!(
-            of(true).len() * 2,
-            MIGRATIONS.iter().count(),
-            "a migration is a pair of files: .up.sql and .down.sql"
-        );
-        for version in of(true) {
-            assert!(
-                chrono::NaiveDateTime::parse_from_str(&version.to_string(), "%Y%m%d%H%M%S").is_ok(),
-                "{version} is no YYYYMMDDHHMMSS"
-            );
-        }
-    }
-
-    #[test]
-    fn outside_a_transaction_there_is_one_statement() {
-        for migration in MIGRATIONS.iter().filter(|m| m.no_tx) {
-            let code: String = migration
-                .sql
-                .as_str()
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("--"))
-                .collect();
-            let statements = code
-                .split(';')
-                .filter(|statement| !statement.trim().is_empty())
-                .count();
-            assert!(
-                statements <= 1,
-                "{} holds {statements} statements",
-                migration.version
-            );
-        }
-    }
 }

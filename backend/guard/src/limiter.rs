@@ -29,6 +29,11 @@ const LOGIN: &[Rule] = &[Rule {
     period: 60,
     limit: 10,
 }];
+/// Pictures that the service paints itself.
+const PICTURE: &[Rule] = &[Rule {
+    period: 60,
+    limit: 60,
+}];
 /// The length of the longest list above.
 const MAX_RULES: usize = 2;
 
@@ -37,21 +42,24 @@ pub(crate) enum Subject {
     User(Uuid),
     /// Attempts to log in or register from an address.
     Login(IpAddr),
+    /// Requests for a picture from an address.
+    Picture(IpAddr),
 }
 
 impl Subject {
-    /// An IPv6 client has a whole /64 network, so the network counts.
     pub(crate) fn login(address: IpAddr) -> Self {
-        Self::Login(match address {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-            v4 => v4,
-        })
+        Self::Login(network(address))
+    }
+
+    pub(crate) fn picture(address: IpAddr) -> Self {
+        Self::Picture(network(address))
     }
 
     pub(crate) fn rules(self) -> &'static [Rule] {
         match self {
             Self::User(_) => USER,
             Self::Login(_) => LOGIN,
+            Self::Picture(_) => PICTURE,
         }
     }
 }
@@ -62,7 +70,16 @@ impl fmt::Display for Subject {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
             Self::Login(address) => write!(f, "login:{address}"),
+            Self::Picture(address) => write!(f, "picture:{address}"),
         }
+    }
+}
+
+/// Returns what counts as one client: an IPv6 client has a whole /64 network.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 

@@ -46,9 +46,6 @@ const SHORT_WORK: Duration = Duration::from_secs(60);
 /// The API's bound, PostgreSQL's, and some more.
 const STOPPING: Duration = Duration::from_secs(90);
 
-/// What it does while nothing runs because the sources do not compile.
-pub(crate) const WAITING_FOR_SOURCES: &str = "waiting for sources that compile";
-
 /// Runs the services until they are asked to stop.
 ///
 /// # Errors

@@ -53,6 +53,7 @@
 
 #![warn(missing_docs)]
 
+mod build;
 mod content_cache;
 mod dep_info;
 mod error;
@@ -64,6 +65,7 @@ mod stale;
 mod watch;
 mod workspace;
 
+pub use build::{BuildOptions, cargo};
 pub use content_cache::ContentCache;
 pub use error::Error;
 pub use notice::{Listener, Notice};
@@ -71,4 +73,4 @@ pub use program::Program;
 pub use replay::{Declined, Replacement, Replay};
 pub use sources::{Sources, files};
 pub use watch::{Watcher, Watching};
-pub use workspace::{BuildOptions, Workspace, cargo};
+pub use workspace::Workspace;

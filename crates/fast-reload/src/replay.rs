@@ -66,13 +66,17 @@ struct Part<'a> {
     changed: Vec<&'a Path>,
 }
 
-impl Replay {
-    pub(crate) fn new(workspace: Workspace) -> Result<Self, &'static str> {
+impl Workspace {
+    /// Returns the means to replace single crates of the program.
+    ///
+    /// # Errors
+    /// The reason why this is not possible here; see [the contract](crate).
+    pub fn replay(&self) -> Result<Replay, &'static str> {
         if !cfg!(all(target_os = "linux", target_env = "gnu")) {
             return Err("the fast way is only known to work on Linux with glibc");
         }
         is_allowed_by(|name| std::env::var_os(name))?;
-        if cargo_files(&workspace.root)
+        if cargo_files(&self.root)
             .iter()
             .any(|file| std::fs::read_to_string(file).is_ok_and(|text| may_name_a_wrapper(&text)))
         {
@@ -81,7 +85,7 @@ impl Replay {
             );
         }
         // These characters separate folders in LD_LIBRARY_PATH and arguments in `-Wl,…`.
-        if workspace
+        if self
             .target_dir
             .to_str()
             .is_none_or(|path| path.contains([':', ';', '$', ',']))
@@ -90,12 +94,14 @@ impl Replay {
         }
         // cargo links again with other scripts, because they are another wrapper.
         let hash = owned::sha256(SCRIPTS.map(|(_, text)| text).concat());
-        Ok(Self {
-            folder: workspace.target_dir.join(format!("fast-{}", &hash[..8])),
-            workspace,
+        Ok(Replay {
+            folder: self.target_dir.join(format!("fast-{}", &hash[..8])),
+            workspace: self.clone(),
         })
     }
+}
 
+impl Replay {
     /// Checks whether the last build linked the program so that its crates can be replaced.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use nix::unistd::Uid;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 pub use crate::folder::sync_folder;
@@ -69,10 +71,19 @@ pub fn make_parents(path: &Path) -> Result<(), UserError> {
         let above = std::fs::metadata(above).map_err(io)?;
         std::os::unix::fs::chown(made.path(), Some(above.uid()), Some(above.gid())).map_err(io)?;
     }
-    match std::fs::rename(made.path(), folder) {
-        // Another process created the folder, and it is not empty.
+    match rename_to_free_name(made.path(), folder) {
+        // Another process created the folder.
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed.map_err(io),
+    }
+}
+
+/// Renames a folder. rename(2) alone would replace an empty folder, in which another process may be creating its first file.
+fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some file systems, such as NFS, do not support the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => std::fs::rename(from, to),
+        renamed => Ok(renamed?),
     }
 }
 

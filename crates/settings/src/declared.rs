@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 
 use crate::{
-    AppEnv, DatabaseUrl, Engine, Group, Info, Kind, LogLevel, Origins, Proxies, Setting, Switch,
-    Use,
+    AppEnv, DatabaseUrl, Engine, Group, Info, Kind, LogLevel, Origins, PictureSide, Proxies,
+    Setting, Switch, Use,
 };
 
 /// The example secrets of earlier versions and of this one: public, so worthless anywhere but on a developer's machine.
@@ -112,6 +112,9 @@ settings! {
     ExternalServices Service
     /// The key of the image provider. Not set: the built-in one serves.
     NANOBANANA_API_KEY: SecretString [example "your-nanobanana-api-key-here"], secret;
+    ExternalServices Service
+    /// The width and height of pictures, in pixels: 512 or 1024.
+    VISUALIZATION_IMAGE_SIZE: PictureSide = "1024";
 
     Security Service
     /// The key that signs access tokens, 32 bytes or more. `cargo dev up` makes one up when nobody sets it.

@@ -159,6 +159,25 @@ choice!(
     Docker = "docker"
 );
 
+choice!(
+    /// The side of a picture of a feeling, in pixels.
+    PictureSide, "512 or 1024",
+    /// 512 pixels.
+    Small = "512",
+    /// 1024 pixels.
+    Large = "1024"
+);
+
+impl PictureSide {
+    /// Returns the number of pixels.
+    pub fn pixels(self) -> u32 {
+        match self {
+            Self::Small => 512,
+            Self::Large => 1024,
+        }
+    }
+}
+
 impl Switch {
     /// Whether it is on.
     pub fn is_on(self) -> bool {

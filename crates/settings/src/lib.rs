@@ -19,7 +19,7 @@ mod values;
 
 pub use database_url::DatabaseUrl;
 pub use example::env_example;
-pub use kinds::{AppEnv, Engine, Kind, LogLevel, Proxies, Switch};
+pub use kinds::{AppEnv, Engine, Kind, LogLevel, PictureSide, Proxies, Switch};
 pub use origins::Origins;
 pub use service::{Database, Http, Limits, Logging, Providers, Security, Service};
 pub use setting::{Group, Info, Setting, Use};

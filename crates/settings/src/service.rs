@@ -7,10 +7,11 @@ use crate::declared::{
     ACCESS_TOKEN_EXPIRE_MINUTES, ALLOWED_ORIGINS, API_HOST, API_PORT, APP_ENV,
     DATABASE_CONNECTIONS, DATABASE_URL, DEBUG, GEMINI_API_KEY, JWT_ALGORITHM, JWT_SECRET_KEY,
     LOG_DIR, LOG_LEVEL, MIGRATION_DATABASE_URL, NANOBANANA_API_KEY, PLACEHOLDER_KEYS,
-    PUBLIC_SECRETS, RATE_LIMITS, TRUSTED_PROXIES,
+    PUBLIC_SECRETS, RATE_LIMITS, TRUSTED_PROXIES, VISUALIZATION_IMAGE_SIZE,
 };
 use crate::{
-    AppEnv, DatabaseUrl, Kind, LogLevel, Origins, Problem, Problems, Proxies, Setting, Values,
+    AppEnv, DatabaseUrl, Kind, LogLevel, Origins, PictureSide, Problem, Problems, Proxies, Setting,
+    Values,
 };
 
 /// The service's configuration, a field a topic.
@@ -90,6 +91,8 @@ pub struct Providers {
     pub gemini_api_key: Option<SecretString>,
     /// The key of the image provider.
     pub nanobanana_api_key: Option<SecretString>,
+    /// The width and height of pictures.
+    pub picture_side: PictureSide,
 }
 
 impl Service {
@@ -335,11 +338,16 @@ impl Providers {
             r.read(setting)
                 .filter(|key: &SecretString| !PLACEHOLDER_KEYS.contains(&key.expose_secret()))
         };
-        let made = Self {
-            gemini_api_key: key(&GEMINI_API_KEY),
-            nanobanana_api_key: key(&NANOBANANA_API_KEY),
+        let (gemini_api_key, nanobanana_api_key) = (key(&GEMINI_API_KEY), key(&NANOBANANA_API_KEY));
+        let picture_side = r.get(&VISUALIZATION_IMAGE_SIZE);
+        let made = || {
+            Some(Self {
+                gemini_api_key,
+                nanobanana_api_key,
+                picture_side: picture_side?,
+            })
         };
-        r.done(Some(made))
+        r.done(made())
     }
 }
 

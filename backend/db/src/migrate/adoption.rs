@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use sqlx::migrate::Migration;
 use sqlx::types::Uuid;
 
-use super::{Error, Step, kept, odd_rows};
+use super::{Error, Step, kept, odd_rows, step};
 
 /// The migration that converts the Python backend's tables.
 pub(super) const LAST: i64 = 20_261_123_000_000;
@@ -46,7 +46,7 @@ pub(super) async fn apply(
     let aside = kept::put_aside(conn).await?;
     odd_rows::refuse(conn).await?;
     let undated = count_undated(conn).await?;
-    let step = super::step(conn, migration).await?;
+    let step = step::apply(conn, migration).await?;
     key_addresses(conn).await?;
     let adoption = count(conn, undated).await?;
     aside.put_back(conn).await?;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use sqlx::PgConnection;
 
-use super::{APPLIED, Error, crlf_checksum, is_empty, ups};
+use super::records::APPLIED;
+use super::{Error, crlf_checksum, is_empty, ups};
 
 /// The one Alembic revision whose tables the first migration describes.
 const REVISION: &str = "00d62578dab9";

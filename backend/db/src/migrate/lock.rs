@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
-use sqlx::migrate::Migration;
 
 use super::Error;
 
@@ -41,28 +40,4 @@ pub(super) async fn release(conn: &mut PgConnection) {
     {
         tracing::warn!(%error, "the migration lock could not be given back");
     }
-}
-
-/// Removes the invalid indexes that a failed CREATE INDEX CONCURRENTLY of this migration left.
-pub(super) async fn drop_invalid_indexes(
-    conn: &mut PgConnection,
-    migration: &Migration,
-) -> Result<(), sqlx::Error> {
-    let invalid: Vec<String> = sqlx::query_scalar(
-        "SELECT format('%I.%I', n.nspname, c.relname)
-         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE NOT i.indisvalid AND position(c.relname IN $1) > 0",
-    )
-    .bind(migration.sql.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
-    for index in invalid {
-        // The name is the catalogue's own, quoted by format('%I').
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-            "DROP INDEX CONCURRENTLY IF EXISTS {index}"
-        )))
-        .execute(&mut *conn)
-        .await?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sqlx::PgConnection;
 
-use super::{MIGRATIONS, is_written};
+use super::embedded::{MIGRATIONS, is_written};
 
 /// The written migrations of this binary, both ways, in short.
 fn code() -> String {

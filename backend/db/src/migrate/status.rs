@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::embedded::is_reversible;
 use super::line_ends::is_checksum_of;
-use super::{Error, is_empty, is_reversible, pause, ups};
+use super::{Error, is_empty, pause, ups};
 
 /// How a migration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -60,9 +60,12 @@ impl<'ast> Visit<'ast> for Names {
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments = path.segments.iter();
-        self.paths
-            .push(segments.map(|segment| segment.ident.to_string()).collect());
+        // A single name may be a variable with the name of a module.
+        if path.segments.len() > 1 {
+            let segments = path.segments.iter();
+            self.paths
+                .push(segments.map(|segment| segment.ident.to_string()).collect());
+        }
         visit::visit_path(self, path);
     }
 }
@@ -213,27 +216,16 @@ fn crates() -> Vec<(String, Imports)> {
         .collect()
 }
 
-/// Crates that still have circles. A crate that has none any more leaves this list.
-const WITH_CIRCLES: [&str; 3] = ["db", "dev-env", "fast-reload"];
-
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
+    let mut circles = Vec::new();
     for (name, imports) in crates() {
-        let circles: Vec<_> = imports
-            .keys()
-            .filter_map(|module| circle(&imports, module))
-            .map(|way| {
-                let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
-                way.join(" → ")
-            })
-            .collect();
-        assert_eq!(
-            !circles.is_empty(),
-            WITH_CIRCLES.contains(&name.as_str()),
-            "{name}:\n{}",
-            circles.join("\n")
-        );
+        for way in imports.keys().filter_map(|module| circle(&imports, module)) {
+            let way: Vec<_> = way.iter().map(|module| module.join("::")).collect();
+            circles.push(format!("{name}: {}", way.join(" → ")));
+        }
     }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]

@@ -94,6 +94,42 @@ fn engine_switch_moves_every_row_to_native_and_back() {
     project.dev(&["down"]).expect_code(0);
 }
 
+/// The owner of the tables that the schema of this application has.
+const OWNERS: &str = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
+
+#[test]
+#[ignore = "long: Docker"]
+fn a_database_from_a_file_of_others_keeps_its_owner_in_migrations_and_engine_switch() {
+    let Some(project) = Project::new() else {
+        return;
+    };
+    project.write(".env", "DEV_ENGINE=docker\n");
+    project.up();
+    let dump = project
+        .exec("db", &["pg_dump", "-U", "emotionviz", "emotionviz_db"])
+        .expect_code(0);
+    project.write("of-others.sql", &dump.stdout);
+    project.dev(&["restore", "of-others.sql"]).expect_code(0);
+    for command in [
+        &["migrate", "down"][..],
+        &["migrate", "up"],
+        &["db", "seed"],
+    ] {
+        project.dev(command).expect_code(0);
+    }
+    for switch in [false, true] {
+        if switch {
+            project.dev(&["engine", "switch", "native"]).expect_code(0);
+        }
+        let owners = project.dev(&["db", "shell", "-c", OWNERS]).expect_code(0);
+        assert!(
+            owners.stdout.contains("emotionviz_owner") && owners.stdout.contains("(1 row)"),
+            "switch: {switch}: {owners}"
+        );
+    }
+    project.dev(&["down"]).expect_code(0);
+}
+
 /// How many old databases are kept, complete.
 fn kept(project: &Project) -> usize {
     let names = std::fs::read_dir(project.path("data"))

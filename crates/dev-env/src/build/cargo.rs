@@ -31,10 +31,13 @@ pub async fn program(
 ) -> Result<Program, Error> {
     match &tool.service_binary {
         Some((path, _)) if path.is_file() => Ok(Program::at(path.clone())?),
-        Some((path, origin)) => Err(Error::NoServiceBinary {
-            path: path.clone(),
-            origin: origin.to_string(),
-        }),
+        Some((path, origin)) => Err(Error::hinted(
+            format!(
+                "SERVICE_BINARY (from {origin}) is {}, which is not a file",
+                path.display()
+            ),
+            "set it to a built emotionviz, or to nothing to build one",
+        )),
         None => build(&environment.checkout, options, events).await,
     }
 }
@@ -138,15 +141,23 @@ impl From<fast_reload::Error> for Error {
                 doing,
                 path,
                 source,
-            } => Self::Io {
-                doing,
-                path,
-                source,
-            },
+            } => Self::io(doing, &path, source),
             Failed::Compile { errors } => Self::Build { said: errors },
-            Failed::NoProgram { .. } => Self::NoProgram,
-            Failed::Locked { waited } => Self::OtherBuild { waited },
-            Failed::Watch { reason } => Self::Watch { reason },
+            Failed::NoProgram { .. } => Self::hinted(
+                "cargo built no program `emotionviz`",
+                "look: cargo build --package emotionviz --bin emotionviz",
+            ),
+            Failed::Locked { waited } => Self::hinted(
+                format!(
+                    "another build of the service did not finish in {} s",
+                    waited.as_secs()
+                ),
+                "look what it waits for, or end it: pgrep -af 'cargo build'",
+            ),
+            Failed::Watch { reason } => Self::hinted(
+                format!("changes of files cannot be noticed: {reason}"),
+                "without that: cargo dev up --no-reload, and cargo dev restart after a change",
+            ),
             Failed::Process(source) => source.into(),
         }
     }

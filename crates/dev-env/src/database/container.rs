@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::database::writers;
 use crate::project::configuration::{External, Tool, container as settings};
+use crate::project::error::indented;
 use crate::project::names::{API_ROLE, TEST_ROLE};
 use crate::report::events::Events;
 use crate::{Environment, Error};
@@ -128,10 +129,14 @@ pub(crate) async fn wait(database: &External, events: &Events) -> Result<(), Err
             Err(error) => return Err(error.into()),
         };
         if !is_away(&message) || Instant::now() >= deadline {
-            return Err(Error::ContainerDatabase {
-                url: url.masked(),
-                message,
-            });
+            return Err(Error::hinted(
+                format!(
+                    "the database {} does not take these settings, or is away:\n{}",
+                    url.masked(),
+                    indented(&message)
+                ),
+                "what it says itself: docker compose logs db",
+            ));
         }
         if !std::mem::replace(&mut said, true) {
             events.note(format!("waiting for the database: {message}"));

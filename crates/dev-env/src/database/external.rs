@@ -45,7 +45,7 @@ pub(crate) async fn remember(
 ) -> Result<(), Error> {
     let database = Known::of(url);
     let lock = lock::wait_for(checkout, "external-databases.lock", LOCK_BOUND, events).await?;
-    let _lock = lock.ok_or(Error::AtWork("command that stores a confirmation"))?;
+    let _lock = lock.ok_or_else(|| Error::at_work("command that stores a confirmation"))?;
     let mut all = known(checkout);
     if !all.contains(&database) {
         all.push(database);

@@ -1,6 +1,6 @@
 //! The development database of the native engine: its place, its programs, starting it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,6 +171,25 @@ pub async fn downloaded_client(name: &str, needed: u32, events: &Events) -> Opti
     .ok()
 }
 
+/// Returns the error of a database whose password is set nowhere.
+pub(crate) fn password_lost(data_dir: &Path) -> Error {
+    Error::hinted(
+        format!(
+            "POSTGRES_PASSWORD is set nowhere, and the database in {} has one already",
+            data_dir.display()
+        ),
+        "put it back into .env, or give the database a new one: cargo dev db password",
+    )
+}
+
+/// Returns the error of a checkout without a database.
+pub(crate) fn no_database(data_dir: &Path) -> Error {
+    Error::hinted(
+        format!("there is no database in {} yet", data_dir.display()),
+        "make one: cargo dev up",
+    )
+}
+
 /// The whole description of the server.
 ///
 /// # Errors
@@ -185,9 +204,7 @@ pub fn describe(
 ) -> Result<ClusterConfig, Error> {
     let checkout = &environment.checkout;
     let Some(password) = tool.password.clone() else {
-        return Err(Error::PasswordLost {
-            data_dir: place.data_dir,
-        });
+        return Err(password_lost(&place.data_dir));
     };
     // The API's role belongs to the tool: without a password of its own nobody connects as it.
     let api_password = tool

@@ -45,7 +45,12 @@ pub(crate) fn refuse_other(checkout: &Checkout, asked: Kind) -> Result<(), Error
     // Only the native engine keeps a database outside the checkout, where its link may be missing.
     let lost = home.is_lost().then_some(Kind::Native);
     match of(checkout).or(lost) {
-        Some(maker) if maker != asked => Err(Error::OtherEngine { maker, asked }),
+        Some(maker) if maker != asked => Err(Error::hinted(
+            format!("data/postgres was made by the {maker} engine, and this is the {asked} engine"),
+            format!(
+                "go on with it: cargo dev up --engine {maker}, or move the data: cargo dev engine switch {asked}"
+            ),
+        )),
         _ => Ok(()),
     }
 }

@@ -48,7 +48,12 @@ pub(crate) async fn recover(environment: &Environment, events: &Events) -> Resul
 pub(crate) async fn lock(checkout: &Checkout, events: &Events) -> Result<FileLock, Error> {
     lock::wait_for(checkout, "switch.lock", PATIENCE, events)
         .await?
-        .ok_or(Error::Switching)
+        .ok_or_else(|| {
+            Error::hinted(
+                "another command is moving the database to another engine; nothing was changed",
+                "wait until that command ends, then repeat this one",
+            )
+        })
 }
 
 fn note_path(checkout: &Checkout) -> PathBuf {

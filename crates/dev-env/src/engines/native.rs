@@ -88,9 +88,10 @@ impl Native {
         };
         let lock = match self.port_or_lock(what).await? {
             Ok(port) => {
-                let password = tool.password.clone().ok_or_else(|| Error::PasswordLost {
-                    data_dir: place.data_dir.clone(),
-                })?;
+                let password = tool
+                    .password
+                    .clone()
+                    .ok_or_else(|| location::password_lost(&place.data_dir))?;
                 let url = local_url(port, &tool.user, password, &tool.database);
                 return Ok(self.session_with(tool, url, RunningServer::Supervised(place), events));
             }
@@ -165,9 +166,7 @@ impl Native {
         if place.exists {
             Ok(place)
         } else {
-            Err(Error::NoDatabase {
-                path: place.data_dir,
-            })
+            Err(location::no_database(&place.data_dir))
         }
     }
 
@@ -202,10 +201,7 @@ impl Native {
                 return Ok(());
             }
         }
-        Err(Error::Silent {
-            pid: holder.pid,
-            reason: "it does not end, SIGKILL included".to_owned(),
-        })
+        Err(control::silent(holder, "it does not end, SIGKILL included"))
     }
 
     async fn end_leftovers(&self) -> Result<bool, Error> {
@@ -303,7 +299,7 @@ impl Native {
     ) -> Result<(), Error> {
         let (holder, _) = control::supervisor(&self.environment.checkout)
             .await?
-            .ok_or(Error::NotRunning)?;
+            .ok_or_else(Error::not_running)?;
         control::restart(&holder, service, events).await
     }
 
@@ -357,9 +353,9 @@ impl Native {
             .and_then(|(_, snapshot)| snapshot.db.port);
         let port =
             running.unwrap_or_else(|| kept_ports::last_postgres(checkout, tool.postgres_port));
-        let password = tool.password.ok_or_else(|| Error::PasswordLost {
-            data_dir: checkout.root().join("data/postgres"),
-        })?;
+        let password = tool
+            .password
+            .ok_or_else(|| location::password_lost(&checkout.root().join("data/postgres")))?;
         Ok((
             crate::database::session::local_url(port, &tool.user, password, &tool.database),
             running.is_some(),

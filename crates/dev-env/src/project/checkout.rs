@@ -34,7 +34,13 @@ impl Checkout {
                 hash: checkout_hash(root),
                 identity: identity(root).ok(),
             }),
-            None => Err(Error::NoCheckout { from }),
+            None => Err(Error::hinted(
+                format!(
+                    "{} is in no checkout of the project: neither it nor a folder above it has backend/.env.example and Cargo.toml",
+                    from.display()
+                ),
+                "change to the checkout first: cd <the folder that holds README.md and backend/>",
+            )),
         }
     }
 
@@ -177,10 +183,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("ein Ordner mit ä");
         std::fs::create_dir_all(root.join("backend/db/migrations")).unwrap();
-        assert!(matches!(
-            Checkout::find(&root),
-            Err(Error::NoCheckout { .. })
-        ));
+        let outside = Checkout::find(&root).err().unwrap().to_string();
+        assert!(outside.contains("is in no checkout"), "{outside}");
         std::fs::write(root.join("Cargo.toml"), "").unwrap();
         std::fs::write(root.join("backend/.env.example"), "").unwrap();
         let top = Checkout::find(&root).unwrap();

@@ -48,9 +48,14 @@ pub fn all(configuration: &Configuration) -> Vec<Shown> {
 /// There is none of this name.
 pub fn explain(configuration: &Configuration, name: &str) -> Result<Explained, Error> {
     let wanted = name.to_ascii_uppercase();
-    let info = declared::find(&wanted).ok_or_else(|| Error::NoSetting {
-        name: name.to_owned(),
-        nearest: nearest(&wanted),
+    let info = declared::find(&wanted).ok_or_else(|| {
+        let suggestion = nearest(&wanted)
+            .map(|nearest| format!("; did you mean {nearest}?"))
+            .unwrap_or_default();
+        Error::hinted(
+            format!("there is no setting {name}{suggestion}"),
+            "all of them: cargo dev config show",
+        )
     })?;
     Ok(Explained {
         shown: shown(configuration, info),

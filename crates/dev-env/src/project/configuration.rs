@@ -74,10 +74,13 @@ impl Tool {
     /// The settings name the database.
     pub(crate) fn refuse_external(&self, what: &'static str) -> Result<(), Error> {
         match &self.external {
-            Some(external) => Err(Error::NotOurDatabase {
-                what,
-                origin: external.origin.to_string(),
-            }),
+            Some(external) => Err(Error::hinted(
+                format!(
+                    "{what} is only for the database that cargo dev runs itself, and DATABASE_URL (from {}) names another one",
+                    external.origin
+                ),
+                "without that setting: env -u DATABASE_URL cargo dev …, or remove it from the file",
+            )),
             None => Ok(()),
         }
     }

@@ -1,8 +1,7 @@
-//! The messages of errors of the crates `local-postgres` and `process`. These crates do not know this application: its settings, files and
-//! commands are added here.
+//! The errors of the crates `local-postgres` and `process`, as errors of this one. Those crates do not know this application: its settings,
+//! files and commands are added here.
 
-use std::fmt::Display;
-
+use crate::Error;
 use local_postgres::cluster::{ClusterError, Value};
 use local_postgres::data_dir::DataDirError;
 use local_postgres::fetch::FetchError;
@@ -14,31 +13,48 @@ use local_postgres::socket_dir::SocketDirError;
 use process::PidFileError;
 use process::user::UserError;
 
-const INSTALL: &str = "install PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs";
-
-fn hinted(message: impl Display, hint: impl Display) -> String {
-    format!("{message}\nhint: {hint}")
+macro_rules! explained {
+    ($($source:ty: $explain:path),+) => {
+        $(impl From<$source> for Error {
+            fn from(source: $source) -> Self {
+                $explain(&source)
+            }
+        })+
+    };
 }
 
-pub(super) fn find(error: &FindError) -> String {
+explained!(
+    UserError: owner,
+    FindError: find,
+    DataDirError: data_dir,
+    ClusterError: cluster,
+    SocketDirError: socket_dir,
+    ServerError: server,
+    RolesError: roles,
+    PidFileError: pid_file
+);
+
+const INSTALL: &str = "install PostgreSQL 15 or newer, or set POSTGRES_BIN_DIR to the directory that holds its programs";
+
+fn find(error: &FindError) -> Error {
     match error {
-        FindError::Explicit { dir, reason } => hinted(
+        FindError::Explicit { dir, reason } => Error::hinted(
             format!("POSTGRES_BIN_DIR is {}, which {reason}", dir.display()),
             format!(
                 "set it to the directory that holds {}, or to nothing to search for one",
                 PROGRAMS.join(", ")
             ),
         ),
-        FindError::NoSuchMajor { needed, .. } => hinted(error, install_major(*needed)),
+        FindError::NoSuchMajor { needed, .. } => Error::hinted(error, install_major(*needed)),
         FindError::Fetch(
             FetchError::NoSource { .. }
             | FetchError::NoArchive { .. }
             | FetchError::Unusable { .. },
-        ) => hinted(error, INSTALL),
+        ) => Error::hinted(error, INSTALL),
         FindError::Fetch(FetchError::Busy { .. }) => {
-            hinted(error, "wait until that process has ended, or end it")
+            Error::hinted(error, "wait until that process has ended, or end it")
         }
-        FindError::Fetch(FetchError::Io { .. } | FetchError::Owner(_)) => error.to_string(),
+        FindError::Fetch(FetchError::Io { .. } | FetchError::Owner(_)) => Error::message(error),
     }
 }
 
@@ -46,46 +62,50 @@ fn install_major(major: u32) -> String {
     format!("install PostgreSQL {major}, or set POSTGRES_BIN_DIR to the directory of its programs")
 }
 
-pub(super) fn data_dir(error: &DataDirError) -> String {
+fn data_dir(error: &DataDirError) -> Error {
     match error {
-        DataDirError::ForeignOwner { path, owner, .. } => hinted(
+        DataDirError::ForeignOwner { path, owner, .. } => Error::hinted(
             error,
             format!(
                 "give it to that user: sudo chown -R {owner} '{}'",
                 path.display()
             ),
         ),
-        DataDirError::Foreign { path, .. } => hinted(
+        DataDirError::Foreign { path, .. } => Error::hinted(
             error,
             format!(
                 "move it away, and start: mv '{0}' '{0}.old' && cargo dev up",
                 path.display()
             ),
         ),
-        DataDirError::Absent { .. } | DataDirError::Io { .. } => error.to_string(),
+        DataDirError::Absent { .. } | DataDirError::Io { .. } => Error::message(error),
     }
 }
 
-pub(super) fn cluster(error: &ClusterError) -> String {
+fn cluster(error: &ClusterError) -> Error {
     match error {
         ClusterError::DataDir(error) => data_dir(error),
-        ClusterError::Busy { .. } => hinted(error, "wait until that process has ended"),
-        ClusterError::Invalid { value, reason } => format!("{} {reason}", setting(*value)),
-        ClusterError::DiskFull { .. } => hinted(error, "make room on that disk, then start again"),
+        ClusterError::Busy { .. } => Error::hinted(error, "wait until that process has ended"),
+        ClusterError::Invalid { value, reason } => {
+            Error::message(format!("{} {reason}", setting(*value)))
+        }
+        ClusterError::DiskFull { .. } => {
+            Error::hinted(error, "make room on that disk, then start again")
+        }
         ClusterError::Server(error) => server(error),
         ClusterError::Script(ScriptError::Unpack {
             script, program, ..
-        }) => hinted(
+        }) => Error::hinted(
             error,
             format!(
                 "install {program}, or decompress the file: {program} -d '{}'",
                 script.display()
             ),
         ),
-        ClusterError::Script(_) => hinted(error, "correct the script, then start again"),
+        ClusterError::Script(_) => Error::hinted(error, "correct the script, then start again"),
         ClusterError::Owner(error) => owner(error),
         ClusterError::Process(_) | ClusterError::Sql(_) | ClusterError::Io { .. } => {
-            error.to_string()
+            Error::message(error)
         }
     }
 }
@@ -99,31 +119,31 @@ fn setting(value: Value) -> &'static str {
     }
 }
 
-pub(super) fn server(error: &ServerError) -> String {
+fn server(error: &ServerError) -> Error {
     match error {
-        ServerError::PortTaken { .. } => hinted(
+        ServerError::PortTaken { .. } => Error::hinted(
             error,
             "stop that process, or choose another port: POSTGRES_PORT=<port> in .env",
         ),
-        ServerError::OtherMajor { data, .. } => hinted(error, install_major(*data)),
+        ServerError::OtherMajor { data, .. } => Error::hinted(error, install_major(*data)),
         ServerError::DataDir(error) => data_dir(error),
         ServerError::Mismatch(error) => mismatch(error),
-        ServerError::DiskFull { .. } => hinted(
+        ServerError::DiskFull { .. } => Error::hinted(
             error,
             "make room on that disk, then start it again; nothing that was committed is lost",
         ),
-        ServerError::NotWritable { owner, .. } => hinted(
+        ServerError::NotWritable { owner, .. } => Error::hinted(
             error,
             format!(
                 "make that folder writable for {owner}, or move the checkout where it is, then start again"
             ),
         ),
-        ServerError::Leftover { pid, .. } => hinted(error, format!("end it: kill -9 {pid}")),
+        ServerError::Leftover { pid, .. } => Error::hinted(error, format!("end it: kill -9 {pid}")),
         ServerError::Supervised {
             pid,
             supervisor,
             data_dir,
-        } => hinted(
+        } => Error::hinted(
             format!(
                 "PostgreSQL (pid {pid}) runs on {} for a `cargo dev` (pid {supervisor}) that this command cannot reach. Nothing was changed",
                 data_dir.display()
@@ -133,21 +153,21 @@ pub(super) fn server(error: &ServerError) -> String {
         ServerError::PidFile(error) => pid_file(error),
         ServerError::SocketDir(error) => socket_dir(error),
         ServerError::Died { .. } | ServerError::Process(_) | ServerError::Query(_) => {
-            error.to_string()
+            Error::message(error)
         }
     }
 }
 
-pub(super) fn roles(error: &RolesError) -> String {
+fn roles(error: &RolesError) -> Error {
     match error {
         RolesError::Mismatch(error) => mismatch(error),
-        RolesError::Psql(error) => error.to_string(),
+        RolesError::Psql(error) => Error::message(error),
     }
 }
 
-fn mismatch(error: &Mismatch) -> String {
+fn mismatch(error: &Mismatch) -> Error {
     match error {
-        Mismatch::Password { data_dir } => hinted(
+        Mismatch::Password { data_dir } => Error::hinted(
             format!(
                 "POSTGRES_PASSWORD does not fit the database in {}, which was created with another password",
                 data_dir.display()
@@ -158,7 +178,7 @@ fn mismatch(error: &Mismatch) -> String {
             data_dir,
             wanted,
             made_with,
-        } => hinted(
+        } => Error::hinted(
             format!(
                 "POSTGRES_USER is {wanted}, and the database in {} has no such owner{}",
                 data_dir.display(),
@@ -172,7 +192,7 @@ fn mismatch(error: &Mismatch) -> String {
             data_dir,
             wanted,
             existing,
-        } => hinted(
+        } => Error::hinted(
             format!(
                 "POSTGRES_DB is {wanted}, and the data in {} has no such database{}",
                 data_dir.display(),
@@ -187,46 +207,44 @@ fn mismatch(error: &Mismatch) -> String {
     }
 }
 
-pub(super) fn socket_dir(error: &SocketDirError) -> String {
+fn socket_dir(error: &SocketDirError) -> Error {
     match error {
         SocketDirError::NotOurs { path, .. } => {
-            hinted(error, format!("remove it: rm -r '{}'", path.display()))
+            Error::hinted(error, format!("remove it: rm -r '{}'", path.display()))
         }
         SocketDirError::Owner(error) => owner(error),
-        SocketDirError::Io { .. } => error.to_string(),
+        SocketDirError::Io { .. } => Error::message(error),
     }
 }
 
-pub(super) fn pid_file(error: &PidFileError) -> String {
+fn pid_file(error: &PidFileError) -> Error {
     match error {
-        PidFileError::Supervised { parent, .. } => hinted(
+        PidFileError::Supervised { parent, .. } => Error::hinted(
             format!("{error}, and this command cannot reach it. Nothing was changed"),
             format!("stop that process first: kill {parent}"),
         ),
         PidFileError::Held { .. } | PidFileError::Survived { .. } | PidFileError::Io { .. } => {
-            error.to_string()
+            Error::message(error)
         }
     }
 }
 
-pub(crate) fn owner(error: &UserError) -> String {
+pub(crate) fn owner(error: &UserError) -> Error {
     match error {
-        UserError::NoName { .. } => hinted(
+        UserError::NoName { .. } => Error::hinted(
             format!("{error}, and PostgreSQL refuses to run without one"),
             "add the user to /etc/passwd",
         ),
-        UserError::OnlyRoot { .. } => hinted(
+        UserError::OnlyRoot { .. } => Error::hinted(
             "PostgreSQL refuses to run as root, and this machine has neither a user `postgres` nor a user `nobody`",
             "run cargo dev as an ordinary user",
         ),
-        UserError::Io { .. } => error.to_string(),
+        UserError::Io { .. } => Error::message(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::Error;
-
     use super::*;
 
     #[test]

@@ -122,9 +122,8 @@ pub async fn wait_for(
 /// # Errors
 /// Another one is at work.
 pub fn replacing(checkout: &Checkout) -> Result<FileLock, Error> {
-    file(checkout, "replacing.lock")?.ok_or(Error::AtWork(
-        "command that replaces the database or reverts its schema",
-    ))
+    file(checkout, "replacing.lock")?
+        .ok_or_else(|| Error::at_work("command that replaces the database or reverts its schema"))
 }
 
 impl Lock {
@@ -151,7 +150,7 @@ impl Lock {
         let mut lock = match tried.await {
             Some(Ok(Ok(lock))) => lock,
             Some(other) => return other,
-            None => return Err(Error::AtWork("command")),
+            None => return Err(Error::at_work("command")),
         };
         lock.name_holder(what, socket)
             .map_err(|source| Error::io("write", &path(checkout), source))?;
@@ -218,7 +217,7 @@ impl Lock {
 pub fn busy(holder: Option<Holder>, waited: Duration) -> Error {
     match holder {
         Some(Holder { what, pid, .. }) => Error::Busy { what, pid, waited },
-        None => Error::AtWork("command"),
+        None => Error::at_work("command"),
     }
 }
 

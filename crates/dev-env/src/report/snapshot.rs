@@ -9,6 +9,9 @@ use crate::report::events::Address;
 use crate::report::reload::{Reload, Watching};
 use crate::report::status::State;
 
+/// What the supervisor does while nothing runs because the sources do not compile.
+pub(crate) const WAITING_FOR_SOURCES: &str = "waiting for sources that compile";
+
 /// How far the supervisor is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,11 +11,12 @@ use nix::unistd::Uid;
 use secrecy::ExposeSecret;
 
 use crate::project::configuration::Place;
+use crate::project::error::indented;
 use crate::report::events::{Event, Events, Source};
 use crate::service::program::Program;
 use crate::{Checkout, Environment, Error};
 use process::user::User;
-use process::{Configuration, Output, PidFile, capture, describe};
+use process::{Configuration, Output, PidFile, ProcessError, capture, describe};
 
 /// An index on a large table takes its time.
 const MIGRATE_BOUND: Duration = Duration::from_secs(3600);
@@ -131,6 +132,15 @@ pub async fn migrate_or_fail(
     success(migrate(program, url, args).await?)
 }
 
+/// Returns the error of an API that is not ready.
+pub(crate) fn api_failed(source: ProcessError) -> Error {
+    Error::Message {
+        what: source.to_string(),
+        hint: Some("all of its log: cargo dev logs api".to_owned()),
+        source: Some(Box::new(source)),
+    }
+}
+
 /// What the service's `migrate` printed, where anything but success is an error.
 ///
 /// # Errors
@@ -141,10 +151,14 @@ pub fn success(output: Output) -> Result<String, Error> {
         return Ok(text);
     }
     let said = format!("{}{}", text, output.stderr);
-    Err(Error::Migrate {
-        status: describe(output.status),
-        output: said.trim().to_owned(),
-    })
+    Err(Error::hinted(
+        format!(
+            "the migration failed ({}):\n{}",
+            describe(output.status),
+            indented(said.trim())
+        ),
+        "the schema as it is now: cargo dev migrate status",
+    ))
 }
 
 /// A program of ours without the user's variables, but for those that a process needs to run and to reach the network.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use emotionviz_settings::DatabaseUrl;
 use sha2::{Digest, Sha384};
 
+use crate::project::error::indented;
 use crate::report::migrations::{Applied, File};
 use crate::service::command;
 use crate::{Checkout, Error};
@@ -94,9 +95,10 @@ fn paths(checkout: &Checkout) -> Result<Vec<(i64, PathBuf)>, Error> {
 pub fn create(checkout: &Checkout, description: &str) -> Result<[PathBuf; 2], Error> {
     let slug = slug(description);
     if slug.is_empty() {
-        return Err(Error::NoSlug {
-            description: description.to_owned(),
-        });
+        return Err(Error::hinted(
+            format!("\"{description}\" has no letter or digit for a file name"),
+            "describe the change: cargo dev migrate new \"add a column for the mood\"",
+        ));
     }
     // Never before the newest one: it would not be applied after it where that one is applied already.
     let newest = versions(checkout)?.last().copied().unwrap_or(0);
@@ -176,10 +178,14 @@ pub(crate) fn read(output: &Output) -> Result<Applied, Error> {
         } else {
             said.trim()
         };
-        Error::MigrationStatus {
-            status: describe(output.status),
-            said: said.to_owned(),
-        }
+        Error::hinted(
+            format!(
+                "how the migrations stand cannot be read: the service's `migrate status` ended with {}, and said:\n{}",
+                describe(output.status),
+                indented(said)
+            ),
+            "run it by itself: cargo dev migrate status",
+        )
     })
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn start(
     process
         .until_ready(READY_BOUND, AT_ONCE, || readiness.receive())
         .await
-        .map_err(|source| Error::Api { source })?;
+        .map_err(command::api_failed)?;
     Ok(Candidate {
         process,
         serving,

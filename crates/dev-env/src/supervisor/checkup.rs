@@ -65,16 +65,14 @@ impl Checkup {
         if !jobs.runs(Key::Session) && now >= self.session {
             self.session = now + SESSION_EVERY;
             let psql = cluster.psql().in_database("postgres");
-            jobs.start(Key::Session, async move {
-                let session = psql.run("select 1", SESSION_BOUND).await;
-                move |_: &mut Hands| {
-                    Some(match session {
-                        Err(PsqlError::Refused { message }) if is_broken(&message) => {
-                            Event::SessionRefused(message)
-                        }
-                        _ => Event::SessionAccepted,
-                    })
-                }
+            let session = async move { psql.run("select 1", SESSION_BOUND).await };
+            jobs.start(Key::Session, session, |_, session| {
+                Some(match session {
+                    Err(PsqlError::Refused { message }) if is_broken(&message) => {
+                        Event::SessionRefused(message)
+                    }
+                    _ => Event::SessionAccepted,
+                })
             });
         }
         None

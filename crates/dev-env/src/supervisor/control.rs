@@ -308,7 +308,7 @@ pub(crate) async fn restart(
     .await?
     {
         Message::Done => Ok(()),
-        Message::Failed(message) => Err(Error::Supervisor(message)),
+        Message::Failed(message) => Err(Error::message(message)),
         other => Err(odd(holder, &other)),
     }
 }
@@ -325,7 +325,7 @@ pub(crate) async fn change_password(
     let request = Request::ChangePassword(password.expose_secret().to_owned());
     match ask(holder, request, Some(events), RESTART_PATIENCE).await? {
         Message::Written(file) => Ok(file),
-        Message::Failed(message) => Err(Error::Supervisor(message)),
+        Message::Failed(message) => Err(Error::message(message)),
         other => Err(odd(holder, &other)),
     }
 }
@@ -336,10 +336,7 @@ async fn ask(
     events: Option<&Events>,
     patience: Duration,
 ) -> Result<Message, Error> {
-    let silent = |reason: String| Error::Silent {
-        pid: holder.pid,
-        reason,
-    };
+    let silent = |reason: String| silent(holder, &reason);
     let socket = holder
         .socket
         .as_deref()
@@ -367,8 +364,16 @@ async fn ask(
 }
 
 fn odd(holder: &Holder, answer: &Message) -> Error {
-    Error::Silent {
-        pid: holder.pid,
-        reason: format!("an answer that does not fit: {answer:?}"),
-    }
+    silent(holder, &format!("an answer that does not fit: {answer:?}"))
+}
+
+/// Returns the error of a supervisor that does not answer.
+pub(crate) fn silent(holder: &Holder, reason: &str) -> Error {
+    Error::hinted(
+        format!(
+            "the environment (pid {}) does not answer: {reason}",
+            holder.pid
+        ),
+        "end it: cargo dev down",
+    )
 }

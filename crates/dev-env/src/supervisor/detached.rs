@@ -71,12 +71,12 @@ pub(crate) async fn start(
     };
     match ended {
         Some(Message::Ended(up)) => Ok(up),
-        Some(Message::Failed(message)) => Err(Error::Supervisor(message)),
+        Some(Message::Failed(message)) => Err(Error::message(message)),
         Some(Message::Event(_)) => Ok(Up::Background { pid: Some(pid) }),
-        Some(_) | None => Err(Error::Supervisor(format!(
-            "the environment ended without a word\nits last words may be in {}",
-            log.display()
-        ))),
+        Some(_) | None => Err(Error::hinted(
+            "the environment ended without a word",
+            format!("its last words may be in {}", log.display()),
+        )),
     }
 }
 

@@ -314,77 +314,70 @@ impl EventLoop {
                     database: None,
                     program: None,
                 }));
-                self.jobs.start(key, async move {
-                    let opened = open(context, environment).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::Opened(opened.map(|(listening, sources)| {
-                            hands.sources = sources;
-                            if let Settings::Assembling(assembly) = &mut hands.settings {
-                                assembly.listening = Some(listening);
-                            }
-                        })))
-                    }
+                let opening = open(context, environment);
+                self.jobs.start(key, opening, |hands, opened| {
+                    Some(Event::Opened(opened.map(|(listening, sources)| {
+                        hands.sources = sources;
+                        if let Settings::Assembling(assembly) = &mut hands.settings {
+                            assembly.listening = Some(listening);
+                        }
+                    })))
                 });
             }
             Job::Build => {
-                let environment = hands.environment().clone();
-                self.jobs.start(key, async move {
-                    let built = build(context, environment).await;
-                    move |hands: &mut Hands| {
-                        let built = built.map_err(|error| hands.mounted_lock.explain(error));
-                        Some(Event::Built(built.and_then(|program| {
-                            hands.hub.update(|snapshot| {
-                                snapshot.program = Some(program.path().to_owned())
-                            });
-                            if let Settings::Assembling(assembly) = &mut hands.settings {
-                                assembly.program = Some(program);
-                            }
-                            hands.assemble()
-                        })))
-                    }
+                let building = build(context, hands.environment().clone());
+                self.jobs.start(key, building, |hands, built| {
+                    let built = built.map_err(|error| hands.mounted_lock.explain(error));
+                    Some(Event::Built(built.and_then(|program| {
+                        hands.hub.update(|snapshot| {
+                            snapshot.program = Some(program.path().to_owned());
+                        });
+                        if let Settings::Assembling(assembly) = &mut hands.settings {
+                            assembly.program = Some(program);
+                        }
+                        hands.assemble()
+                    })))
                 });
             }
             Job::StartDatabase(which) => self.start_database(key, which),
             Job::StopDatabase => {
                 self.jobs.cancel(Key::Session);
                 let server = hands.server.take();
-                self.jobs.start(key, async move {
+                let stopping = async move {
                     if let Some(server) = server
                         && let Err(error) = server.stop_broken().await
                     {
                         context.events.warn(error.to_string());
                     }
-                    |_: &mut Hands| Some(Event::DatabaseStopped)
-                });
+                };
+                self.jobs
+                    .start(key, stopping, |_, ()| Some(Event::DatabaseStopped));
             }
             Job::Migrate => {
                 let serving = hands.serving().clone();
-                self.jobs.start(key, async move {
+                let migrating = async move {
                     let url = serving.database.migration_url();
-                    let migrated = context.migrate(serving.program.path(), &url).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::Migrated(migrated.map(|complete| {
-                            hands.serving_mut().schema_is_complete = complete;
-                        })))
-                    }
+                    context.migrate(serving.program.path(), &url).await
+                };
+                self.jobs.start(key, migrating, |hands, migrated| {
+                    Some(Event::Migrated(migrated.map(|complete| {
+                        hands.serving_mut().schema_is_complete = complete;
+                    })))
                 });
             }
             Job::StartApi => {
                 if self.machine.is_starting() {
                     context.events.phase("starting the API");
                 }
-                let serving = hands.serving().clone();
-                self.jobs.start(key, async move {
-                    let spawned = candidate::spawn(context, serving).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::ApiStarted(spawned.map(|(process, program)| {
-                            if let Some(program) = program {
-                                hands.keep(program);
-                            }
-                            hands.api = Some(Api::new(process, hands.serving(), false));
-                            hands.show_place();
-                        })))
-                    }
+                let spawning = candidate::spawn(context, hands.serving().clone());
+                self.jobs.start(key, spawning, |hands, spawned| {
+                    Some(Event::ApiStarted(spawned.map(|(process, program)| {
+                        if let Some(program) = program {
+                            hands.keep(program);
+                        }
+                        hands.api = Some(Api::new(process, hands.serving(), false));
+                        hands.show_place();
+                    })))
                 });
             }
             Job::Prepare(preparation) => self.prepare(key, preparation),
@@ -393,13 +386,11 @@ impl EventLoop {
                 let Some(next) = self.hands.next.take() else {
                     return;
                 };
-                self.jobs.start(key, async move {
-                    let (next, updated) = update.update(next).await;
-                    move |hands: &mut Hands| {
+                self.jobs
+                    .start(key, update.update(next), |hands, (next, updated)| {
                         hands.next = Some(next);
                         Some(Event::DatabaseUpdated(updated))
-                    }
-                });
+                    });
             }
             Job::SetPasswords(order) => {
                 self.jobs.cancel(Key::Prime);
@@ -407,15 +398,12 @@ impl EventLoop {
                     Work::ChangePassword(password) => Some(password.clone()),
                     Work::Restart(_) => None,
                 });
-                let serving = self.hands.serving().clone();
-                self.jobs.start(key, async move {
-                    let set = password::set(serving, password).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::PasswordsSet(set.map(|(file, passwords)| {
-                            passwords.use_in(hands.serving_mut());
-                            file
-                        })))
-                    }
+                let setting = password::set(self.hands.serving().clone(), password);
+                self.jobs.start(key, setting, |hands, set| {
+                    Some(Event::PasswordsSet(set.map(|(file, passwords)| {
+                        passwords.use_in(hands.serving_mut());
+                        file
+                    })))
                 });
             }
             Job::StartCandidate => {
@@ -425,23 +413,19 @@ impl EventLoop {
                     .take()
                     .unwrap_or_else(|| Next::unchanged(present));
                 let ready_socket = hands.ready_socket.borrow().clone();
-                self.jobs.start(key, async move {
-                    let started = candidate::start(context, next, ready_socket).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::CandidateStarted(started.map(|candidate| {
-                            hands.candidate = Some(candidate);
-                        })))
-                    }
+                let starting = candidate::start(context, next, ready_socket);
+                self.jobs.start(key, starting, |hands, started| {
+                    Some(Event::CandidateStarted(started.map(|candidate| {
+                        hands.candidate = Some(candidate);
+                    })))
                 });
             }
             Job::RollBack => {
                 hands.next = None;
-                let (update, environment) =
-                    (self.database_update(), self.hands.environment().clone());
-                self.jobs.start(key, async move {
-                    update.roll_back(environment).await;
-                    |_: &mut Hands| Some(Event::RolledBack)
-                });
+                let environment = hands.environment().clone();
+                let rolling_back = self.database_update().roll_back(environment);
+                self.jobs
+                    .start(key, rolling_back, |_, ()| Some(Event::RolledBack));
             }
             Job::StopServices => self.stop_services(key),
         }
@@ -457,41 +441,31 @@ impl EventLoop {
 
     fn start_database(&mut self, key: Key, which: DatabaseStart) {
         let hands = &self.hands;
-        let (context, events) = (hands.context.clone(), hands.context.events.clone());
+        let context = hands.context.clone();
         match which {
             DatabaseStart::First => {
-                let prepared = hands.prepared.clone();
-                let environment = hands.environment().clone();
-                self.jobs.start(key, async move {
-                    let started = databases::start_first(context, prepared, environment).await;
-                    move |hands: &mut Hands| {
-                        Some(Event::DatabaseStarted(started.and_then(
-                            |(environment, started)| {
-                                if let Settings::Assembling(assembly) = &mut hands.settings {
-                                    assembly.environment = environment;
-                                    assembly.database = Some(started.database.clone());
-                                }
-                                hands.assemble()?;
-                                Ok(take_server(hands, started))
-                            },
-                        )))
-                    }
+                let (prepared, environment) = (hands.prepared.clone(), hands.environment().clone());
+                let starting = databases::start_first(context, prepared, environment);
+                self.jobs.start(key, starting, |hands, started| {
+                    let started = started.and_then(|(environment, started)| {
+                        if let Settings::Assembling(assembly) = &mut hands.settings {
+                            assembly.environment = environment;
+                            assembly.database = Some(started.database.clone());
+                        }
+                        hands.assemble()?;
+                        Ok(take_server(hands, started))
+                    });
+                    Some(Event::DatabaseStarted(started))
                 });
             }
-            DatabaseStart::Again | DatabaseStart::Adopted => {
+            DatabaseStart::Again => {
+                let starting = databases::start_again(hands.serving().clone(), context.events);
+                self.jobs.start(key, starting, database_started);
+            }
+            DatabaseStart::Adopted => {
                 let (serving, exists) = (hands.serving().clone(), hands.database_exists);
-                self.jobs.start(key, async move {
-                    let started = if which == DatabaseStart::Again {
-                        databases::start_again(serving, events).await
-                    } else {
-                        databases::start_adopted(serving, exists, events).await
-                    };
-                    move |hands: &mut Hands| {
-                        Some(Event::DatabaseStarted(
-                            started.map(|started| take_server(hands, started)),
-                        ))
-                    }
-                });
+                let starting = databases::start_adopted(serving, exists, context.events);
+                self.jobs.start(key, starting, database_started);
             }
         }
     }
@@ -521,9 +495,8 @@ impl EventLoop {
                     forced,
                     builder,
                 };
-                self.jobs.start(key, async move {
-                    let prepared = save.prepare().await;
-                    move |hands: &mut Hands| Some(Event::Prepared(take_next(hands, prepared)))
+                self.jobs.start(key, save.prepare(), |hands, prepared| {
+                    Some(Event::Prepared(take_next(hands, prepared)))
                 });
             }
             Preparation::Restart(service) => {
@@ -537,12 +510,9 @@ impl EventLoop {
                         .as_ref()
                         .map(|sources| sources.program().map(ToOwned::to_owned)),
                 };
-                self.jobs.start(key, async move {
-                    let prepared = restart.prepare().await;
-                    move |hands: &mut Hands| {
-                        let prepared = prepared.map(|(prepared, next)| (prepared, Some(next)));
-                        Some(Event::Prepared(take_next(hands, prepared)))
-                    }
+                self.jobs.start(key, restart.prepare(), |hands, prepared| {
+                    let prepared = prepared.map(|(prepared, next)| (prepared, Some(next)));
+                    Some(Event::Prepared(take_next(hands, prepared)))
                 });
             }
         }
@@ -566,7 +536,7 @@ impl EventLoop {
                 .hub
                 .update(|snapshot| snapshot.doing = Some("stopping".to_owned()));
         }
-        self.jobs.start(key, async move {
+        let stopping = async move {
             if let Some(mut api) = api
                 && let Err(error) = api.process.stop().await
             {
@@ -578,8 +548,9 @@ impl EventLoop {
             {
                 events.warn(error.to_string());
             }
-            |_: &mut Hands| Some(Event::ServicesStopped)
-        });
+        };
+        self.jobs
+            .start(key, stopping, |_, ()| Some(Event::ServicesStopped));
     }
 
     /// Lets the compiler read the sources that an edit does not change.
@@ -588,10 +559,7 @@ impl EventLoop {
         if self.hands.sources.is_some()
             && let Ok(fast) = cargo::fast(&checkout)
         {
-            self.jobs.start(Key::Prime, async move {
-                fast.prime().await;
-                |_: &mut Hands| None
-            });
+            self.jobs.start(Key::Prime, fast.prime(), |_, ()| None);
         }
     }
 
@@ -605,9 +573,9 @@ impl EventLoop {
             self.machine.is_starting(),
             self.hands.context.events.clone(),
         );
-        self.jobs.start(Key::Readiness, async move {
-            let readiness = readiness(probe, needs_schema, is_starting, events).await;
-            move |hands: &mut Hands| {
+        let waiting = readiness(probe, needs_schema, is_starting, events);
+        self.jobs
+            .start(Key::Readiness, waiting, |hands, readiness| {
                 let api = hands.api.as_mut()?;
                 Some(match readiness {
                     Ok(version) => {
@@ -622,8 +590,7 @@ impl EventLoop {
                         tail: api.process.tail(),
                     }),
                 })
-            }
-        });
+            });
     }
 
     /// Asks the API that has just replaced another one for its version.
@@ -631,12 +598,10 @@ impl EventLoop {
         let Some(probe) = self.hands.api.as_ref().map(|api| api.probe.clone()) else {
             return;
         };
-        self.jobs.start(Key::Version, async move {
-            let version = probe.version().await;
-            move |hands: &mut Hands| {
-                show_version(&hands.hub, version);
-                None
-            }
+        let asking = async move { probe.version().await };
+        self.jobs.start(Key::Version, asking, |hands, version| {
+            show_version(&hands.hub, version);
+            None
         });
     }
 
@@ -768,6 +733,11 @@ fn take_next(
     hands.next_sources = next.as_mut().and_then(|next| next.sources.take());
     hands.next = next;
     Ok(prepared)
+}
+
+fn database_started(hands: &mut Hands, started: Result<StartedDatabase, Error>) -> Option<Event> {
+    let started = started.map(|started| take_server(hands, started));
+    Some(Event::DatabaseStarted(started))
 }
 
 fn take_server(hands: &mut Hands, started: StartedDatabase) -> Started {

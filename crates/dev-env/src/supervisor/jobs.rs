@@ -30,13 +30,18 @@ type Work = Pin<Box<dyn Future<Output = Apply>>>;
 pub(super) struct Jobs(Vec<(Key, Work)>);
 
 impl Jobs {
-    /// Starts a job; one of the same kind that runs is dropped first.
-    pub(super) fn start<A>(&mut self, key: Key, work: impl Future<Output = A> + 'static)
-    where
-        A: FnOnce(&mut Hands) -> Option<Event> + 'static,
-    {
+    /// Starts a job; one of the same kind that runs is dropped first. `apply` applies its result, and returns what it means for the machine.
+    pub(super) fn start<T: 'static>(
+        &mut self,
+        key: Key,
+        work: impl Future<Output = T> + 'static,
+        apply: impl FnOnce(&mut Hands, T) -> Option<Event> + 'static,
+    ) {
         self.cancel(key);
-        let work = async { Box::new(work.await) as Apply };
+        let work = async {
+            let result = work.await;
+            Box::new(|hands: &mut Hands| apply(hands, result)) as Apply
+        };
         self.0.push((key, Box::pin(work)));
     }
 

@@ -18,7 +18,7 @@ pub(super) async fn set(
 ) -> Result<(PathBuf, Passwords), Error> {
     let environment = serving.environment.reread().await?;
     let (Database::Own(cluster), Some(password)) = (&serving.database, password) else {
-        return Err(Error::NotRunning);
+        return Err(Error::not_running());
     };
     let passwords = Passwords::new(password);
     let file = passwords

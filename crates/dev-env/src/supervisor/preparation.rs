@@ -245,7 +245,7 @@ impl Restart {
                 self.next_cluster(&environment, &tool, place, restarts_database)
                     .await?,
             )),
-            (None, None) => return Err(Error::NeedsRestart),
+            (None, None) => return Err(machine::needs_restart()),
         };
         let program = if self.service == Some(Service::Db) {
             present.program.clone()

@@ -127,14 +127,15 @@ impl FirstUse {
 
 /// Describes the database.
 async fn holds(session: &Session) -> Result<String, Error> {
-    let sql = r"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS sqlx, to_regclass('alembic_version') IS NOT NULL AS alembic \gset
+    let sql = r"SET search_path = pg_catalog;
+SELECT to_regclass('public._sqlx_migrations') IS NOT NULL AS sqlx, to_regclass('public.alembic_version') IS NOT NULL AS alembic \gset
 SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind IN ('r', 'p') AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_');
 \if :sqlx
-SELECT 'sqlx ' || version FROM _sqlx_migrations WHERE success ORDER BY version;
+SELECT 'sqlx ' || version FROM public._sqlx_migrations WHERE success ORDER BY version;
 \endif
 \if :alembic
-SELECT 'alembic ' || version_num FROM alembic_version;
+SELECT 'alembic ' || version_num FROM public.alembic_version;
 \endif
 ";
     let said = session.sql(sql).await?;

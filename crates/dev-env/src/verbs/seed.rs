@@ -24,9 +24,13 @@ pub async fn seed(
     events: &Events,
 ) -> Result<usize, Error> {
     if !environment.configuration.in_development()? {
-        return Err(Error::SeedInProduction {
-            origin: environment.configuration.origin(&APP_ENV.info).to_string(),
-        });
+        return Err(Error::hinted(
+            format!(
+                "demonstration data is for development, and APP_ENV is production (from {})",
+                environment.configuration.origin(&APP_ENV.info)
+            ),
+            "set APP_ENV=development, or leave it out",
+        ));
     }
     let session = engine.session("cargo dev db seed", events).await?;
     let done = session.sql_as_service(SQL).await;
@@ -34,7 +38,10 @@ pub async fn seed(
     match done {
         Ok(count) => Ok(count.trim().parse().unwrap_or_default()),
         Err(Error::Psql(PsqlError::Refused { message })) if message.contains("does not exist") => {
-            Err(Error::SchemaBehind { reason: message })
+            Err(Error::hinted(
+                format!("the database has not the present schema: {message}"),
+                "bring it up to date: cargo dev migrate up",
+            ))
         }
         Err(error) => Err(error),
     }

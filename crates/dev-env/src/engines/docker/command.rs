@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Error;
+use crate::project::error::indented;
 use process::disk::is_reported_full;
 use process::{Configuration, Output, ProcessError, capture};
 
@@ -112,9 +113,7 @@ pub(super) fn refused(stderr: &str, otherwise: &str) -> Error {
         return Unavailable::Down { said: last }.into();
     }
     if let Some(line) = said.lines().rev().find(|line| is_reported_full(line)) {
-        return Error::DockersDiskFull {
-            said: line.trim().to_owned(),
-        };
+        return disk_full(line.trim());
     }
     if has(&[
         "port is already allocated",
@@ -137,21 +136,45 @@ pub(super) fn refused(stderr: &str, otherwise: &str) -> Error {
         }
         .into();
     }
-    Error::Compose {
-        said: if said.is_empty() {
-            otherwise.to_owned()
-        } else {
-            said.to_owned()
-        },
+    compose_failed(if said.is_empty() { otherwise } else { said })
+}
+
+pub(super) fn of_last_words(service: &str, said: &str) -> Error {
+    match (is_reported_full(said), service) {
+        (true, "db") => Error::hinted(
+            format!(
+                "the database's disk is full, and nothing that was committed is lost:\n{}",
+                indented(said)
+            ),
+            "make room on the disk of data/postgres: df -h data/postgres; where Docker is on the same disk: docker system df, docker builder prune",
+        ),
+        (true, _) => disk_full(said),
+        (false, _) => does_not_run(service, said),
     }
 }
 
-pub(super) fn of_last_words(service: &'static str, said: String) -> Error {
-    match (is_reported_full(&said), service) {
-        (true, "db") => Error::DatabasesDiskFull { said },
-        (true, _) => Error::DockersDiskFull { said },
-        (false, _) => Error::Container { service, said },
-    }
+pub(super) fn compose_failed(said: &str) -> Error {
+    Error::hinted(
+        format!("docker compose failed:\n{}", indented(said)),
+        "all that the containers say: cargo dev logs --engine docker",
+    )
+}
+
+pub(super) fn does_not_run(service: &str, said: &str) -> Error {
+    Error::hinted(
+        format!("the container {service} does not run:\n{}", indented(said)),
+        format!("all that it says: cargo dev logs {service} --engine docker"),
+    )
+}
+
+fn disk_full(said: &str) -> Error {
+    Error::hinted(
+        format!(
+            "Docker's disk is full: {said}\n\
+             images, containers and what they compile are in Docker's own folder: docker info --format '{{{{.DockerRootDir}}}}'"
+        ),
+        "see what takes the room: docker system df; make some: docker builder prune, docker image prune",
+    )
 }
 
 /// The image that a message speaks of.
@@ -227,7 +250,7 @@ mod tests {
             "ERROR:  could not extend file \"base/16384/16397\": No space left on device\nHINT:  Check free disk space.",
             "initdb: error: could not create directory \"/var/lib/postgresql/data/.unfinished\": Disk quota exceeded",
         ] {
-            let error = of_last_words("db", said.to_owned()).to_string();
+            let error = of_last_words("db", said).to_string();
             assert!(
                 error.contains("df -h data/postgres")
                     && error.contains(said.lines().next().unwrap()),
@@ -236,16 +259,16 @@ mod tests {
         }
         let error = of_last_words(
             "api",
-            "error: could not write output to /cache/target/x.o: No space left on device"
-                .to_owned(),
+            "error: could not write output to /cache/target/x.o: No space left on device",
         );
         assert!(
             error.to_string().contains("docker builder prune"),
             "{error}"
         );
-        assert!(matches!(
-            of_last_words("db", "error: another".to_owned()),
-            Error::Container { .. }
-        ));
+        let ended = of_last_words("db", "error: another").to_string();
+        assert!(
+            ended.starts_with("the container db does not run"),
+            "{ended}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use emotionviz_settings::declared::DEV_UP_OPTIONS;
 use serde::Deserialize;
 
-use super::command::{ASK_BOUND, docker};
+use super::command::{ASK_BOUND, compose_failed, docker};
 use super::project::Project;
 use crate::Error;
 use crate::report::up::UpOptions;
@@ -160,10 +160,8 @@ impl Containers {
         inspect.extend(listed.lines());
         // One that has gone meanwhile is not described, and the others are.
         let described = docker(&inspect, ASK_BOUND).await?;
-        let described: Vec<Inspected> =
-            serde_json::from_slice(&described.stdout).map_err(|error| Error::Compose {
-                said: error.to_string(),
-            })?;
+        let described: Vec<Inspected> = serde_json::from_slice(&described.stdout)
+            .map_err(|error| compose_failed(&error.to_string()))?;
         Ok(Self(
             described.into_iter().filter_map(Container::of).collect(),
         ))

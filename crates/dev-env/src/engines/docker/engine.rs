@@ -5,6 +5,7 @@ use std::time::Duration;
 use emotionviz_settings::{DatabaseUrl, Problems};
 
 use super::access::DockerAccess;
+use super::command::does_not_run;
 use super::compose_settings::ComposeSettings;
 use super::containers::Containers;
 use super::host::Host;
@@ -12,8 +13,8 @@ use super::inside::{Inside, Moment};
 use super::logs;
 use super::project::Project;
 use super::published::published;
-use crate::database::maker;
 use crate::database::session::{Session, local_url};
+use crate::database::{location, maker};
 use crate::project::configuration::{Tool, database_host};
 use crate::project::{kept_ports, lock};
 use crate::report::events::Events;
@@ -23,7 +24,7 @@ use process::FileLock;
 
 /// Locked by the session that has started the database and will stop it.
 const ON_DEMAND: &str = "on-demand.lock";
-const AT_WORK: Error = Error::AtWork("command that starts or stops the containers");
+const COMMAND: &str = "command that starts or stops the containers";
 /// Another command of this engine is waited for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,10 +61,10 @@ impl Docker {
         }
         match tool.external {
             None => Ok(tool),
-            Some(_) => Err(Error::NotInDocker {
-                what: "somebody else's database (DATABASE_URL, MIGRATION_DATABASE_URL)",
-                instead: "leave those settings out, or type cargo dev --engine native …",
-            }),
+            Some(_) => Err(Error::hinted(
+                "the docker engine does not support an external database (DATABASE_URL, MIGRATION_DATABASE_URL)",
+                "leave those settings out, or type cargo dev --engine native …",
+            )),
         }
     }
 
@@ -95,7 +96,7 @@ impl Docker {
     ) -> Result<FileLock, Error> {
         lock::wait_for(&self.environment.checkout, "compose.lock", patience, events)
             .await?
-            .ok_or(AT_WORK)
+            .ok_or_else(|| Error::at_work(COMMAND))
     }
 
     async fn end(&self, verb: &str, events: &Events) -> Result<bool, Error> {
@@ -115,7 +116,7 @@ impl Docker {
         let tool = self.tool()?;
         let data_dir = maker::data_dir(&self.environment.checkout);
         if !new && !maker::exists(&data_dir) {
-            return Err(Error::NoDatabase { path: data_dir });
+            return Err(location::no_database(&data_dir));
         }
         let lasting = lock::file_shared(&self.environment.checkout, ON_DEMAND)?;
         let (project, containers) = self.look().await?;
@@ -173,14 +174,11 @@ impl Docker {
         )?;
         // Commands hold it for as long as they look.
         let alone = lock::wait_for(&self.environment.checkout, ON_DEMAND, PATIENCE, events);
-        let alone = alone.await?.ok_or(AT_WORK)?;
+        let alone = alone.await?.ok_or_else(|| Error::at_work(COMMAND))?;
         let moment = Moment::start(&project, containers.is_empty(), [turn, alone], events).await?;
         let Some(inside) = Inside::of(&project, &Containers::of(&project).await?, tool) else {
             moment.end().await?;
-            return Err(Error::Container {
-                service: "db",
-                said: "it has ended".to_owned(),
-            });
+            return Err(does_not_run("db", "it has ended"));
         };
         Ok((inside, Some(moment)))
     }

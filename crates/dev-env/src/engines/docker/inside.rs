@@ -206,7 +206,7 @@ impl Moment {
             return Err(if said.is_empty() {
                 error
             } else {
-                super::command::of_last_words("db", said)
+                super::command::of_last_words("db", &said)
             });
         }
         events.phase("the database runs");

@@ -193,7 +193,7 @@ pub(super) fn group(lines: Vec<Line>) -> Vec<Entry> {
 
 /// Why a container does not run, in our words where we know them.
 pub(super) async fn ended(project: &Project, service: &'static str) -> Error {
-    super::command::of_last_words(service, last_words(project, service).await)
+    super::command::of_last_words(service, &last_words(project, service).await)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use emotionviz_settings::Origin;
 use emotionviz_settings::declared::COMPOSE_PROJECT_NAME;
 
-use super::command::{ASK_BOUND, docker};
+use super::command::{ASK_BOUND, compose_failed, docker};
 use super::compose_settings::{ComposeSettings, ComposeSettingsError};
 use crate::project::env_files;
 use crate::{Checkout, Environment, Error};
@@ -183,8 +183,8 @@ impl Project {
         let mut process = Process::new(compose);
         process.start().await?;
         let status = tokio::time::timeout(bound, process.exited()).await;
-        let status = status.map_err(|_| Error::Compose {
-            said: format!("it did not end within {} s", bound.as_secs()),
+        let status = status.map_err(|_| {
+            compose_failed(&format!("it did not end within {} s", bound.as_secs()))
         })??;
         if status.success() {
             Ok(())

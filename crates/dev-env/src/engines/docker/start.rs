@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::command::does_not_run;
 use super::containers::{Container, Containers};
 use super::engine::{Docker, PATIENCE};
 use super::logs::Told;
@@ -142,7 +143,7 @@ async fn add(
     let has = containers.options();
     let services = missing(asked, has);
     if !containers.run() {
-        return Err(Error::NotRunning);
+        return Err(Error::not_running());
     } else if services.is_empty() {
         return Ok(containers);
     }
@@ -433,7 +434,7 @@ impl Docker {
         let _turn = self.turn(PATIENCE, events).await?;
         let (mut project, before) = self.look().await?;
         if !before.any_runs() {
-            return Err(Error::NotRunning);
+            return Err(Error::not_running());
         }
         let options = before.options();
         project.variables = published(&self.environment, &tool, &before, options, events)?;
@@ -474,10 +475,7 @@ impl Docker {
         };
         let ready = tokio::time::timeout(RESTART_BOUND, ready.until_ready(events)).await;
         ready
-            .map_err(|_| Error::Container {
-                service: "api",
-                said: "it is not ready".to_owned(),
-            })?
+            .map_err(|_| does_not_run("api", "it is not ready"))?
             .map(drop)
     }
 }
@@ -488,9 +486,7 @@ async fn restart_inside(api: &Container) -> Result<(), Error> {
         return Ok(());
     }
     let said = output.stderr.trim();
-    Err(Error::Supervisor(
-        said.rsplit_once("error: ")
-            .map_or(said, |(_, error)| error)
-            .to_owned(),
+    Err(Error::message(
+        said.rsplit_once("error: ").map_or(said, |(_, error)| error),
     ))
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::tool::tool_inside;
 use crate::report::reload::{Reload, Watching};
-use crate::supervisor;
+use crate::report::snapshot::WAITING_FOR_SOURCES;
 use process::capture;
 
 /// A container that compiles may not answer.
@@ -29,7 +29,7 @@ impl Seen {
                 .next()
                 .is_some_and(|name| name.starts_with(&format!("{version}_")))
         };
-        let waits_to_be_mended = self.doing.as_deref() == Some(supervisor::WAITING_FOR_SOURCES);
+        let waits_to_be_mended = self.doing.as_deref() == Some(WAITING_FOR_SOURCES);
         waits_to_be_mended
             || self.doing.is_none()
                 && self
@@ -79,7 +79,7 @@ mod tests {
         assert!(!seen("\"building\"", failed).has_given_up(20_251_124_000_000));
         assert!(!Seen::default().has_given_up(20_251_124_000_000));
         let mended = Seen {
-            doing: Some(supervisor::WAITING_FOR_SOURCES.to_owned()),
+            doing: Some(WAITING_FOR_SOURCES.to_owned()),
             ..Seen::default()
         };
         assert!(

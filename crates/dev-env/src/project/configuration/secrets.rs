@@ -79,7 +79,11 @@ impl Configuration {
             .into_iter()
             .find(|info| self.origin(info) == Origin::Environment);
         hidden.map_or(Ok(()), |info| {
-            Err(Error::PasswordInEnvironment { name: info.name })
+            let name = info.name;
+            Err(Error::hinted(
+                format!("{name} is set in the environment of this shell, which would hide the one in .env"),
+                format!("try again without it: env -u {name} cargo dev db password"),
+            ))
         })
     }
 

@@ -11,8 +11,11 @@ use crate::Error;
 /// # Errors
 /// It is neither.
 pub fn since(text: &str, now: SystemTime) -> Result<SystemTime, Error> {
-    let bad = || Error::BadTime {
-        text: text.to_owned(),
+    let bad = || {
+        Error::hinted(
+            format!("\"{text}\" is not a time"),
+            "write 30s, 10m, 2h, 3d, or a time such as 2026-11-24T09:30:00Z",
+        )
     };
     match humantime::parse_duration(text) {
         Ok(ago) => now.checked_sub(ago).ok_or_else(bad),
@@ -108,7 +111,7 @@ mod tests {
                 since(bad, now)
                     .unwrap_err()
                     .to_string()
-                    .contains("is no time"),
+                    .contains("is not a time"),
                 "{bad}"
             );
         }

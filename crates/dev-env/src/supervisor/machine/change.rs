@@ -1,12 +1,13 @@
 //! Changes of what runs: prepare, start, then commit or roll back. What runs goes on until the commit.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use super::running::{Api, Running};
-use super::{
-    Action, Builder, Done, Event, Files, Job, JobKind, Machine, Order, OrderId, Preparation,
-    Prepared, State, Updated,
+use super::interface::{
+    Action, Builder, Done, Event, Files, Job, JobKind, Order, OrderId, Preparation, Prepared,
+    Updated,
+};
+use super::state::{
+    Api, Change, Machine, PasswordStep, Restart, RestartStep, Running, Save, SaveStep, State, Way,
 };
 use crate::Error;
 use crate::report::up::Service;
@@ -14,74 +15,12 @@ use crate::report::up::Service;
 /// What a failed restart reports.
 pub(super) const GOES_ON: &str = "that failed: everything goes on with the old settings";
 
-#[derive(Debug)]
-pub(super) enum Change {
-    Save(Save),
-    Restart(Restart),
-    Password(OrderId, PasswordStep),
-    /// The API gets the new address of the database.
-    Move,
-}
-
-/// Saved sources or settings.
-#[derive(Debug)]
-pub(super) struct Save {
-    changed: Files,
-    forced: bool,
-    since: Instant,
-    step: SaveStep,
-}
-
-#[derive(Debug)]
-enum SaveStep {
-    Preparing,
-    /// Never interrupted by another save or by an order.
-    UpdatingDatabase,
-    Starting(Builder),
-    /// The database was updated for the candidate, and only the candidate or a roll back fits it. Never interrupted.
-    StartingUpdated,
-    RollingBack(Error),
-}
-
-#[derive(Debug)]
-pub(super) struct Restart {
-    order: OrderId,
-    service: Option<Service>,
-    step: RestartStep,
-}
-
-#[derive(Debug)]
-enum RestartStep {
-    Preparing,
-    UpdatingDatabase(Way),
-    Starting,
-    RollingBack(Error),
-}
-
-/// How a restart takes effect.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    /// A candidate replaces the API.
-    Live,
-    /// Everything is stopped and started.
-    Switch,
-}
-
-#[derive(Debug)]
-pub(super) enum PasswordStep {
-    /// Never interrupted, not even by a stop.
-    Setting,
-    /// The candidate uses the new password.
-    Starting(PathBuf),
-}
-
-impl Change {
-    pub(super) fn sets_passwords(&self) -> Option<OrderId> {
-        match self {
-            Self::Password(order, PasswordStep::Setting) => Some(*order),
-            _ => None,
-        }
-    }
+/// Returns the error of settings that a running environment cannot adopt.
+pub(in crate::supervisor) fn needs_restart() -> Error {
+    Error::hinted(
+        "these settings move the database, which a reload leaves alone",
+        "let them take effect: cargo dev restart",
+    )
 }
 
 impl Machine {
@@ -225,7 +164,7 @@ impl Machine {
                 Step::Starting(built_by)
             }
             (Step::Preparing, Event::Prepared(Ok(Prepared::Switch))) => {
-                return self.save_failed(running, save, Error::NeedsRestart);
+                return self.save_failed(running, save, needs_restart());
             }
             (Step::UpdatingDatabase, Event::DatabaseUpdated(Ok(_))) => {
                 self.start(Job::StartCandidate);

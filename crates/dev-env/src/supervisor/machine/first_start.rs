@@ -2,35 +2,11 @@
 
 use std::time::Instant;
 
-use super::running::{Api, Database, Running};
-use super::{Action, DatabaseStart, Event, Job, JobKind, Machine, Started, State};
+use super::interface::{Action, DatabaseStart, Event, Job, JobKind};
+use super::state::{Api, Database, FirstStart, Machine, Running, State};
 use crate::Error;
-use crate::supervisor::WAITING_FOR_SOURCES;
-
-#[derive(Debug)]
-pub(super) enum FirstStart {
-    Opening,
-    /// The database starts and the service is built.
-    Assembling,
-    /// The service is built; the database runs.
-    Building(Started),
-    /// The database starts; the service is built.
-    StartingDatabase,
-    Migrating(Started),
-    /// A process of the API starts or is not ready yet.
-    StartingApi(Started),
-    /// The sources do not compile. The next save tries again.
-    WaitingForSources,
-}
-
-impl FirstStart {
-    pub(super) fn has_database(&self) -> bool {
-        matches!(
-            self,
-            Self::Building(_) | Self::Migrating(_) | Self::StartingApi(_)
-        )
-    }
-}
+use crate::report::snapshot::WAITING_FOR_SOURCES;
+use crate::service::command::api_failed;
 
 impl Machine {
     pub(super) fn in_first_start(
@@ -95,7 +71,7 @@ impl Machine {
                 | Event::DatabaseExited(error),
             ) => return self.stop(&State::FirstStart(first), Err(error)),
             (first, Event::ApiNotReady(source) | Event::ApiExited(source)) => {
-                return self.stop(&State::FirstStart(first), Err(Error::Api { source }));
+                return self.stop(&State::FirstStart(first), Err(api_failed(source)));
             }
             (first, Event::Saved { new, .. }) => {
                 self.save_later(new, now);

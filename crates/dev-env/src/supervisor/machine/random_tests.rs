@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::World;
 use super::*;
+use crate::report::up::Service;
 
 /// Something that may happen next. What cannot happen at that moment is skipped.
 #[derive(Clone, Debug)]

@@ -3,109 +3,16 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use super::change::Change;
-use super::{
-    Action, DatabaseStart, Event, Files, Job, JobKind, Machine, Order, OrderId, Started, State,
+use super::interface::{
+    Action, DatabaseStart, Event, Files, Job, JobKind, Order, OrderId, Started,
 };
-use crate::report::status::State as ServiceState;
+use super::state::{Api, Change, Database, Machine, Running, State};
 use process::{ProcessError, describe};
 
 /// As many lines of a service that ended are shown.
 const LAST_LINES: usize = 5;
 /// The number of refused sessions in a row before a restart: a single refusal may be temporary.
 const REFUSALS: u32 = 2;
-
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) database: Database,
-    pub(super) api: Api,
-    pub(super) change: Option<Change>,
-}
-
-/// The database. Each state but the first two leads to a start.
-#[derive(Debug)]
-pub(super) enum Database {
-    /// Another program runs it.
-    External,
-    Ready {
-        refusals: u32,
-    },
-    /// The job that stops a server which cannot be used.
-    StoppingBroken {
-        reason: String,
-    },
-    BackingOff {
-        due: Instant,
-        reason: String,
-    },
-    /// The job that starts it.
-    Starting {
-        reason: String,
-    },
-}
-
-/// The API.
-#[derive(Debug)]
-pub(super) enum Api {
-    /// The job that starts a process.
-    Spawning,
-    /// The process runs and is not ready yet.
-    Starting,
-    Ready,
-    BackingOff {
-        due: Instant,
-    },
-}
-
-impl Database {
-    pub(super) fn started(started: Started) -> Self {
-        match started {
-            Started::Own { .. } => Self::Ready { refusals: 0 },
-            Started::External => Self::External,
-        }
-    }
-
-    pub(super) fn due(&self) -> Option<Instant> {
-        match self {
-            Self::BackingOff { due, .. } => Some(*due),
-            _ => None,
-        }
-    }
-
-    pub(super) fn state(&self) -> (ServiceState, Option<&str>) {
-        match self {
-            Self::External => (ServiceState::External, None),
-            Self::Ready { .. } => (ServiceState::Running, None),
-            Self::StoppingBroken { reason }
-            | Self::BackingOff { reason, .. }
-            | Self::Starting { reason } => (ServiceState::Failed, Some(reason)),
-        }
-    }
-}
-
-impl Api {
-    pub(super) fn due(&self) -> Option<Instant> {
-        match self {
-            Self::BackingOff { due } => Some(*due),
-            _ => None,
-        }
-    }
-
-    pub(super) fn state(&self) -> ServiceState {
-        match self {
-            Self::Spawning | Self::BackingOff { .. } => ServiceState::Failed,
-            Self::Starting => ServiceState::Starting,
-            Self::Ready => ServiceState::Running,
-        }
-    }
-}
-
-impl Running {
-    /// Returns the order whose passwords are being set.
-    pub(super) fn sets_passwords(&self) -> Option<OrderId> {
-        self.change.as_ref().and_then(Change::sets_passwords)
-    }
-}
 
 impl Machine {
     pub(super) fn in_running(&mut self, mut running: Running, event: Event, now: Instant) -> State {

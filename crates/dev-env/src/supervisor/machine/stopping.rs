@@ -1,17 +1,23 @@
 //! The orderly stop.
 
-use super::{Action, Done, Event, Job, Machine, OrderId, State};
+use super::interface::{Action, Done, Event, Job};
+use super::state::{Machine, State, Stopping};
 use crate::Error;
 
-#[derive(Debug)]
-pub(super) enum Stopping {
-    /// New passwords are set. That is never interrupted.
-    SettingPasswords(OrderId),
-    /// The services stop; with the result of the whole run.
-    Services(Result<(), Error>),
-}
-
 impl Machine {
+    /// Begins the orderly stop; `outcome` is the result of the whole run.
+    pub(super) fn stop(&mut self, state: &State, outcome: Result<(), Error>) -> State {
+        if let State::Running(running) = state
+            && let Some(order) = running.sets_passwords()
+        {
+            // Until the job ends, the file and the database may have different passwords.
+            return State::Stopping(Stopping::SettingPasswords(order));
+        }
+        self.emit(Action::CancelAll);
+        self.start(Job::StopServices);
+        State::Stopping(Stopping::Services(outcome))
+    }
+
     pub(super) fn while_stopping(&mut self, stopping: Stopping, event: Event) -> State {
         match (stopping, event) {
             (stopping, Event::StopInsisted) => {

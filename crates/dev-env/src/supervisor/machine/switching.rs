@@ -4,50 +4,13 @@
 use std::time::Instant;
 
 use super::change::GOES_ON;
-use super::running::{Api, Database, Running};
-use super::{Action, DatabaseStart, Done, Event, Job, Machine, OrderId, Started, State, Updated};
+use super::interface::{Action, DatabaseStart, Done, Event, Job, OrderId, Updated};
+use super::state::{
+    Api, BackStep, Database, Machine, Running, State, SwitchStep as Step, Switching,
+};
 use crate::Error;
 use crate::report::up::Service;
-
-#[derive(Debug)]
-pub(super) struct Switching {
-    order: OrderId,
-    service: Option<Service>,
-    step: Step,
-}
-
-#[derive(Debug)]
-enum Step {
-    Stopping(Updated),
-    StartingDatabase(Updated),
-    Migrating(Started),
-    StartingApi(Started),
-    GoingBack(BackStep, Error),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum BackStep {
-    Stopping,
-    StartingDatabase,
-    /// The job that starts a process of the API.
-    SpawningApi(Started),
-    /// The process is not ready yet.
-    StartingApi(Started),
-}
-
-impl Switching {
-    pub(super) fn starts_api(&self) -> bool {
-        matches!(
-            self.step,
-            Step::StartingApi(_)
-                | Step::GoingBack(BackStep::SpawningApi(_) | BackStep::StartingApi(_), _)
-        )
-    }
-
-    pub(super) fn has_database(&self) -> bool {
-        self.starts_api() || matches!(self.step, Step::Migrating(_))
-    }
-}
+use crate::service::command::api_failed;
 
 impl Machine {
     pub(super) fn begin_switch(
@@ -137,7 +100,7 @@ impl Machine {
                 | Event::ApiStarted(Err(error)),
             ) => self.go_back(error),
             (_, Event::ApiNotReady(source) | Event::ApiExited(source)) => {
-                self.go_back(Error::Api { source })
+                self.go_back(api_failed(source))
             }
             (step, event) => {
                 self.unexpected(&event);

@@ -1,7 +1,13 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::running::{Api, Database};
+use super::interface::Files;
+use super::state::{Api, Database};
 use super::*;
+use crate::Error;
+use crate::report::status::State as ServiceState;
+use crate::report::up::Service;
+use process::ProcessError;
 
 /// What the machine acts on: jobs and processes that exist only as names.
 pub(super) struct World {
@@ -344,7 +350,7 @@ impl World {
 }
 
 pub(super) fn failure() -> Error {
-    Error::NotRunning
+    Error::not_running()
 }
 
 pub(super) fn end_of_process() -> ProcessError {
@@ -391,7 +397,7 @@ fn a_first_start_that_fails_stops_everything_and_ends_with_the_error() {
         world.finish(failing, false);
         world.settle();
         assert!(
-            matches!(world.end, Some(Err(Error::NotRunning))),
+            matches!(&world.end, Some(Err(error)) if error.to_string() == failure().to_string()),
             "{failing:?}"
         );
         assert!(!world.api && !world.server);

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -23,5 +24,27 @@ where
         let guard = Arc::<Guard>::from_ref(state);
         guard.admit(Subject::login(client::address(parts, &guard.proxies)))?;
         Ok(Self)
+    }
+}
+
+/// A request for a picture that the service paints itself, of which an address has sixty a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct PictureRequest {
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+impl<S> FromRequestParts<S> for PictureRequest
+where
+    S: Send + Sync,
+    Arc<Guard>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let guard = Arc::<Guard>::from_ref(state);
+        let address = client::address(parts, &guard.proxies);
+        guard.admit(Subject::picture(address))?;
+        Ok(Self { address })
     }
 }

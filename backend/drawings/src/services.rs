@@ -1,0 +1,139 @@
+//! Draws feelings.
+
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emotionviz_settings::PictureSide;
+use futures_util::FutureExt;
+use painter::{Category, Color, Feeling, FeelingError, Mood};
+use tokio::sync::Semaphore;
+
+use crate::running::Running;
+
+/// The category of a feeling, as its user chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FeelingCategory {
+    Good,
+    Bad,
+    NotSure,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("unknown category")]
+    UnknownCategory(String),
+    #[error("unknown moods: {0:?}")]
+    UnknownMoods(Vec<String>),
+    #[error("the painter failed: {0}")]
+    Painter(String),
+}
+
+/// A finished drawing.
+pub(crate) struct Drawing {
+    pub(crate) png: Vec<u8>,
+    pub(crate) side: u32,
+    pub(crate) description: String,
+    pub(crate) colors: Vec<Color>,
+    pub(crate) took: Duration,
+}
+
+/// Paints pictures, as many at a time as there are processors.
+pub(crate) struct Studio {
+    side: u32,
+    easels: Arc<Semaphore>,
+    running: Running<Result<Arc<Drawing>, Error>>,
+}
+
+impl FeelingCategory {
+    pub(crate) const ALL: [Self; 3] = [Self::Good, Self::Bad, Self::NotSure];
+
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::NotSure => "not_sure",
+        }
+    }
+
+    pub(crate) fn from_id(id: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|category| category.id() == id);
+        found.ok_or_else(|| Error::UnknownCategory(id.to_owned()))
+    }
+}
+
+/// Returns the ids of all moods of a category.
+pub(crate) fn mood_ids(category: Category) -> Vec<&'static str> {
+    let moods = Mood::ALL.into_iter();
+    moods
+        .filter(|mood| mood.category() == category)
+        .map(Mood::id)
+        .collect()
+}
+
+/// Reads ids of moods.
+pub(crate) fn moods(ids: Vec<String>) -> Result<Vec<Mood>, Error> {
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        ids.into_iter().partition(|id| Mood::from_id(id).is_some());
+    if !unknown.is_empty() {
+        return Err(Error::UnknownMoods(unknown));
+    }
+    Ok(known.iter().filter_map(|id| Mood::from_id(id)).collect())
+}
+
+impl Studio {
+    pub(crate) fn new(side: PictureSide) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            side: side.pixels(),
+            easels: Arc::new(Semaphore::new(processors)),
+            running: Running::new(),
+        }
+    }
+
+    /// Draws a feeling. An equal request of the same client joins the one that is being worked on.
+    pub(crate) async fn draw_feeling(
+        &self,
+        client: IpAddr,
+        category: FeelingCategory,
+        moods: Vec<Mood>,
+    ) -> Result<Arc<Drawing>, Error> {
+        let feeling = Feeling::new(&moods, rand::random(), self.side)?;
+        let easels = self.easels.clone();
+        let request = (client, category, moods.clone());
+        let work = || paint(feeling, moods, easels).boxed();
+        self.running.join(request, work).await
+    }
+}
+
+async fn paint(
+    feeling: Feeling,
+    moods: Vec<Mood>,
+    easels: Arc<Semaphore>,
+) -> Result<Arc<Drawing>, Error> {
+    let started = Instant::now();
+    let easel = easels.acquire_owned().await.expect("it is never closed");
+    let painted = tokio::task::spawn_blocking(move || {
+        // Painting cannot be interrupted, so the place is taken until it is done, even if nobody waits any more.
+        let _easel = easel;
+        let picture = feeling.paint();
+        Drawing {
+            png: picture.png(),
+            side: picture.side(),
+            description: feeling.description(),
+            colors: painter::dominant_colors(&moods),
+            took: started.elapsed(),
+        }
+    });
+    let drawing = painted
+        .await
+        .map_err(|error| Error::Painter(error.to_string()))?;
+    Ok(Arc::new(drawing))
+}
+
+impl From<FeelingError> for Error {
+    fn from(error: FeelingError) -> Self {
+        Self::Painter(error.to_string())
+    }
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
+mod canvas;
+mod color;
+mod composition;
+mod feeling;
+mod field;
+mod mood;
+mod picture;
+mod scenes;
+mod shapes;
+
+pub use color::Color;
+pub use feeling::{Feeling, FeelingError, LARGEST_SIDE, dominant_colors};
+pub use mood::{Category, Mood};
+pub use picture::Picture;

@@ -1,0 +1,190 @@
+//! How strongly a story points to each theme.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::analysis::Valence;
+use crate::cues::{Hit, is_near};
+use crate::fold::SENTENCE_END;
+use crate::lexicon::Lexicon;
+use crate::themes::{Meaning, Theme, Weight, themes};
+
+/// A denial reaches over this many words: "not because of the stupid exam".
+const DENIAL_REACH: usize = 3;
+/// What remains of a theme that the writer denies somewhere: "It is not the exam".
+const DENIED: f32 = 0.4;
+/// A cue after an emphasis counts this many times.
+const EMPHASISED: f32 = 2.0;
+/// A misspelt cue may be another word.
+const MISSPELT: f32 = 0.5;
+/// A stressor with a lower score is a coincidence.
+const LOWEST_STRESSOR: f32 = 2.0;
+/// A thinking pattern with a lower score is a coincidence.
+const LOWEST_PATTERN: f32 = 2.0;
+/// A second stressor is a factor if its score is at least this, and this share of the central one's.
+const LOWEST_SECOND: f32 = 4.0;
+const LOWEST_SECOND_SHARE: f32 = 0.4;
+
+const FEWEST_FACTORS: usize = 3;
+const MOST_FACTORS: usize = 4;
+
+/// The score of each theme.
+pub(crate) struct Scores(Vec<f32>);
+
+impl Scores {
+    pub(crate) fn of(folded: &str, lexicon: &Lexicon) -> Self {
+        let found = lexicon.cues.find(folded);
+        let misspelt = lexicon.typos.find(folded, &found);
+        let mut hits: Vec<(Hit<'_, Meaning>, f32)> =
+            found.into_iter().map(|hit| (hit, 1.0)).collect();
+        hits.extend(misspelt.into_iter().map(|hit| (hit, MISSPELT)));
+        hits.sort_unstable_by_key(|(hit, _)| (hit.start, Reverse(hit.end)));
+
+        let denied_by_next = denied_by_what_follows(folded, &hits);
+        let mut tally = Tally::default();
+        let mut denial_end = None;
+        let mut emphasis_end = 0;
+        for ((hit, factor), denied_by_next) in hits.iter().zip(denied_by_next) {
+            let gap = |end: usize| folded.get(end..hit.start).unwrap_or_default();
+            let is_denied =
+                denied_by_next || denial_end.is_some_and(|end| is_near(gap(end), DENIAL_REACH));
+            for meaning in hit.meanings {
+                match *meaning {
+                    Meaning::Cue(theme, weight) if is_denied => tally.deny(theme, weight),
+                    Meaning::Cue(theme, weight) => {
+                        let emphasis = if hit.start < emphasis_end {
+                            EMPHASISED
+                        } else {
+                            1.0
+                        };
+                        tally.add(
+                            theme,
+                            &folded[hit.start..hit.end],
+                            weight.value() * factor * emphasis,
+                        );
+                    }
+                    Meaning::DeniesNext => denial_end = Some(hit.end),
+                    Meaning::Emphasis if hit.start >= emphasis_end => {
+                        let rest = &folded[hit.end..];
+                        emphasis_end = hit.end + rest.find(SENTENCE_END).unwrap_or(rest.len());
+                    }
+                    Meaning::Emphasis | Meaning::DeniesPrevious | Meaning::Idiom => {}
+                }
+            }
+        }
+        Self(tally.scores())
+    }
+
+    /// Returns the stressor with the highest score.
+    ///
+    /// Words of joy and words of distress weigh against each other, because an ironic or a brave story has both.
+    pub(crate) fn central_stressor(&self, valence: Valence) -> Theme {
+        let (joy, general) = (themes().get("joy"), themes().get("general"));
+        let share_of_joy = match valence {
+            Valence::Good => 1.5,
+            Valence::Mixed => 1.0,
+            Valence::Bad => 0.4,
+        };
+        let score = |theme: Theme| {
+            if theme == joy {
+                self.0[joy.0] * share_of_joy - self.0[general.0]
+            } else {
+                self.0[theme.0]
+            }
+        };
+        let fallback = if valence == Valence::Good {
+            joy
+        } else {
+            general
+        };
+        (0..themes().stressors())
+            .map(Theme)
+            .filter(|theme| *theme != general && score(*theme) >= LOWEST_STRESSOR)
+            // The first of equal ones.
+            .min_by(|left, right| score(*right).total_cmp(&score(*left)))
+            .unwrap_or(fallback)
+    }
+
+    /// Returns three or four distinct themes: the root of `stressor`, what else the story shows, and what often goes with `stressor`.
+    pub(crate) fn factors(&self, stressor: Theme) -> Vec<Theme> {
+        let (joy, general) = (themes().get("joy"), themes().get("general"));
+        let lowest_second = (self.0[stressor.0] * LOWEST_SECOND_SHARE).max(LOWEST_SECOND);
+        let is_shown = |theme: &Theme| {
+            if theme.0 >= themes().stressors() {
+                return self.0[theme.0] >= LOWEST_PATTERN;
+            }
+            let is_second = ![stressor, joy, general].contains(theme) && stressor != joy;
+            is_second && self.0[theme.0] >= lowest_second
+        };
+        let mut shown: Vec<Theme> = (0..self.0.len()).map(Theme).filter(is_shown).collect();
+        shown.sort_by(|left, right| self.0[right.0].total_cmp(&self.0[left.0]));
+
+        let mut factors = vec![stressor];
+        factors.extend(shown.into_iter().take(MOST_FACTORS - 1));
+        for pattern in themes().patterns(stressor) {
+            if factors.len() < FEWEST_FACTORS && !factors.contains(&pattern) {
+                factors.push(pattern);
+            }
+        }
+        factors
+    }
+}
+
+/// Returns for each hit whether a phrase such as "is not the problem" follows it.
+fn denied_by_what_follows(folded: &str, hits: &[(Hit<'_, Meaning>, f32)]) -> Vec<bool> {
+    let mut denial_start = None;
+    let mut denied: Vec<bool> = hits
+        .iter()
+        .rev()
+        .map(|(hit, _)| {
+            if hit.meanings.contains(&Meaning::DeniesPrevious) {
+                denial_start = Some(hit.start);
+            }
+            let gap = |start: usize| folded.get(hit.end..start);
+            denial_start
+                .and_then(gap)
+                .is_some_and(|gap| is_near(gap, DENIAL_REACH))
+        })
+        .collect();
+    denied.reverse();
+    denied
+}
+
+#[derive(Default)]
+struct Tally<'a> {
+    /// The score of each phrase of a theme, and how often it was seen.
+    phrases: HashMap<(Theme, &'a str), (f32, u32)>,
+    denied: Vec<Theme>,
+}
+
+impl<'a> Tally<'a> {
+    /// Adds a cue. Repetition says less each time: the n-th occurrence of a phrase adds its share of 1/n.
+    fn add(&mut self, theme: Theme, phrase: &'a str, weight: f32) {
+        let (score, times) = self.phrases.entry((theme, phrase)).or_default();
+        *times += 1;
+        #[expect(clippy::cast_precision_loss, reason = "a story has few words")]
+        let share = weight / *times as f32;
+        *score += share;
+    }
+
+    /// Notes that the writer denies `theme`. A weak cue is not enough to deny one.
+    fn deny(&mut self, theme: Theme, weight: Weight) {
+        if weight != Weight::Weak && !self.denied.contains(&theme) {
+            self.denied.push(theme);
+        }
+    }
+
+    fn scores(&self) -> Vec<f32> {
+        let mut scores = vec![0.0; themes().ids().count()];
+        let mut phrases: Vec<_> = self.phrases.iter().collect();
+        // Sums of floating-point numbers depend on their order.
+        phrases.sort_unstable_by_key(|(phrase, _)| **phrase);
+        for ((theme, _), (score, _)) in phrases {
+            scores[theme.0] += score;
+        }
+        for theme in &self.denied {
+            scores[theme.0] *= DENIED;
+        }
+        scores
+    }
+}
