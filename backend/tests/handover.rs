@@ -3,7 +3,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use tokio::net::UnixDatagram;
 
-use crate::support::{Server, TestDatabase, server_command, until};
+use crate::support::{Server, TestDatabase, http_client, server_command, until};
 
 /// The next word that a server says about itself.
 async fn word(socket: &UnixDatagram) -> String {
@@ -104,9 +104,8 @@ async fn a_descriptor_that_is_not_a_tcp_listener_is_passed_over_unless_it_is_the
     let mut child = serve("2", listener).spawn().unwrap();
     let health = format!("http://{address}/health");
     until("it answers", async || {
-        reqwest::get(&health)
-            .await
-            .is_ok_and(|reply| reply.status() == 200)
+        let response = http_client().get(&health).send();
+        response.await.is_ok_and(|reply| reply.status() == 200)
     })
     .await;
     child.kill().unwrap();

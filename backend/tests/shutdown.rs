@@ -3,7 +3,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, Process, entry, until};
+use crate::support::{PATIENCE, Process, entry, http_client, until};
 
 #[tokio::test]
 async fn a_request_that_is_under_way_is_finished() {
@@ -37,10 +37,7 @@ async fn a_request_that_is_under_way_is_finished() {
 
         s.server.signal(signal);
         until("it takes no more connections", async || {
-            reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .unwrap()
+            http_client()
                 .get(format!("{}/health", s.server.address))
                 .send()
                 .await

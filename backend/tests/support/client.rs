@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
+/// Returns a client without a proxy and without TLS.
+pub(crate) fn http_client() -> reqwest::Client {
+    // reqwest needs a TLS provider, although no request uses TLS. An error means that another test has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().no_proxy();
+    // The certificates of the system are not read.
+    builder.tls_certs_only([]).build().unwrap()
+}
+
 /// Sends requests: to a router in this process, or to the address of another process.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -26,7 +35,7 @@ impl Client {
 
     pub(crate) fn of_address(address: String) -> Self {
         Self {
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: http_client(),
             address,
             router: None,
         }

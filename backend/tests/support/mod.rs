@@ -6,7 +6,7 @@ mod proxy;
 mod server;
 mod service;
 
-pub(crate) use client::{Client, Reply, User, entry};
+pub(crate) use client::{Client, Reply, User, entry, http_client};
 pub(crate) use database::TestDatabase;
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{Server, command as server_command};
