@@ -53,7 +53,11 @@ impl Folded {
                 self.text.push(simplified(c));
             }
             _ if c.is_alphanumeric() => self.word.push(c),
+            // Quotation marks, brackets and blanks.
             _ if c.is_ascii() || c.is_whitespace() => self.end_word(),
+            '\u{a1}'..='\u{bf}' | '\u{2010}'..='\u{2027}' | '\u{3001}'..='\u{3030}' => {
+                self.end_word()
+            }
             // Emoji and everything else that may carry a meaning.
             _ => {
                 self.end_word();
