@@ -9,7 +9,7 @@ pub(crate) const SENTENCE_END: char = '.';
 
 /// Returns `text` without what may differ between two spellings of a word.
 ///
-/// * Letters are lower case, without accents and ligatures, half or full width alike. "ue" is "u", as "ü" is.
+/// * Letters are lower case, without accents and ligatures, half or full width alike. "ue" before a consonant is "u", as "ü" is.
 /// * A letter of the Latin alphabet that is repeated stands once: "sooo" is "so", and "embarassed" is "embarrassed".
 /// * Traditional Chinese characters are simplified, as far as `data/traditional.txt` knows them.
 /// * A word of an alphabet has a blank before and after it: `" my  exam "`. Chinese and Japanese have no blanks.
@@ -41,8 +41,8 @@ impl Folded {
         match c {
             'a'..='z' => self.push_letter(c),
             'ß' => self.push_letter('s'),
-            'œ' => self.push_letter('o'),
-            'æ' => self.push_letter('a'),
+            'œ' => ['o', 'e'].into_iter().for_each(|c| self.push_letter(c)),
+            'æ' => ['a', 'e'].into_iter().for_each(|c| self.push_letter(c)),
             '\'' | '’' | '‘' | '`' | '´' => self.push_apostrophe(),
             // Joiners, variation selectors and soft hyphens are invisible.
             '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' => {}
@@ -53,7 +53,11 @@ impl Folded {
                 self.text.push(simplified(c));
             }
             _ if c.is_alphanumeric() => self.word.push(c),
+            // Quotation marks, brackets and blanks.
             _ if c.is_ascii() || c.is_whitespace() => self.end_word(),
+            '\u{a1}'..='\u{bf}' | '\u{2010}'..='\u{2027}' | '\u{3001}'..='\u{3030}' => {
+                self.end_word()
+            }
             // Emoji and everything else that may carry a meaning.
             _ => {
                 self.end_word();
@@ -63,8 +67,13 @@ impl Folded {
     }
 
     fn push_letter(&mut self, c: char) {
-        let is_umlaut = c == 'e' && self.word.ends_with(['a', 'o', 'u']);
-        if !is_umlaut && !self.word.ends_with(c) {
+        let ends_with_umlaut = ["ae", "oe", "ue"].iter().any(|it| self.word.ends_with(it));
+        // "Pruefung" and "Traeume", but not "que" and "queue".
+        let is_vowel = "aeiou".contains(c);
+        if ends_with_umlaut && (!is_vowel || (c == 'u' && self.word.ends_with("ae"))) {
+            self.word.pop();
+        }
+        if !self.word.ends_with(c) {
             self.word.push(c);
         }
     }
@@ -135,6 +144,7 @@ mod tests {
             ("sooo STRESSED", "so stresed"),
             ("examén", "examen"),
             ("Prüfung", "Pruefung"),
+            ("Träume", "Traeume"),
             ("Don’t", "dont"),
             ("cœur", "coeur"),
             ("embarassed", "embarrassed"),

@@ -82,8 +82,8 @@ impl Scores {
         let (joy, general) = (themes().get("joy"), themes().get("general"));
         let share_of_joy = match valence {
             Valence::Good => 1.5,
-            Valence::Mixed => 1.0,
-            Valence::Bad => 0.4,
+            Valence::Mixed => 0.8,
+            Valence::Bad => 0.3,
         };
         let score = |theme: Theme| {
             if theme == joy {
