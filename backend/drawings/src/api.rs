@@ -14,19 +14,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::schemas::{Drawing, FeelingRequest, ImageSize, Moods, Provider};
-use crate::services::{self, Error, FeelingCategory, Studio};
+use crate::services::{self, Error, FeelingCategory, FeelingPainter};
 
 #[derive(Clone)]
 pub(crate) struct State {
     guard: Arc<Guard>,
-    studio: Arc<Studio>,
+    painter: Arc<FeelingPainter>,
 }
 
 impl State {
     pub(crate) fn new(guard: Arc<Guard>, side: PictureSide) -> Self {
         Self {
             guard,
-            studio: Arc::new(Studio::new(side)),
+            painter: Arc::new(FeelingPainter::new(side)),
         }
     }
 }
@@ -60,7 +60,7 @@ async fn draw_feeling(
     let category = FeelingCategory::from_id(&feeling.feeling_category)?;
     let moods = services::moods(feeling.selected_emotions)?;
     let drawing = call
-        .studio
+        .painter
         .draw_feeling(client.address, category, moods)
         .await?;
     Ok(Data::new(Drawing::from(&*drawing)))

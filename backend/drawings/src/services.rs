@@ -40,9 +40,9 @@ pub(crate) struct Drawing {
 }
 
 /// Paints pictures, as many at a time as there are processors.
-pub(crate) struct Studio {
+pub(crate) struct FeelingPainter {
     side: u32,
-    easels: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     running: Running<Result<Arc<Drawing>, Error>>,
 }
 
@@ -82,12 +82,12 @@ pub(crate) fn moods(ids: Vec<String>) -> Result<Vec<Mood>, Error> {
     Ok(known.iter().filter_map(|id| Mood::from_id(id)).collect())
 }
 
-impl Studio {
+impl FeelingPainter {
     pub(crate) fn new(side: PictureSide) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             side: side.pixels(),
-            easels: Arc::new(Semaphore::new(processors)),
+            slots: Arc::new(Semaphore::new(processors)),
             running: Running::new(),
         }
     }
@@ -100,9 +100,9 @@ impl Studio {
         moods: Vec<Mood>,
     ) -> Result<Arc<Drawing>, Error> {
         let feeling = Feeling::new(&moods, rand::random(), self.side)?;
-        let easels = self.easels.clone();
+        let slots = self.slots.clone();
         let request = (client, category, moods.clone());
-        let work = || paint(feeling, moods, easels).boxed();
+        let work = || paint(feeling, moods, slots).boxed();
         self.running.join(request, work).await
     }
 }
@@ -110,13 +110,13 @@ impl Studio {
 async fn paint(
     feeling: Feeling,
     moods: Vec<Mood>,
-    easels: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 ) -> Result<Arc<Drawing>, Error> {
     let started = Instant::now();
-    let easel = easels.acquire_owned().await.expect("it is never closed");
+    let slot = slots.acquire_owned().await.expect("it is never closed");
     let painted = tokio::task::spawn_blocking(move || {
         // Painting cannot be interrupted, so the place is taken until it is done, even if nobody waits any more.
-        let _easel = easel;
+        let _slot = slot;
         let picture = feeling.paint();
         Drawing {
             png: picture.png(),
