@@ -1,12 +1,11 @@
 //! The circuit breaker: calls fail at once while the provider is known to fail.
 
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Cause, Error, OpenCircuit};
 
 /// So many calls in a row open the circuit if they fail.
 const FAILURES_TO_OPEN: u32 = 3;
@@ -14,40 +13,6 @@ const FAILURES_TO_OPEN: u32 = 3;
 pub(crate) const COOL_DOWN: Duration = Duration::from_secs(60);
 /// A time-out after a shorter wait does not count: the caller had little time left.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why the circuit is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Three calls in a row failed: no connection, no answer in time, a server error, or nonsense.
-    Failures,
-    /// The quota is used up.
-    Quota,
-    /// The provider rejects the key.
-    BadKey,
-    /// The model is unknown or retired.
-    RetiredModel,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Failures => "the last calls failed",
-            Self::Quota => "the quota is used up",
-            Self::BadKey => "the provider rejects the API key",
-            Self::RetiredModel => "the model is unknown or retired",
-        })
-    }
-}
-
-/// The circuit is open: calls fail without a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("calls are suspended: {cause}")]
-pub struct OpenCircuit {
-    /// Why it is open.
-    pub cause: Cause,
-    /// When a call will be let through as a probe; zero while a probe runs. `None`: never.
-    pub retry_after: Option<Duration>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -16,8 +16,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{Breaker, OpenCircuit};
-use crate::error::{ConfigError, Error};
+use crate::breaker::Breaker;
+use crate::error::{ConfigError, Error, OpenCircuit};
 use crate::observer::{Attempt, Observer, Operation, Usage};
 use crate::protocol::{self, Picture, Question, Response};
 

@@ -1,8 +1,7 @@
 //! Errors of calls and of the configuration. None of them holds text of a prompt or an answer, nor the key.
 
+use std::fmt;
 use std::time::Duration;
-
-use crate::breaker::OpenCircuit;
 
 /// Why a [`Client`](crate::Client) could not be created.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +90,40 @@ pub enum Error {
     /// No request was sent, because of how earlier calls ended.
     #[error(transparent)]
     CircuitOpen(#[from] OpenCircuit),
+}
+
+/// Why the circuit is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Three calls in a row failed: no connection, no answer in time, a server error, or nonsense.
+    Failures,
+    /// The quota is used up.
+    Quota,
+    /// The provider rejects the key.
+    BadKey,
+    /// The model is unknown or retired.
+    RetiredModel,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failures => "the last calls failed",
+            Self::Quota => "the quota is used up",
+            Self::BadKey => "the provider rejects the API key",
+            Self::RetiredModel => "the model is unknown or retired",
+        })
+    }
+}
+
+/// The circuit is open: calls fail without a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("calls are suspended: {cause}")]
+pub struct OpenCircuit {
+    /// Why it is open.
+    pub cause: Cause,
+    /// When a call will be let through as a probe; zero while a probe runs. `None`: never.
+    pub retry_after: Option<Duration>,
 }
 
 fn or_none(name: &Option<String>) -> &str {

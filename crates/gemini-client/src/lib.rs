@@ -23,8 +23,7 @@ pub mod mock;
 mod observer;
 mod protocol;
 
-pub use breaker::{Cause, OpenCircuit};
 pub use client::{Client, Config};
-pub use error::{ConfigError, Error};
+pub use error::{Cause, ConfigError, Error, OpenCircuit};
 pub use observer::{Attempt, Observer, Operation, Usage};
 pub use protocol::{Picture, PictureFormat, Question, ThinkingLevel};
