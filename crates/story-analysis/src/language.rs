@@ -66,9 +66,16 @@ impl Language {
 }
 
 fn of_sentence(sentence: &str, shortest: usize, detector: &Detector) -> Option<Language> {
-    let count = |is: fn(char) -> bool| sentence.chars().filter(|c| is(*c)).count();
-    let (han, kana) = (count(is_han), count(is_kana));
-    let alphabet = count(char::is_alphabetic) - han - kana;
+    let (mut han, mut kana, mut alphabet) = (0, 0, 0);
+    for c in sentence.chars() {
+        if is_kana(c) {
+            kana += 1;
+        } else if is_han(c) {
+            han += 1;
+        } else if c.is_alphabetic() {
+            alphabet += 1;
+        }
+    }
     let asian = (han + kana) * LETTERS_PER_HAN;
     if asian.max(alphabet) < shortest {
         return None;

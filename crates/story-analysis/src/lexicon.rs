@@ -12,7 +12,17 @@ use crate::{Factor, Language, Stressor};
 
 /// A stressor or a thinking pattern, as its position in `data/themes.toml`, stressors first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Theme(pub(crate) usize);
+pub(crate) struct Theme(u8);
+
+impl Theme {
+    pub(crate) fn new(position: usize) -> Self {
+        Self(u8::try_from(position).expect("there are a few dozen themes"))
+    }
+
+    pub(crate) fn position(self) -> usize {
+        self.0.into()
+    }
+}
 
 /// What a phrase of the lexicon does to the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,12 +98,12 @@ impl Themes {
 
     pub(crate) fn get(&self, id: &str) -> Theme {
         let position = self.ids().position(|known| known == id);
-        Theme(position.expect("the shape tests compare the ids of all data files"))
+        Theme::new(position.expect("the shape tests compare the ids of all data files"))
     }
 
     /// Returns the patterns that complete the factors of `stressor`.
     pub(crate) fn patterns(&self, stressor: Theme) -> impl Iterator<Item = Theme> {
-        let ids = &self.stressor[stressor.0].patterns;
+        let ids = &self.stressor[stressor.position()].patterns;
         ids.iter().map(|id| self.get(id))
     }
 }
@@ -223,7 +233,7 @@ impl Lexicon {
     }
 
     pub(crate) fn factor(&'static self, theme: Theme) -> Factor {
-        if theme.0 < themes().stressors() {
+        if theme.position() < themes().stressors() {
             let (theme, text) = self.stressor_text(theme);
             return Factor {
                 theme,
@@ -245,7 +255,7 @@ impl Lexicon {
 }
 
 fn entry<T>(texts: &BTreeMap<String, T>, theme: Theme) -> (&str, &T) {
-    let id = themes().ids().nth(theme.0);
+    let id = themes().ids().nth(theme.position());
     let entry = id.and_then(|id| texts.get_key_value(id));
     let (id, text) = entry.expect("the shape tests find every theme in every language");
     (id, text)

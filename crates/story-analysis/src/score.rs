@@ -86,9 +86,9 @@ impl Scores {
         };
         let score = |theme: Theme| {
             if theme == joy {
-                self.0[joy.0] * share_of_joy - self.0[general.0]
+                self.0[joy.position()] * share_of_joy - self.0[general.position()]
             } else {
-                self.0[theme.0]
+                self.0[theme.position()]
             }
         };
         let fallback = if valence == Valence::Good {
@@ -97,7 +97,7 @@ impl Scores {
             general
         };
         (0..themes().stressors())
-            .map(Theme)
+            .map(Theme::new)
             .filter(|theme| *theme != general && score(*theme) >= LOWEST_STRESSOR)
             // The first of equal ones.
             .min_by(|left, right| score(*right).total_cmp(&score(*left)))
@@ -107,16 +107,16 @@ impl Scores {
     /// Returns three or four distinct themes: the root of `stressor`, what else the story shows, and what often goes with `stressor`.
     pub(crate) fn factors(&self, stressor: Theme) -> Vec<Theme> {
         let (joy, general) = (themes().get("joy"), themes().get("general"));
-        let lowest_second = (self.0[stressor.0] * LOWEST_SECOND_SHARE).max(LOWEST_SECOND);
+        let lowest_second = (self.0[stressor.position()] * LOWEST_SECOND_SHARE).max(LOWEST_SECOND);
         let is_shown = |theme: &Theme| {
-            if theme.0 >= themes().stressors() {
-                return self.0[theme.0] >= LOWEST_PATTERN;
+            if theme.position() >= themes().stressors() {
+                return self.0[theme.position()] >= LOWEST_PATTERN;
             }
             let is_second = ![stressor, joy, general].contains(theme) && stressor != joy;
-            is_second && self.0[theme.0] >= lowest_second
+            is_second && self.0[theme.position()] >= lowest_second
         };
-        let mut shown: Vec<Theme> = (0..self.0.len()).map(Theme).filter(is_shown).collect();
-        shown.sort_by(|left, right| self.0[right.0].total_cmp(&self.0[left.0]));
+        let mut shown: Vec<Theme> = (0..self.0.len()).map(Theme::new).filter(is_shown).collect();
+        shown.sort_by(|left, right| self.0[right.position()].total_cmp(&self.0[left.position()]));
 
         let mut factors = vec![stressor];
         factors.extend(shown.into_iter().take(MOST_FACTORS - 1));
@@ -179,10 +179,10 @@ impl<'a> Tally<'a> {
         // Sums of floating-point numbers depend on their order.
         phrases.sort_unstable_by_key(|(phrase, _)| **phrase);
         for ((theme, _), (score, _)) in phrases {
-            scores[theme.0] += score;
+            scores[theme.position()] += score;
         }
         for theme in &self.denied {
-            scores[theme.0] *= DENIED;
+            scores[theme.position()] *= DENIED;
         }
         scores
     }
