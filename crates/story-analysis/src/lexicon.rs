@@ -33,7 +33,11 @@ pub(crate) enum Meaning {
     DeniesNext,
     /// It denies the cue before it: "is not the problem".
     DeniesPrevious,
-    /// What follows in the sentence is what the story is about: "actually".
+    /// It denies the cues before it in the sentence: "that isn't it".
+    DeniesSentence,
+    /// What follows in the sentence counts more, and what precedes it less: "but".
+    Contrast,
+    /// What follows in the sentence counts more: "deep down".
     Emphasis,
     /// It hides the cues within it: "break a leg".
     Idiom,
@@ -134,12 +138,14 @@ struct CueLists {
     weak: String,
 }
 
-/// The negations, emphases and idioms of a language.
+/// The negations, contrasts, emphases and idioms of a language.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Words {
     denies_next: String,
     denies_previous: String,
+    denies_sentence: String,
+    contrast: String,
     emphasis: String,
     idioms: String,
     /// Words that are one slip away from a cue, and mean something else.
@@ -211,6 +217,8 @@ impl Lexicon {
         for (list, meaning) in [
             (&words.denies_next, Meaning::DeniesNext),
             (&words.denies_previous, Meaning::DeniesPrevious),
+            (&words.denies_sentence, Meaning::DeniesSentence),
+            (&words.contrast, Meaning::Contrast),
             (&words.emphasis, Meaning::Emphasis),
             (&words.idioms, Meaning::Idiom),
         ] {
