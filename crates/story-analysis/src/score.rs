@@ -23,7 +23,7 @@ const MISSPELT: f32 = 0.5;
 /// A stressor with a lower score is a coincidence.
 const LOWEST_STRESSOR: f32 = 2.0;
 /// A thinking pattern with a lower score is a coincidence.
-const LOWEST_PATTERN: f32 = 2.0;
+const LOWEST_PATTERN: f32 = 3.0;
 /// A second stressor is a factor if its score is at least this, and this share of the central one's.
 const LOWEST_SECOND: f32 = 4.0;
 const LOWEST_SECOND_SHARE: f32 = 0.4;
