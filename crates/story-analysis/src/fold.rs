@@ -1,6 +1,9 @@
 //! The form in which texts and cues are compared.
 
-use unicode_normalization::UnicodeNormalization;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use unicode_normalization::char::{compose, decompose_compatible};
 
 /// Ends a clause in folded text.
 pub(crate) const CLAUSE_END: char = ',';
@@ -15,15 +18,13 @@ pub(crate) const SENTENCE_END: char = '.';
 /// * A word of an alphabet has a blank before and after it: `" my  exam "`. Chinese and Japanese have no blanks.
 /// * Punctuation that ends a clause or a sentence is [`CLAUSE_END`] or [`SENTENCE_END`]. Other punctuation is dropped.
 pub(crate) fn fold(text: &str) -> String {
-    let is_accent = |c: &char| ('\u{300}'..='\u{36f}').contains(c);
-    let letters = text
-        .nfkd()
-        .filter(|c| !is_accent(c))
-        .nfc()
-        .flat_map(char::to_lowercase);
     let mut folded = Folded::default();
-    for c in letters {
-        folded.push(c);
+    for c in text.chars() {
+        decompose_compatible(c, |part| {
+            for letter in part.to_lowercase() {
+                folded.push(letter);
+            }
+        });
     }
     folded.end_word();
     folded.text
@@ -44,6 +45,14 @@ impl Folded {
             'œ' => ['o', 'e'].into_iter().for_each(|c| self.push_letter(c)),
             'æ' => ['a', 'e'].into_iter().for_each(|c| self.push_letter(c)),
             '\'' | '’' | '‘' | '`' | '´' => self.push_apostrophe(),
+            // Accents, which decomposition has separated from their letters.
+            '\u{300}'..='\u{36f}' => {}
+            // The voicing marks of kana, which decomposition has separated as well.
+            '\u{3099}' | '\u{309a}' => {
+                let kana = self.text.pop();
+                let voiced = kana.and_then(|kana| compose(kana, c)).or(kana);
+                self.text.extend(voiced);
+            }
             // Joiners, variation selectors and soft hyphens are invisible.
             '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' => {}
             ',' | ';' | ':' | '、' | '(' | ')' | '–' | '—' => self.push_end(CLAUSE_END),
@@ -119,9 +128,6 @@ pub(crate) fn is_kana(c: char) -> bool {
 }
 
 fn simplified(c: char) -> char {
-    use std::collections::HashMap;
-    use std::sync::LazyLock;
-
     static PAIRS: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
         let pairs = include_str!("../data/traditional.txt").split_whitespace();
         pairs

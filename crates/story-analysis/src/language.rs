@@ -1,8 +1,14 @@
 //! In which language a text is written.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
 use whatlang::{Detector, Lang};
 
-use crate::fold::{is_han, is_kana};
+use crate::cues::phrases;
+use crate::fold::{fold, is_han, is_kana};
+use crate::themes::parse;
 
 /// A language that analyses are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,9 +72,16 @@ impl Language {
 }
 
 fn of_sentence(sentence: &str, shortest: usize, detector: &Detector) -> Option<Language> {
-    let count = |is: fn(char) -> bool| sentence.chars().filter(|c| is(*c)).count();
-    let (han, kana) = (count(is_han), count(is_kana));
-    let alphabet = count(char::is_alphabetic) - han - kana;
+    let (mut han, mut kana, mut alphabet) = (0, 0, 0);
+    for c in sentence.chars() {
+        if is_kana(c) {
+            kana += 1;
+        } else if is_han(c) {
+            han += 1;
+        } else if c.is_alphabetic() {
+            alphabet += 1;
+        }
+    }
     let asian = (han + kana) * LETTERS_PER_HAN;
     if asian.max(alphabet) < shortest {
         return None;
@@ -76,10 +89,62 @@ fn of_sentence(sentence: &str, shortest: usize, detector: &Detector) -> Option<L
     if asian >= alphabet {
         return Some(if kana > 0 { Language::Ja } else { Language::Zh });
     }
+    if let Some(language) = of_small_words(sentence) {
+        return Some(language);
+    }
     match detector.detect_lang(sentence)? {
         Lang::Spa => Some(Language::Es),
         Lang::Fra => Some(Language::Fr),
         Lang::Deu => Some(Language::De),
         _ => Some(Language::En),
     }
+}
+
+/// Returns the language to which most small words of `sentence` belong, if there is only one.
+///
+/// It finds the language of a short sentence with slang and typing errors, where the trigrams of `whatlang` mislead.
+fn of_small_words(sentence: &str) -> Option<Language> {
+    let mut counts = [0_u32; Language::ALL.len()];
+    for word in fold(sentence).split_whitespace() {
+        for language in SMALL_WORDS.get(word).into_iter().flatten() {
+            counts[*language as usize] += 1;
+        }
+    }
+    let most = counts.iter().max().copied().filter(|most| *most > 0)?;
+    let mut most_frequent = Language::ALL
+        .into_iter()
+        .filter(|language| counts[*language as usize] == most);
+    most_frequent
+        .next()
+        .filter(|_| most_frequent.next().is_none())
+}
+
+/// The languages of each small word.
+static SMALL_WORDS: LazyLock<HashMap<String, Vec<Language>>> = LazyLock::new(|| {
+    let lists: SmallWords = parse(include_str!("../data/small_words.toml"));
+    let mut languages: HashMap<String, Vec<Language>> = HashMap::new();
+    for (list, language) in [
+        (&lists.en, Language::En),
+        (&lists.es, Language::Es),
+        (&lists.fr, Language::Fr),
+        (&lists.de, Language::De),
+    ] {
+        for word in phrases(list) {
+            let folded = fold(word).trim().to_owned();
+            let known = languages.entry(folded).or_default();
+            if !known.contains(&language) {
+                known.push(language);
+            }
+        }
+    }
+    languages
+});
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SmallWords {
+    en: String,
+    de: String,
+    fr: String,
+    es: String,
 }

@@ -37,12 +37,14 @@ struct CueLists {
     weak: String,
 }
 
-/// The negations, emphases and idioms of a language.
+/// The negations, contrasts, emphases and idioms of a language.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Words {
     denies_next: String,
     denies_previous: String,
+    denies_sentence: String,
+    contrast: String,
     emphasis: String,
     idioms: String,
     /// Words that are one slip away from a cue, and mean something else.
@@ -114,6 +116,8 @@ impl Lexicon {
         for (list, meaning) in [
             (&words.denies_next, Meaning::DeniesNext),
             (&words.denies_previous, Meaning::DeniesPrevious),
+            (&words.denies_sentence, Meaning::DeniesSentence),
+            (&words.contrast, Meaning::Contrast),
             (&words.emphasis, Meaning::Emphasis),
             (&words.idioms, Meaning::Idiom),
         ] {
@@ -136,7 +140,7 @@ impl Lexicon {
     }
 
     pub(crate) fn factor(&'static self, theme: Theme) -> Factor {
-        if theme.0 < themes().stressors() {
+        if theme.position() < themes().stressors() {
             let (theme, text) = self.stressor_text(theme);
             return Factor {
                 theme,
@@ -158,7 +162,7 @@ impl Lexicon {
 }
 
 fn entry<T>(texts: &BTreeMap<String, T>, theme: Theme) -> (&str, &T) {
-    let id = themes().ids().nth(theme.0);
+    let id = themes().ids().nth(theme.position());
     let entry = id.and_then(|id| texts.get_key_value(id));
     let (id, text) = entry.expect("the shape tests find every theme in every language");
     (id, text)

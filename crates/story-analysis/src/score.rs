@@ -13,14 +13,18 @@ use crate::themes::{Meaning, Theme, Weight, themes};
 const DENIAL_REACH: usize = 3;
 /// What remains of a theme that the writer denies somewhere: "It is not the exam".
 const DENIED: f32 = 0.4;
-/// A cue after an emphasis counts this many times.
+/// A cue after a contrast or an emphasis counts this many times.
 const EMPHASISED: f32 = 2.0;
+/// A cue before a contrast counts this many times.
+const BEFORE_CONTRAST: f32 = 0.5;
+/// A cue after a denial counts this many times: the writer has said what it is not, and goes on to say what it is.
+const AFTER_DENIAL: f32 = 1.5;
 /// A misspelt cue may be another word.
 const MISSPELT: f32 = 0.5;
 /// A stressor with a lower score is a coincidence.
 const LOWEST_STRESSOR: f32 = 2.0;
 /// A thinking pattern with a lower score is a coincidence.
-const LOWEST_PATTERN: f32 = 2.0;
+const LOWEST_PATTERN: f32 = 3.0;
 /// A second stressor is a factor if its score is at least this, and this share of the central one's.
 const LOWEST_SECOND: f32 = 4.0;
 const LOWEST_SECOND_SHARE: f32 = 0.4;
@@ -40,35 +44,34 @@ impl Scores {
         hits.extend(misspelt.into_iter().map(|hit| (hit, MISSPELT)));
         hits.sort_unstable_by_key(|(hit, _)| (hit.start, Reverse(hit.end)));
 
-        let denied_by_next = denied_by_what_follows(folded, &hits);
+        let following = Following::of_all(folded, &hits);
         let mut tally = Tally::default();
         let mut denial_end = None;
-        let mut emphasis_end = 0;
-        for ((hit, factor), denied_by_next) in hits.iter().zip(denied_by_next) {
+        let mut emphasised_sentence = None;
+        for ((hit, factor), following) in hits.iter().zip(following) {
             let gap = |end: usize| folded.get(end..hit.start).unwrap_or_default();
             let is_denied =
-                denied_by_next || denial_end.is_some_and(|end| is_near(gap(end), DENIAL_REACH));
+                following.denies || denial_end.is_some_and(|end| is_near(gap(end), DENIAL_REACH));
             for meaning in hit.meanings {
                 match *meaning {
                     Meaning::Cue(theme, weight) if is_denied => tally.deny(theme, weight),
                     Meaning::Cue(theme, weight) => {
-                        let emphasis = if hit.start < emphasis_end {
-                            EMPHASISED
-                        } else {
-                            1.0
-                        };
-                        tally.add(
-                            theme,
-                            &folded[hit.start..hit.end],
-                            weight.value() * factor * emphasis,
-                        );
+                        let mut score = weight.value() * factor;
+                        if emphasised_sentence == Some(following.sentence) {
+                            score *= EMPHASISED;
+                        } else if following.contrasts {
+                            score *= BEFORE_CONTRAST;
+                        }
+                        if tally.has_denial() {
+                            score *= AFTER_DENIAL;
+                        }
+                        tally.add(theme, &folded[hit.start..hit.end], score);
                     }
                     Meaning::DeniesNext => denial_end = Some(hit.end),
-                    Meaning::Emphasis if hit.start >= emphasis_end => {
-                        let rest = &folded[hit.end..];
-                        emphasis_end = hit.end + rest.find(SENTENCE_END).unwrap_or(rest.len());
+                    Meaning::Contrast | Meaning::Emphasis => {
+                        emphasised_sentence = Some(following.sentence);
                     }
-                    Meaning::Emphasis | Meaning::DeniesPrevious | Meaning::Idiom => {}
+                    Meaning::DeniesPrevious | Meaning::DeniesSentence | Meaning::Idiom => {}
                 }
             }
         }
@@ -82,14 +85,14 @@ impl Scores {
         let (joy, general) = (themes().get("joy"), themes().get("general"));
         let share_of_joy = match valence {
             Valence::Good => 1.5,
-            Valence::Mixed => 0.8,
-            Valence::Bad => 0.3,
+            Valence::Mixed => 0.6,
+            Valence::Bad => 0.25,
         };
         let score = |theme: Theme| {
             if theme == joy {
-                self.0[joy.0] * share_of_joy - self.0[general.0]
+                self.0[joy.position()] * share_of_joy - self.0[general.position()]
             } else {
-                self.0[theme.0]
+                self.0[theme.position()]
             }
         };
         let fallback = if valence == Valence::Good {
@@ -98,7 +101,7 @@ impl Scores {
             general
         };
         (0..themes().stressors())
-            .map(Theme)
+            .map(Theme::new)
             .filter(|theme| *theme != general && score(*theme) >= LOWEST_STRESSOR)
             // The first of equal ones.
             .min_by(|left, right| score(*right).total_cmp(&score(*left)))
@@ -108,16 +111,16 @@ impl Scores {
     /// Returns three or four distinct themes: the root of `stressor`, what else the story shows, and what often goes with `stressor`.
     pub(crate) fn factors(&self, stressor: Theme) -> Vec<Theme> {
         let (joy, general) = (themes().get("joy"), themes().get("general"));
-        let lowest_second = (self.0[stressor.0] * LOWEST_SECOND_SHARE).max(LOWEST_SECOND);
+        let lowest_second = (self.0[stressor.position()] * LOWEST_SECOND_SHARE).max(LOWEST_SECOND);
         let is_shown = |theme: &Theme| {
-            if theme.0 >= themes().stressors() {
-                return self.0[theme.0] >= LOWEST_PATTERN;
+            if theme.position() >= themes().stressors() {
+                return self.0[theme.position()] >= LOWEST_PATTERN;
             }
             let is_second = ![stressor, joy, general].contains(theme) && stressor != joy;
-            is_second && self.0[theme.0] >= lowest_second
+            is_second && self.0[theme.position()] >= lowest_second
         };
-        let mut shown: Vec<Theme> = (0..self.0.len()).map(Theme).filter(is_shown).collect();
-        shown.sort_by(|left, right| self.0[right.0].total_cmp(&self.0[left.0]));
+        let mut shown: Vec<Theme> = (0..self.0.len()).map(Theme::new).filter(is_shown).collect();
+        shown.sort_by(|left, right| self.0[right.position()].total_cmp(&self.0[left.position()]));
 
         let mut factors = vec![stressor];
         factors.extend(shown.into_iter().take(MOST_FACTORS - 1));
@@ -130,24 +133,50 @@ impl Scores {
     }
 }
 
-/// Returns for each hit whether a phrase such as "is not the problem" follows it.
-fn denied_by_what_follows(folded: &str, hits: &[(Hit<'_, Meaning>, f32)]) -> Vec<bool> {
-    let mut denial_start = None;
-    let mut denied: Vec<bool> = hits
-        .iter()
-        .rev()
-        .map(|(hit, _)| {
-            if hit.meanings.contains(&Meaning::DeniesPrevious) {
-                denial_start = Some(hit.start);
+/// What follows a hit in its sentence.
+struct Following {
+    /// The number of the sentence.
+    sentence: usize,
+    /// A denial: "is not the problem" close to the hit, or "that isn't it" later.
+    denies: bool,
+    /// A contrast: "but".
+    contrasts: bool,
+}
+
+impl Following {
+    fn of_all(folded: &str, hits: &[(Hit<'_, Meaning>, f32)]) -> Vec<Self> {
+        let ends_of = |text: &str| text.matches(SENTENCE_END).count();
+        let mut all = Vec::with_capacity(hits.len());
+        let (mut sentence, mut start) = (0, 0);
+        for (hit, _) in hits {
+            sentence += ends_of(&folded[start..hit.start]);
+            start = hit.start;
+            all.push(Self {
+                sentence,
+                denies: false,
+                contrasts: false,
+            });
+        }
+
+        let mut denial_start = None;
+        let mut denied_sentence = None;
+        let mut contrasted_sentence = None;
+        for ((hit, _), following) in hits.iter().zip(&mut all).rev() {
+            let gap = denial_start.and_then(|start| folded.get(hit.end..start));
+            following.denies = gap.is_some_and(|gap| is_near(gap, DENIAL_REACH))
+                || denied_sentence == Some(following.sentence);
+            following.contrasts = contrasted_sentence == Some(following.sentence);
+            for meaning in hit.meanings {
+                match meaning {
+                    Meaning::DeniesPrevious => denial_start = Some(hit.start),
+                    Meaning::DeniesSentence => denied_sentence = Some(following.sentence),
+                    Meaning::Contrast => contrasted_sentence = Some(following.sentence),
+                    _ => {}
+                }
             }
-            let gap = |start: usize| folded.get(hit.end..start);
-            denial_start
-                .and_then(gap)
-                .is_some_and(|gap| is_near(gap, DENIAL_REACH))
-        })
-        .collect();
-    denied.reverse();
-    denied
+        }
+        all
+    }
 }
 
 #[derive(Default)]
@@ -174,16 +203,20 @@ impl<'a> Tally<'a> {
         }
     }
 
+    fn has_denial(&self) -> bool {
+        !self.denied.is_empty()
+    }
+
     fn scores(&self) -> Vec<f32> {
         let mut scores = vec![0.0; themes().ids().count()];
         let mut phrases: Vec<_> = self.phrases.iter().collect();
         // Sums of floating-point numbers depend on their order.
         phrases.sort_unstable_by_key(|(phrase, _)| **phrase);
         for ((theme, _), (score, _)) in phrases {
-            scores[theme.0] += score;
+            scores[theme.position()] += score;
         }
         for theme in &self.denied {
-            scores[theme.0] *= DENIED;
+            scores[theme.position()] *= DENIED;
         }
         scores
     }

@@ -7,7 +7,17 @@ use serde::de::DeserializeOwned;
 
 /// A stressor or a thinking pattern, as its position in `data/themes.toml`, stressors first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Theme(pub(crate) usize);
+pub(crate) struct Theme(u8);
+
+impl Theme {
+    pub(crate) fn new(position: usize) -> Self {
+        Self(u8::try_from(position).expect("there are a few dozen themes"))
+    }
+
+    pub(crate) fn position(self) -> usize {
+        self.0.into()
+    }
+}
 
 /// What a phrase of the lexicon does to the scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,7 +28,11 @@ pub(crate) enum Meaning {
     DeniesNext,
     /// It denies the cue before it: "is not the problem".
     DeniesPrevious,
-    /// What follows in the sentence is what the story is about: "actually".
+    /// It denies the cues before it in the sentence: "that isn't it".
+    DeniesSentence,
+    /// What follows in the sentence counts more, and what precedes it less: "but".
+    Contrast,
+    /// What follows in the sentence counts more: "deep down".
     Emphasis,
     /// It hides the cues within it: "break a leg".
     Idiom,
@@ -83,18 +97,18 @@ impl Themes {
 
     pub(crate) fn get(&self, id: &str) -> Theme {
         let position = self.ids().position(|known| known == id);
-        Theme(position.expect("the shape tests compare the ids of all data files"))
+        Theme::new(position.expect("the shape tests compare the ids of all data files"))
     }
 
     /// Returns the stressors with the emoji that point to them.
     pub(crate) fn emoji(&self) -> impl Iterator<Item = (Theme, &str)> {
         let stressors = self.stressor.iter().enumerate();
-        stressors.map(|(position, stressor)| (Theme(position), stressor.emoji.as_str()))
+        stressors.map(|(position, stressor)| (Theme::new(position), stressor.emoji.as_str()))
     }
 
     /// Returns the patterns that complete the factors of `stressor`.
     pub(crate) fn patterns(&self, stressor: Theme) -> impl Iterator<Item = Theme> {
-        let ids = &self.stressor[stressor.0].patterns;
+        let ids = &self.stressor[stressor.position()].patterns;
         ids.iter().map(|id| self.get(id))
     }
 }
