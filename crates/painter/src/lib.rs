@@ -10,6 +10,7 @@ mod mood;
 mod picture;
 mod scenes;
 mod shapes;
+pub mod story;
 
 pub use color::Color;
 pub use feeling::{Feeling, FeelingError, LARGEST_SIDE, dominant_colors};
