@@ -2,49 +2,17 @@
 //!
 //! `cargo run -p painter --example contact-sheet [FILE]`; the default is `target/contact-sheet.png`.
 
+#[path = "sheet/mod.rs"]
+mod sheet;
+
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::PathBuf;
 
 use painter::{Feeling, Mood};
+use sheet::Sheet;
 
 const GAP: usize = 12;
 const TILE: u32 = 256;
-
-/// An RGB image on a white ground.
-struct Sheet {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Sheet {
-    fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            pixels: vec![250; width * height * 3],
-        }
-    }
-
-    fn put(
-        &mut self,
-        moods: &[Mood],
-        seed: u64,
-        side: u32,
-        left: usize,
-        top: usize,
-    ) -> Result<(), Box<dyn Error>> {
-        let picture = Feeling::new(moods, seed, side)?.paint();
-        let side = side as usize;
-        for (row, line) in picture.pixels().chunks_exact(side * 3).enumerate() {
-            let start = ((top + row) * self.width + left) * 3;
-            self.pixels[start..start + side * 3].copy_from_slice(line);
-        }
-        Ok(())
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args_os()
@@ -66,28 +34,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sheet = Sheet::new(GAP + 5 * step, GAP + 11 * step);
     for (row, mood) in Mood::ALL.iter().enumerate() {
         let top = GAP + row * step;
+        let mut put = |moods: &[Mood], seed, side, left, top| -> Result<(), Box<dyn Error>> {
+            sheet.put(&Feeling::new(moods, seed, side)?.paint(), left, top);
+            Ok(())
+        };
         for seed in 0..3 {
-            sheet.put(&[*mood], seed, TILE, GAP + seed as usize * step, top)?;
+            put(&[*mood], seed, TILE, GAP + seed as usize * step, top)?;
         }
         let left = GAP + 3 * step;
-        sheet.put(&[*mood], 3, 128, left, top)?;
-        sheet.put(&[*mood], 4, 80, left + 140, top)?;
-        sheet.put(&[*mood], 5, 40, left + 140, top + 92)?;
-        sheet.put(&[*mood], 6, 40, left + 192, top + 92)?;
+        put(&[*mood], 3, 128, left, top)?;
+        put(&[*mood], 4, 80, left + 140, top)?;
+        put(&[*mood], 5, 40, left + 140, top + 92)?;
+        put(&[*mood], 6, 40, left + 192, top + 92)?;
         if let Some(moods) = combinations.get(row) {
-            sheet.put(moods, 7, TILE, left + step, top)?;
+            put(moods, 7, TILE, left + step, top)?;
         }
     }
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut encoder = png::Encoder::new(
-        BufWriter::new(File::create(&file)?),
-        sheet.width as u32,
-        sheet.height as u32,
-    );
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header()?.write_image_data(&sheet.pixels)?;
-    println!("{}", file.display());
-    Ok(())
+    sheet.write(&file)
 }

@@ -74,6 +74,16 @@ impl Oklab {
         self.mute(-part)
     }
 
+    /// Returns a pastel or a shade for areas: another lightness, and a chroma that does not shout.
+    pub(crate) fn toned(self, lightness: f32) -> Self {
+        const MOST_CHROMA: f32 = 0.06;
+        let scale = (MOST_CHROMA / self.a.hypot(self.b)).min(1.0);
+        Self {
+            lightness,
+            ..self.mute(1.0 - scale)
+        }
+    }
+
     /// Returns the colour with the nearest of these hues. Lightness and chroma stay.
     pub(crate) fn with_nearest_hue(self, hues: &[Self]) -> Self {
         let chroma = self.a.hypot(self.b);

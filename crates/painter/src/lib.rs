@@ -12,6 +12,7 @@ mod picture;
 mod random;
 mod scenes;
 mod shapes;
+pub mod story;
 
 pub use color::Color;
 pub use feeling::{Feeling, FeelingError, LARGEST_SIDE};

@@ -1,5 +1,9 @@
 //! Measures of pictures: colour in OKLCh, edges on luma.
 
+#![allow(dead_code, reason = "each test uses a part of the measures")]
+
+use std::ops::Range;
+
 use painter::{Color, Picture};
 
 /// A picture as lightness, chroma and hue, with luma beside them.
@@ -158,15 +162,45 @@ impl Image {
 
     /// The strongest edge in the four corner squares with this part of the width.
     pub(crate) fn detail_in_corners(&self, part: f32) -> f32 {
+        let near = [0.0..part, 1.0 - part..1.0];
+        let corners = near
+            .iter()
+            .flat_map(|rows| near.iter().map(move |columns| (columns, rows)));
+        corners
+            .map(|(columns, rows)| self.detail_in(columns.clone(), rows.clone()))
+            .fold(0.0, f32::max)
+    }
+
+    /// The strongest edge in a rectangle, given in parts of the side.
+    pub(crate) fn detail_in(&self, columns: Range<f32>, rows: Range<f32>) -> f32 {
         let inner = self.side - 2;
-        let corner = (part * self.side as f32) as usize;
-        let near_edge = |position: usize| position < corner || position >= inner - corner;
+        let position = |index: usize| (index as f32 + 1.5) / self.side as f32;
         self.edges()
             .into_iter()
             .enumerate()
-            .filter(|(index, _)| near_edge(index % inner) && near_edge(index / inner))
+            .filter(|(index, _)| {
+                columns.contains(&position(index % inner))
+                    && rows.contains(&position(index / inner))
+            })
             .map(|(_, (across, down))| across.hypot(down))
             .fold(0.0, f32::max)
+    }
+
+    /// How many pixels from a point, in a direction, the strongest step of luma is.
+    pub(crate) fn strongest_edge(
+        &self,
+        (x, y): (f32, f32),
+        (dx, dy): (f32, f32),
+        reach: Range<usize>,
+    ) -> usize {
+        let luma = |distance: f32| {
+            self.luma[(y + dy * distance) as usize * self.side + (x + dx * distance) as usize]
+        };
+        let step =
+            |distance: &usize| (luma(*distance as f32 + 1.0) - luma(*distance as f32 - 1.0)).abs();
+        reach
+            .max_by(|one, other| step(one).total_cmp(&step(other)))
+            .unwrap()
     }
 
     /// The gradient of luma (Sobel's operator, per pixel) for all pixels that have neighbours on all sides.
