@@ -2,18 +2,21 @@
 
 mod icon;
 mod label;
+mod language;
 
 use tiny_skia::{LineCap, Path, PathBuilder, Stroke, Transform};
 
 use self::label::{LARGEST, Label, Region, Typesetter};
 use crate::canvas::{Canvas, Layer, Paint, Point, Ramp, Relief, Shadow};
 use crate::color::Oklab;
-use crate::feeling::{LARGEST_SIDE, dominant_colors};
+use crate::feeling::LARGEST_SIDE;
 use crate::mood::Mood;
+use crate::palette::dominant_colors;
 use crate::picture::Picture;
 use crate::shapes::{circle, superellipse};
 
 pub use self::icon::Icon;
+pub use self::language::Language;
 
 /// Layouts are made in these units and then scaled, so that a picture looks the same in every size.
 const UNITS: f32 = 512.0;
@@ -23,60 +26,6 @@ const FACTOR_RADIUS: f32 = 0.09;
 const STRESSOR_RADIUS: f32 = 0.1;
 const STRESSOR_CENTER: Point = (0.5, 0.5);
 const FACTOR_CENTERS: [Point; 4] = [(0.22, 0.22), (0.78, 0.22), (0.22, 0.78), (0.78, 0.78)];
-
-/// A language in which labels are set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Language {
-    /// English.
-    English,
-    /// Chinese, with the simplified forms.
-    Chinese,
-    /// Spanish.
-    Spanish,
-    /// French.
-    French,
-    /// German.
-    German,
-    /// Japanese.
-    Japanese,
-}
-
-impl Language {
-    /// All languages.
-    pub const ALL: [Self; 6] = [
-        Self::English,
-        Self::Chinese,
-        Self::Spanish,
-        Self::French,
-        Self::German,
-        Self::Japanese,
-    ];
-
-    /// Returns the code of ISO 639-1, such as `en`.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Chinese => "zh",
-            Self::Spanish => "es",
-            Self::French => "fr",
-            Self::German => "de",
-            Self::Japanese => "ja",
-        }
-    }
-
-    /// Returns the language with this code.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|language| language.code() == code)
-    }
-
-    fn locale(self) -> Option<parley::Language> {
-        self.code().parse().ok()
-    }
-}
 
 /// A stressor or a factor.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 use tiny_skia::{Path, PathBuilder};
 
-use super::Language;
+use super::language::Language;
 
 const LATIN: Font = Font {
     family: "Noto Sans",
