@@ -47,7 +47,7 @@ impl Language {
             .find(|language| language.code() == code)
     }
 
-    fn locale(self) -> Option<parley::Language> {
+    pub(super) fn locale(self) -> Option<parley::Language> {
         self.code().parse().ok()
     }
 }
