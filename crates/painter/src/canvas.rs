@@ -178,32 +178,14 @@ impl Canvas {
 
     /// Paints the whole canvas.
     pub(crate) fn wash(&mut self, paint: &Paint) {
-        let whole = Area {
-            left: 0,
-            top: 0,
-            right: self.side,
-            bottom: self.side,
-        };
-        let area = match paint {
-            Paint::Radial {
-                center: (x, y),
-                radius,
-                ramp,
-            } if ramp.at(1.0)[3] == 0.0 => {
-                let (x, y, radius) = (
-                    self.to_pixels(*x),
-                    self.to_pixels(*y),
-                    radius * self.scale(),
-                );
-                self.area(x - radius, y - radius, x + radius, y + radius)
-            }
-            _ => whole,
-        };
         let brush = Brush::new(paint, self.side);
-        let mut colors = vec![[0.0; 4]; area.right - area.left];
-        for row in area.top..area.bottom {
-            brush.row(row, area.left, &mut colors);
-            for (pixel, color) in area.pixels(self, row).iter_mut().zip(&colors) {
+        let mut colors = vec![[0.0; 4]; self.side];
+        for row in 0..self.side {
+            let visible = brush.visible(row, self.side);
+            let colors = &mut colors[visible.clone()];
+            brush.row(row, visible.start, colors);
+            let pixels = &mut self.pixels[row * self.side..][visible];
+            for (pixel, color) in pixels.iter_mut().zip(&*colors) {
                 blend(pixel, *color, color[3]);
             }
         }
@@ -315,24 +297,18 @@ impl Canvas {
         Transform::from_translate(1.0, 1.0).post_scale(self.scale(), self.scale())
     }
 
+    /// Returns the pixels that are up to `margin` pixels from these bounds.
     fn area_around(&self, bounds: Rect, margin: f32) -> Area {
-        self.area(
-            self.to_pixels(bounds.left()) - margin,
-            self.to_pixels(bounds.top()) - margin,
-            self.to_pixels(bounds.right()) + margin,
-            self.to_pixels(bounds.bottom()) + margin,
-        )
-    }
-
-    fn area(&self, left: f32, top: f32, right: f32, bottom: f32) -> Area {
-        // Casts saturate at 0.
+        // A cast saturates at 0.
         let clip = |edge: f32| (edge as usize).min(self.side);
-        let (left, top) = (clip(left.floor()), clip(top.floor()));
+        let start = |edge: f32| clip((self.to_pixels(edge) - margin).floor());
+        let end = |edge: f32| clip((self.to_pixels(edge) + margin).ceil());
+        let (left, top) = (start(bounds.left()), start(bounds.top()));
         Area {
             left,
             top,
-            right: clip(right.ceil()).max(left),
-            bottom: clip(bottom.ceil()).max(top),
+            right: end(bounds.right()).max(left),
+            bottom: end(bounds.bottom()).max(top),
         }
     }
 }
@@ -395,6 +371,24 @@ impl<'a> Brush<'a> {
             step,
             origin,
             slope,
+        }
+    }
+
+    /// Returns the pixels of a row that the paint reaches.
+    fn visible(&self, row: usize, side: usize) -> Range<usize> {
+        match self.paint {
+            Paint::Radial {
+                center,
+                radius,
+                ramp,
+            } if ramp.at(1.0)[3] == 0.0 => {
+                let y = (row as f32 + 0.5) * self.step - 1.0 - center.1;
+                let half = (radius * radius - y * y).max(0.0).sqrt();
+                // A cast saturates at 0.
+                let column = |x: f32| (((x + 1.0) / self.step) as usize).min(side);
+                column(center.0 - half)..column(center.0 + half)
+            }
+            _ => 0..side,
         }
     }
 

@@ -280,6 +280,13 @@ fn a_label_that_cannot_fit_ends_with_an_ellipsis() {
     let paint = |label: &str| story(&[label, label, label, label], Language::English, 128).paint();
     assert_eq!(paint(&long), paint(&longer));
     assert_ne!(paint(&long), paint("Endless Endless"));
+    for character in ["ä", "字", "W", "👨‍👩‍👧‍👦 a"] {
+        assert_eq!(
+            paint(&character.repeat(200)),
+            paint(&character.repeat(5000)),
+            "{character}"
+        );
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ const JAPANESE: Font = Font {
 pub(super) const SMALLEST: f32 = 19.0;
 /// The largest text of a stressor, and of factors.
 pub(super) const LARGEST: [f32; 2] = [24.0, 22.0];
+/// More characters fit into no label. The limit bounds the work that a long text causes.
+const MOST_CHARACTERS: usize = 90;
 const LINE_HEIGHT: f32 = 1.2;
 
 struct Font {
@@ -119,7 +121,7 @@ impl Typesetter {
     fn set_one(&mut self, text: String, size: f32, region: Region) -> Option<Label> {
         let mut text = self.hyphenated(&text, size, region.width);
         while !self.fits(&text, size, region) {
-            // One character less before the ellipsis.
+            // One character less before the ellipsis, which fits at the latest when it is alone.
             let kept = text.trim_end_matches('…');
             let end = kept.char_indices().next_back().map_or(0, |(end, _)| end);
             text = format!("{}…", kept[..end].trim_end());
@@ -210,7 +212,10 @@ impl Typesetter {
                 .collect()
         });
         let words: Vec<String> = words.filter(|word: &String| !word.is_empty()).collect();
-        let text = words.join(" ");
+        let mut text = words.join(" ");
+        if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+            text.truncate(end);
+        }
         if self.language == Language::Japanese {
             phrases(&text)
         } else {
