@@ -20,7 +20,7 @@ struct Table {
 struct Story {
     theme: String,
     text: String,
-    /// The lexicon is not improved with this story: it shows how well the lexicon does on stories that it was not made for.
+    /// The lexicon was not improved with this story: it shows how well the lexicon does on stories that it was not made for.
     #[serde(default)]
     held_back: bool,
     #[serde(skip)]
