@@ -4,13 +4,15 @@
 //!
 //! * Every text gets one, in time linear in its length: also emoji, a single word, or a language that is not supported.
 //! * It is a function of the text and the valence alone.
-//! * It contains no word of the text: every label and every insight comes from the data files.
+//! * It quotes nothing of the text: every label and every insight comes from the data files.
 //!
 //! # The data files
 //!
 //! `data/themes.toml` lists the themes: stressors and thinking patterns.
 //! `data/<language>/stressors.toml` and `patterns.toml` hold what is written and which words point to each theme (its cues).
-//! `words.toml` holds the negations and idioms of the language, and `safety.toml` the phrases about suicide and the support lines.
+//! `words.toml` holds the denials, contrasts and idioms of the language, and `safety.toml` the phrases about suicide and the support lines.
+//! `data/small_words.toml` tells the languages of one alphabet apart, and `data/traditional.txt` pairs traditional Chinese characters with
+//! simplified ones.
 //!
 //! A cue is a word or several words in sequence, separated from the next by a comma or a new line.
 //! An asterisk at its end or start stands for any letters: `present*` matches "presenting", and `*prüfung` "Abschlussprüfung".

@@ -221,3 +221,60 @@ impl<'a> Tally<'a> {
         scores
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Valence, analyze};
+
+    fn theme(story: &str) -> &'static str {
+        analyze(story, Valence::Mixed).stressor.theme
+    }
+
+    #[test]
+    fn what_the_writer_denies_is_not_the_stressor() {
+        let cases = [
+            ("before", "It is not the exam. It is my father."),
+            ("after", "The exam is not the problem. It is my father."),
+            (
+                "sentence",
+                "The exam is hard, but that isn't it. It is my father.",
+            ),
+            ("contrast", "The teacher is strict, but my father is worse."),
+        ];
+        for (name, story) in cases {
+            assert_eq!(theme(story), "family", "{name}");
+        }
+        assert_eq!(theme("It is the exam, and my father is no help."), "study");
+    }
+
+    #[test]
+    fn a_misspelt_cue_counts() {
+        assert_eq!(theme("I lie here with insomina and count."), "sleep");
+    }
+
+    #[test]
+    fn an_idiom_hides_its_words() {
+        assert_eq!(
+            theme("We were killing time, and the battery died."),
+            "general"
+        );
+        assert_eq!(theme("My uncle died."), "loss");
+    }
+
+    #[test]
+    fn words_of_distress_outweigh_words_of_joy() {
+        assert_eq!(theme("So happy and grateful, what a day!"), "joy");
+        assert_ne!(
+            theme("I smile, so happy, and then I cry and cry, it hurts, I am exhausted."),
+            "joy"
+        );
+    }
+
+    #[test]
+    fn a_second_stressor_is_a_factor() {
+        let story = "Overtime, deadlines, a crushing workload, a toxic workplace. And insomnia, and nightmares.";
+        let analysis = analyze(story, Valence::Bad);
+        assert_eq!(analysis.stressor.theme, "work");
+        assert!(analysis.factors.iter().any(|it| it.theme == "sleep"));
+    }
+}
