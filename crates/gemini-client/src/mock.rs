@@ -306,11 +306,16 @@ impl MockServer {
     }
 
     /// Waits until so many exchanges are open: the response is not sent completely, and the client is connected.
+    ///
+    /// # Panics
+    ///
+    /// Panics after a minute.
     pub async fn until_open(&self, count: usize) {
         let mut open = self.open.subscribe();
-        open.wait_for(|open| *open == count)
-            .await
-            .expect("the sender lives in self");
+        let reached = open.wait_for(|open| *open == count);
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        let reached = reached.unwrap_or_else(|_| panic!("{count} exchanges were not open in time"));
+        reached.expect("the sender lives in self");
     }
 }
 

@@ -61,7 +61,9 @@ impl Attempts {
     /// Waits until so many attempts have ended. If one is to be repeated, its delay has begun.
     pub(crate) async fn until(&self, count: usize) {
         let mut attempts = self.0.subscribe();
-        attempts.wait_for(|all| all.len() >= count).await.unwrap();
+        let enough = attempts.wait_for(|all| all.len() >= count);
+        let enough = tokio::time::timeout(seconds(60.0), enough).await;
+        enough.expect("the attempts end in time").unwrap();
     }
 }
 
@@ -176,8 +178,8 @@ impl Clock {
     pub(crate) fn pause() -> Self {
         tokio::time::pause();
         let (sender, receiver) = mpsc::channel();
-        // The runtime waits for this task, also if the test has failed.
-        tokio::task::spawn_blocking(move || receiver.recv_timeout(seconds(30.0)));
+        // The runtime waits for this task, also if the test has failed. Afterwards tokio moves the clock to the time limits.
+        tokio::task::spawn_blocking(move || receiver.recv_timeout(seconds(20.0)));
         Self {
             _blocking_task: sender,
         }
