@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
@@ -20,23 +20,7 @@ pub async fn read_body(State(limit): State<usize>, request: Request, next: Next)
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    // The client waits for `100 Continue` before it sends a body that its length already rules out.
-    let too_large = body.size_hint().lower() > limit as u64;
-    let read = async {
-        if too_large {
-            return Err(ErrorCode::PayloadTooLarge.into());
-        }
-        match tokio::time::timeout(TIME_LIMIT, to_bytes(body, limit)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) if is_length_limit(&error) => Err(ErrorCode::PayloadTooLarge.into()),
-            Ok(Err(_)) => Err(ApiError::new(
-                ErrorCode::ValidationError,
-                "The body could not be read.",
-            )),
-            Err(_) => Err(ErrorCode::RequestTimeout.into()),
-        }
-    };
-    match read.await {
+    match read(body, limit).await {
         Ok(bytes) => {
             next.run(Request::from_parts(parts, Body::from(bytes)))
                 .await
@@ -47,6 +31,22 @@ pub async fn read_body(State(limit): State<usize>, request: Request, next: Next)
             response.headers_mut().insert(header::CONNECTION, close);
             response
         }
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    // The client waits for `100 Continue` before it sends a body that its length already rules out.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ErrorCode::PayloadTooLarge.into());
+    }
+    match tokio::time::timeout(TIME_LIMIT, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_length_limit(&error) => Err(ErrorCode::PayloadTooLarge.into()),
+        Ok(Err(_)) => Err(ApiError::new(
+            ErrorCode::ValidationError,
+            "The body could not be read.",
+        )),
+        Err(_) => Err(ErrorCode::RequestTimeout.into()),
     }
 }
 

@@ -74,12 +74,17 @@ pub(crate) fn mood_ids(category: Category) -> Vec<&'static str> {
 
 /// Reads ids of moods.
 pub(crate) fn moods(ids: Vec<String>) -> Result<Vec<Mood>, Error> {
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        ids.into_iter().partition(|id| Mood::from_id(id).is_some());
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for id in ids {
+        match Mood::from_id(&id) {
+            Some(mood) => known.push(mood),
+            None => unknown.push(id),
+        }
+    }
     if !unknown.is_empty() {
         return Err(Error::UnknownMoods(unknown));
     }
-    Ok(known.iter().filter_map(|id| Mood::from_id(id)).collect())
+    Ok(known)
 }
 
 impl FeelingPainter {
@@ -115,7 +120,7 @@ async fn paint(
     let started = Instant::now();
     let slot = slots.acquire_owned().await.expect("it is never closed");
     let painted = tokio::task::spawn_blocking(move || {
-        // Painting cannot be interrupted, so the place is taken until it is done, even if nobody waits any more.
+        // Painting cannot be interrupted, so its slot is taken until it is done, even if no request waits for the picture.
         let _slot = slot;
         let picture = feeling.paint();
         Drawing {

@@ -5,7 +5,6 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use emotionviz_core::ApiError;
 
-use crate::client;
 use crate::guard::Guard;
 use crate::limiter::Subject;
 
@@ -22,7 +21,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let guard = Arc::<Guard>::from_ref(state);
-        guard.admit(Subject::login(client::address(parts, &guard.proxies)))?;
+        guard.admit_client(parts, Subject::login)?;
         Ok(Self)
     }
 }
@@ -43,8 +42,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let guard = Arc::<Guard>::from_ref(state);
-        let address = client::address(parts, &guard.proxies);
-        guard.admit(Subject::picture(address))?;
+        let address = guard.admit_client(parts, Subject::picture)?;
         Ok(Self { address })
     }
 }

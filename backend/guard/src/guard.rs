@@ -1,9 +1,12 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use emotionviz_core::{ApiError, Clock, request};
 use emotionviz_db as db;
 use emotionviz_settings::{Http, Limits, Proxies, Security};
 
+use crate::client;
 use crate::limiter::{Limiter, Subject};
 use crate::tokens::Tokens;
 
@@ -35,6 +38,17 @@ impl Guard {
 
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Counts a request of the client's address, and returns that address.
+    pub(crate) fn admit_client(
+        &self,
+        parts: &Parts,
+        subject: fn(IpAddr) -> Subject,
+    ) -> Result<IpAddr, ApiError> {
+        let address = client::address(parts, &self.proxies);
+        self.admit(subject(address))?;
+        Ok(address)
     }
 
     /// Counts a request. Refuses it if the subject has none left.

@@ -53,21 +53,16 @@ impl Language {
     pub fn of(text: &str) -> Self {
         let detector = Detector::with_allowlist(vec![Lang::Eng, Lang::Spa, Lang::Fra, Lang::Deu]);
         let ends = ['.', '!', '?', '。', '！', '？', '…', '\n'];
-        let mut sentences = [0; Self::ALL.len()];
+        let mut sentences = [0_u32; Self::ALL.len()];
         for sentence in text.split(ends) {
             if let Some(language) = of_sentence(sentence, SHORTEST_SENTENCE, &detector) {
                 sentences[language as usize] += 1;
             }
         }
-        let most = sentences.iter().max().copied().unwrap_or_default();
-        let mut most_frequent = Self::ALL
-            .into_iter()
-            .filter(|language| sentences[*language as usize] == most);
-        match (most_frequent.next(), most_frequent.next()) {
-            (Some(language), None) => language,
-            // No sentence is long enough, or two languages are equally frequent.
-            _ => of_sentence(text, 1, &detector).unwrap_or(Self::En),
-        }
+        // Without one, no sentence is long enough, or two languages are equally frequent.
+        only_most_frequent(&sentences)
+            .or_else(|| of_sentence(text, 1, &detector))
+            .unwrap_or(Self::En)
     }
 }
 
@@ -110,10 +105,15 @@ fn of_small_words(sentence: &str) -> Option<Language> {
             counts[*language as usize] += 1;
         }
     }
-    let most = counts.iter().max().copied().filter(|most| *most > 0)?;
+    only_most_frequent(&counts)
+}
+
+/// Returns the language with the highest count, unless another language has the same.
+fn only_most_frequent(counts: &[u32; Language::ALL.len()]) -> Option<Language> {
+    let most = counts.iter().max()?;
     let mut most_frequent = Language::ALL
         .into_iter()
-        .filter(|language| counts[*language as usize] == most);
+        .filter(|language| counts[*language as usize] == *most);
     most_frequent
         .next()
         .filter(|_| most_frequent.next().is_none())

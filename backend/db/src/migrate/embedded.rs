@@ -61,7 +61,7 @@ mod tests {
         for version in of(true) {
             assert!(
                 chrono::NaiveDateTime::parse_from_str(&version.to_string(), "%Y%m%d%H%M%S").is_ok(),
-                "{version} is no YYYYMMDDHHMMSS"
+                "{version} is not a time in the form YYYYMMDDHHMMSS"
             );
         }
     }

@@ -10,7 +10,7 @@ pub(super) const APPLIED: &str = "_sqlx_migrations";
 
 /// Creates the tables, and limits how long the session waits for locks.
 pub(super) async fn prepare(conn: &mut PgConnection) -> Result<(), Error> {
-    // A migration that waits for somebody's lock makes everybody wait behind it: better to fail, and say so.
+    // A migration that waits for a lock makes all later statements on that table wait, so it fails after a bound.
     sqlx::raw_sql(
         "SET lock_timeout = '15s';
          SET client_min_messages = warning;

@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// A port that a container was to have.
     #[error(
-        "a port is taken: {said}\nhint: stop whoever has it, or choose another port: API_PORT, POSTGRES_PORT, ADMINER_PORT in .env"
+        "a port is taken: {said}\nhint: stop the program that uses it, or choose another port: API_PORT, POSTGRES_PORT, ADMINER_PORT in .env"
     )]
     PortOfContainer {
         /// What Docker said.
